@@ -1,0 +1,1 @@
+"""lazyvox: brain images larger than memory."""

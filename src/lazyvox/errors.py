@@ -1,0 +1,150 @@
+"""The exceptions and warnings of lazyvox.
+
+::
+
+    LazyvoxError
+    ├── ImageFileError (ValueError)          a file is not what an image must be
+    │   ├── HeaderError                      a header field breaks its format
+    │   ├── UnsupportedFormatError           a real format or data type that is not read here
+    │   ├── TruncatedFileError (EOFError)    the file ends before its data do
+    │   ├── CorruptFileError                 bytes are there, and wrong
+    │   ├── FileChangedError (OSError)       the file is not the one that was opened
+    │   ├── ReadError (OSError)              the operating system could not read
+    │   ├── ImageNotFoundError (FileNotFoundError)
+    │   ├── ImagePermissionError (PermissionError)
+    │   └── ImageIsADirectoryError (IsADirectoryError)
+    ├── GridMismatchError (ValueError)       two images do not share one voxel grid
+    ├── ImageIndexError (IndexError)         an index that the array cannot take
+    ├── RegionError (ValueError)             a mask, labels image or table that cannot be used
+    ├── ParameterError (ValueError)          an argument outside what is allowed
+    ├── ParameterTypeError (TypeError)       an argument of the wrong type
+    ├── ScalingError (ValueError)            values that do not fit the asked data type
+    ├── MemoryBudgetError (MemoryError)      no plan fits the budget
+    ├── MaterializationError (RuntimeError)  a hidden full load, under `strict`
+    ├── OutputError (OSError)                a result could not be written
+    │   └── OutputExistsError (FileExistsError)
+    └── MissingDependencyError (ImportError) an optional package is needed
+
+    LazyvoxWarning (UserWarning)
+
+Every class also derives from the built-in that callers of nibabel, NumPy and the standard
+library already catch.
+"""
+
+__all__ = [
+    "CorruptFileError",
+    "FileChangedError",
+    "GridMismatchError",
+    "HeaderError",
+    "ImageFileError",
+    "ImageIndexError",
+    "ImageIsADirectoryError",
+    "ImageNotFoundError",
+    "ImagePermissionError",
+    "LazyvoxError",
+    "LazyvoxWarning",
+    "MaterializationError",
+    "MemoryBudgetError",
+    "MissingDependencyError",
+    "OutputError",
+    "OutputExistsError",
+    "ParameterError",
+    "ParameterTypeError",
+    "ReadError",
+    "RegionError",
+    "ScalingError",
+    "TruncatedFileError",
+    "UnsupportedFormatError",
+]
+
+
+class LazyvoxError(Exception):
+    """Root of every error that lazyvox raises on purpose."""
+
+
+class ImageFileError(LazyvoxError, ValueError):
+    """A file cannot be taken as an image."""
+
+
+class HeaderError(ImageFileError):
+    """A header field breaks the rules of its format."""
+
+
+class UnsupportedFormatError(ImageFileError):
+    """The file is of a format or data type that lazyvox does not read."""
+
+
+class TruncatedFileError(ImageFileError, EOFError):
+    """The file ends before its data do."""
+
+
+class CorruptFileError(ImageFileError):
+    """The bytes of the file are damaged: a checksum, size or code does not hold."""
+
+
+class FileChangedError(ImageFileError, OSError):
+    """The file on disk is not the one that was opened."""
+
+
+class ReadError(ImageFileError, OSError):
+    """The operating system failed to read the file."""
+
+
+class ImageNotFoundError(ImageFileError, FileNotFoundError):
+    """No file has that name."""
+
+
+class ImagePermissionError(ImageFileError, PermissionError):
+    """The file may not be read by this user."""
+
+
+class ImageIsADirectoryError(ImageFileError, IsADirectoryError):
+    """The path names a directory, not a file."""
+
+
+class GridMismatchError(LazyvoxError, ValueError):
+    """Two images that must share one voxel grid do not."""
+
+
+class ImageIndexError(LazyvoxError, IndexError):
+    """An index that the array cannot take."""
+
+
+class RegionError(LazyvoxError, ValueError):
+    """A mask, a labels image or a table of regions cannot be used."""
+
+
+class ParameterError(LazyvoxError, ValueError):
+    """An argument is outside of what is allowed."""
+
+
+class ParameterTypeError(LazyvoxError, TypeError):
+    """An argument is of the wrong type."""
+
+
+class ScalingError(LazyvoxError, ValueError):
+    """Values do not fit the data type that was asked for."""
+
+
+class MemoryBudgetError(LazyvoxError, MemoryError):
+    """No plan of the work fits the memory budget."""
+
+
+class MaterializationError(LazyvoxError, RuntimeError):
+    """A hidden load of a whole image was stopped by `lazyvox.strict`."""
+
+
+class OutputError(LazyvoxError, OSError):
+    """A result could not be written; what was there before is intact."""
+
+
+class OutputExistsError(OutputError, FileExistsError):
+    """The output exists and overwriting was not allowed."""
+
+
+class MissingDependencyError(LazyvoxError, ImportError):
+    """An optional package is needed for what was asked."""
+
+
+class LazyvoxWarning(UserWarning):
+    """Something to know about an input whose data are nevertheless right."""

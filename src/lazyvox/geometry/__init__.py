@@ -1,0 +1,1 @@
+"""Affines and voxel grids. Pure: no file, no thread, no environment."""

@@ -1,0 +1,64 @@
+"""The protocols between whoever has bytes and whoever wants them."""
+
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+__all__ = ["ByteReader", "ByteSource"]
+
+
+@runtime_checkable
+class ByteReader(Protocol):
+    """One reading session on a decoded byte stream. Used by one thread at a time."""
+
+    def readinto(self, offset: int, buffer: memoryview, /) -> None:
+        """Fill `buffer` with the decoded bytes that start at `offset`, all of it or raise.
+
+        Ascending offsets of a compressed stream continue where the last read ended.
+
+        Raises `TruncatedFileError` where the stream ends early, `CorruptFileError` where it is
+        damaged, `FileChangedError` where the file is no longer the one that was opened.
+        """
+
+    def read_upto(self, offset: int, nbytes: int, /) -> bytes:
+        """Return up to `nbytes` decoded bytes from `offset`; fewer only at the end of the stream."""
+
+    def finish(self) -> int:
+        """Run to the end of a compressed stream, so that its checksums are verified.
+
+        Returns the number of decoded bytes behind the last byte that was read. Plain files have
+        nothing to verify: the number is what the file has left.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+
+
+@runtime_checkable
+class ByteSource(Protocol):
+    """Where the bytes of a file are. Picklable, shareable between threads, holds no handle."""
+
+    @property
+    def path(self) -> str:
+        """Absolute path, for messages and for pickling."""
+
+    @property
+    def compression(self) -> str:
+        """One of 'none', 'gzip', 'bzip2', 'zstd', found from the content."""
+
+    @property
+    def stored_size(self) -> int:
+        """Size of the file in bytes, compressed as it is."""
+
+    @property
+    def max_decoded_size(self) -> int:
+        """Upper bound of the decoded size, from the stored size and the format's best ratio."""
+
+    def open(self) -> ByteReader:
+        """Start a reading session; checks that the file is still the one first seen."""

@@ -1,0 +1,59 @@
+"""Sequential compressed input that can let go of its file and take it up again."""
+
+import os
+
+from lazyvox.errors import FileChangedError
+from lazyvox.store.identity import FileIdentity, open_regular, raise_read_error
+
+__all__ = ["Feed"]
+
+#: Compressed bytes fetched at a time. A decoder may keep one such piece while it waits in the
+#: cursor pool, so it is small; larger pieces were not measurably faster.
+PIECE_BYTES = 128 * 1024
+
+
+class Feed:
+    """The compressed bytes of one file, from the first to the last.
+
+    Between reading sessions the descriptor is closed and only the position is kept: any number of
+    files can be half read without holding a descriptor, and a forked child shares none.
+    """
+
+    def __init__(self, path: str, identity: FileIdentity) -> None:
+        self.path = path
+        self._identity = identity
+        self.position = 0
+        self._fd: int | None = None
+
+    def open(self) -> None:
+        """Open the file again and check that it is still the same one."""
+        fd = open_regular(self.path)
+        try:
+            self._identity.check(os.fstat(fd), self.path)
+        except FileChangedError:
+            os.close(fd)
+            raise
+        self._fd = fd
+
+    def close(self) -> None:
+        """Close the descriptor; the position stays."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def check(self) -> None:
+        """Raise `FileChangedError` if the open file was written to since it was first seen."""
+        if self._fd is not None:
+            self._identity.check(os.fstat(self._fd), self.path)
+
+    def read(self, nbytes: int = PIECE_BYTES) -> bytes:
+        """Return the next bytes; empty only at the end of the file."""
+        if self._fd is None:
+            msg = "bug in lazyvox: a compressed file was read outside of a session"
+            raise AssertionError(msg)
+        try:
+            piece = os.pread(self._fd, nbytes, self.position)
+        except OSError as error:
+            raise_read_error(error, self.path, self.position)
+        self.position += len(piece)
+        return piece

@@ -1,0 +1,172 @@
+"""Decode gzip files member by member (RFC 1952), every checksum verified.
+
+The framing is our own and the inflating is isal's: so a damaged file is told from one with bytes
+appended to it, and every message can say where in the compressed file the damage is.
+"""
+
+import struct
+from typing import NoReturn
+
+from isal import igzip_lib, isal_zlib
+
+from lazyvox.errors import CorruptFileError, TruncatedFileError
+from lazyvox.store.feed import Feed
+from lazyvox.store.identity import printable
+
+__all__ = ["GzipDecoder"]
+
+MAGIC = b"\x1f\x8b"
+_FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
+_FIXED_HEADER_BYTES = 10
+#: A file name or comment longer than this is damage: no writer of images makes one.
+_MAX_HEADER_BYTES = 8 << 20
+
+
+class GzipDecoder:
+    """Decoded bytes of a gzip file in order.
+
+    `members_ended` is the decoded offset at which the last verified member ended, None before
+    the first. `trailing_garbage` is set where bytes that are no member follow the last one.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._pending = b""
+        self._inflate: igzip_lib.IgzipDecompressor | None = None
+        self._crc = 0
+        self._member_bytes = 0
+        self._decoded = 0
+        self.members_ended: int | None = None
+        self.trailing_garbage = False
+        self.at_end = False
+
+    def decode(self, limit: int) -> bytes:
+        """Return the next decoded bytes, at most `limit`; empty only at the end of the stream."""
+        while not self.at_end:
+            if self._inflate is None and not self._start_member():
+                self.at_end = True
+                break
+            piece = self._inflate_piece(limit)
+            if piece:
+                return piece
+        return b""
+
+    def _inflate_piece(self, limit: int) -> bytes:
+        inflate = self._inflate
+        assert inflate is not None
+        data = b""
+        if self._pending or inflate.needs_input:
+            data, self._pending = self._pending or self._feed.read(), b""
+            if not data:
+                self._raise_truncated()
+        try:
+            piece: bytes = inflate.decompress(data, limit)
+        except igzip_lib.IsalError as error:
+            self._raise_corrupt(f"the deflate data are invalid ({error})", error)
+        self._crc = isal_zlib.crc32(piece, self._crc)
+        self._member_bytes += len(piece)
+        self._decoded += len(piece)
+        if inflate.eof:
+            self._end_member(inflate.unused_data)
+        return piece
+
+    def _end_member(self, rest: bytes) -> None:
+        self._pending = rest
+        self._inflate = None
+        crc, size = struct.unpack("<II", self._take(8))
+        if crc != self._crc:
+            self._raise_corrupt(
+                f"the CRC32 of a gzip member must match its data: stored {crc:#010x}, "
+                f"computed {self._crc:#010x}"
+            )
+        if size != self._member_bytes & 0xFFFFFFFF:
+            self._raise_corrupt(
+                f"the size stored in a gzip member must match its data: stored {size}, "
+                f"decoded {self._member_bytes} (modulo 2**32)"
+            )
+        self.members_ended = self._decoded
+
+    def _start_member(self) -> bool:
+        """Read the header of the next member; False where there is none."""
+        if self.members_ended is not None and not self._skip_padding():
+            return False
+        if not self._fill(2):
+            self._raise_truncated()
+        if self._pending[:2] != MAGIC:
+            if self.members_ended is None:
+                self._raise_corrupt("a gzip file must begin with the bytes 1f 8b")
+            self.trailing_garbage = True
+            return False
+        self._read_header()
+        self._inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
+        self._crc = self._member_bytes = 0
+        return True
+
+    def _read_header(self) -> None:
+        head = self._take(_FIXED_HEADER_BYTES)
+        method, flags = head[2], head[3]
+        if method != 8:
+            self._raise_corrupt(f"the gzip compression method must be 8 (deflate), got {method}")
+        if flags & _RESERVED:
+            self._raise_corrupt(f"the reserved bits of the gzip flags must be 0, got {flags:#x}")
+        if flags & _FEXTRA:
+            length = self._take(2)
+            head += length + self._take(struct.unpack("<H", length)[0])
+        for flag in (_FNAME, _FCOMMENT):
+            if flags & flag:
+                head += self._take_text()
+        if flags & _FHCRC:
+            (stored,) = struct.unpack("<H", self._take(2))
+            if stored != isal_zlib.crc32(head) & 0xFFFF:
+                self._raise_corrupt("the checksum of the gzip header does not match it")
+
+    def _skip_padding(self) -> bool:
+        """Drop zero bytes between members; False at the end of the file."""
+        while True:
+            self._pending = self._pending.lstrip(b"\0")
+            if self._pending:
+                return True
+            self._pending = self._feed.read()
+            if not self._pending:
+                return False
+
+    def _fill(self, nbytes: int) -> bool:
+        while len(self._pending) < nbytes:
+            more = self._feed.read()
+            if not more:
+                return False
+            self._pending += more
+        return True
+
+    def _take(self, nbytes: int) -> bytes:
+        if not self._fill(nbytes):
+            self._raise_truncated()
+        taken, self._pending = self._pending[:nbytes], self._pending[nbytes:]
+        return taken
+
+    def _take_text(self) -> bytes:
+        end = self._pending.find(b"\0")
+        while end < 0:
+            if len(self._pending) > _MAX_HEADER_BYTES:
+                self._raise_corrupt("a name or comment in the gzip header has no end")
+            start = len(self._pending)
+            if not self._fill(start + 1):
+                self._raise_truncated()
+            end = self._pending.find(b"\0", start)
+        return self._take(end + 1)
+
+    def _raise_truncated(self) -> NoReturn:
+        msg = (
+            f"{printable(self._feed.path)}: the gzip stream must run to its end, and the file "
+            f"ends early, at compressed byte {self._feed.position}, after {self._decoded} decoded "
+            f"bytes. The file is incomplete: copy or download it again."
+        )
+        raise TruncatedFileError(msg)
+
+    def _raise_corrupt(self, reason: str, cause: Exception | None = None) -> NoReturn:
+        near = self._feed.position - len(self._pending)
+        msg = (
+            f"{printable(self._feed.path)}: {reason}. Found before compressed byte {near}, after "
+            f"{self._decoded} decoded bytes. The file is damaged: copy or download it again."
+        )
+        raise CorruptFileError(msg) from cause

@@ -1,0 +1,104 @@
+"""Byte source of a plain file, read by `pread` into the caller's buffer."""
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from lazyvox.errors import FileChangedError, TruncatedFileError
+from lazyvox.store.identity import FileIdentity, open_regular, printable, raise_read_error
+
+__all__ = ["PlainSource"]
+
+#: Linux hands out at most 2 GiB a call; smaller calls also let an interrupt through.
+_MAX_PREAD_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PlainSource:
+    """An uncompressed file."""
+
+    path: str
+    identity: FileIdentity
+    compression: str = "none"
+
+    @property
+    def stored_size(self) -> int:
+        """Size of the file in bytes."""
+        return self.identity.size
+
+    @property
+    def max_decoded_size(self) -> int:
+        """Size of the file in bytes: nothing is compressed."""
+        return self.identity.size
+
+    def open(self) -> "PlainReader":
+        """Start a reading session; checks that the file is still the one first seen."""
+        return PlainReader(self)
+
+
+class PlainReader:
+    """One reading session on a plain file: holds one descriptor."""
+
+    def __init__(self, source: PlainSource) -> None:
+        self._source = source
+        self._end = 0
+        self._fd = open_regular(source.path)
+        try:
+            source.identity.check(os.fstat(self._fd), source.path)
+        except FileChangedError:
+            os.close(self._fd)
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file; without an error, check first that nobody wrote to it meanwhile."""
+        try:
+            if kind is None:
+                self._source.identity.check(os.fstat(self._fd), self._source.path)
+        finally:
+            os.close(self._fd)
+
+    def readinto(self, offset: int, buffer: memoryview, /) -> None:
+        """Fill `buffer` with the bytes from `offset`."""
+        filled = 0
+        while filled < len(buffer):
+            piece = buffer[filled : filled + _MAX_PREAD_BYTES]
+            n_read = self._pread(piece, offset + filled)
+            if not n_read:
+                self._raise_short(offset + len(buffer), offset + filled)
+            filled += n_read
+        self._end = max(self._end, offset + filled)
+
+    def read_upto(self, offset: int, nbytes: int, /) -> bytes:
+        """Return up to `nbytes` bytes from `offset`."""
+        nbytes = max(min(nbytes, self._source.identity.size - offset), 0)
+        buffer = bytearray(nbytes)
+        self.readinto(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def finish(self) -> int:
+        """Return the number of bytes behind the last byte read: nothing is there to verify."""
+        return self._source.identity.size - self._end
+
+    def _pread(self, buffer: memoryview, offset: int) -> int:
+        try:
+            return os.preadv(self._fd, [buffer], offset)
+        except OSError as error:
+            raise_read_error(error, self._source.path, offset)
+
+    def _raise_short(self, wanted: int, present: int) -> None:
+        msg = (
+            f"{printable(self._source.path)}: the file must hold at least {wanted} bytes, as its "
+            f"header asks, and it ends after {present}. The file is incomplete: copy or download "
+            f"it again."
+        )
+        raise TruncatedFileError(msg)

@@ -1,0 +1,68 @@
+# Portable: GNU make 3.81 and a POSIX shell. Works from any folder: make -C path/to/lazyvox test
+#
+#   PYTHON=python3.12   which Python builds the environments; default: the newest that is found
+#   ARGS="..."          more arguments for the program that the target runs
+#   FILE=run.nii.gz     (demo) the image to work on, instead of a generated one
+
+PYTHON =
+ARGS =
+FILE =
+
+export PYTHON
+# The environments are complete in themselves; settings of the caller's Python must not reach them.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PIP_USER PIP_TARGET PIP_PREFIX
+
+IN_TEST = .venv/bin/python
+IN_DEMO = .venv-demo/bin/python
+IN_BENCH = .venv-bench/bin/python
+
+.PHONY: help test test-long lint format docs-check demo bench clean
+.PHONY: environment
+
+help:
+	@echo "make demo        make a real-sized run, extract regions from it, plot them (2 minutes)"
+	@echo "make demo FILE=MY.nii.gz    the same on a file of yours"
+	@echo "make test        lint, types, import contracts, doctests and all fast tests"
+	@echo "make test-long   the tests that take minutes or gigabytes as well"
+	@echo "make lint        lint, types and import contracts only"
+	@echo "make format      let ruff put the code into shape"
+	@echo "make docs-check  run every example of README.md and docs/"
+	@echo "make bench       measure time and memory, next to nibabel and nilearn"
+	@echo "make clean       remove the environments and caches"
+
+environment:
+	@tools/build-environment .venv all,test,dev
+
+lint: environment
+	$(IN_TEST) -m ruff check .
+	$(IN_TEST) -m ruff format --check .
+	$(IN_TEST) -m mypy
+	$(IN_TEST) -c "from importlinter.cli import lint_imports_command as run; run()"
+	find src -name '*.py' -exec $(IN_TEST) -m numpydoc lint --config . {} +
+
+test: lint
+	$(IN_TEST) -m pytest -q --numprocesses=logical --dist=worksteal $(ARGS)
+
+test-long: lint
+	$(IN_TEST) -m pytest -q --numprocesses=logical --dist=worksteal -m "" \
+	    --hypothesis-profile=long --timeout=1800 -o faulthandler_timeout=1700 $(ARGS)
+
+format: environment
+	$(IN_TEST) -m ruff check --fix .
+	$(IN_TEST) -m ruff format .
+
+docs-check: environment
+	$(IN_TEST) -m pytest -q tests/api/test_docs.py $(ARGS)
+
+demo:
+	@tools/build-environment .venv-demo plot
+	@$(IN_DEMO) -m lazyvox demo $(if $(FILE),--file "$(FILE)") $(ARGS)
+
+bench:
+	@tools/build-environment .venv-bench bench
+	@$(IN_BENCH) benchmarks/run.py $(ARGS)
+
+clean:
+	rm -rf .venv .venv-demo .venv-bench build dist .hypothesis .import_linter_cache \
+	    .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

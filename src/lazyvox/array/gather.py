@@ -1,0 +1,141 @@
+"""Indexing with one integer array or boolean mask: NumPy's result from the least that is read."""
+
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from lazyvox._typing import Array, Shape
+from lazyvox.errors import ImageIndexError
+
+__all__ = ["read_with_array"]
+
+#: Values read at a time where a mask picks few of them.
+GATHER_BYTES = 4 << 20
+
+
+class Sliceable(Protocol):
+    """The part of a lazy array that is needed here."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def view(self, key: Any, /) -> Self: ...
+    def read(self) -> Array: ...
+
+
+def read_with_array(array: Sliceable, entries: list[Any], n_arrays: int) -> Any:
+    """Return ``array[entries]`` where exactly one entry is an array, as NumPy gives it.
+
+    The smallest box that holds all picked values is read, in blocks along the last axis where a
+    mask would leave most of the box out, and NumPy picks from it.
+    """
+    if n_arrays > 1:
+        msg = (
+            "one index may hold at most one list, integer array or boolean mask. Got "
+            f"{n_arrays}. Take two steps: part = array[first]; part[second]."
+        )
+        raise ImageIndexError(msg)
+    box, picks = _split(entries, array.shape)
+    if _streams(entries, array):
+        return _gather_in_blocks(array, box, picks)
+    return array.view(tuple(box)).read()[tuple(picks)]
+
+
+def _split(entries: list[Any], shape: tuple[int, ...]) -> tuple[list[Any], list[Any]]:
+    """Return the basic index of a box, with no axis dropped, and the index to apply to it."""
+    box: list[Any] = []
+    picks: list[Any] = []
+    axis = 0
+    for entry in entries:
+        if entry is None or entry is Ellipsis or isinstance(entry, bool | np.bool_):
+            picks.append(entry)
+        elif isinstance(entry, slice):
+            box.append(entry)
+            picks.append(slice(None))
+            axis += 1
+        elif isinstance(entry, list | tuple | np.ndarray):
+            taken, applied = _split_array(np.asarray(entry), shape, axis)
+            box += taken
+            picks.append(applied)
+            axis += len(taken)
+        else:
+            position = _position(entry, shape[axis], axis)
+            box.append(slice(position, position + 1))
+            picks.append(0)
+            axis += 1
+    return box, picks
+
+
+def _split_array(index: Array, shape: tuple[int, ...], axis: int) -> tuple[list[Any], Any]:
+    if index.dtype == bool:
+        return _split_mask(index, shape, axis)
+    if not index.size and index.dtype.kind == "f":
+        index = index.astype(np.intp)
+    if index.dtype.kind not in "iu":
+        msg = f"arrays used as indices must be of integer or boolean type. Got {index.dtype}."
+        raise ImageIndexError(msg)
+    length = shape[axis]
+    outside = (index < -length) | (index >= length)
+    if outside.any():
+        _position(int(index[outside].flat[0]), length, axis)
+    wrapped = np.where(index < 0, index + length, index).astype(np.intp)
+    positions, inverse = np.unique(wrapped, return_inverse=True)
+    return [positions.tolist()], inverse.reshape(index.shape)
+
+
+def _split_mask(mask: Array, shape: tuple[int, ...], axis: int) -> tuple[list[Any], Any]:
+    covered = shape[axis : axis + mask.ndim]
+    if mask.shape != covered:
+        msg = (
+            f"a boolean mask must have the lengths of the axes that it covers. Got a mask of "
+            f"shape {mask.shape} for axes of lengths {covered}."
+        )
+        raise ImageIndexError(msg)
+    box: list[Any] = []
+    for along in range(mask.ndim):
+        others = tuple(i for i in range(mask.ndim) if i != along)
+        hits = np.flatnonzero(mask.any(axis=others))
+        box.append(slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 0))
+    return box, mask[tuple(box)]
+
+
+def _position(entry: Any, length: int, axis: int) -> int:
+    try:
+        position = entry.__index__()
+    except AttributeError:
+        msg = (
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and one integer "
+            f"list or boolean mask are valid indices. Got {type(entry).__name__}."
+        )
+        raise ImageIndexError(msg) from None
+    if not -length <= position < length:
+        msg = f"index {position} is out of bounds for axis {axis} with size {length}."
+        raise ImageIndexError(msg)
+    return int(position) % length
+
+
+def _streams(entries: list[Any], array: Sliceable) -> bool:
+    """Return whether a mask can be applied block by block along the last axis."""
+    masks = [
+        entry for entry in entries if isinstance(entry, list | np.ndarray) and np.ndim(entry) > 1
+    ]
+    is_mask = bool(masks) and np.asarray(masks[0]).dtype == bool
+    return is_mask and array.ndim > 1 and isinstance(entries[-1], slice)
+
+
+def _gather_in_blocks(array: Sliceable, box: list[Any], picks: list[Any]) -> Array:
+    """Return the picked values, reading the box in blocks along its last axis."""
+    boxed = array.view(tuple(box))
+    n_last = boxed.shape[-1]
+    step = max(GATHER_BYTES // max(boxed.nbytes // max(n_last, 1), 1), 1)
+    out: Array | None = None
+    for start in range(0, max(n_last, 1), step):
+        part = boxed.view((..., slice(start, start + step))).read()[tuple(picks)]
+        if out is None:
+            out = np.empty((*part.shape[:-1], n_last), part.dtype)
+        out[..., start : start + step] = part
+    assert out is not None
+    return out

@@ -1,0 +1,335 @@
+"""`LazyArray`: the values of an image file, as an array that reads nothing until it is asked."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from lazyvox._typing import Array, DType, Shape
+from lazyvox.array.conversion import Conversion
+from lazyvox.array.gather import read_with_array
+from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
+from lazyvox.errors import MaterializationError, ParameterError
+from lazyvox.plan.indexing import Axis, View, expand_key, is_array_index
+
+__all__ = ["LazyArray"]
+
+#: Stored bytes converted at a time: they stay in the processor's cache between the steps.
+CONVERT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LazyArray:
+    """An array on disk with the manners of a NumPy array, and of a nibabel array proxy.
+
+    It holds a description (where the values are, which of them, how they are converted) and no
+    value. Slicing reads what the slice needs and returns an ordinary array that owns its memory;
+    `view` composes indices without reading. Safe to use from many threads, to pickle and to fork.
+
+    Attributes
+    ----------
+    reader : ArrayReader
+        How stored values are read.
+    window : View
+        Which of them this array stands for.
+    conversion : Conversion
+        Scaling and type of the values returned.
+    """
+
+    reader: ArrayReader
+    window: View
+    conversion: Conversion = field(default_factory=Conversion)
+
+    @classmethod
+    def over(cls, reader: ArrayReader, conversion: Conversion | None = None) -> "LazyArray":
+        """Return the lazy array of everything that `reader` can read."""
+        return cls(reader, View.full(reader.shape), conversion or Conversion())
+
+    @property
+    def is_proxy(self) -> bool:
+        """True: nibabel's mark of an array that is not in memory."""
+        return True
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the array."""
+        return self.window.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.window.dims)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the values that slicing returns."""
+        return self.conversion.result_dtype(self.reader.dtype)
+
+    @property
+    def ondisk_dtype(self) -> DType:
+        """Type of the stored values, byte order included."""
+        return self.reader.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the whole array takes in memory once read."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def slope(self) -> float:
+        """Factor applied to the stored values."""
+        return self.conversion.slope
+
+    @property
+    def inter(self) -> float:
+        """Constant added to the stored values after the factor."""
+        return self.conversion.inter
+
+    @property
+    def offset(self) -> int:
+        """Bytes before the first stored value in the decoded file."""
+        return self.reader.spec.offset if isinstance(self.reader, FileReader) else 0
+
+    def view(self, key: Any) -> "LazyArray":
+        """Return the lazy array of ``self[key]``, reading nothing.
+
+        Parameters
+        ----------
+        key : index
+            A basic NumPy index, or one with a list of integers in place of one slice.
+
+        Returns
+        -------
+        LazyArray
+            The slice of this array; the index of a slice of a slice is one index.
+        """
+        return replace(self, window=self.window.take(key))
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read and return what NumPy returns for ``array[key]``."""
+        entries = expand_key(key, self.ndim)
+        n_arrays = sum(is_array_index(entry) for entry in entries)
+        if n_arrays:
+            return read_with_array(self, entries, n_arrays)
+        taken = self.view(key)
+        values = taken.read()
+        is_scalar = not taken.window.dims and Ellipsis not in entries
+        return values[()] if is_scalar else values
+
+    def read(self, dtype: npt.DTypeLike = None) -> Array:
+        """Read the array.
+
+        Parameters
+        ----------
+        dtype : dtype-like, optional
+            Type of the result; by default the array's own.
+
+        Returns
+        -------
+        ndarray of shape `shape`
+            A fresh array in Fortran order that owns its memory.
+
+        Raises
+        ------
+        ImageFileError
+            If the file cannot be read as its header says; see `lazyvox.errors` for the kinds.
+
+        Notes
+        -----
+        Memory: the result, and at most about 3 MiB besides.
+        """
+        conversion = self._conversion_to(dtype)
+        target = conversion.result_dtype(self.reader.dtype)
+        kept = tuple(len(axis) for axis in self.window.axes if not isinstance(axis, int))
+        values = np.empty(kept, target, order="F")
+        if values.size:
+            with self.reader.open() as session:
+                read_into(session, self.window.axes, values, conversion, self.reader.dtype)
+        if values.shape == self.shape:
+            return values
+        if not math.prod(self.shape):
+            return np.empty(self.shape, target, order="F")
+        return values.reshape(self.shape, order="F")
+
+    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+        """Read the array for NumPy; ``copy=False`` cannot be granted."""
+        if copy is False:
+            msg = (
+                "a lazy array is not in memory, so a copy cannot be avoided. Use copy=None "
+                "(np.asarray) or copy=True."
+            )
+            raise ParameterError(msg)
+        return self.read(dtype)
+
+    def get_unscaled(self) -> Array:
+        """Read the stored values, in the type of the file."""
+        return replace(self, conversion=Conversion()).read()
+
+    def get_scaled(self, dtype: npt.DTypeLike = None) -> Array:
+        """Read the scaled values in a type at least as wide as `dtype`, as nibabel's proxies do.
+
+        Parameters
+        ----------
+        dtype : dtype-like, optional
+            The result has the wider of this type and the type of the scaled values.
+
+        Returns
+        -------
+        ndarray of shape `shape`
+            The scaled values.
+        """
+        natural = replace(self.conversion, dtype=None).result_dtype(self.reader.dtype)
+        wanted = natural if dtype is None else np.promote_types(natural, np.dtype(dtype))
+        return replace(self, conversion=replace(self.conversion, dtype=None, cast=wanted)).read()
+
+    def reshape(self, *shape: Any) -> "LazyArray":
+        """Return the lazy array with another shape, values in the order of the file.
+
+        Parameters
+        ----------
+        *shape : int or tuple of int
+            The new shape; one length may be -1.
+
+        Returns
+        -------
+        LazyArray
+            ``np.reshape(array, shape, order="F")`` without reading, as nibabel's proxies do.
+
+        Raises
+        ------
+        ParameterError
+            If the sizes differ.
+        MaterializationError
+            If the array is a slice: its values are not one range of the file.
+        """
+        wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        lengths = _completed(tuple(int(n) for n in wanted), self.size, self.shape)
+        if not (self.window.is_full and isinstance(self.reader, FileReader)):
+            msg = (
+                f"only a whole image file can be reshaped without reading. Got a slice, of shape "
+                f"{self.shape}. Reshape first, or use np.reshape(array, {lengths}, order='F')."
+            )
+            raise MaterializationError(msg)
+        reader = replace(self.reader, spec=replace(self.reader.spec, shape=lengths))
+        return replace(self, reader=reader, window=View.full(lengths))
+
+    def astype(self, dtype: npt.DTypeLike) -> "LazyArray":
+        """Return the lazy array whose values are cast to `dtype` block by block when read.
+
+        Parameters
+        ----------
+        dtype : dtype-like
+            The new type. Scaled integers asked for as float32 are computed in float32.
+
+        Returns
+        -------
+        LazyArray
+            The cast array; nothing is read.
+        """
+        return replace(self, conversion=replace(self.conversion, dtype=np.dtype(dtype), cast=None))
+
+    def __len__(self) -> int:
+        """Return the length of the first axis."""
+        if not self.ndim:
+            msg = "len() of unsized object: the array has no axis."
+            raise TypeError(msg)
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Read and yield the items of the first axis, one after the other."""
+        for i in range(len(self)):
+            yield self[i]
+
+    def __contains__(self, value: object) -> bool:
+        """Refuse: a search would read the whole array unasked."""
+        msg = (
+            "`in` would read the whole image. Read it by name: value in np.asarray(array), or "
+            "scan it in blocks with lazyvox.Scan."
+        )
+        raise TypeError(msg)
+
+    def __bool__(self) -> bool:
+        """Refuse as NumPy does for more than one value."""
+        if self.size == 1:
+            return bool(self.read().reshape(-1)[0])
+        msg = (
+            f"the truth value of an array with {self.size} values is ambiguous. Compare a "
+            f"reduction of it, or its size."
+        )
+        raise ValueError(msg)
+
+    def __repr__(self) -> str:
+        """Describe the array without reading it."""
+        return (
+            f"<LazyArray shape={self.shape} dtype={self.dtype} on disk {self.ondisk_dtype} "
+            f"in {self.reader.path!r}>"
+        )
+
+    def _conversion_to(self, dtype: npt.DTypeLike) -> Conversion:
+        """Return the conversion to `dtype` by way of this array's own type, as NumPy casts."""
+        if dtype is None or np.dtype(dtype) == self.dtype:
+            return self.conversion
+        return self.conversion.then(np.dtype(dtype))
+
+
+def read_into(
+    session: ArraySession,
+    axes: tuple[Axis, ...],
+    out: Array,
+    conversion: Conversion,
+    stored: DType,
+) -> None:
+    """Fill `out` with the converted values at `axes`.
+
+    Values that need no conversion are read in place; others pass through a scratch array of
+    about 1 MiB.
+    """
+    if not conversion.changes(stored) and out.dtype == stored:
+        session.read(axes, out)
+        return
+    kept = [i for i, axis in enumerate(axes) if not isinstance(axis, int)]
+    if not kept or out.size * stored.itemsize <= CONVERT_BYTES:
+        raw = np.empty(out.shape, stored, order="F")
+        session.read(axes, raw)
+        conversion.apply(raw, out)
+        return
+    slowest = kept[-1]
+    positions = axes[slowest]
+    assert not isinstance(positions, int)
+    per_step = out.size // len(positions) * stored.itemsize
+    step = max(CONVERT_BYTES // max(per_step, 1), 1)
+    for start in range(0, len(positions), step):
+        part = positions[start : start + step]
+        piece = (*axes[:slowest], part, *axes[slowest + 1 :])
+        if step == 1 and per_step > CONVERT_BYTES and len(kept) > 1:
+            inner = (*axes[:slowest], part[0], *axes[slowest + 1 :])
+            read_into(session, inner, out[..., start], conversion, stored)
+        else:
+            read_into(session, piece, out[..., start : start + step], conversion, stored)
+
+
+def _completed(wanted: Shape, size: int, shape: Shape) -> Shape:
+    if wanted.count(-1) > 1:
+        _refuse_shape(wanted, shape)
+    if -1 in wanted:
+        known = -math.prod(wanted)
+        wanted = tuple(size // known if n == -1 and known else n for n in wanted)
+    if math.prod(wanted) != size or min(wanted, default=0) < 0:
+        _refuse_shape(wanted, shape)
+    return wanted
+
+
+def _refuse_shape(wanted: Shape, shape: Shape) -> NoReturn:
+    msg = (
+        f"the new shape must hold as many values as the old one. Got {wanted} for an array of "
+        f"shape {shape}."
+    )
+    raise ParameterError(msg)

@@ -1,0 +1,211 @@
+"""Who fills arrays: the protocol below `LazyArray`, and the reader of Fortran-ordered files."""
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from lazyvox._typing import Array, DType, Shape
+from lazyvox.plan.indexing import Axis
+from lazyvox.plan.runs import Run, ascending, plan_runs
+from lazyvox.plan.spec import ArraySpec
+from lazyvox.store.source import ByteReader, ByteSource
+
+__all__ = ["ArrayReader", "ArraySession", "FileReader"]
+
+#: Unwanted bytes that are read rather than skipped, in a plain file: reading them takes about as
+#: long as one more system call with the Python around it (8-10 us, or 64 KiB at 7 GB/s).
+MAX_GAP_BYTES = 64 * 1024
+
+#: Scratch memory for values that have to be picked out of what was read.
+MAX_RUN_BYTES = 1 << 20
+
+
+class ArraySession(Protocol):
+    """One reading session on a stored array. Used by one thread at a time."""
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the stored values at `axes`; int axes are dropped in `out`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+
+
+class ArrayReader(Protocol):
+    """How the values of a stored array are read. Picklable, holds no handle and no value."""
+
+    @property
+    def path(self) -> str:
+        """File, or files, for messages."""
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the stored array."""
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the stored values, byte order included."""
+
+    @property
+    def is_random_access(self) -> bool:
+        """Whether reading a later value costs nothing for the earlier ones."""
+
+    def open(self) -> ArraySession:
+        """Start a reading session."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Reads an array that lies in Fortran order in one file."""
+
+    source: ByteSource
+    spec: ArraySpec
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the file."""
+        return self.source.path
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the stored array."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the stored values, byte order included."""
+        return self.spec.dtype
+
+    @property
+    def is_random_access(self) -> bool:
+        """Whether the file is not compressed."""
+        return self.source.compression == "none"
+
+    def open(self) -> "FileSession":
+        """Start a reading session."""
+        return FileSession(self)
+
+
+class FileSession:
+    """One reading session on an array in a file."""
+
+    def __init__(self, reader: FileReader) -> None:
+        self._spec = reader.spec
+        self._random_access = reader.is_random_access
+        self._bytes: ByteReader = reader.source.open()
+        self._scratch = bytearray()
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the session of the bytes below."""
+        self._bytes.__exit__(kind, error, trace)
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the stored values at `axes`.
+
+        A read that reaches the last stored value of a compressed file goes on to the end of the
+        stream, so that the checksums of everything decoded are verified.
+        """
+        if not out.size:
+            return
+        ordered, out = _in_file_order(axes, out)
+        repeated = _repeats(axes)
+        target = np.empty(_kept_shape(ordered), out.dtype, order="F") if repeated else out
+        gap = MAX_GAP_BYTES if self._random_access else self._spec.stored_bytes
+        end = 0
+        for run in plan_runs(
+            ordered,
+            self._spec,
+            max_gap_bytes=gap,
+            max_run_bytes=MAX_RUN_BYTES,
+            cut_dense=not target.flags.f_contiguous,
+        ):
+            self._fill(run, target)
+            end = run.offset + run.nbytes
+        if repeated:
+            _scatter(axes, ordered, target, out)
+        if end == self._spec.end and not self._random_access:
+            self._bytes.finish()
+
+    def _fill(self, run: Run, target: Array) -> None:
+        block = target[run.target] if run.target else target
+        if run.is_dense and isinstance(block, np.ndarray):
+            self._bytes.readinto(run.offset, block.reshape(-1, order="F").view(np.uint8).data)
+            return
+        if len(self._scratch) < run.nbytes:
+            self._scratch = bytearray(run.nbytes)
+        view = memoryview(self._scratch)[: run.nbytes]
+        self._bytes.readinto(run.offset, view)
+        target[run.target] = _picked(run, view, self._spec.dtype).reshape(
+            np.shape(target[run.target]), order="F"
+        )
+
+
+def _in_file_order(axes: tuple[Axis, ...], out: Array) -> tuple[tuple[Axis, ...], Array]:
+    """Return ascending axes, and `out` turned round on the axes that were descending."""
+    ordered: list[Axis] = []
+    turns: list[slice] = []
+    for axis in axes:
+        if isinstance(axis, int):
+            ordered.append(axis)
+            continue
+        ordered.append(ascending(axis))
+        descending = isinstance(axis, range) and axis.step < 0
+        turns.append(slice(None, None, -1 if descending else None))
+    return tuple(ordered), out[tuple(turns)] if turns else out
+
+
+def _repeats(axes: tuple[Axis, ...]) -> bool:
+    """Return whether a list of positions is out of order or names one twice."""
+    return any(isinstance(axis, tuple) and tuple(sorted(set(axis))) != axis for axis in axes)
+
+
+def _kept_shape(axes: tuple[Axis, ...]) -> Shape:
+    return tuple(len(axis) for axis in axes if not isinstance(axis, int))
+
+
+def _scatter(
+    axes: tuple[Axis, ...], ordered: tuple[Axis, ...], target: Array, out: Array
+) -> None:
+    """Copy values that were read once, in file order, to all the places that ask for them."""
+    places: list[Array] = []
+    for axis, positions in zip(axes, ordered, strict=True):
+        if isinstance(axis, int) or isinstance(positions, int):
+            continue
+        if isinstance(axis, tuple):
+            places.append(np.searchsorted(np.array(positions), np.array(axis)))
+        else:
+            places.append(np.arange(len(axis)))
+    out[...] = target[np.ix_(*places)]
+
+
+def _picked(run: Run, buffer: memoryview, dtype: DType) -> Array:
+    """Return the picked values of a run, as an array over the axes that it covers."""
+    shape = tuple(
+        len(pick) if isinstance(pick, range) else pick[-1] + 1 for pick in run.picks
+    )
+    strides = tuple(
+        stride * (pick.step if isinstance(pick, range) else 1)
+        for pick, stride in zip(run.picks, run.strides, strict=True)
+    )
+    values: Array = np.ndarray(shape, dtype, buffer, strides=strides)
+    for axis, pick in enumerate(run.picks):
+        if isinstance(pick, tuple):
+            values = values.take(np.array(pick), axis=axis)
+    return values

@@ -1,0 +1,150 @@
+"""The algebra of indices: a slice of a slice is one index, and nothing is read to know its shape."""
+
+import operator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from lazyvox._typing import Shape
+from lazyvox.errors import ImageIndexError
+
+__all__ = ["Axis", "View", "expand_key", "is_array_index"]
+
+#: What a view takes of one axis of its source: one position (the axis is dropped), an
+#: arithmetic progression of positions, or a list of positions.
+Axis: TypeAlias = int | range | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which values of a source array a lazy array stands for, and in which shape.
+
+    Attributes
+    ----------
+    source_shape : tuple of int
+        Shape of the array that is indexed.
+    axes : tuple of int, range or tuple of int
+        What is taken of each source axis.
+    dims : tuple of int or range
+        The axes of the result in order: the number of a source axis, or, for a new axis, a range
+        whose length (0 or 1) is the length of the new axis.
+
+    Examples
+    --------
+    >>> view = View.full((5, 6, 7)).take((slice(4, 0, -2), 3))
+    >>> view.shape
+    (2, 7)
+    >>> view.take((-1, slice(None, 2))).axes
+    (2, 3, range(0, 2))
+    """
+
+    source_shape: Shape
+    axes: tuple[Axis, ...]
+    dims: tuple[int | range, ...]
+
+    @classmethod
+    def full(cls, shape: Shape) -> "View":
+        """Return the view of everything."""
+        return cls(shape, tuple(range(length) for length in shape), tuple(range(len(shape))))
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the result."""
+        return tuple(self._length(dim) for dim in self.dims)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the view is its source, unchanged."""
+        return self == View.full(self.source_shape)
+
+    def take(self, key: Any) -> "View":
+        """Return the view that indexing this one with `key` gives.
+
+        `key` is a basic NumPy index, or has one list of integers in place of a slice.
+        """
+        axes = list(self.axes)
+        dims: list[int | range] = []
+        position = 0
+        for entry in expand_key(key, len(self.dims)):
+            if entry is None:
+                dims.append(range(1))
+            if entry is None or entry is Ellipsis:
+                continue
+            dim = self.dims[position]
+            held = dim if isinstance(dim, range) else self.axes[dim]
+            picked = _pick(held, entry, position)
+            position += 1
+            if isinstance(dim, int):
+                axes[dim] = picked
+                if not isinstance(picked, int):
+                    dims.append(dim)
+            elif isinstance(picked, range):
+                dims.append(range(len(picked)))
+        return View(self.source_shape, tuple(axes), tuple(dims))
+
+    def _length(self, dim: int | range) -> int:
+        held = dim if isinstance(dim, range) else self.axes[dim]
+        assert not isinstance(held, int), "bug in lazyvox: a dropped axis is among the dims"
+        return len(held)
+
+
+def is_array_index(entry: object) -> bool:
+    """Return whether NumPy takes an index entry as an array: lists, arrays, and booleans."""
+    return isinstance(entry, list | tuple | np.ndarray | bool | np.bool_)
+
+
+def expand_key(key: Any, ndim: int) -> list[Any]:
+    """Return the entries of an index, one for each axis and None for new ones, Ellipsis expanded.
+
+    Boolean arrays stand for as many axes as they have. An Ellipsis that stands for no axis is
+    kept: NumPy takes it as a separation between an array and the integers beside it. Raises
+    `ImageIndexError` for two Ellipses or too many indices.
+    """
+    entries = list(key) if isinstance(key, tuple) else [key]
+    n_ellipses = sum(entry is Ellipsis for entry in entries)
+    if n_ellipses > 1:
+        msg = "an index can only have a single ellipsis ('...'). Got more than one."
+        raise ImageIndexError(msg)
+    n_used = sum(_n_axes(entry) for entry in entries)
+    if n_used > ndim:
+        msg = f"too many indices: the array is {ndim}-dimensional, but {n_used} were given."
+        raise ImageIndexError(msg)
+    rest: list[Any] = [slice(None)] * (ndim - n_used)
+    if not n_ellipses:
+        return entries + rest
+    where = next(i for i, entry in enumerate(entries) if entry is Ellipsis)
+    return entries[:where] + (rest or [Ellipsis]) + entries[where + 1 :]
+
+
+def _n_axes(entry: Any) -> int:
+    if entry is None or entry is Ellipsis:
+        return 0
+    if isinstance(entry, np.ndarray) and entry.dtype == bool:
+        return entry.ndim
+    return 0 if isinstance(entry, bool | np.bool_) else 1
+
+
+def _pick(held: Axis, entry: Any, axis: int) -> Axis:
+    """Return what one index entry takes of what an axis holds."""
+    assert not isinstance(held, int), "bug in lazyvox: a dropped axis was indexed"
+    if isinstance(entry, slice):
+        return held[entry]
+    if isinstance(entry, list | tuple | np.ndarray):
+        return tuple(held[_checked(int(i), len(held), axis)] for i in entry)
+    try:
+        number = operator.index(entry)
+    except TypeError:
+        msg = (
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and one integer "
+            f"list or boolean mask are valid indices. Got {type(entry).__name__}."
+        )
+        raise ImageIndexError(msg) from None
+    return held[_checked(number, len(held), axis)]
+
+
+def _checked(number: int, length: int, axis: int) -> int:
+    if not -length <= number < length:
+        msg = f"index {number} is out of bounds for axis {axis} with size {length}."
+        raise ImageIndexError(msg)
+    return number

@@ -1,0 +1,215 @@
+"""Time and memory of one call, in a process of its own."""
+
+import multiprocessing
+import os
+import pickle
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any, Self
+
+from lazyvox.errors import LazyvoxError, ParameterTypeError
+from lazyvox.runtime.peak import PeakMemory, peak_memory
+from lazyvox.runtime.resident import process_memory, tree_pss
+
+__all__ = [
+    "Measurement",
+    "PeakMemory",
+    "measure",
+    "peak_memory",
+    "process_memory",
+    "tree_pss",
+]
+
+_POLL_S = 0.1
+_EXIT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one call took.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time of the call.
+    cpu_seconds : float
+        Processor time of the process and of the children that it waited for.
+    peak_bytes : int
+        Peak PSS of the process tree during the call.
+    increment_bytes : int
+        Peak above what Python, the imports of `func` and its arguments held before the call.
+    result : Any
+        What the call returned.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    increment_bytes: int
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An exception on its way to the parent, with the text of its traceback."""
+
+    error: Exception
+    trace: str
+
+
+class _Caught:
+    """Context that keeps whatever exception is raised inside, to be handed to the parent."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, Exception):
+            self.error = error
+        return self.error is not None
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of the children that it waited for."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
+
+
+def _measured(func: Callable[..., Any], args: tuple[Any, ...]) -> Measurement:
+    """Call a function in this process and return what it took."""
+    with peak_memory() as peak:
+        began, cpu_began = time.perf_counter(), _cpu_seconds()
+        result = func(*args)
+        seconds = time.perf_counter() - began
+    cpu_seconds = max(0.0, _cpu_seconds() - cpu_began - peak.sampling_seconds)
+    return Measurement(seconds, cpu_seconds, peak.bytes, peak.increment, result)
+
+
+def _packed_failure(error: Exception) -> bytes:
+    """Return the bytes of a failure, replacing an exception that does not survive pickling."""
+    trace = "".join(traceback.format_exception(error))
+    with _Caught():
+        packed = pickle.dumps(_Failure(error, trace))
+        pickle.loads(packed)
+        return packed
+    return pickle.dumps(_Failure(LazyvoxError(f"{type(error).__name__}: {error}"), trace))
+
+
+def _serve(connection: Connection, payload: bytes) -> None:
+    """Run in the child: do the call, send what it took or how it failed."""
+    answer = b""
+    with connection:
+        with _Caught() as caught:
+            func, args = pickle.loads(payload)
+            answer = pickle.dumps(_measured(func, args))
+        connection.send_bytes(answer if caught.error is None else _packed_failure(caught.error))
+
+
+def _received(process: SpawnProcess, connection: Connection) -> Measurement | _Failure:
+    """Return what the child sends, or raise when it ends without a word."""
+    # Asked in turns, because a grandchild may hold the pipe open after the child has died.
+    while not connection.poll(_POLL_S):
+        if not process.is_alive() and not connection.poll(0):
+            break
+    try:
+        if connection.poll(0):
+            answer: Measurement | _Failure = pickle.loads(connection.recv_bytes())
+            return answer
+    except EOFError:
+        process.join(_EXIT_TIMEOUT_S)
+    code = process.exitcode or 0
+    how = f"worker died (signal {-code})" if code < 0 else f"worker ended with exit code {code}"
+    msg = (
+        f"measure: the process must return from the function. Got: {how} before it returned. "
+        f"Signal 9 is mostly the system's, out of memory; an exit code of 1 is often a script "
+        f'that calls measure outside of `if __name__ == "__main__":`.'
+    )
+    raise LazyvoxError(msg)
+
+
+def _packed_call(func: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+    """Return the bytes of a call, or raise where it cannot go to another process."""
+    try:
+        return pickle.dumps((func, args))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        msg = (
+            f"measure: the function and its arguments must be picklable, since they run in a "
+            f"fresh process. Got {func!r}: {error}. Pass a function defined at the top of a "
+            f"module."
+        )
+        raise ParameterTypeError(msg) from error
+
+
+def measure(func: Callable[..., Any], *args: Any) -> Measurement:
+    """Call a function in a fresh process and return its time and its peak memory.
+
+    Parameters
+    ----------
+    func : callable
+        Function that can be pickled: defined at the top of a module.
+    *args : Any
+        Its arguments, picklable too.
+
+    Returns
+    -------
+    Measurement
+        Seconds, processor seconds, peak and increment in bytes, and the result.
+
+    Raises
+    ------
+    ParameterTypeError
+        If the function or its arguments cannot be pickled.
+    LazyvoxError
+        If the process dies before the function returns.
+
+    Notes
+    -----
+    Whatever the function raises is raised here, with the traceback of the process as a note.
+    Modules that the function imports while it runs count in the increment; those that importing
+    its own module brings do not. The limits of `peak_memory` hold. The process is spawned, so
+    scripts call this below ``if __name__ == "__main__":``.
+
+    Examples
+    --------
+    >>> measure(sum, [1, 2]).result
+    3
+    """
+    payload = _packed_call(func, args)
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(there, payload), name="lazyvox-measure")
+    answer: Measurement | _Failure | None = None
+    try:
+        with there:
+            process.start()
+        answer = _received(process, here)
+    finally:
+        here.close()
+        _end(process, timeout_s=0.0 if answer is None else _EXIT_TIMEOUT_S)
+    if isinstance(answer, _Failure):
+        answer.error.add_note(f"Traceback in the measured process:\n{answer.trace}")
+        raise answer.error
+    return answer
+
+
+def _end(process: SpawnProcess, *, timeout_s: float) -> None:
+    """Let the process finish its own exit for a while, then kill it."""
+    if process.pid is None:
+        return
+    process.join(timeout_s)
+    if process.is_alive():
+        process.kill()
+        process.join(_EXIT_TIMEOUT_S)

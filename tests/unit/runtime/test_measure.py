@@ -1,0 +1,205 @@
+"""Measured memory is what was really held, by this process and by its children."""
+
+import importlib
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from lazyvox.errors import LazyvoxError, ParameterTypeError
+from lazyvox.runtime.measure import measure, peak_memory, process_memory, tree_pss
+
+MB = 1_000_000
+
+JOBS = """
+import os, signal, subprocess, sys
+
+BALLAST = b"b" * 30_000_000
+
+def allocate(nbytes):
+    return len(b"x" * nbytes)
+
+def fail(text):
+    raise KeyError(text)
+
+class Stubborn(Exception):
+    def __init__(self, first, second):
+        super().__init__("no way back")
+
+def fail_stubbornly():
+    raise Stubborn(1, 2)
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def leave():
+    os._exit(7)
+
+def leave_grandchild_and_die():
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(5)"], close_fds=False)
+    die()
+
+def unpicklable():
+    return lambda: None
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    """Return a module that a fresh process can import too."""
+    (tmp_path / "measured_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "measured_jobs", raising=False)
+    yield importlib.import_module("measured_jobs")
+    del sys.modules["measured_jobs"]
+
+
+def test_resident_memory_grows_with_what_is_held():
+    before = process_memory()
+    held = np.ones(40 * MB, np.uint8)
+    assert 38 * MB < process_memory() - before < 45 * MB
+    assert held[-1] == 1
+
+
+def test_the_tree_counts_the_memory_of_children():
+    code = "held = b'x' * 50_000_000; print('ready', flush=True); input()"
+    alone = tree_pss()
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        together, of_child = tree_pss(), tree_pss(child.pid)
+        child.communicate(b"\n", timeout=10)
+    assert together - alone > 50 * MB
+    assert 50 * MB < of_child < 80 * MB
+
+
+def test_a_process_that_is_not_there_holds_nothing():
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait(10)
+    assert tree_pss(child.pid) == 0
+
+
+def test_a_spike_between_two_samples_is_seen():
+    with peak_memory() as peak:
+        np.ones(60 * MB, np.uint8)
+    assert 58 * MB < peak.increment < 70 * MB
+    assert peak.bytes > peak.increment
+
+
+def test_a_peak_before_the_block_does_not_count():
+    np.ones(90 * MB, np.uint8)
+    with peak_memory() as peak:
+        pass
+    assert peak.increment < 5 * MB
+
+
+def test_the_peak_can_be_read_during_the_block_and_never_falls():
+    with peak_memory() as peak:
+        held = np.ones(30 * MB, np.uint8)
+        during = peak.increment
+        del held
+        afterwards = peak.increment
+    assert 28 * MB < during <= afterwards <= peak.increment < 40 * MB
+
+
+def test_nested_blocks_each_have_their_own_peak():
+    with peak_memory() as outer:
+        np.ones(70 * MB, np.uint8)
+        with peak_memory() as inner:
+            np.ones(30 * MB, np.uint8)
+        np.ones(10 * MB, np.uint8)
+    assert 28 * MB < inner.increment < 45 * MB
+    assert 68 * MB < outer.increment < 85 * MB
+
+
+def test_a_spike_inside_of_an_inner_block_counts_for_the_outer():
+    with peak_memory() as outer, peak_memory() as inner:
+        np.ones(50 * MB, np.uint8)
+    assert inner.increment > 48 * MB
+    assert outer.increment > 48 * MB
+
+
+def test_children_count_in_the_peak():
+    code = "held = b'x' * 50_000_000; print('ready', flush=True); input()"
+    with (
+        peak_memory() as peak,
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as child,
+    ):
+        child.stdout.readline()
+        assert peak.increment > 50 * MB
+        child.communicate(b"\n", timeout=10)
+    assert 50 * MB < peak.increment < 90 * MB
+
+
+def test_starting_programs_does_not_double_this_process():
+    held = np.ones(100 * MB, np.uint8)
+    with peak_memory() as peak:
+        for _ in range(20):
+            subprocess.run([sys.executable, "-S", "-c", ""], check=True, timeout=20)
+    assert peak.increment < 40 * MB
+    assert held[0] == 1
+
+
+def test_no_thread_is_left_after_an_error():
+    before = threading.active_count()
+    with pytest.raises(KeyError, match="inside"), peak_memory() as peak:
+        raise KeyError("inside")
+    assert threading.active_count() == before
+    assert peak.bytes > 0
+
+
+def test_a_measured_call_reports_its_peak_above_the_imports(jobs):
+    taken = measure(jobs.allocate, 50 * MB)
+    assert taken.result == 50 * MB
+    assert 49 * MB < taken.increment_bytes < 56 * MB
+    assert taken.peak_bytes > taken.increment_bytes + 30 * MB
+    assert 0 <= taken.cpu_seconds < 10
+    assert 0 < taken.seconds < 10
+
+
+def test_memory_of_the_parent_does_not_count(jobs):
+    held = np.ones(150 * MB, np.uint8)
+    assert measure(jobs.allocate, 1).peak_bytes < 120 * MB
+    assert held[0] == 1
+
+
+def test_what_the_call_raises_is_raised_here_with_its_traceback(jobs):
+    with pytest.raises(KeyError, match="lost") as caught:
+        measure(jobs.fail, "lost")
+    assert "measured_jobs.py" in caught.value.__notes__[0]
+
+
+def test_an_exception_that_cannot_be_pickled_is_still_told(jobs):
+    with pytest.raises(LazyvoxError, match="Stubborn: no way back") as caught:
+        measure(jobs.fail_stubbornly)
+    assert "fail_stubbornly" in caught.value.__notes__[0]
+
+
+def test_a_killed_process_is_named(jobs):
+    with pytest.raises(LazyvoxError, match=r"worker died \(signal 9\)"):
+        measure(jobs.die)
+
+
+def test_a_killed_process_with_a_living_child_does_not_hang(jobs):
+    with pytest.raises(LazyvoxError, match=r"worker died \(signal 9\)"):
+        measure(jobs.leave_grandchild_and_die)
+
+
+def test_a_process_that_leaves_early_is_named(jobs):
+    with pytest.raises(LazyvoxError, match="exit code 7 before it returned"):
+        measure(jobs.leave)
+
+
+def test_a_function_that_cannot_travel_is_refused():
+    with pytest.raises(ParameterTypeError, match="top of a module"):
+        measure(lambda: None)
+
+
+def test_a_result_that_cannot_travel_is_told(jobs):
+    with pytest.raises((AttributeError, TypeError), match=r"[Cc]an't (get|pickle) local object"):
+        measure(jobs.unpicklable)

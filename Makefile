@@ -4,7 +4,7 @@
 #   ARGS="..."          more arguments for the program that the target runs
 #   FILE=run.nii.gz     (demo) the image to work on, instead of a generated one
 
-PYTHON =
+PYTHON ?=
 ARGS =
 FILE =
 

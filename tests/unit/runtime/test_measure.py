@@ -136,13 +136,16 @@ def test_children_count_in_the_peak():
     assert 50 * MB < peak.increment < 90 * MB
 
 
-def test_starting_programs_does_not_double_this_process():
-    held = np.ones(100 * MB, np.uint8)
+def test_starting_programs_does_not_seem_to_double_the_process_that_starts_them():
+    code = """if True:
+        import subprocess, sys
+        held = b"x" * 100_000_000
+        for _ in range(60):
+            subprocess.run([sys.executable, "--version"], stdout=subprocess.DEVNULL)
+    """
     with peak_memory() as peak:
-        for _ in range(20):
-            subprocess.run([sys.executable, "-S", "-c", ""], check=True, timeout=20)
-    assert peak.increment < 40 * MB
-    assert held[0] == 1
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert 100 * MB < peak.increment < 150 * MB
 
 
 def test_no_thread_is_left_after_an_error():

@@ -39,7 +39,7 @@ def read_with_array(array: Sliceable, entries: list[Any], n_arrays: int) -> Any:
         )
         raise ImageIndexError(msg)
     box, picks = _split(entries, array.shape)
-    if _streams(entries, array):
+    if _streams(entries):
         return _gather_in_blocks(array, box, picks)
     return array.view(tuple(box)).read()[tuple(picks)]
 
@@ -56,8 +56,8 @@ def _split(entries: list[Any], shape: tuple[int, ...]) -> tuple[list[Any], list[
             box.append(entry)
             picks.append(slice(None))
             axis += 1
-        elif isinstance(entry, list | tuple | np.ndarray):
-            taken, applied = _split_array(np.asarray(entry), shape, axis)
+        elif isinstance(entry, np.ndarray):
+            taken, applied = _split_array(entry, shape, axis)
             box += taken
             picks.append(applied)
             axis += len(taken)
@@ -72,8 +72,6 @@ def _split(entries: list[Any], shape: tuple[int, ...]) -> tuple[list[Any], list[
 def _split_array(index: Array, shape: tuple[int, ...], axis: int) -> tuple[list[Any], Any]:
     if index.dtype == bool:
         return _split_mask(index, shape, axis)
-    if not index.size and index.dtype.kind == "f":
-        index = index.astype(np.intp)
     if index.dtype.kind not in "iu":
         msg = f"arrays used as indices must be of integer or boolean type. Got {index.dtype}."
         raise ImageIndexError(msg)
@@ -81,7 +79,9 @@ def _split_array(index: Array, shape: tuple[int, ...], axis: int) -> tuple[list[
     outside = (index < -length) | (index >= length)
     if outside.any():
         _position(int(index[outside].flat[0]), length, axis)
-    wrapped = np.where(index < 0, index + length, index).astype(np.intp)
+    # Widened first: adding the length could overflow the type of the index.
+    index = index.astype(np.intp)
+    wrapped = np.where(index < 0, index + length, index)
     positions, inverse = np.unique(wrapped, return_inverse=True)
     return [positions.tolist()], inverse.reshape(index.shape)
 
@@ -117,13 +117,13 @@ def _position(entry: Any, length: int, axis: int) -> int:
     return int(position) % length
 
 
-def _streams(entries: list[Any], array: Sliceable) -> bool:
+def _streams(entries: list[Any]) -> bool:
     """Return whether a mask can be applied block by block along the last axis."""
-    masks = [
-        entry for entry in entries if isinstance(entry, list | np.ndarray) and np.ndim(entry) > 1
-    ]
-    is_mask = bool(masks) and np.asarray(masks[0]).dtype == bool
-    return is_mask and array.ndim > 1 and isinstance(entries[-1], slice)
+    has_mask = any(
+        isinstance(entry, np.ndarray) and entry.ndim > 1 and entry.dtype == bool
+        for entry in entries
+    )
+    return has_mask and isinstance(entries[-1], slice)
 
 
 def _gather_in_blocks(array: Sliceable, box: list[Any], picks: list[Any]) -> Array:
@@ -132,7 +132,11 @@ def _gather_in_blocks(array: Sliceable, box: list[Any], picks: list[Any]) -> Arr
     n_last = boxed.shape[-1]
     step = max(GATHER_BYTES // max(boxed.nbytes // max(n_last, 1), 1), 1)
     out: Array | None = None
-    for start in range(0, max(n_last, 1), step):
+    starts = range(0, max(n_last, 1), step)
+    if (box[-1].step or 1) < 0:
+        # In the order of the file: a compressed stream would begin anew for each block.
+        starts = starts[::-1]
+    for start in starts:
         part = boxed.view((..., slice(start, start + step))).read()[tuple(picks)]
         if out is None:
             out = np.empty((*part.shape[:-1], n_last), part.dtype)

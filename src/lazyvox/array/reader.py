@@ -1,5 +1,6 @@
 """Who fills arrays: the protocol below `LazyArray`, and the reader of Fortran-ordered files."""
 
+import math
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -102,6 +103,7 @@ class FileSession:
         self._random_access = reader.is_random_access
         self._bytes: ByteReader = reader.source.open()
         self._scratch = bytearray()
+        self._is_unverified = False
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -113,14 +115,20 @@ class FileSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the session of the bytes below."""
-        self._bytes.__exit__(kind, error, trace)
+        """Verify what is still to be verified, and end the session of the bytes below."""
+        if kind is None and self._is_unverified:
+            with self._bytes:
+                self._bytes.finish()
+        else:
+            self._bytes.__exit__(kind, error, trace)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Fill `out` with the stored values at `axes`.
 
         A read that reaches the last stored value of a compressed file goes on to the end of the
-        stream, so that the checksums of everything decoded are verified.
+        stream, so that the checksums of everything decoded are verified. One that ends within the
+        last item of the slowest axis does so when the session ends: a mask hardly ever holds the
+        last voxel, and the little that is left costs less than what was decoded before it.
         """
         if not out.size:
             return
@@ -140,8 +148,13 @@ class FileSession:
             end = run.offset + run.nbytes
         if repeated:
             _scatter(axes, ordered, target, out)
-        if end == self._spec.end and not self._random_access:
+        if self._random_access:
+            return
+        if end == self._spec.end:
             self._bytes.finish()
+            self._is_unverified = False
+        elif self._spec.end - end < _slowest_stride(self._spec):
+            self._is_unverified = True
 
     def _fill(self, run: Run, target: Array) -> None:
         block = target[run.target] if run.target else target
@@ -171,6 +184,12 @@ def _in_file_order(axes: tuple[Axis, ...], out: Array) -> tuple[tuple[Axis, ...]
     return tuple(ordered), out[tuple(turns)] if turns else out
 
 
+def _slowest_stride(spec: ArraySpec) -> int:
+    """Return the bytes between neighbours on the slowest axis that has more than one position."""
+    slowest = max((i for i, length in enumerate(spec.shape) if length > 1), default=0)
+    return spec.dtype.itemsize * math.prod(spec.shape[:slowest])
+
+
 def _repeats(axes: tuple[Axis, ...]) -> bool:
     """Return whether a list of positions is out of order or names one twice."""
     return any(isinstance(axis, tuple) and tuple(sorted(set(axis))) != axis for axis in axes)
@@ -180,9 +199,7 @@ def _kept_shape(axes: tuple[Axis, ...]) -> Shape:
     return tuple(len(axis) for axis in axes if not isinstance(axis, int))
 
 
-def _scatter(
-    axes: tuple[Axis, ...], ordered: tuple[Axis, ...], target: Array, out: Array
-) -> None:
+def _scatter(axes: tuple[Axis, ...], ordered: tuple[Axis, ...], target: Array, out: Array) -> None:
     """Copy values that were read once, in file order, to all the places that ask for them."""
     places: list[Array] = []
     for axis, positions in zip(axes, ordered, strict=True):
@@ -197,9 +214,7 @@ def _scatter(
 
 def _picked(run: Run, buffer: memoryview, dtype: DType) -> Array:
     """Return the picked values of a run, as an array over the axes that it covers."""
-    shape = tuple(
-        len(pick) if isinstance(pick, range) else pick[-1] + 1 for pick in run.picks
-    )
+    shape = tuple(len(pick) if isinstance(pick, range) else pick[-1] + 1 for pick in run.picks)
     strides = tuple(
         stride * (pick.step if isinstance(pick, range) else 1)
         for pick, stride in zip(run.picks, run.strides, strict=True)

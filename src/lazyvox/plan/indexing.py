@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from lazyvox._typing import Shape
+from lazyvox._typing import Array, Shape
 from lazyvox.errors import ImageIndexError
 
-__all__ = ["Axis", "View", "expand_key", "is_array_index"]
+__all__ = ["Axis", "View", "as_key", "expand_key", "is_array_index"]
 
 #: What a view takes of one axis of its source: one position (the axis is dropped), an
 #: arithmetic progression of positions, or a list of positions.
@@ -28,7 +28,7 @@ class View:
         What is taken of each source axis.
     dims : tuple of int or range
         The axes of the result in order: the number of a source axis, or, for a new axis, a range
-        whose length (0 or 1) is the length of the new axis.
+        whose length is the length of the new axis: 0 or 1, or more where a list repeats it.
 
     Examples
     --------
@@ -61,7 +61,8 @@ class View:
     def take(self, key: Any) -> "View":
         """Return the view that indexing this one with `key` gives.
 
-        `key` is a basic NumPy index, or has one list of integers in place of a slice.
+        `key` is a basic NumPy index, or has one list of integers, or boolean mask of one axis, in
+        place of a slice.
         """
         axes = list(self.axes)
         dims: list[int | range] = []
@@ -79,7 +80,7 @@ class View:
                 axes[dim] = picked
                 if not isinstance(picked, int):
                     dims.append(dim)
-            elif isinstance(picked, range):
+            elif not isinstance(picked, int):
                 dims.append(range(len(picked)))
         return View(self.source_shape, tuple(axes), tuple(dims))
 
@@ -89,19 +90,38 @@ class View:
         return len(held)
 
 
+def as_key(axes: tuple[Axis, ...]) -> tuple[int | slice | list[int], ...]:
+    """Return the index that takes `axes` of an array.
+
+    Examples
+    --------
+    >>> as_key((3, range(4, -1, -2), (0, 5)))
+    (3, slice(4, None, -2), [0, 5])
+    """
+    key: list[int | slice | list[int]] = []
+    for axis in axes:
+        if isinstance(axis, range):
+            stop = axis.stop if axis.stop >= 0 else None
+            key.append(slice(axis.start, stop, axis.step) if axis else slice(0, 0))
+        else:
+            key.append(list(axis) if isinstance(axis, tuple) else axis)
+    return tuple(key)
+
+
 def is_array_index(entry: object) -> bool:
-    """Return whether NumPy takes an index entry as an array: lists, arrays, and booleans."""
-    return isinstance(entry, list | tuple | np.ndarray | bool | np.bool_)
+    """Return whether an entry of an expanded index is an array: NumPy counts booleans too."""
+    return isinstance(entry, np.ndarray | bool | np.bool_)
 
 
 def expand_key(key: Any, ndim: int) -> list[Any]:
     """Return the entries of an index, one for each axis and None for new ones, Ellipsis expanded.
 
-    Boolean arrays stand for as many axes as they have. An Ellipsis that stands for no axis is
-    kept: NumPy takes it as a separation between an array and the integers beside it. Raises
-    `ImageIndexError` for two Ellipses or too many indices.
+    Lists and whatever else converts to an array come back as arrays. Boolean arrays stand for as
+    many axes as they have. An Ellipsis that stands for no axis is kept: NumPy takes it as a
+    separation between an array and the integers beside it. Raises `ImageIndexError` for two
+    Ellipses or too many indices.
     """
-    entries = list(key) if isinstance(key, tuple) else [key]
+    entries = [_as_entry(entry) for entry in (key if isinstance(key, tuple) else (key,))]
     n_ellipses = sum(entry is Ellipsis for entry in entries)
     if n_ellipses > 1:
         msg = "an index can only have a single ellipsis ('...'). Got more than one."
@@ -117,6 +137,17 @@ def expand_key(key: Any, ndim: int) -> list[Any]:
     return entries[:where] + (rest or [Ellipsis]) + entries[where + 1 :]
 
 
+def _as_entry(entry: Any) -> Any:
+    """Return an index entry with lists as arrays and integer arrays of no axis as integers."""
+    is_sequence = isinstance(entry, list | tuple | range)
+    if not is_sequence and (isinstance(entry, np.generic) or not hasattr(entry, "__array__")):
+        return entry
+    array = np.asarray(entry)
+    if is_sequence and not array.size:
+        return array.astype(np.intp)
+    return int(array) if array.ndim == 0 and array.dtype.kind in "iu" else array
+
+
 def _n_axes(entry: Any) -> int:
     if entry is None or entry is Ellipsis:
         return 0
@@ -130,17 +161,45 @@ def _pick(held: Axis, entry: Any, axis: int) -> Axis:
     assert not isinstance(held, int), "bug in lazyvox: a dropped axis was indexed"
     if isinstance(entry, slice):
         return held[entry]
-    if isinstance(entry, list | tuple | np.ndarray):
-        return tuple(held[_checked(int(i), len(held), axis)] for i in entry)
-    try:
-        number = operator.index(entry)
-    except TypeError:
+    if isinstance(entry, np.ndarray):
+        return tuple(held[i] for i in _positions(entry, len(held), axis))
+    number = _integer(entry)
+    if number is None:
         msg = (
             "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and one integer "
             f"list or boolean mask are valid indices. Got {type(entry).__name__}."
         )
-        raise ImageIndexError(msg) from None
+        raise ImageIndexError(msg)
     return held[_checked(number, len(held), axis)]
+
+
+def _integer(entry: Any) -> int | None:
+    """Return an index entry as an integer; None where NumPy would not take it for one."""
+    if isinstance(entry, bool):
+        return None
+    try:
+        return operator.index(entry)
+    except TypeError:
+        return None
+
+
+def _positions(index: Array, length: int, axis: int) -> list[int]:
+    """Return the positions that a list of integers or a boolean mask of one axis picks."""
+    if index.ndim != 1 or index.dtype.kind not in "iub":
+        msg = (
+            "a view takes integers, slices, and lists of integers or boolean masks of one axis. "
+            f"Got an array of type {index.dtype} and shape {index.shape}."
+        )
+        raise ImageIndexError(msg)
+    if index.dtype.kind != "b":
+        return [_checked(int(number), length, axis) for number in index]
+    if len(index) != length:
+        msg = (
+            "a boolean mask must be as long as the axis that it covers. Got a mask of length "
+            f"{len(index)} for axis {axis} with size {length}."
+        )
+        raise ImageIndexError(msg)
+    return [int(position) for position in np.flatnonzero(index)]
 
 
 def _checked(number: int, length: int, axis: int) -> int:

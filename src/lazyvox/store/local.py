@@ -82,7 +82,8 @@ class PlainReader:
         """Return up to `nbytes` bytes from `offset`."""
         nbytes = max(min(nbytes, self._source.identity.size - offset), 0)
         buffer = bytearray(nbytes)
-        self.readinto(offset, memoryview(buffer))
+        if buffer:
+            self.readinto(offset, memoryview(buffer))
         return bytes(buffer)
 
     def finish(self) -> int:

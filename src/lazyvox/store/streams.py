@@ -55,6 +55,7 @@ class StreamReader:
     def __init__(self, source: StreamSource) -> None:
         self._source = source
         self._cursor: Cursor | None = None
+        self._end = 0
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -92,6 +93,7 @@ class StreamReader:
                     filled += len(piece)
             if filled < len(buffer):
                 self._raise_short(offset + len(buffer), cursor.position)
+            self._end = max(self._end, cursor.position)
 
     def read_upto(self, offset: int, nbytes: int, /) -> bytes:
         """Return up to `nbytes` decoded bytes from `offset`."""
@@ -105,13 +107,14 @@ class StreamReader:
                     break
                 pieces.append(piece)
                 missing -= len(piece)
+            self._end = max(self._end, cursor.position)
             return b"".join(pieces)
 
     def finish(self) -> int:
         """Decode the rest of the stream, dropping it, so that every checksum is verified."""
         with _dropping_cursor_on_error(self):
             cursor = self._cursor_before(0) if self._cursor is None else self._cursor
-            wanted_end = cursor.position
+            wanted_end = self._end
             try:
                 while cursor.next_piece(1 << 30):
                     pass

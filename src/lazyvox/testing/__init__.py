@@ -1,0 +1,30 @@
+"""The test kit: byte sources that watch or fail, contracts for new sources and readers, images.
+
+`lazyvox.testing.strategies` needs hypothesis and is imported by its own name.
+"""
+
+from lazyvox.testing.contracts import check_array_reader, check_byte_source
+from lazyvox.testing.images import (
+    compress,
+    nifti_bytes,
+    random_values,
+    write_lazy_array,
+    write_nifti,
+)
+from lazyvox.testing.memory import peak_of
+from lazyvox.testing.sources import CountingSource, FlakySource, MemorySource, TripwireSource
+
+__all__ = [
+    "CountingSource",
+    "FlakySource",
+    "MemorySource",
+    "TripwireSource",
+    "check_array_reader",
+    "check_byte_source",
+    "compress",
+    "nifti_bytes",
+    "peak_of",
+    "random_values",
+    "write_lazy_array",
+    "write_nifti",
+]

@@ -1,10 +1,16 @@
 """Type aliases shared by all layers."""
 
 import os
+import sys
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str]
 Array: TypeAlias = npt.NDArray[Any]
@@ -22,4 +28,5 @@ __all__ = [
     "IntArray",
     "PathLike",
     "Shape",
+    "override",
 ]

@@ -21,6 +21,7 @@
     ├── ScalingError (ValueError)            values that do not fit the asked data type
     ├── MemoryBudgetError (MemoryError)      no plan fits the budget
     ├── MaterializationError (RuntimeError)  a hidden full load, under `strict`
+    ├── ScanCancelledError                   a scan was stopped by its `cancel`
     ├── OutputError (OSError)                a result could not be written
     │   └── OutputExistsError (FileExistsError)
     └── MissingDependencyError (ImportError) an optional package is needed
@@ -53,6 +54,7 @@ __all__ = [
     "ReadError",
     "RegionError",
     "ScalingError",
+    "ScanCancelledError",
     "TruncatedFileError",
     "UnsupportedFormatError",
 ]
@@ -132,6 +134,10 @@ class MemoryBudgetError(LazyvoxError, MemoryError):
 
 class MaterializationError(LazyvoxError, RuntimeError):
     """A hidden load of a whole image was stopped by `lazyvox.strict`."""
+
+
+class ScanCancelledError(LazyvoxError):
+    """A scan was stopped by its `cancel` method."""
 
 
 class OutputError(LazyvoxError, OSError):

@@ -1,7 +1,9 @@
 """Lazy arrays: the only place where bytes become NumPy arrays."""
 
+from lazyvox.array.concat import ConcatReader
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.mapped import MappedReader
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
 
-__all__ = ["ArrayReader", "ArraySession", "Conversion", "FileReader", "LazyArray"]
+__all__ = ["ArrayReader", "ArraySession", "ConcatReader", "Conversion", "FileReader", "LazyArray", "MappedReader"]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.gather import read_with_array
+from lazyvox.array.mapped import MappedReader
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
 from lazyvox.errors import MaterializationError, ParameterError
 from lazyvox.plan.indexing import Axis, View, expand_key, is_array_index
@@ -144,20 +145,19 @@ class LazyArray:
 
         Notes
         -----
-        Memory: the result, and at most about 3 MiB besides.
+        Memory: the result, and at most about 3 MiB besides. An image loaded with ``mmap=True``
+        gives a view of its memory map where the values need no conversion.
         """
         conversion = self._conversion_to(dtype)
+        if isinstance(self.reader, MappedReader) and not conversion.changes(self.reader.dtype):
+            return self.reader.values(self.window.axes).reshape(self.shape, order="F")
         target = conversion.result_dtype(self.reader.dtype)
         kept = tuple(len(axis) for axis in self.window.axes if not isinstance(axis, int))
         values = np.empty(kept, target, order="F")
         if values.size:
             with self.reader.open() as session:
                 read_into(session, self.window.axes, values, conversion, self.reader.dtype)
-        if values.shape == self.shape:
-            return values
-        if not math.prod(self.shape):
-            return np.empty(self.shape, target, order="F")
-        return values.reshape(self.shape, order="F")
+        return self._with_new_axes(values)
 
     def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
         """Read the array for NumPy; ``copy=False`` cannot be granted."""
@@ -210,7 +210,7 @@ class LazyArray:
         MaterializationError
             If the array is a slice: its values are not one range of the file.
         """
-        wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        wanted = shape[0] if len(shape) == 1 and np.iterable(shape[0]) else shape
         lengths = _completed(tuple(int(n) for n in wanted), self.size, self.shape)
         if not (self.window.is_full and isinstance(self.reader, FileReader)):
             msg = (
@@ -273,6 +273,17 @@ class LazyArray:
             f"in {self.reader.path!r}>"
         )
 
+    def _with_new_axes(self, values: Array) -> Array:
+        """Return values that have the axes of the source in the shape of this array."""
+        if not self.size:
+            return np.empty(self.shape, values.dtype, order="F")
+        if values.size == self.size:
+            return values.reshape(self.shape, order="F")
+        # A list repeats the single position of a new axis.
+        dims = zip(self.window.dims, self.shape, strict=True)
+        once = tuple(1 if isinstance(dim, range) else length for dim, length in dims)
+        return np.broadcast_to(values.reshape(once, order="F"), self.shape).copy(order="F")
+
     def _conversion_to(self, dtype: npt.DTypeLike) -> Conversion:
         """Return the conversion to `dtype` by way of this array's own type, as NumPy casts."""
         if dtype is None or np.dtype(dtype) == self.dtype:
@@ -304,6 +315,14 @@ def read_into(
     slowest = kept[-1]
     positions = axes[slowest]
     assert not isinstance(positions, int)
+    # In the order of the file: a compressed stream would begin anew for each piece.
+    if isinstance(positions, range) and positions.step < 0:
+        turned = (*axes[:slowest], positions[::-1], *axes[slowest + 1 :])
+        read_into(session, turned, out[..., ::-1], conversion, stored)
+        return
+    if isinstance(positions, tuple) and positions != tuple(sorted(set(positions))):
+        _read_listed(session, axes, out, conversion, stored)
+        return
     per_step = out.size // len(positions) * stored.itemsize
     step = max(CONVERT_BYTES // max(per_step, 1), 1)
     for start in range(0, len(positions), step):
@@ -314,6 +333,28 @@ def read_into(
             read_into(session, inner, out[..., start], conversion, stored)
         else:
             read_into(session, piece, out[..., start : start + step], conversion, stored)
+
+
+def _read_listed(
+    session: ArraySession,
+    axes: tuple[Axis, ...],
+    out: Array,
+    conversion: Conversion,
+    stored: DType,
+) -> None:
+    """Fill `out` where the positions on the slowest axis are out of order or repeated."""
+    slowest = max(i for i, axis in enumerate(axes) if not isinstance(axis, int))
+    listed = axes[slowest]
+    assert not isinstance(listed, int)
+    places: dict[int, list[int]] = {}
+    for place, position in enumerate(listed):
+        places.setdefault(position, []).append(place)
+    for position in sorted(places):
+        first, *others = places[position]
+        single = (*axes[:slowest], position, *axes[slowest + 1 :])
+        read_into(session, single, out[..., first], conversion, stored)
+        for place in others:
+            out[..., place] = out[..., first]
 
 
 def _completed(wanted: Shape, size: int, shape: Shape) -> Shape:

@@ -1,0 +1,129 @@
+"""Several arrays read as one series along the last axis."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import accumulate
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from lazyvox._typing import Array, DType, Shape
+from lazyvox.array.lazy_array import LazyArray, read_into
+from lazyvox.array.reader import ArraySession
+from lazyvox.plan.indexing import Axis, as_key
+
+__all__ = ["ConcatReader"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConcatReader:
+    """Reads 3D volumes and 4D runs on one grid as a single 4D series.
+
+    The values are those of the parts, in the type that holds all of their types.
+    """
+
+    parts: tuple[LazyArray, ...]
+
+    @property
+    def path(self) -> str:
+        """Paths of the first and the last part."""
+        first, last = self.parts[0].reader.path, self.parts[-1].reader.path
+        return first if len(self.parts) == 1 else f"{first} ... {last}"
+
+    @property
+    def shape(self) -> Shape:
+        """Grid of the parts, and the number of all volumes."""
+        return (*self.parts[0].shape[:3], sum(n_volumes(part) for part in self.parts))
+
+    @property
+    def dtype(self) -> DType:
+        """Type that holds the values of all parts, in native byte order."""
+        joint: DType = np.result_type(*[part.dtype.newbyteorder("=") for part in self.parts])
+        return joint
+
+    @property
+    def is_random_access(self) -> bool:
+        """Whether no part is compressed."""
+        return all(part.reader.is_random_access for part in self.parts)
+
+    def open(self) -> "ConcatSession":
+        """Start a reading session."""
+        return ConcatSession(self)
+
+
+class ConcatSession:
+    """One reading session on a series of files: one file is open at a time."""
+
+    def __init__(self, reader: ConcatReader) -> None:
+        self._parts = reader.parts
+        self._dtype = reader.dtype
+        self._starts = [0, *accumulate(n_volumes(part) for part in reader.parts)]
+        self._stack = ExitStack()
+        self._current: tuple[int, ArraySession] | None = None
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the session of the file that is open."""
+        self._stack.__exit__(kind, error, trace)
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the volumes at ``axes[3]``, file by file."""
+        last = axes[3]
+        positions = [last] if isinstance(last, int) else list(last)
+        place = 0
+        while place < len(positions):
+            part = int(np.searchsorted(self._starts, positions[place], side="right")) - 1
+            start, stop = self._starts[part], self._starts[part + 1]
+            end = place
+            while end < len(positions) and start <= positions[end] < stop:
+                end += 1
+            local = tuple(position - start for position in positions[place:end])
+            target = out if isinstance(last, int) else out[..., place:end]
+            self._read_part(part, axes[:3], local, target, drop=isinstance(last, int))
+            place = end
+
+    def _read_part(
+        self,
+        number: int,
+        grid_axes: tuple[Axis, ...],
+        volumes: tuple[int, ...],
+        out: Array,
+        *,
+        drop: bool,
+    ) -> None:
+        part = self._parts[number]
+        time: Axis = volumes[0] if drop else _as_range(volumes)
+        if part.ndim == 3:
+            window = part.view(as_key(grid_axes)).window.axes
+            out = out if drop else out[..., 0]
+        else:
+            window = part.view((*as_key(grid_axes), as_key((time,))[0])).window.axes
+        conversion = part.conversion.then(self._dtype)
+        read_into(self._session(number), window, out, conversion, part.reader.dtype)
+
+    def _session(self, number: int) -> ArraySession:
+        if self._current is None or self._current[0] != number:
+            self._stack.close()
+            session = self._stack.enter_context(self._parts[number].reader.open())
+            self._current = (number, session)
+        return self._current[1]
+
+
+def n_volumes(part: LazyArray) -> int:
+    """Return the number of volumes of a 3D or 4D array."""
+    return part.shape[3] if part.ndim > 3 else 1
+
+
+def _as_range(positions: tuple[int, ...]) -> Axis:
+    if positions == tuple(range(positions[0], positions[0] + len(positions))):
+        return range(positions[0], positions[0] + len(positions))
+    return positions

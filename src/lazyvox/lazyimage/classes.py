@@ -1,0 +1,212 @@
+"""Lazy images: nibabel's image classes over a `LazyArray`."""
+
+from typing import Any, Self
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.brikhead import AFNIImage
+from nibabel.parrec import PARRECImage
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox._typing import Array, PathLike
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.lazyimage.describe import describe, describe_html
+from lazyvox.lazyimage.save import save
+from lazyvox.lazyimage.slicing import LazySlicer
+from lazyvox.runtime.strict import check_materialization
+
+__all__ = ["LAZY_CLASSES", "LazyImage", "lazy_image"]
+
+
+class LazyImage(SpatialImage):
+    """What lazyvox changes in nibabel's images: slicing, saving, pickling and `repr` are lazy.
+
+    Everything else is nibabel's: `affine`, `header`, `get_fdata`, `in_memory`, `uncache` mean
+    what nibabel documents. Made by `lazyvox.load`; use a class of `LAZY_CLASSES` to make one.
+    """
+
+    @property
+    def slicer(self) -> LazySlicer[Self]:
+        """Slice the image lazily: ``img.slicer[:, :, 2:8, ::2]`` reads nothing.
+
+        Affine and zooms of the result are right for negative bounds and steps too; a step along
+        time multiplies the repetition time.
+        """
+        return LazySlicer(self, _sliced)
+
+    def to_filename(
+        self, filename: PathLike, dtype: npt.DTypeLike | None = None, **kwargs: Any
+    ) -> None:
+        """Write the image block by block, atomically; see `lazyvox.save`.
+
+        Parameters
+        ----------
+        filename : path-like
+            Target; its ending decides format and compression.
+        dtype : dtype-like, optional
+            Type on disk.
+        **kwargs : Any
+            Further parameters of `lazyvox.save`.
+        """
+        save(self, filename, dtype=dtype, **kwargs)
+
+    def to_file_map(self, file_map: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Write through nibabel's file map, which needs the whole array in memory.
+
+        Parameters
+        ----------
+        file_map : dict, optional
+            Where to write, as in nibabel.
+        *args : Any
+            Further parameters of nibabel's method.
+        **kwargs : Any
+            Further parameters of nibabel's method.
+        """
+        if isinstance(self._dataobj, LazyArray):
+            check_materialization("to_file_map (use to_filename)", self._dataobj.nbytes)
+        super().to_file_map(file_map, *args, **kwargs)
+
+    def as_reoriented(self, ornt: Any) -> Self:
+        """Return the image with axes permuted and flipped, its array in memory as in nibabel.
+
+        Parameters
+        ----------
+        ornt : array-like of shape (n, 2)
+            Orientation transform, as in nibabel.
+
+        Returns
+        -------
+        LazyImage
+            The reoriented image; the very image where nothing changes.
+        """
+        if isinstance(self._dataobj, LazyArray) and not np.array_equal(
+            ornt, [[0, 1], [1, 1], [2, 1]]
+        ):
+            check_materialization("as_reoriented", self._dataobj.nbytes)
+        reoriented: Self = super().as_reoriented(ornt)
+        return reoriented
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the description of the image; a cached array and its edits stay behind."""
+        if not isinstance(self._dataobj, LazyArray):
+            reduced: tuple[Any, ...] = super().__reduce__()  # type: ignore[assignment]
+            return reduced
+        state = (type(self), self._dataobj, self._affine, self._header, self.extra)
+        return lazy_image, (*state, self.get_filename())
+
+    def __repr__(self) -> str:
+        """Describe the image in one line; reads no voxel."""
+        return describe(self)
+
+    def _repr_html_(self) -> str:
+        return describe_html(self)
+
+
+class LazyNifti1Image(LazyImage, nib.Nifti1Image):
+    """A single-file NIfTI-1 image."""
+
+
+class LazyNifti1Pair(LazyImage, nib.Nifti1Pair):
+    """A NIfTI-1 image in a .hdr/.img pair."""
+
+
+class LazyNifti2Image(LazyImage, nib.Nifti2Image):
+    """A single-file NIfTI-2 image."""
+
+
+class LazyNifti2Pair(LazyImage, nib.Nifti2Pair):
+    """A NIfTI-2 image in a .hdr/.img pair."""
+
+
+class LazyAnalyzeImage(LazyImage, nib.AnalyzeImage):
+    """An Analyze 7.5 image."""
+
+
+class LazySpm99AnalyzeImage(LazyImage, nib.Spm99AnalyzeImage):
+    """An Analyze image in the manner of SPM99."""
+
+
+class LazySpm2AnalyzeImage(LazyImage, nib.Spm2AnalyzeImage):
+    """An Analyze image in the manner of SPM2."""
+
+
+class LazyMGHImage(LazyImage, nib.MGHImage):
+    """A FreeSurfer MGH or MGZ image."""
+
+
+class LazyMinc1Image(LazyImage, nib.Minc1Image):
+    """A MINC1 image, read through nibabel."""
+
+
+class LazyMinc2Image(LazyImage, nib.Minc2Image):
+    """A MINC2 image, read through nibabel."""
+
+
+class LazyAFNIImage(LazyImage, AFNIImage):
+    """An AFNI HEAD/BRIK image, read through nibabel."""
+
+
+class LazyPARRECImage(LazyImage, PARRECImage):
+    """A Philips PAR/REC image, read through nibabel."""
+
+
+#: The lazy class of each nibabel class.
+LAZY_CLASSES: dict[type[SpatialImage], type[LazyImage]] = {
+    nib.Nifti1Image: LazyNifti1Image,
+    nib.Nifti1Pair: LazyNifti1Pair,
+    nib.Nifti2Image: LazyNifti2Image,
+    nib.Nifti2Pair: LazyNifti2Pair,
+    nib.AnalyzeImage: LazyAnalyzeImage,
+    nib.Spm99AnalyzeImage: LazySpm99AnalyzeImage,
+    nib.Spm2AnalyzeImage: LazySpm2AnalyzeImage,
+    nib.MGHImage: LazyMGHImage,
+    nib.Minc1Image: LazyMinc1Image,
+    nib.Minc2Image: LazyMinc2Image,
+    AFNIImage: LazyAFNIImage,
+    PARRECImage: LazyPARRECImage,
+}
+
+
+def lazy_image(
+    image_class: type[SpatialImage],
+    dataobj: LazyArray,
+    affine: Array,
+    header: Any,
+    extra: Any = None,
+    path: str | None = None,
+) -> LazyImage:
+    """Return a lazy image of a nibabel class, or of its lazy class.
+
+    Parameters
+    ----------
+    image_class : type
+        A key or a value of `LAZY_CLASSES`.
+    dataobj : LazyArray
+        The voxels.
+    affine : ndarray of shape (4, 4)
+        Voxel indices to world coordinates, in mm.
+    header : nibabel header
+        Copied into the image.
+    extra : dict, optional
+        Further content, as in nibabel.
+    path : str, optional
+        The file that the image stands for.
+
+    Returns
+    -------
+    LazyImage
+        The image; nothing is read.
+    """
+    lazy_class: Any = LAZY_CLASSES.get(image_class, image_class)
+    # The affine is set behind the constructor's back, as nibabel does on loading: given openly,
+    # rounding differences would make it rewrite the sform and qform of the header.
+    img: LazyImage = lazy_class(dataobj, None, header=header, extra=extra)
+    img._affine = np.array(affine, dtype=np.float64)
+    if path is not None:
+        img.set_filename(path)
+    return img
+
+
+def _sliced(img: SpatialImage, dataobj: LazyArray, affine: Array, header: Any) -> Any:
+    return lazy_image(type(img), dataobj, affine, header)

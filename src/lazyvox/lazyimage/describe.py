@@ -1,0 +1,54 @@
+"""What an image shows of itself: shape, type, grid, what is in memory, what loading would cost."""
+
+import html
+import math
+from typing import Any
+
+import numpy as np
+
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.geometry.affines import voxel_sizes
+from lazyvox.plan.memory import format_bytes
+
+__all__ = ["describe", "describe_html"]
+
+
+def describe(img: Any) -> str:
+    """Return a one-line description of an image; reads no voxel."""
+    facts = _facts(img)
+    rest = ", ".join(f"{name}: {value}" for name, value in facts.items() if name != "file")
+    where = f" of {facts['file']!r}" if facts["file"] else ""
+    return f"<{type(img).__name__}{where}, {rest}>"
+
+
+def describe_html(img: Any) -> str:
+    """Return the description as an HTML table, for notebooks."""
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+        for name, value in _facts(img).items()
+    )
+    return f"<table><caption>{type(img).__name__}</caption>{rows}</table>"
+
+
+def _facts(img: Any) -> dict[str, str]:
+    dataobj = img.dataobj
+    facts = {"file": img.get_filename() or "", "shape": str(tuple(dataobj.shape))}
+    dtype = str(dataobj.dtype)
+    if isinstance(dataobj, LazyArray) and dataobj.ondisk_dtype != dataobj.dtype:
+        dtype += f" (on disk {dataobj.ondisk_dtype})"
+    facts["dtype"] = dtype
+    facts["voxels"] = " x ".join(f"{size:.4g}" for size in voxel_sizes(img.affine)) + " mm"
+    zooms = img.header.get_zooms()
+    if len(dataobj.shape) > 3 and len(zooms) > 3:
+        facts["t_r"] = f"{float(zooms[3]):.4g}"
+    cached = img._fdata_cache
+    if cached is not None:
+        facts["in memory"] = f"{cached.dtype} copy, {format_bytes(cached.nbytes)}"
+    elif img.in_memory:
+        facts["in memory"] = f"yes, {format_bytes(dataobj.nbytes)}"
+    else:
+        facts["in memory"] = "nothing"
+        as_float64 = math.prod(dataobj.shape) * np.dtype(np.float64).itemsize
+        facts["get_fdata() would take"] = format_bytes(as_float64)
+    return facts

@@ -1,0 +1,104 @@
+"""Images of the formats that nibabel reads and lazyvox does not, behind the same protocol."""
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import FileBasedImage
+
+from lazyvox._typing import Array, DType, Shape
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.lazyimage.classes import LAZY_CLASSES, lazy_image
+from lazyvox.plan.indexing import Axis, as_key
+from lazyvox.store.identity import FileIdentity, identify
+
+__all__ = ["ProxyReader", "load_foreign"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyReader:
+    """Reads an array through the proxy of a nibabel image, which is opened for each session."""
+
+    path: str
+    identity: FileIdentity
+    shape: Shape
+    dtype: DType
+
+    @property
+    def is_random_access(self) -> bool:
+        """Whether the file is not compressed, as far as its name tells."""
+        return not self.path.lower().endswith((".gz", ".bz2", ".zst"))
+
+    def open(self) -> "ProxySession":
+        """Start a reading session."""
+        return ProxySession(self)
+
+
+class ProxySession:
+    """One reading session on an image that nibabel opened."""
+
+    def __init__(self, reader: ProxyReader) -> None:
+        self._reader = reader
+        reader.identity.check(os.stat(reader.path), reader.path)
+        self._proxy: Any = _open(reader.path).dataobj
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the image; without an error, check first that nobody wrote to the file."""
+        self._proxy = None
+        if kind is None:
+            self._reader.identity.check(os.stat(self._reader.path), self._reader.path)
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the scaled values at `axes`."""
+        boxes: list[slice] = []
+        picks: list[Any] = []
+        for axis, key in zip(axes, as_key(axes), strict=True):
+            positions = (axis,) if isinstance(axis, int) else axis
+            low, high = min(positions, default=0), max(positions, default=-1)
+            boxes.append(slice(low, high + 1))
+            picks.append(np.array(positions, dtype=np.intp) - low)
+        values = np.asarray(self._proxy[tuple(boxes)])[np.ix_(*picks)]
+        out[...] = values.reshape(out.shape, order="F")
+
+
+def load_foreign(path: str) -> FileBasedImage:
+    """Open an image through nibabel.
+
+    Spatial images come back lazy, as the lazy class of their nibabel class. Others (surfaces,
+    CIFTI-2) come back as nibabel makes them: their arrays are nibabel's own proxies or in memory.
+
+    Parameters
+    ----------
+    path : str
+        Absolute path.
+
+    Returns
+    -------
+    nibabel image
+        The image.
+    """
+    img: Any = _open(path)
+    if type(img) not in LAZY_CLASSES:
+        return img
+    nothing = (slice(0, 0), *[slice(None)] * (len(img.shape) - 1))
+    dtype = np.asarray(img.dataobj[nothing]).dtype
+    reader = ProxyReader(path, identify(path), tuple(int(n) for n in img.shape), dtype)
+    lazy = lazy_image(type(img), LazyArray.over(reader), img.affine, img.header, img.extra, None)
+    lazy.file_map = img.file_map
+    return lazy
+
+
+def _open(path: str) -> FileBasedImage:
+    return nib.load(path)

@@ -1,0 +1,183 @@
+"""`lazyvox.load` and its kin: from a path to a lazy image."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.filebasedimages import FileBasedImage
+from nibabel.filebasedimages import ImageFileError as NibabelImageFileError
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox._typing import PathLike
+from lazyvox.array.conversion import Conversion
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.mapped import MappedReader
+from lazyvox.array.reader import ArrayReader, FileReader
+from lazyvox.errors import ImageFileError, ParameterError, ParameterTypeError
+from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
+from lazyvox.lazyimage.classes import LazyImage, lazy_image
+from lazyvox.lazyimage.foreign import load_foreign
+from lazyvox.store.identity import printable
+from lazyvox.store.local import PlainSource
+from lazyvox.store.opening import absolute_path
+
+__all__ = ["ImageLike", "as_image", "load"]
+
+ImageLike: TypeAlias = PathLike | SpatialImage
+
+
+def load(
+    path: PathLike,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    mmap: bool = False,
+) -> LazyImage:
+    """Open an image file; reads the header only.
+
+    Parameters
+    ----------
+    path : path-like
+        A file of any format that nibabel opens; NIfTI-1 and -2, Analyze and MGH are streamed by
+        lazyvox itself, plain or compressed with gzip, bzip2 or zstd. Format and compression are
+        found from the content, not from the name.
+    dtype : dtype-like, optional
+        Type that voxels are cast to when they are read, block by block. Scaled integers asked
+        for as float32 are scaled in float32. By default the type is nibabel's: the stored type,
+        or float64 where the header scales.
+    mmap : bool, default=False
+        Whether slices of an uncompressed, unscaled file are views of a private memory map.
+
+    Returns
+    -------
+    LazyImage
+        A nibabel image (a `nibabel.Nifti1Image` for NIfTI-1) whose `dataobj` is a `LazyArray`.
+        Surfaces and CIFTI-2 files come back as nibabel's own images.
+
+    Raises
+    ------
+    ImageNotFoundError, ImagePermissionError, ImageIsADirectoryError
+        If the file cannot be opened.
+    ImageFileError
+        If it is not an image, its header is damaged, or it is shorter than its header says.
+    ParameterError
+        If `mmap` is asked for a file that cannot be mapped, or `path` is a URL.
+
+    Notes
+    -----
+    Memory: O(1). Reads no voxel. Any number of images can be open: none holds a file handle.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> img = lv.load("run.nii.gz")
+    >>> img.shape, img.in_memory
+    ((12, 14, 10, 40), False)
+    >>> img.dataobj[..., 3].shape
+    (12, 14, 10)
+    """
+    _refuse_url(path)
+    full_path = absolute_path(path)
+    try:
+        file = read_image_file(full_path)
+    except ForeignFormatError as error:
+        return _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
+    img = _as_lazy_image(file, mmap=mmap)
+    return img if dtype is None else _cast(img, dtype)
+
+
+def as_image(img: ImageLike) -> SpatialImage:
+    """Return an image: the argument itself, or what its path holds.
+
+    Parameters
+    ----------
+    img : path-like or nibabel image
+        A path, or any nibabel image, lazy or not.
+
+    Returns
+    -------
+    nibabel image
+        A spatial image.
+
+    Raises
+    ------
+    ParameterTypeError
+        If `img` is neither.
+    """
+    if isinstance(img, SpatialImage):
+        return img
+    if isinstance(img, str | bytes | os.PathLike):
+        loaded: Any = load(img)
+        if isinstance(loaded, SpatialImage):
+            return loaded
+        msg = (
+            f"{printable(absolute_path(img))}: an image on a voxel grid is needed here. Got a "
+            f"{type(loaded).__name__}."
+        )
+        raise ImageFileError(msg)
+    msg = f"an image must be a path or a nibabel image. Got {type(img).__name__}."
+    raise ParameterTypeError(msg)
+
+
+def _as_lazy_image(file: ImageFile, *, mmap: bool) -> LazyImage:
+    spec = file.array
+    conversion = Conversion(spec.slope, spec.inter)
+    reader: ArrayReader = FileReader(file.source, spec)
+    if mmap:
+        if not isinstance(file.source, PlainSource):
+            msg = (
+                f"{printable(file.source.path)}: mmap=True needs an uncompressed file. Got "
+                f"{file.source.compression}. Load it without mmap, or convert it to .nii."
+            )
+            raise ParameterError(msg)
+        reader = MappedReader(file.source, spec)
+    dataobj = LazyArray.over(reader, conversion)
+    return lazy_image(
+        file.image_class, dataobj, file.affine, file.header, path=file.header_source.path
+    )
+
+
+def _load_foreign(
+    path: str, reason: ForeignFormatError, *, dtype: npt.DTypeLike | None, mmap: bool
+) -> Any:
+    if mmap:
+        msg = f"{printable(path)}: mmap=True needs an uncompressed NIfTI, Analyze or MGH file."
+        raise ParameterError(msg)
+    try:
+        img: FileBasedImage = load_foreign(path)
+    except NibabelImageFileError as error:
+        raise reason from error
+    if dtype is None:
+        return img
+    if isinstance(img, LazyImage):
+        return _cast(img, dtype)
+    msg = (
+        f"{printable(path)}: `dtype` can be set for images on a voxel grid only. Got a "
+        f"{type(img).__name__}."
+    )
+    raise ParameterError(msg)
+
+
+def _cast(img: LazyImage, dtype: npt.DTypeLike) -> LazyImage:
+    target = np.dtype(dtype)
+    if target.kind not in "biufc":
+        msg = f"`dtype` must be a type of numbers. Got {target}."
+        raise ParameterError(msg)
+    dataobj = img.dataobj
+    if dataobj.dtype.names is not None:
+        msg = f"RGB and RGBA voxels cannot be read as {target}: they have no single number."
+        raise ParameterError(msg)
+    img._dataobj = dataobj.astype(target)
+    return img
+
+
+def _refuse_url(path: PathLike) -> None:
+    if isinstance(path, str) and "://" in path:
+        scheme = path.split("://", 1)[0]
+        msg = (
+            f"`path` must name a local file. Got a {scheme} URL. Download the file first, or "
+            f"mount the remote folder."
+        )
+        raise ParameterError(msg)

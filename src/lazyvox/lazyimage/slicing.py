@@ -1,0 +1,104 @@
+"""`img.slicer`: lazy slices with the right affine and zooms."""
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from lazyvox._typing import Array
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.errors import ImageIndexError
+from lazyvox.geometry.affines import sliced_affine
+from lazyvox.plan.indexing import expand_key
+
+__all__ = ["LazySlicer", "Sliceable"]
+
+
+class Sliceable(Protocol):
+    """The part of an image that slicing needs."""
+
+    @property
+    def dataobj(self) -> Any: ...
+    @property
+    def affine(self) -> Any: ...
+    @property
+    def header(self) -> Any: ...
+
+
+ImageT = TypeVar("ImageT", bound=Sliceable)
+
+
+class LazySlicer(Generic[ImageT]):
+    """Slices an image into a lazy image; the first three axes stay spatial.
+
+    Parameters
+    ----------
+    img : image
+        The image to slice.
+    make : callable
+        Makes the new image from the old one, a LazyArray, an affine and a header.
+    """
+
+    def __init__(self, img: ImageT, make: Callable[[Any, LazyArray, Array, Any], ImageT]) -> None:
+        self._img = img
+        self._make = make
+
+    def __getitem__(self, key: Any) -> ImageT:
+        """Return the lazy image of a slice.
+
+        Raises
+        ------
+        ImageIndexError
+            If a spatial axis is dropped, added or indexed by a list, or nothing is left.
+        """
+        dataobj = self._img.dataobj
+        if not isinstance(dataobj, LazyArray):
+            plain: Any = dataobj
+            dataobj = plain
+        entries = expand_key(key, dataobj.ndim)
+        _check_spatial(entries[: min(3, dataobj.ndim)])
+        axes = tuple(range(n)[e] for n, e in zip(dataobj.shape, entries[:3], strict=False))
+        taken = dataobj.view(key)
+        if 0 in taken.shape:
+            msg = (
+                f"a slice of an image must hold at least one voxel. Got shape {taken.shape} from "
+                f"an image of shape {dataobj.shape}."
+            )
+            raise ImageIndexError(msg)
+        spatial = (*axes, *[range(1)] * (3 - len(axes)))
+        header = self._img.header.copy()
+        _set_zooms(header, entries, taken.shape, spatial)
+        return self._make(self._img, taken, sliced_affine(self._img.affine, spatial), header)
+
+
+def _check_spatial(entries: list[Any]) -> None:
+    for entry in entries:
+        if entry is None:
+            msg = "new axes are not possible among the three spatial axes of an image."
+            raise ImageIndexError(msg)
+        if not isinstance(entry, slice) and entry is not Ellipsis:
+            msg = (
+                f"the three spatial axes of an image must stay: index them with slices, such as "
+                f"5:6 for one voxel. Got {entry!r}."
+            )
+            raise ImageIndexError(msg)
+
+
+def _set_zooms(
+    header: Any, entries: list[Any], shape: tuple[int, ...], spatial: tuple[range, ...]
+) -> None:
+    """Set the shape of a header, and the zooms that belong to what is left of each axis."""
+    old = [float(zoom) for zoom in header.get_zooms()]
+    steps = [float(abs(axis.step)) for axis in spatial]
+    zooms = [zoom * step for zoom, step in zip(old[:3], steps, strict=False)]
+    axis = len(zooms)
+    for entry in entries[len(zooms) :]:
+        if isinstance(entry, slice):
+            zooms.append(old[axis] * abs(entry.step or 1) if axis < len(old) else 1.0)
+            axis += 1
+        elif entry is None:
+            zooms.append(1.0)
+        elif entry is not Ellipsis:
+            axis += 1
+    header.set_data_shape(shape)
+    header.set_zooms(np.array(zooms[: len(header.get_zooms())]))

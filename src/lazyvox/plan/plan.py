@@ -1,0 +1,102 @@
+"""The plan of a pass: every number that is known before the first byte is read."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lazyvox.plan.memory import format_bytes
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a scan will do, and what it will need.
+
+    Attributes
+    ----------
+    source : str
+        The file or files.
+    shape : tuple of int of length 4
+        Grid and number of volumes.
+    dtype : str
+        Type of the values as consumers get them.
+    passes : int
+        How often the input is read.
+    bytes_read : int
+        Bytes read from disk over all passes, compressed as they are.
+    bytes_decoded : int
+        Bytes of voxels that are decoded over all passes.
+    block_volumes : int
+        Volumes that are in memory at a time as one block.
+    slab_slices : int
+        Slices of a block along the third axis.
+    n_buffers : int
+        Blocks that exist at a time.
+    block_bytes : int
+        Size of one block.
+    consumer_bytes : tuple of (str, int)
+        Name, and bytes of state and result, of each consumer.
+    peak_bytes : int
+        Predicted peak of what the scan allocates, results included, above what Python and the
+        imports hold.
+    scratch_bytes : int
+        Temporary disk space.
+    budget : int
+        The memory budget that the plan was fitted to.
+    """
+
+    source: str
+    shape: tuple[int, ...]
+    dtype: str
+    passes: int
+    bytes_read: int
+    bytes_decoded: int
+    block_volumes: int
+    slab_slices: int
+    n_buffers: int
+    block_bytes: int
+    consumer_bytes: tuple[tuple[str, int], ...]
+    peak_bytes: int
+    scratch_bytes: int
+    budget: int
+
+    def explain(self) -> str:
+        """Return the plan as text.
+
+        Returns
+        -------
+        str
+            One fact per line.
+        """
+        unit = f"{self.block_volumes} volume{'s' * (self.block_volumes > 1)}"
+        if self.slab_slices < self.shape[2]:
+            unit = f"{self.slab_slices} slice{'s' * (self.slab_slices > 1)} of one volume"
+        lines = [
+            f"source     {self.source}, shape {self.shape}, {self.dtype}",
+            f"passes     {self.passes}",
+            f"read       {format_bytes(self.bytes_read)} from disk, "
+            f"{format_bytes(self.bytes_decoded)} decoded",
+            f"block      {unit}, {format_bytes(self.block_bytes)}",
+            f"buffers    {self.n_buffers}, {format_bytes(self.n_buffers * self.block_bytes)}",
+        ]
+        lines += [f"consumer   {name}, {format_bytes(size)}" for name, size in self.consumer_bytes]
+        lines += [
+            f"scratch    {format_bytes(self.scratch_bytes)} on disk",
+            f"peak       {format_bytes(self.peak_bytes)} predicted above the imports",
+            f"budget     {format_bytes(self.budget)}",
+        ]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as a dictionary that JSON can hold.
+
+        Returns
+        -------
+        dict
+            The attributes.
+        """
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Return the plan as text."""
+        return self.explain()

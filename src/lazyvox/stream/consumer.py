@@ -1,0 +1,182 @@
+"""What hangs on a pass: consumers, and the handles that hold their results."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, Self, runtime_checkable
+
+from lazyvox._typing import Array
+from lazyvox.errors import LazyvoxError
+from lazyvox.lazyimage.series import Grid
+
+__all__ = ["Consumer", "ConsumerLike", "Handle", "as_consumer"]
+
+
+@runtime_checkable
+class ConsumerLike(Protocol):
+    """The four functions, and the size, that make a class a consumer."""
+
+    def init(self, grid: Grid, /) -> None:
+        """Prepare for the volumes of a grid; forget what was seen before."""
+
+    def update(self, block: Array, start: int, /) -> None:
+        """Take the next volumes: `block` of shape (i, j, k, n), the first one is number `start`."""
+
+    def merge(self, other: Any, /) -> None:
+        """Take over what another consumer of the same kind saw of other volumes."""
+
+    def finalize(self) -> Any:
+        """Return the result."""
+
+    def state_bytes(self, grid: Grid, /) -> int:
+        """Return the most bytes held between updates and while finalizing, result included."""
+
+
+class Consumer:
+    """Base of the consumers of lazyvox, with defaults for what few of them need.
+
+    A consumer is initialised with the grid, gets every block of the pass in order, and gives its
+    result at the end. Blocks are arrays of shape (i, j, k, n) in Fortran order; their memory is
+    reused after `update` returns, so that what is kept must be copied.
+    """
+
+    def init(self, grid: Grid) -> None:
+        """Prepare for the volumes of a grid; forget what was seen before."""
+        raise NotImplementedError(f"{type(self).__name__} must define init(grid)")
+
+    def update(self, block: Array, start: int) -> None:
+        """Take the next volumes; the first of them is number `start`."""
+        raise NotImplementedError(f"{type(self).__name__} must define update(block, start)")
+
+    def merge(self, other: Self) -> None:
+        """Take over what another consumer of the same kind saw of other volumes."""
+        raise NotImplementedError(f"{type(self).__name__} must define merge(other)")
+
+    def finalize(self) -> Any:
+        """Return the result."""
+        raise NotImplementedError(f"{type(self).__name__} must define finalize()")
+
+    def state_bytes(self, grid: Grid) -> int:
+        """Return the most bytes held between updates and while finalizing, result included."""
+        raise NotImplementedError(f"{type(self).__name__} must define state_bytes(grid)")
+
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        """Return the bytes that one update with so many volumes allocates for its duration."""
+        del grid, block_volumes
+        return 0
+
+    def check(self, grid: Grid) -> None:
+        """Raise now, before anything is read, what would go wrong later: called when planning."""
+        del grid
+
+    def lean_on(self, consumers: "Sequence[Consumer]") -> None:
+        """Look among all consumers of the pass, oneself included, for one to share state with."""
+        del consumers
+
+    def prepass(self, grid: Grid) -> "Consumer | None":
+        """Return a consumer whose result is needed before the pass, or None."""
+        del grid
+        return None
+
+    def configure(self, result: Any) -> None:
+        """Take the result of the consumer that `prepass` returned."""
+        del result
+
+    @property
+    def takes_slabs(self) -> bool:
+        """Whether `update_slab` works, for volumes that are larger than the budget."""
+        return False
+
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        """Take slices `k` ... of one volume: `slab` of shape (i, j, n_slices, 1).
+
+        The slabs of a volume come in order, one volume after the other.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes whole volumes only")
+
+    def abort(self) -> None:
+        """Undo what was begun outside of memory: the pass failed or was interrupted."""
+
+    def describe(self) -> str:
+        """Return the name shown in plans and errors."""
+        return type(self).__name__
+
+
+class _Adapted(Consumer):
+    """A user's class that has the four functions and no base."""
+
+    def __init__(self, inner: ConsumerLike) -> None:
+        self._inner = inner
+
+    def init(self, grid: Grid) -> None:
+        self._inner.init(grid)
+
+    def update(self, block: Array, start: int) -> None:
+        self._inner.update(block, start)
+
+    def merge(self, other: Self) -> None:
+        self._inner.merge(other._inner)
+
+    def finalize(self) -> Any:
+        return self._inner.finalize()
+
+    def state_bytes(self, grid: Grid) -> int:
+        return int(self._inner.state_bytes(grid))
+
+    def describe(self) -> str:
+        return type(self._inner).__name__
+
+
+class Handle:
+    """The place where the result of one consumer of a scan appears.
+
+    Parameters
+    ----------
+    consumer : Consumer
+        The consumer.
+    """
+
+    _missing = object()
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+        self._result: Any = Handle._missing
+
+    def result(self) -> Any:
+        """Return the result of the consumer.
+
+        Returns
+        -------
+        object
+            What the consumer's `finalize` returned in the last successful run.
+
+        Raises
+        ------
+        LazyvoxError
+            If the scan has not been run to its end yet.
+        """
+        if self._result is Handle._missing:
+            msg = (
+                f"the result of {self.consumer.describe()} exists after the scan has run. Call "
+                f"scan.run() first."
+            )
+            raise LazyvoxError(msg)
+        return self._result
+
+    def set_result(self, result: Any) -> None:
+        """Store the result; called by the scan."""
+        self._result = result
+
+    def clear(self) -> None:
+        """Forget the result; called by the scan when a new run begins."""
+        self._result = Handle._missing
+
+    def __repr__(self) -> str:
+        """Name the consumer and say whether its result is there."""
+        state = "pending" if self._result is Handle._missing else "done"
+        return f"<Handle of {self.consumer.describe()}: {state}>"
+
+
+def as_consumer(consumer: ConsumerLike) -> Consumer:
+    """Return a consumer as the scan needs it."""
+    if isinstance(consumer, Consumer):
+        return consumer
+    return _Adapted(consumer)

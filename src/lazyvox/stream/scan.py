@@ -1,0 +1,277 @@
+"""`Scan`: one pass over a series that feeds every consumer."""
+
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.series import Grid, Series, as_series, stored_paths
+from lazyvox.plan.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout
+from lazyvox.plan.plan import Plan
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
+from lazyvox.stream.consumer import Consumer, ConsumerLike, Handle, as_consumer
+from lazyvox.stream.execute import run_pass
+
+__all__ = ["Scan"]
+
+
+class Scan:
+    """One pass over images that feeds any number of consumers.
+
+    Parameters
+    ----------
+    imgs : image, path, or list of them
+        A 3D or 4D image; or a list of 3D and 4D images on one grid, joined along time.
+    volumes : sequence of int, optional
+        The volumes to take, ascending. By default all.
+
+    Notes
+    -----
+    Memory: what `plan` predicts, and never more than the budget. The file is decoded once,
+    however many consumers there are; one that needs an extra pass says so in the plan.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> scan = lv.Scan("run.nii.gz")
+    >>> mean = scan.add(lv.Mean())
+    >>> region = scan.add(lv.Voxels("mask.nii.gz"))
+    >>> scan.run(memory="64MiB")
+    >>> mean.result().shape, region.result().shape[0]
+    ((12, 14, 10), 40)
+    """
+
+    def __init__(
+        self, imgs: ImageLike | Sequence[ImageLike], *, volumes: Sequence[int] | None = None
+    ) -> None:
+        self._series: Series = as_series(imgs, volumes)
+        self._handles: list[Handle] = []
+        self._cancelled = threading.Event()
+
+    @property
+    def grid(self) -> Grid:
+        """Grid, number of volumes and data type of what is scanned."""
+        return self._series.grid
+
+    def add(self, consumer: ConsumerLike) -> Handle:
+        """Hang a consumer on the pass.
+
+        Parameters
+        ----------
+        consumer : Consumer
+            One of lazyvox's consumers, or an object of a class of your own with ``init(grid)``,
+            ``update(block, start)``, ``merge(other)``, ``finalize()`` and ``state_bytes(grid)``.
+
+        Returns
+        -------
+        Handle
+            Its ``result()`` is the consumer's result once the scan has run.
+
+        Raises
+        ------
+        ParameterTypeError
+            If one of the functions is missing.
+        """
+        if isinstance(consumer, type) or not isinstance(consumer, ConsumerLike):
+            msg = (
+                "a consumer must be an object with init(grid), update(block, start), "
+                f"merge(other), finalize() and state_bytes(grid). Got {consumer!r}."
+            )
+            raise ParameterTypeError(msg)
+        handle = Handle(as_consumer(consumer))
+        self._handles.append(handle)
+        return handle
+
+    def plan(self, memory: int | str | None = None, n_jobs: int = 1) -> Plan:
+        """Return what a run would do and need; reads no voxel of the series.
+
+        Parameters
+        ----------
+        memory : int or str, optional
+            Budget, such as ``"256MB"``. By default a quarter of the available memory, at most
+            2 GiB, or what `lazyvox.memory_budget` set.
+        n_jobs : int, default=1
+            Threads for the consumers, as in scikit-learn. One more thread decodes.
+
+        Returns
+        -------
+        Plan
+            The plan.
+
+        Raises
+        ------
+        MemoryBudgetError
+            If no plan fits the budget; names the smallest budget that does.
+        ParameterError
+            If no consumer was added.
+        """
+        if not self._handles:
+            msg = "a scan needs at least one consumer. Call scan.add(...) first."
+            raise ParameterError(msg)
+        budget = resolve_budget(memory)
+        consumers = [handle.consumer for handle in self._handles]
+        layouts = [
+            self._layout(group, budget, resolve_n_jobs(n_jobs))
+            for group in (self._prepass_consumers(consumers), consumers)
+            if group
+        ]
+        return self._describe(layouts, consumers, budget)
+
+    def explain(self, memory: int | str | None = None, n_jobs: int = 1) -> str:
+        """Return the plan as text; reads no voxel of the series.
+
+        Parameters
+        ----------
+        memory : int or str, optional
+            Budget, as for `plan`.
+        n_jobs : int, default=1
+            Threads for the consumers.
+
+        Returns
+        -------
+        str
+            Passes, bytes, block, buffers, predicted peak.
+        """
+        return self.plan(memory, n_jobs).explain()
+
+    def run(
+        self,
+        memory: int | str | None = None,
+        n_jobs: int = 1,
+        progress: ProgressLike = None,
+    ) -> None:
+        """Read the series once and fill the results of all consumers.
+
+        Parameters
+        ----------
+        memory : int or str, optional
+            Budget, as for `plan`.
+        n_jobs : int, default=1
+            Threads for the consumers, as in scikit-learn. One more thread decodes.
+        progress : bool or callable, optional
+            True shows a bar on stderr; a callable gets (volumes done, volumes in all).
+
+        Raises
+        ------
+        MemoryBudgetError
+            If no plan fits the budget; nothing was read.
+        ImageFileError
+            If the file is damaged, ends early or changed; no result is set, no output is left.
+        ScanCancelledError
+            If `cancel` was called meanwhile.
+        """
+        plan = self.plan(memory, n_jobs)
+        stop_if_planning(plan)
+        self._cancelled.clear()
+        for handle in self._handles:
+            handle.clear()
+        consumers = [handle.consumer for handle in self._handles]
+        n_threads = resolve_n_jobs(n_jobs)
+        reporter = resolve_progress(progress)
+        reporter.start(plan.passes * self.grid.n_volumes, "volumes", _short(plan.source))
+        try:
+            self._run_prepass(consumers, plan.budget, n_threads, reporter)
+            results = self._run_pass(consumers, plan.budget, n_threads, reporter)
+        finally:
+            reporter.close()
+        for handle, result in zip(self._handles, results, strict=True):
+            handle.set_result(result)
+
+    def cancel(self) -> None:
+        """Stop a run that is under way in another thread, at its next block.
+
+        The run raises `ScanCancelledError`, leaves no thread and no output.
+        """
+        self._cancelled.set()
+
+    def _run_prepass(
+        self, consumers: list[Consumer], budget: int, n_jobs: int, reporter: Progress
+    ) -> None:
+        first = [consumer.prepass(self.grid) for consumer in consumers]
+        needed = [consumer for consumer in first if consumer is not None]
+        if not needed:
+            return
+        results = iter(self._run_pass(needed, budget, n_jobs, reporter))
+        for consumer, before in zip(consumers, first, strict=True):
+            if before is not None:
+                consumer.configure(next(results))
+
+    def _run_pass(
+        self, consumers: list[Consumer], budget: int, n_jobs: int, reporter: Progress
+    ) -> list[Any]:
+        layout = self._layout(consumers, budget, n_jobs)
+        try:
+            for consumer in consumers:
+                consumer.init(self.grid)
+            run_pass(
+                self._series,
+                layout,
+                consumers,
+                n_jobs=n_jobs,
+                progress=reporter,
+                cancelled=self._cancelled,
+            )
+            return [consumer.finalize() for consumer in consumers]
+        except BaseException:
+            for consumer in consumers:
+                consumer.abort()
+            raise
+
+    def _prepass_consumers(self, consumers: list[Consumer]) -> list[Consumer]:
+        for consumer in consumers:
+            consumer.check(self.grid)
+            consumer.lean_on(consumers)
+        first = [consumer.prepass(self.grid) for consumer in consumers]
+        return [consumer for consumer in first if consumer is not None]
+
+    def _layout(self, consumers: list[Consumer], budget: int, n_jobs: int) -> BlockLayout:
+        grid = self.grid
+
+        def work_bytes(block_volumes: int) -> int:
+            each = sorted(
+                (consumer.work_bytes(grid, block_volumes) for consumer in consumers), reverse=True
+            )
+            return sum(each[: max(n_jobs, 1)])
+
+        costs = Costs(
+            state_bytes=sum(consumer.state_bytes(grid) for consumer in consumers),
+            work_bytes=work_bytes,
+            takes_slabs=all(consumer.takes_slabs for consumer in consumers),
+        )
+        return choose_layout((*grid.shape, grid.n_volumes), grid.dtype.itemsize, costs, budget)
+
+    def _describe(
+        self, layouts: list[BlockLayout], consumers: list[Consumer], budget: int
+    ) -> Plan:
+        grid, array = self.grid, self._series.array
+        last = layouts[-1]
+        stored = sum(os.stat(path).st_size for path in stored_paths(array))
+        decoded = grid.n_voxels * grid.n_volumes * array.reader.dtype.itemsize
+        read = min(decoded, stored) if array.reader.is_random_access else stored
+        return Plan(
+            source=array.reader.path,
+            shape=(*grid.shape, grid.n_volumes),
+            dtype=str(grid.dtype),
+            passes=len(layouts),
+            bytes_read=read * len(layouts),
+            bytes_decoded=decoded * len(layouts),
+            block_volumes=last.block_volumes,
+            slab_slices=last.slab_slices,
+            n_buffers=N_BUFFERS,
+            block_bytes=last.block_bytes,
+            consumer_bytes=tuple(
+                (consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers
+            ),
+            peak_bytes=max(layout.peak_bytes for layout in layouts),
+            scratch_bytes=0,
+            budget=budget,
+        )
+
+
+def _short(source: str) -> str:
+    return os.path.basename(source)

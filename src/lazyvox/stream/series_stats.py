@@ -1,0 +1,173 @@
+"""One value per volume: global signal and DVARS.
+
+Sums run slice by slice and are added up at the end, so that results do not depend on how the
+series was cut into blocks or slabs.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+
+from lazyvox._typing import Array, override
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.series import Grid
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.masks import read_mask
+
+__all__ = ["DVARS", "GlobalSignal"]
+
+
+class _PerVolume(Consumer):
+    """Base: keeps one float64 sum per slice and volume, over all voxels or those of a mask."""
+
+    def __init__(self, mask_img: ImageLike | None = None) -> None:
+        self._mask_img = mask_img
+        self._mask: Array | None = None
+
+    @override
+    def check(self, grid: Grid) -> None:
+        if grid.dtype.kind == "c":
+            msg = f"{type(self).__name__} needs real voxels. Got {grid.dtype}."
+            raise ParameterTypeError(msg)
+        if self._mask_img is not None and self._mask is None:
+            self._mask = read_mask(self._mask_img, grid, name="mask_img")
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self.check(grid)
+        self._grid = grid
+        self._sums = np.full((grid.n_volumes, grid.shape[2]), np.nan)
+        self._n_voxels = grid.n_voxels if self._mask is None else int(self._mask.sum())
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        for i in range(block.shape[3]):
+            self._take(block[..., i], start + i, 0)
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        self._take(slab[..., 0], volume, k)
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        mask_bytes = 0 if self._mask_img is None else grid.n_voxels
+        return grid.n_volumes * (grid.shape[2] + 2) * 8 + mask_bytes
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        return 2 * grid.n_voxels * 8
+
+    def _take(self, values: Array, volume: int, k: int) -> None:
+        raise NotImplementedError(f"{type(self).__name__} must define _take()")
+
+    def _slice_sums(self, values: Array, k: int) -> Array:
+        """Return the sum over each slice of values that may be overwritten."""
+        if self._mask is not None:
+            # A product with zero would let NaN outside of the mask through.
+            values = np.where(self._mask[:, :, k : k + values.shape[2]], values, 0)
+        return np.add.reduce(values.reshape(-1, values.shape[2], order="F"), axis=0)
+
+
+class GlobalSignal(_PerVolume):
+    """Mean over voxels of every volume: an array of shape (n_volumes,), float64.
+
+    Parameters
+    ----------
+    mask_img : image or path, optional
+        The voxels to average; by default all of them.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> lv.global_signal("run.nii.gz", mask_img="mask.nii.gz").shape
+    (40,)
+    """
+
+    @override
+    def merge(self, other: Self) -> None:
+        self._sums = np.where(np.isnan(self._sums), other._sums, self._sums)
+
+    @override
+    def finalize(self) -> Any:
+        return self._sums.sum(axis=1) / self._n_voxels
+
+    @override
+    def _take(self, values: Array, volume: int, k: int) -> None:
+        as_float = values.astype(np.float64)
+        self._sums[volume, k : k + values.shape[2]] = self._slice_sums(as_float, k)
+
+
+class DVARS(_PerVolume):
+    """Root mean square over voxels of the change from the volume before.
+
+    The result is an array of shape (n_volumes,), float64; the first value is NaN.
+
+    Parameters
+    ----------
+    mask_img : image or path, optional
+        The voxels to take; by default all of them.
+
+    References
+    ----------
+    Power, J. D. et al. (2012). Spurious but systematic correlations in functional connectivity
+    MRI networks arise from subject motion. NeuroImage 59(3).
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> import numpy as np
+    >>> np.isnan(lv.dvars("run.nii.gz")).sum()
+    np.int64(1)
+    """
+
+    @override
+    def init(self, grid: Grid) -> None:
+        super().init(grid)
+        self._before = np.empty(grid.shape, grid.dtype, order="F")
+        self._opening = np.empty(grid.shape, grid.dtype, order="F")
+        self._seen: range = range(0)
+
+    @override
+    def merge(self, other: Self) -> None:
+        if self._seen.stop != other._seen.start:
+            msg = (
+                f"DVARS of neighbouring volumes can be merged, in order. Got volumes "
+                f"{self._seen.start} to {self._seen.stop - 1} and then {other._seen.start}."
+            )
+            raise ParameterError(msg)
+        seam = self._squares(other._opening, self._before, 0)
+        self._sums[other._seen.start] = seam
+        rest = slice(other._seen.start + 1, other._seen.stop)
+        self._sums[rest] = other._sums[rest]
+        self._before = other._before
+        self._seen = range(self._seen.start, other._seen.stop)
+
+    @override
+    def finalize(self) -> Any:
+        return np.sqrt(self._sums.sum(axis=1) / self._n_voxels)
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        return super().state_bytes(grid) + 2 * grid.volume_bytes
+
+    @override
+    def _take(self, values: Array, volume: int, k: int) -> None:
+        part = slice(k, k + values.shape[2])
+        before = self._before[..., part]
+        if len(self._seen) and volume > self._seen.start:
+            self._sums[volume, part] = self._squares(values, before, k)
+        else:
+            self._seen = range(volume, volume)
+            self._opening[..., part] = values
+        before[...] = values
+        self._seen = range(self._seen.start, volume + 1)
+
+    def _squares(self, values: Array, before: Array, k: int) -> Array:
+        change = np.subtract(values, before, dtype=np.float64)
+        return self._slice_sums(np.multiply(change, change, out=change), k)

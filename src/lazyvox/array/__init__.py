@@ -6,4 +6,12 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
 
-__all__ = ["ArrayReader", "ArraySession", "ConcatReader", "Conversion", "FileReader", "LazyArray", "MappedReader"]
+__all__ = [
+    "ArrayReader",
+    "ArraySession",
+    "ConcatReader",
+    "Conversion",
+    "FileReader",
+    "LazyArray",
+    "MappedReader",
+]

@@ -5,6 +5,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from lazyvox._typing import Array, Shape
+from lazyvox.array.reader import ArraySession
 from lazyvox.errors import ImageIndexError
 
 __all__ = ["read_with_array"]
@@ -24,6 +25,8 @@ class Sliceable(Protocol):
     def nbytes(self) -> int: ...
     def view(self, key: Any, /) -> Self: ...
     def read(self) -> Array: ...
+    def open(self) -> ArraySession: ...
+    def read_in(self, session: ArraySession, /) -> Array: ...
 
 
 def read_with_array(array: Sliceable, entries: list[Any], n_arrays: int) -> Any:
@@ -39,7 +42,7 @@ def read_with_array(array: Sliceable, entries: list[Any], n_arrays: int) -> Any:
         )
         raise ImageIndexError(msg)
     box, picks = _split(entries, array.shape)
-    if _streams(entries):
+    if _streams(entries) and array.view(tuple(box)).nbytes:
         return _gather_in_blocks(array, box, picks)
     return array.view(tuple(box)).read()[tuple(picks)]
 
@@ -130,16 +133,18 @@ def _gather_in_blocks(array: Sliceable, box: list[Any], picks: list[Any]) -> Arr
     """Return the picked values, reading the box in blocks along its last axis."""
     boxed = array.view(tuple(box))
     n_last = boxed.shape[-1]
-    step = max(GATHER_BYTES // max(boxed.nbytes // max(n_last, 1), 1), 1)
+    step = max(GATHER_BYTES // max(boxed.nbytes // n_last, 1), 1)
     out: Array | None = None
-    starts = range(0, max(n_last, 1), step)
+    starts = range(0, n_last, step)
     if (box[-1].step or 1) < 0:
         # In the order of the file: a compressed stream would begin anew for each block.
         starts = starts[::-1]
-    for start in starts:
-        part = boxed.view((..., slice(start, start + step))).read()[tuple(picks)]
-        if out is None:
-            out = np.empty((*part.shape[:-1], n_last), part.dtype)
-        out[..., start : start + step] = part
+    with array.open() as session:
+        for start in starts:
+            block = boxed.view((..., slice(start, start + step))).read_in(session)
+            part = block[tuple(picks)]
+            if out is None:
+                out = np.empty((*part.shape[:-1], n_last), part.dtype)
+            out[..., start : start + step] = part
     assert out is not None
     return out

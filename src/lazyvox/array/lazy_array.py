@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, DType, Shape
+from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.gather import read_with_array
 from lazyvox.array.mapped import MappedReader
@@ -125,7 +125,7 @@ class LazyArray:
         is_scalar = not taken.window.dims and Ellipsis not in entries
         return values[()] if is_scalar else values
 
-    def read(self, dtype: npt.DTypeLike = None) -> Array:
+    def read(self, dtype: npt.DTypeLike | None = None) -> Array:
         """Read the array.
 
         Parameters
@@ -150,16 +150,21 @@ class LazyArray:
         """
         conversion = self._conversion_to(dtype)
         if isinstance(self.reader, MappedReader) and not conversion.changes(self.reader.dtype):
-            return self.reader.values(self.window.axes).reshape(self.shape, order="F")
-        target = conversion.result_dtype(self.reader.dtype)
-        kept = tuple(len(axis) for axis in self.window.axes if not isinstance(axis, int))
-        values = np.empty(kept, target, order="F")
-        if values.size:
-            with self.reader.open() as session:
-                read_into(session, self.window.axes, values, conversion, self.reader.dtype)
-        return self._with_new_axes(values)
+            return self._with_new_axes(self.reader.values(self.window.axes))
+        if not self.size:
+            return np.empty(self.shape, conversion.result_dtype(self.reader.dtype), order="F")
+        with self.reader.open() as session:
+            return self._read_in(session, conversion)
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> Array:
+    def open(self) -> ArraySession:
+        """Start a reading session, for `read_in`."""
+        return self.reader.open()
+
+    def read_in(self, session: ArraySession) -> Array:
+        """Read the array in a session that is open already; see `read`."""
+        return self._read_in(session, self.conversion)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Read the array for NumPy; ``copy=False`` cannot be granted."""
         if copy is False:
             msg = (
@@ -173,7 +178,7 @@ class LazyArray:
         """Read the stored values, in the type of the file."""
         return replace(self, conversion=Conversion()).read()
 
-    def get_scaled(self, dtype: npt.DTypeLike = None) -> Array:
+    def get_scaled(self, dtype: npt.DTypeLike | None = None) -> Array:
         """Read the scaled values in a type at least as wide as `dtype`, as nibabel's proxies do.
 
         Parameters
@@ -266,12 +271,21 @@ class LazyArray:
         )
         raise ValueError(msg)
 
+    @override
     def __repr__(self) -> str:
         """Describe the array without reading it."""
         return (
             f"<LazyArray shape={self.shape} dtype={self.dtype} on disk {self.ondisk_dtype} "
             f"in {self.reader.path!r}>"
         )
+
+    def _read_in(self, session: ArraySession, conversion: Conversion) -> Array:
+        target = conversion.result_dtype(self.reader.dtype)
+        kept = tuple(len(axis) for axis in self.window.axes if not isinstance(axis, int))
+        values = np.empty(kept, target, order="F")
+        if values.size:
+            read_into(session, self.window.axes, values, conversion, self.reader.dtype)
+        return self._with_new_axes(values)
 
     def _with_new_axes(self, values: Array) -> Array:
         """Return values that have the axes of the source in the shape of this array."""
@@ -284,7 +298,7 @@ class LazyArray:
         once = tuple(1 if isinstance(dim, range) else length for dim, length in dims)
         return np.broadcast_to(values.reshape(once, order="F"), self.shape).copy(order="F")
 
-    def _conversion_to(self, dtype: npt.DTypeLike) -> Conversion:
+    def _conversion_to(self, dtype: npt.DTypeLike | None) -> Conversion:
         """Return the conversion to `dtype` by way of this array's own type, as NumPy casts."""
         if dtype is None or np.dtype(dtype) == self.dtype:
             return self.conversion

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +11,6 @@ import numpy as np
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.plan.indexing import Axis, as_key
 from lazyvox.plan.spec import ArraySpec
-from lazyvox.store.identity import FileIdentity
 from lazyvox.store.local import PlainSource
 
 __all__ = ["MappedReader"]
@@ -54,7 +54,7 @@ class MappedReader:
 
     def values(self, axes: tuple[Axis, ...]) -> Array:
         """Return the values at `axes` as a view of a fresh map; lists of positions are copied."""
-        with open(self.source.path, "rb") as file:
+        with Path(self.source.path).open("rb") as file:
             self.source.identity.check(os.fstat(file.fileno()), self.source.path)
             mapped: Array = np.memmap(
                 file, self.spec.dtype, "c", self.spec.offset, self.spec.shape, order="F"
@@ -80,9 +80,8 @@ class MappedSession:
     ) -> None:
         """End the session; without an error, check first that nobody wrote to the file."""
         if kind is None:
-            path = self._reader.source.path
-            identity: FileIdentity = self._reader.source.identity
-            identity.check(os.stat(path), path)
+            source = self._reader.source
+            source.identity.check(Path(source.path).stat(), source.path)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Copy the values at `axes` into `out`."""

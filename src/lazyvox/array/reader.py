@@ -103,6 +103,7 @@ class FileSession:
         self._random_access = reader.is_random_access
         self._bytes: ByteReader = reader.source.open()
         self._scratch = bytearray()
+        self._begin = reader.spec.end
         self._is_unverified = False
 
     def __enter__(self) -> Self:
@@ -126,9 +127,9 @@ class FileSession:
         """Fill `out` with the stored values at `axes`.
 
         A read that reaches the last stored value of a compressed file goes on to the end of the
-        stream, so that the checksums of everything decoded are verified. One that ends within the
-        last item of the slowest axis does so when the session ends: a mask hardly ever holds the
-        last voxel, and the little that is left costs less than what was decoded before it.
+        stream, so that the checksums of everything decoded are verified. A session that read of
+        the last item of the slowest axis and of items before it does so when it ends: a mask
+        hardly ever holds the last voxel, and what is left is little.
         """
         if not out.size:
             return
@@ -145,6 +146,7 @@ class FileSession:
             cut_dense=not target.flags.f_contiguous,
         ):
             self._fill(run, target)
+            self._begin = min(self._begin, run.offset)
             end = run.offset + run.nbytes
         if repeated:
             _scatter(axes, ordered, target, out)
@@ -153,7 +155,7 @@ class FileSession:
         if end == self._spec.end:
             self._bytes.finish()
             self._is_unverified = False
-        elif self._spec.end - end < _slowest_stride(self._spec):
+        elif self._begin < self._spec.end - _slowest_stride(self._spec) < end:
             self._is_unverified = True
 
     def _fill(self, run: Run, target: Array) -> None:

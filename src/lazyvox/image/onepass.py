@@ -1,13 +1,12 @@
 """Every consumer as one call: a scan with a single consumer."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from lazyvox._typing import Array
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.runtime.progress import ProgressLike
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, ResultT
 from lazyvox.stream.histogram import Histogram
 from lazyvox.stream.moments import TSNR, Std, Variance
 from lazyvox.stream.scan import Scan
@@ -507,11 +506,11 @@ def histogram(
 
 def _scan(
     imgs: Images,
-    consumer: Consumer,
+    consumer: Consumer[ResultT],
     memory: int | str | None,
     n_jobs: int,
     progress: ProgressLike,
-) -> Any:
+) -> ResultT:
     """Run a scan with one consumer and return its result."""
     scan = Scan(imgs)
     handle = scan.add(consumer)

@@ -1,0 +1,1 @@
+"""Images as nibabel knows them, lazy: load, slice, save."""

@@ -9,7 +9,7 @@ from nibabel.brikhead import AFNIImage
 from nibabel.parrec import PARRECImage
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, PathLike
+from lazyvox._typing import Array, PathLike, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.save import save
@@ -27,7 +27,8 @@ class LazyImage(SpatialImage):
     """
 
     @property
-    def slicer(self) -> LazySlicer[Self]:
+    @override
+    def slicer(self) -> Any:
         """Slice the image lazily: ``img.slicer[:, :, 2:8, ::2]`` reads nothing.
 
         Affine and zooms of the result are right for negative bounds and steps too; a step along
@@ -35,6 +36,7 @@ class LazyImage(SpatialImage):
         """
         return LazySlicer(self, _sliced)
 
+    @override
     def to_filename(
         self, filename: PathLike, dtype: npt.DTypeLike | None = None, **kwargs: Any
     ) -> None:
@@ -51,6 +53,7 @@ class LazyImage(SpatialImage):
         """
         save(self, filename, dtype=dtype, **kwargs)
 
+    @override
     def to_file_map(self, file_map: Any = None, *args: Any, **kwargs: Any) -> None:
         """Write through nibabel's file map, which needs the whole array in memory.
 
@@ -63,10 +66,10 @@ class LazyImage(SpatialImage):
         **kwargs : Any
             Further parameters of nibabel's method.
         """
-        if isinstance(self._dataobj, LazyArray):
-            check_materialization("to_file_map (use to_filename)", self._dataobj.nbytes)
+        _check_load(self, "to_file_map (use to_filename)")
         super().to_file_map(file_map, *args, **kwargs)
 
+    @override
     def as_reoriented(self, ornt: Any) -> Self:
         """Return the image with axes permuted and flipped, its array in memory as in nibabel.
 
@@ -80,21 +83,19 @@ class LazyImage(SpatialImage):
         LazyImage
             The reoriented image; the very image where nothing changes.
         """
-        if isinstance(self._dataobj, LazyArray) and not np.array_equal(
-            ornt, [[0, 1], [1, 1], [2, 1]]
-        ):
-            check_materialization("as_reoriented", self._dataobj.nbytes)
+        if not np.array_equal(ornt, [[0, 1], [1, 1], [2, 1]]):
+            _check_load(self, "as_reoriented")
         reoriented: Self = super().as_reoriented(ornt)
         return reoriented
 
+    @override
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the description of the image; a cached array and its edits stay behind."""
-        if not isinstance(self._dataobj, LazyArray):
-            reduced: tuple[Any, ...] = super().__reduce__()  # type: ignore[assignment]
-            return reduced
-        state = (type(self), self._dataobj, self._affine, self._header, self.extra)
+        dataobj: Any = self._dataobj
+        state = (type(self), dataobj, self._affine, self._header, self.extra)
         return lazy_image, (*state, self.get_filename())
 
+    @override
     def __repr__(self) -> str:
         """Describe the image in one line; reads no voxel."""
         return describe(self)
@@ -170,7 +171,7 @@ LAZY_CLASSES: dict[type[SpatialImage], type[LazyImage]] = {
 
 def lazy_image(
     image_class: type[SpatialImage],
-    dataobj: LazyArray,
+    dataobj: LazyArray | Array,
     affine: Array,
     header: Any,
     extra: Any = None,
@@ -182,7 +183,7 @@ def lazy_image(
     ----------
     image_class : type
         A key or a value of `LAZY_CLASSES`.
-    dataobj : LazyArray
+    dataobj : LazyArray or ndarray
         The voxels.
     affine : ndarray of shape (4, 4)
         Voxel indices to world coordinates, in mm.
@@ -206,6 +207,12 @@ def lazy_image(
     if path is not None:
         img.set_filename(path)
     return img
+
+
+def _check_load(img: SpatialImage, what: str) -> None:
+    dataobj: Any = img.dataobj
+    if isinstance(dataobj, LazyArray):
+        check_materialization(what, dataobj.nbytes)
 
 
 def _sliced(img: SpatialImage, dataobj: LazyArray, affine: Array, header: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array
 from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, LazyNifti1Image
@@ -30,14 +31,14 @@ def image_on_grid(template: SpatialImage, values: Array, affine: Array) -> LazyI
         reset.
     """
     image_class: Any = LAZY_CLASSES.get(type(template), type(template))
-    header = template.header.copy()
+    header: Any = template.header.copy()
     if not issubclass(image_class, LazyImage) or not _can_hold(header, values):
         image_class = LazyNifti1Image
         header = image_class.header_class.from_header(header)
         header.set_data_dtype(values.dtype)
-    for field in ("cal_max", "cal_min", "glmax", "glmin"):
-        if field in header.keys():
-            header[field] = 0
+    fields = set(header) if isinstance(header, WrapStruct) else set()
+    for field in fields & {"cal_max", "cal_min", "glmax", "glmin"}:
+        header[field] = 0
     if hasattr(header, "set_intent"):
         header.set_intent("none")
     header.set_data_shape(values.shape)

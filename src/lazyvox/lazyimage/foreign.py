@@ -1,7 +1,7 @@
 """Images of the formats that nibabel reads and lazyvox does not, behind the same protocol."""
 
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from nibabel.filebasedimages import FileBasedImage
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.classes import LAZY_CLASSES, lazy_image
-from lazyvox.plan.indexing import Axis, as_key
+from lazyvox.plan.indexing import Axis
 from lazyvox.store.identity import FileIdentity, identify
 
 __all__ = ["ProxyReader", "load_foreign"]
@@ -42,7 +42,7 @@ class ProxySession:
 
     def __init__(self, reader: ProxyReader) -> None:
         self._reader = reader
-        reader.identity.check(os.stat(reader.path), reader.path)
+        reader.identity.check(Path(reader.path).stat(), reader.path)
         self._proxy: Any = _open(reader.path).dataobj
 
     def __enter__(self) -> Self:
@@ -58,13 +58,13 @@ class ProxySession:
         """Let go of the image; without an error, check first that nobody wrote to the file."""
         self._proxy = None
         if kind is None:
-            self._reader.identity.check(os.stat(self._reader.path), self._reader.path)
+            self._reader.identity.check(Path(self._reader.path).stat(), self._reader.path)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Fill `out` with the scaled values at `axes`."""
         boxes: list[slice] = []
         picks: list[Any] = []
-        for axis, key in zip(axes, as_key(axes), strict=True):
+        for axis in axes:
             positions = (axis,) if isinstance(axis, int) else axis
             low, high = min(positions, default=0), max(positions, default=-1)
             boxes.append(slice(low, high + 1))
@@ -91,7 +91,8 @@ def load_foreign(path: str) -> FileBasedImage:
     """
     img: Any = _open(path)
     if type(img) not in LAZY_CLASSES:
-        return img
+        plain: FileBasedImage = img
+        return plain
     nothing = (slice(0, 0), *[slice(None)] * (len(img.shape) - 1))
     dtype = np.asarray(img.dataobj[nothing]).dtype
     reader = ProxyReader(path, identify(path), tuple(int(n) for n in img.shape), dtype)
@@ -100,5 +101,5 @@ def load_foreign(path: str) -> FileBasedImage:
     return lazy
 
 
-def _open(path: str) -> FileBasedImage:
+def _open(path: str) -> Any:
     return nib.load(path)

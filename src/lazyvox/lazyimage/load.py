@@ -1,8 +1,6 @@
 """`lazyvox.load` and its kin: from a path to a lazy image."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -83,12 +81,13 @@ def load(
     try:
         file = read_image_file(full_path)
     except ForeignFormatError as error:
-        return _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
+        foreign: LazyImage = _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
+        return foreign
     img = _as_lazy_image(file, mmap=mmap)
     return img if dtype is None else _cast(img, dtype)
 
 
-def as_image(img: ImageLike) -> SpatialImage:
+def as_image(img: Any) -> SpatialImage:
     """Return an image: the argument itself, or what its path holds.
 
     Parameters
@@ -165,7 +164,7 @@ def _cast(img: LazyImage, dtype: npt.DTypeLike) -> LazyImage:
     if target.kind not in "biufc":
         msg = f"`dtype` must be a type of numbers. Got {target}."
         raise ParameterError(msg)
-    dataobj = img.dataobj
+    dataobj: Any = img.dataobj
     if dataobj.dtype.names is not None:
         msg = f"RGB and RGBA voxels cannot be read as {target}: they have no single number."
         raise ParameterError(msg)

@@ -10,15 +10,15 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import ConcatReader
+from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
 from lazyvox.array.reader import FileReader
-from lazyvox.array.conversion import Conversion
-from lazyvox.plan.spec import ArraySpec
-from lazyvox.store.opening import open_source
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.load import ImageLike, as_image
+from lazyvox.plan.spec import ArraySpec
+from lazyvox.store.opening import open_source
 
 __all__ = ["Grid", "Series", "as_series", "name_of", "stored_paths"]
 
@@ -147,7 +147,8 @@ def _as_list(imgs: Any) -> list[Any]:
 def _check_dimensions(img: SpatialImage) -> None:
     shape = tuple(img.shape)
     if len(shape) in {3, 4}:
-        if img.dataobj.dtype.names is not None:
+        dataobj: Any = img.dataobj
+        if dataobj.dtype.names is not None:
             msg = f"{name_of(img)}: voxels must be numbers. Got RGB voxels: take one colour first."
             raise ParameterTypeError(msg)
         return
@@ -188,9 +189,7 @@ def _lazy(img: SpatialImage) -> LazyArray:
 def _is_plain_proxy(dataobj: Any) -> bool:
     """Return whether an array is nibabel's proxy of a Fortran-ordered array in a named file."""
     return (
-        type(dataobj) is ArrayProxy
-        and isinstance(dataobj.file_like, str)
-        and dataobj.order == "F"
+        type(dataobj) is ArrayProxy and isinstance(dataobj.file_like, str) and dataobj.order == "F"
     )
 
 

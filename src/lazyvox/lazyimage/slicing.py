@@ -18,11 +18,16 @@ class Sliceable(Protocol):
     """The part of an image that slicing needs."""
 
     @property
-    def dataobj(self) -> Any: ...
+    def dataobj(self) -> Any:
+        """Voxels, lazy or not."""
+
     @property
-    def affine(self) -> Any: ...
+    def affine(self) -> Any:
+        """Voxel indices to world coordinates."""
+
     @property
-    def header(self) -> Any: ...
+    def header(self) -> Any:
+        """The header, as a nibabel object."""
 
 
 ImageT = TypeVar("ImageT", bound=Sliceable)

@@ -1,0 +1,1 @@
+"""Deciding before reading: indices, byte ranges, blocks, memory. Pure."""

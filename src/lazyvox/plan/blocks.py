@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
 
 from lazyvox.errors import MemoryBudgetError
 from lazyvox.plan.memory import format_bytes
@@ -62,9 +61,7 @@ class BlockLayout:
     peak_bytes: int
 
 
-def choose_layout(
-    shape: tuple[int, ...], itemsize: int, costs: Costs, budget: int
-) -> BlockLayout:
+def choose_layout(shape: tuple[int, ...], itemsize: int, costs: Costs, budget: int) -> BlockLayout:
     """Return the largest blocks, up to about 4 MiB, with which a pass fits the budget.
 
     Parameters
@@ -97,12 +94,12 @@ def choose_layout(
         if layout.peak_bytes <= budget:
             return layout
     if not costs.takes_slabs:
-        _refuse(budget, layout.peak_bytes, "whole volumes, as its consumers need")
+        raise _refusal(budget, layout.peak_bytes, "whole volumes, as its consumers need")
     for slices in _halvings(n_slices):
         layout = _layout(1, slices, slices * slice_bytes, costs)
         if layout.peak_bytes <= budget:
             return layout
-    _refuse(budget, layout.peak_bytes, "single slices")
+    raise _refusal(budget, layout.peak_bytes, "single slices")
 
 
 def iter_tiles(layout: BlockLayout, shape: tuple[int, ...]) -> Iterator[tuple[range, range]]:
@@ -134,10 +131,10 @@ def _halvings(start: int) -> Iterator[int]:
     yield 1
 
 
-def _refuse(budget: int, smallest: int, unit: str) -> NoReturn:
+def _refusal(budget: int, smallest: int, unit: str) -> MemoryBudgetError:
     msg = (
         f"the memory budget must hold the buffers and the results of the pass. Got "
         f"{format_bytes(budget)}; reading in {unit} needs {format_bytes(smallest)} "
         f"({smallest} bytes). Pass memory={smallest} or more, or ask for fewer results at a time."
     )
-    raise MemoryBudgetError(msg)
+    return MemoryBudgetError(msg)

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lazyvox._typing import override
 from lazyvox.plan.memory import format_bytes
 
 __all__ = ["Plan"]
@@ -74,8 +75,8 @@ class Plan:
         lines = [
             f"source     {self.source}, shape {self.shape}, {self.dtype}",
             f"passes     {self.passes}",
-            f"read       {format_bytes(self.bytes_read)} from disk, "
-            f"{format_bytes(self.bytes_decoded)} decoded",
+            f"read       {format_bytes(self.bytes_read)} from disk",
+            f"decoded    {format_bytes(self.bytes_decoded)}",
             f"block      {unit}, {format_bytes(self.block_bytes)}",
             f"buffers    {self.n_buffers}, {format_bytes(self.n_buffers * self.block_bytes)}",
         ]
@@ -97,6 +98,7 @@ class Plan:
         """
         return asdict(self)
 
+    @override
     def __str__(self) -> str:
         """Return the plan as text."""
         return self.explain()

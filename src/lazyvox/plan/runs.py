@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, TypeAlias
 
 from lazyvox.plan.indexing import Axis
@@ -97,8 +97,10 @@ def plan_runs(
     if any(not pick for pick in layout.picks):
         return
     n_merged = _n_merged(layout, max_gap_bytes)
-    while n_merged > 1 and not layout.is_dense(n_merged) and layout.span(n_merged - 1) > (
-        max_run_bytes
+    while (
+        n_merged > 1
+        and not layout.is_dense(n_merged)
+        and layout.span(n_merged - 1) > (max_run_bytes)
     ):
         n_merged -= 1
     groups = _groups(layout, n_merged, max_run_bytes)
@@ -115,9 +117,7 @@ def plan_runs(
 class _Layout:
     """The picks of every axis with strides, and the spans that they cover in the stream."""
 
-    def __init__(
-        self, axes: tuple[Axis, ...], spec: ArraySpec, *, cut_dense: bool
-    ) -> None:
+    def __init__(self, axes: tuple[Axis, ...], spec: ArraySpec, *, cut_dense: bool) -> None:
         self.axes = axes
         self.cut_dense = cut_dense
         self.spec = spec
@@ -151,11 +151,7 @@ class _Layout:
 def _n_merged(layout: _Layout, max_gap_bytes: int) -> int:
     for axis, pick in enumerate(layout.picks):
         if len(pick) > 1:
-            step = (
-                pick.step
-                if isinstance(pick, range)
-                else max(b - a for a, b in zip(pick, pick[1:], strict=False))
-            )
+            step = pick.step if isinstance(pick, range) else max(b - a for a, b in pairwise(pick))
             if step * layout.strides[axis] - layout.span(axis) > max_gap_bytes:
                 return axis
     return len(layout.picks)

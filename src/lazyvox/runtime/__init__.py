@@ -1,0 +1,1 @@
+"""How work runs: memory limits, cores, reading ahead, progress, measuring."""

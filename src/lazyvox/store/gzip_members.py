@@ -61,7 +61,7 @@ class GzipDecoder:
                 self._raise_truncated()
         try:
             piece: bytes = inflate.decompress(data, limit)
-        except igzip_lib.IsalError as error:
+        except igzip_lib.error as error:
             self._raise_corrupt(f"the deflate data are invalid ({error})", error)
         self._crc = isal_zlib.crc32(piece, self._crc)
         self._member_bytes += len(piece)

@@ -68,7 +68,8 @@ def raise_read_error(error: OSError, path: str, offset: int | None = None) -> No
     kind, reason = kinds.get(
         error.errno or 0, (ReadError, f"reading failed{where}: {error.strerror or error}")
     )
-    raise kind(f"{shown}: {reason}.") from error
+    msg = f"{shown}: {reason}."
+    raise kind(msg) from error
 
 
 def open_regular(path: str) -> int:

@@ -1,6 +1,7 @@
 """Open a path as a byte source, its compression found from its content."""
 
 import os
+from pathlib import Path
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError, ParameterTypeError
@@ -27,14 +28,16 @@ def absolute_path(path: PathLike) -> str:
     ImageFileError
         If the path holds a zero byte.
     """
-    if not isinstance(path, str | bytes | os.PathLike):
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
         msg = f"`path` must be a str, bytes or os.PathLike. Got {type(path).__name__}."
-        raise ParameterTypeError(msg)
-    text = os.path.expanduser(os.fsdecode(path))
+        raise ParameterTypeError(msg) from None
     if "\0" in text:
-        msg = f"{ascii(text)}: a path must not hold a zero byte."
+        msg = f"{text!a}: a path must not hold a zero byte."
         raise ImageFileError(msg)
-    return os.path.abspath(text)
+    # Not resolve(): links stay as they are, the name that the user gave is the one in messages.
+    return str(Path(text).expanduser().absolute())
 
 
 def open_source(path: PathLike) -> ByteSource:

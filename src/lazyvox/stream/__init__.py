@@ -1,0 +1,1 @@
+"""One pass over images: the scan, and the consumers that hang on it."""

@@ -1,17 +1,22 @@
 """What hangs on a pass: consumers, and the handles that hold their results."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
-from lazyvox._typing import Array
+from lazyvox._typing import Array, override
 from lazyvox.errors import LazyvoxError
 from lazyvox.lazyimage.series import Grid
 
 __all__ = ["Consumer", "ConsumerLike", "Handle", "as_consumer"]
 
 
+ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
 @runtime_checkable
-class ConsumerLike(Protocol):
+class ConsumerLike(Protocol[ResultT_co]):
     """The four functions, and the size, that make a class a consumer."""
 
     def init(self, grid: Grid, /) -> None:
@@ -23,14 +28,14 @@ class ConsumerLike(Protocol):
     def merge(self, other: Any, /) -> None:
         """Take over what another consumer of the same kind saw of other volumes."""
 
-    def finalize(self) -> Any:
+    def finalize(self) -> ResultT_co:
         """Return the result."""
 
     def state_bytes(self, grid: Grid, /) -> int:
         """Return the most bytes held between updates and while finalizing, result included."""
 
 
-class Consumer:
+class Consumer(ABC, Generic[ResultT]):
     """Base of the consumers of lazyvox, with defaults for what few of them need.
 
     A consumer is initialised with the grid, gets every block of the pass in order, and gives its
@@ -38,25 +43,25 @@ class Consumer:
     reused after `update` returns, so that what is kept must be copied.
     """
 
+    @abstractmethod
     def init(self, grid: Grid) -> None:
         """Prepare for the volumes of a grid; forget what was seen before."""
-        raise NotImplementedError(f"{type(self).__name__} must define init(grid)")
 
+    @abstractmethod
     def update(self, block: Array, start: int) -> None:
         """Take the next volumes; the first of them is number `start`."""
-        raise NotImplementedError(f"{type(self).__name__} must define update(block, start)")
 
+    @abstractmethod
     def merge(self, other: Self) -> None:
         """Take over what another consumer of the same kind saw of other volumes."""
-        raise NotImplementedError(f"{type(self).__name__} must define merge(other)")
 
-    def finalize(self) -> Any:
+    @abstractmethod
+    def finalize(self) -> ResultT:
         """Return the result."""
-        raise NotImplementedError(f"{type(self).__name__} must define finalize()")
 
+    @abstractmethod
     def state_bytes(self, grid: Grid) -> int:
         """Return the most bytes held between updates and while finalizing, result included."""
-        raise NotImplementedError(f"{type(self).__name__} must define state_bytes(grid)")
 
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         """Return the bytes that one update with so many volumes allocates for its duration."""
@@ -67,11 +72,11 @@ class Consumer:
         """Raise now, before anything is read, what would go wrong later: called when planning."""
         del grid
 
-    def lean_on(self, consumers: "Sequence[Consumer]") -> None:
+    def lean_on(self, consumers: Sequence["Consumer[Any]"]) -> None:
         """Look among all consumers of the pass, oneself included, for one to share state with."""
         del consumers
 
-    def prepass(self, grid: Grid) -> "Consumer | None":
+    def prepass(self, grid: Grid) -> "Consumer[Any] | None":
         """Return a consumer whose result is needed before the pass, or None."""
         del grid
         return None
@@ -90,7 +95,9 @@ class Consumer:
 
         The slabs of a volume come in order, one volume after the other.
         """
-        raise NotImplementedError(f"{type(self).__name__} takes whole volumes only")
+        del slab, volume, k
+        msg = f"{self.describe()} takes whole volumes only"
+        raise NotImplementedError(msg)
 
     def abort(self) -> None:
         """Undo what was begun outside of memory: the pass failed or was interrupted."""
@@ -100,32 +107,38 @@ class Consumer:
         return type(self).__name__
 
 
-class _Adapted(Consumer):
+class _Adapted(Consumer[ResultT]):
     """A user's class that has the four functions and no base."""
 
-    def __init__(self, inner: ConsumerLike) -> None:
+    def __init__(self, inner: ConsumerLike[ResultT]) -> None:
         self._inner = inner
 
+    @override
     def init(self, grid: Grid) -> None:
         self._inner.init(grid)
 
+    @override
     def update(self, block: Array, start: int) -> None:
         self._inner.update(block, start)
 
+    @override
     def merge(self, other: Self) -> None:
         self._inner.merge(other._inner)
 
-    def finalize(self) -> Any:
+    @override
+    def finalize(self) -> ResultT:
         return self._inner.finalize()
 
+    @override
     def state_bytes(self, grid: Grid) -> int:
         return int(self._inner.state_bytes(grid))
 
+    @override
     def describe(self) -> str:
         return type(self._inner).__name__
 
 
-class Handle:
+class Handle(Generic[ResultT]):
     """The place where the result of one consumer of a scan appears.
 
     Parameters
@@ -136,11 +149,11 @@ class Handle:
 
     _missing = object()
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer[ResultT]) -> None:
         self.consumer = consumer
         self._result: Any = Handle._missing
 
-    def result(self) -> Any:
+    def result(self) -> ResultT:
         """Return the result of the consumer.
 
         Returns
@@ -159,9 +172,10 @@ class Handle:
                 f"scan.run() first."
             )
             raise LazyvoxError(msg)
-        return self._result
+        found: ResultT = self._result
+        return found
 
-    def set_result(self, result: Any) -> None:
+    def set_result(self, result: ResultT) -> None:
         """Store the result; called by the scan."""
         self._result = result
 
@@ -169,13 +183,14 @@ class Handle:
         """Forget the result; called by the scan when a new run begins."""
         self._result = Handle._missing
 
+    @override
     def __repr__(self) -> str:
         """Name the consumer and say whether its result is there."""
         state = "pending" if self._result is Handle._missing else "done"
         return f"<Handle of {self.consumer.describe()}: {state}>"
 
 
-def as_consumer(consumer: ConsumerLike) -> Consumer:
+def as_consumer(consumer: ConsumerLike[ResultT]) -> Consumer[ResultT]:
     """Return a consumer as the scan needs it."""
     if isinstance(consumer, Consumer):
         return consumer

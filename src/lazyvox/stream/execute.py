@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.array.lazy_array import read_into
+from lazyvox.array.reader import ArraySession
 from lazyvox.errors import ScanCancelledError
 from lazyvox.lazyimage.series import Series
 from lazyvox.plan.blocks import N_BUFFERS, BlockLayout, iter_tiles
@@ -32,7 +35,7 @@ class _Tile:
 def run_pass(
     series: Series,
     layout: BlockLayout,
-    consumers: Sequence[Consumer],
+    consumers: Sequence[Consumer[Any]],
     *,
     n_jobs: int,
     progress: Progress,
@@ -62,7 +65,8 @@ def run_pass(
                 for consumer in consumers:
                     _update(consumer, tile, layout, series)
             else:
-                list(pool.map(lambda one: _update(one, tile, layout, series), consumers))  # noqa: B023
+                feed = partial(_update, tile=tile, layout=layout, series=series)
+                list(pool.map(feed, consumers))
             if tile.slices.stop >= series.grid.shape[2]:
                 progress.advance(len(tile.volumes))
 
@@ -77,7 +81,7 @@ class _Buffers:
         self._shape = shape
         self._blocks: list[Array | None] = [None] * N_BUFFERS
 
-    def fill(self, session: object, number: int, tile: tuple[range, range]) -> _Tile:
+    def fill(self, session: ArraySession, number: int, tile: tuple[range, range]) -> _Tile:
         """Read a tile into the buffer whose turn it is."""
         place = number % N_BUFFERS
         block = self._blocks[place]
@@ -93,7 +97,7 @@ class _Buffers:
         conversion = self._array.conversion
         if self._dtype != self._array.dtype:
             conversion = conversion.then(self._dtype)
-        read_into(session, window.axes, target, conversion, self._array.reader.dtype)  # type: ignore[arg-type]
+        read_into(session, window.axes, target, conversion, self._array.reader.dtype)
         return _Tile(values, slices, volumes)
 
 
@@ -116,7 +120,7 @@ def _until_cancelled(
         yield tile
 
 
-def _update(consumer: Consumer, tile: _Tile, layout: BlockLayout, series: Series) -> None:
+def _update(consumer: Consumer[Any], tile: _Tile, layout: BlockLayout, series: Series) -> None:
     try:
         if layout.slab_slices < series.grid.shape[2]:
             consumer.update_slab(tile.values, tile.volumes.start, tile.slices.start)
@@ -124,7 +128,5 @@ def _update(consumer: Consumer, tile: _Tile, layout: BlockLayout, series: Series
             consumer.update(tile.values, tile.volumes.start)
     except BaseException as error:
         last = tile.volumes.stop - 1
-        error.add_note(
-            f"while {consumer.describe()} took volumes {tile.volumes.start} to {last}"
-        )
+        error.add_note(f"while {consumer.describe()} took volumes {tile.volumes.start} to {last}")
         raise

@@ -13,7 +13,7 @@ from lazyvox.stream.consumer import Consumer
 __all__ = ["Extent", "Histogram"]
 
 
-class Extent(Consumer):
+class Extent(Consumer[tuple[float, float]]):
     """Smallest and largest value of a series: a pair of floats, NaN if one voxel is NaN."""
 
     @override
@@ -49,7 +49,7 @@ class Extent(Consumer):
         return 1024
 
 
-class Histogram(Consumer):
+class Histogram(Consumer[tuple[Array, Array]]):
     """Histogram of all voxels of all volumes: the pair (counts, edges) of `numpy.histogram`.
 
     Parameters
@@ -94,7 +94,7 @@ class Histogram(Consumer):
             raise ParameterTypeError(msg)
 
     @override
-    def prepass(self, grid: Grid) -> Consumer | None:
+    def prepass(self, grid: Grid) -> Consumer[Any] | None:
         needs_range = isinstance(self._bins, int | np.integer) and self._range is None
         return Extent() if needs_range else None
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from lazyvox._typing import Array, override
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.voxelwise import Voxelwise
@@ -110,7 +111,7 @@ class Variance(Voxelwise):
             raise ParameterTypeError(msg)
 
     @override
-    def lean_on(self, consumers: Sequence[Consumer]) -> None:
+    def lean_on(self, consumers: Sequence[Consumer[Any]]) -> None:
         first = next(one for one in consumers if isinstance(one, Variance))
         self._leader = None if first is self else first
 
@@ -125,7 +126,7 @@ class Variance(Voxelwise):
             self._moments.merge(other._moments)
 
     @override
-    def finalize(self) -> Any:
+    def finalize(self) -> LazyImage:
         return self._image(self._state().variance(self._ddof))
 
     @override
@@ -164,7 +165,7 @@ class Std(Variance):
     """
 
     @override
-    def finalize(self) -> Any:
+    def finalize(self) -> LazyImage:
         spread = self._state().variance(self._ddof)
         return self._image(np.sqrt(spread, out=spread))
 
@@ -187,7 +188,7 @@ class TSNR(Variance):
     """
 
     @override
-    def finalize(self) -> Any:
+    def finalize(self) -> LazyImage:
         state = self._state()
         spread = state.variance(self._ddof)
         np.sqrt(spread, out=spread)

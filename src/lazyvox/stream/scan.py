@@ -1,8 +1,8 @@
 """`Scan`: one pass over a series that feeds every consumer."""
 
-import os
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lazyvox.errors import ParameterError, ParameterTypeError
@@ -14,7 +14,13 @@ from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
-from lazyvox.stream.consumer import Consumer, ConsumerLike, Handle, as_consumer
+from lazyvox.stream.consumer import (
+    Consumer,
+    ConsumerLike,
+    Handle,
+    ResultT,
+    as_consumer,
+)
 from lazyvox.stream.execute import run_pass
 
 __all__ = ["Scan"]
@@ -50,7 +56,7 @@ class Scan:
         self, imgs: ImageLike | Sequence[ImageLike], *, volumes: Sequence[int] | None = None
     ) -> None:
         self._series: Series = as_series(imgs, volumes)
-        self._handles: list[Handle] = []
+        self._handles: list[Handle[Any]] = []
         self._cancelled = threading.Event()
 
     @property
@@ -58,7 +64,7 @@ class Scan:
         """Grid, number of volumes and data type of what is scanned."""
         return self._series.grid
 
-    def add(self, consumer: ConsumerLike) -> Handle:
+    def add(self, consumer: ConsumerLike[ResultT]) -> Handle[ResultT]:
         """Hang a consumer on the pass.
 
         Parameters
@@ -190,7 +196,7 @@ class Scan:
         self._cancelled.set()
 
     def _run_prepass(
-        self, consumers: list[Consumer], budget: int, n_jobs: int, reporter: Progress
+        self, consumers: list[Consumer[Any]], budget: int, n_jobs: int, reporter: Progress
     ) -> None:
         first = [consumer.prepass(self.grid) for consumer in consumers]
         needed = [consumer for consumer in first if consumer is not None]
@@ -202,7 +208,7 @@ class Scan:
                 consumer.configure(next(results))
 
     def _run_pass(
-        self, consumers: list[Consumer], budget: int, n_jobs: int, reporter: Progress
+        self, consumers: list[Consumer[Any]], budget: int, n_jobs: int, reporter: Progress
     ) -> list[Any]:
         layout = self._layout(consumers, budget, n_jobs)
         try:
@@ -222,14 +228,14 @@ class Scan:
                 consumer.abort()
             raise
 
-    def _prepass_consumers(self, consumers: list[Consumer]) -> list[Consumer]:
+    def _prepass_consumers(self, consumers: list[Consumer[Any]]) -> list[Consumer[Any]]:
         for consumer in consumers:
             consumer.check(self.grid)
             consumer.lean_on(consumers)
         first = [consumer.prepass(self.grid) for consumer in consumers]
         return [consumer for consumer in first if consumer is not None]
 
-    def _layout(self, consumers: list[Consumer], budget: int, n_jobs: int) -> BlockLayout:
+    def _layout(self, consumers: list[Consumer[Any]], budget: int, n_jobs: int) -> BlockLayout:
         grid = self.grid
 
         def work_bytes(block_volumes: int) -> int:
@@ -246,11 +252,11 @@ class Scan:
         return choose_layout((*grid.shape, grid.n_volumes), grid.dtype.itemsize, costs, budget)
 
     def _describe(
-        self, layouts: list[BlockLayout], consumers: list[Consumer], budget: int
+        self, layouts: list[BlockLayout], consumers: list[Consumer[Any]], budget: int
     ) -> Plan:
         grid, array = self.grid, self._series.array
         last = layouts[-1]
-        stored = sum(os.stat(path).st_size for path in stored_paths(array))
+        stored = sum(Path(path).stat().st_size for path in stored_paths(array))
         decoded = grid.n_voxels * grid.n_volumes * array.reader.dtype.itemsize
         read = min(decoded, stored) if array.reader.is_random_access else stored
         return Plan(
@@ -274,4 +280,4 @@ class Scan:
 
 
 def _short(source: str) -> str:
-    return os.path.basename(source)
+    return Path(source).name

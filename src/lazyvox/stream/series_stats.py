@@ -4,7 +4,8 @@ Sums run slice by slice and are added up at the end, so that results do not depe
 series was cut into blocks or slabs.
 """
 
-from typing import Any, Self
+from abc import abstractmethod
+from typing import Self
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from lazyvox.stream.masks import read_mask
 __all__ = ["DVARS", "GlobalSignal"]
 
 
-class _PerVolume(Consumer):
+class _PerVolume(Consumer[Array]):
     """Base: keeps one float64 sum per slice and volume, over all voxels or those of a mask."""
 
     def __init__(self, mask_img: ImageLike | None = None) -> None:
@@ -63,15 +64,17 @@ class _PerVolume(Consumer):
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         return 2 * grid.n_voxels * 8
 
+    @abstractmethod
     def _take(self, values: Array, volume: int, k: int) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must define _take()")
+        """Take some slices of one volume, from slice `k` on."""
 
     def _slice_sums(self, values: Array, k: int) -> Array:
         """Return the sum over each slice of values that may be overwritten."""
         if self._mask is not None:
             # A product with zero would let NaN outside of the mask through.
             values = np.where(self._mask[:, :, k : k + values.shape[2]], values, 0)
-        return np.add.reduce(values.reshape(-1, values.shape[2], order="F"), axis=0)
+        sums: Array = np.add.reduce(values.reshape(-1, values.shape[2], order="F"), axis=0)
+        return sums
 
 
 class GlobalSignal(_PerVolume):
@@ -94,8 +97,9 @@ class GlobalSignal(_PerVolume):
         self._sums = np.where(np.isnan(self._sums), other._sums, self._sums)
 
     @override
-    def finalize(self) -> Any:
-        return self._sums.sum(axis=1) / self._n_voxels
+    def finalize(self) -> Array:
+        signal: Array = self._sums.sum(axis=1) / self._n_voxels
+        return signal
 
     @override
     def _take(self, values: Array, volume: int, k: int) -> None:
@@ -149,8 +153,9 @@ class DVARS(_PerVolume):
         self._seen = range(self._seen.start, other._seen.stop)
 
     @override
-    def finalize(self) -> Any:
-        return np.sqrt(self._sums.sum(axis=1) / self._n_voxels)
+    def finalize(self) -> Array:
+        rms: Array = np.sqrt(self._sums.sum(axis=1) / self._n_voxels)
+        return rms
 
     @override
     def state_bytes(self, grid: Grid) -> int:

@@ -1,5 +1,6 @@
 """One value per voxel over time: sum, mean, minimum, maximum."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, override
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.consumer import Consumer
@@ -14,7 +16,7 @@ from lazyvox.stream.consumer import Consumer
 __all__ = ["Max", "Mean", "Min", "Sum", "Voxelwise"]
 
 
-class Voxelwise(Consumer):
+class Voxelwise(Consumer[LazyImage]):
     """Base of the consumers whose result is one volume; feeds one part of a volume at a time."""
 
     _grid: Grid
@@ -39,15 +41,15 @@ class Voxelwise(Consumer):
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
         self._take(slab[..., 0], slice(k, k + slab.shape[2]), volume)
 
+    @abstractmethod
     def _start(self) -> None:
         """Make the state for a new pass."""
-        raise NotImplementedError(f"{type(self).__name__} must define _start()")
 
+    @abstractmethod
     def _take(self, values: Array, slices: slice, volume: int) -> None:
         """Take some slices of one volume."""
-        raise NotImplementedError(f"{type(self).__name__} must define _take()")
 
-    def _image(self, values: Array) -> Any:
+    def _image(self, values: Array) -> LazyImage:
         return image_on_grid(self._grid.template, values, self._grid.affine)
 
 
@@ -92,7 +94,7 @@ class Sum(Voxelwise):
             self._high += other._high
 
     @override
-    def finalize(self) -> Any:
+    def finalize(self) -> LazyImage:
         if self._high is None:
             return self._image(self._total)
         limits = np.iinfo(self._total.dtype)
@@ -147,7 +149,7 @@ class Mean(Voxelwise):
         self._n_volumes += other._n_volumes
 
     @override
-    def finalize(self) -> Any:
+    def finalize(self) -> LazyImage:
         np.divide(self._total, self._n_volumes, out=self._total)
         return self._image(self._total)
 
@@ -186,7 +188,7 @@ class _Extremum(Voxelwise):
         type(self)._pick(self._best, other._best, out=self._best)
 
     @override
-    def finalize(self) -> Any:
+    def finalize(self) -> LazyImage:
         return self._image(self._best)
 
     @override
@@ -225,8 +227,10 @@ def _sum_dtype(dtype: DType) -> DType:
         return np.dtype(np.float64)
     if dtype.kind == "c" and dtype.itemsize < 16:
         return np.dtype(np.complex128)
-    return np.add.reduce(np.zeros(1, dtype)).dtype
+    summed: DType = np.add.reduce(np.zeros(1, dtype)).dtype
+    return summed
 
 
 def _mean_dtype(dtype: DType) -> DType:
-    return np.result_type(dtype, np.float64)
+    joint: DType = np.result_type(dtype, np.float64)
+    return joint

@@ -1,0 +1,61 @@
+"""Names of temporary files, and the removal of those that killed processes left."""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import socket
+from pathlib import Path
+
+__all__ = ["sweep", "temporary_beside"]
+
+_LONGEST_NAME = 255
+_LONGEST_ENDING = len("1234567890-") + 16 + len(".tmp")
+_ENDING = re.compile(r"([0-9]+)-([0-9a-f]{8})[0-9a-f]{8}\.tmp")
+
+
+def temporary_beside(target: Path) -> Path:
+    """Return a new name beside `target` that says whose and which process's it is."""
+    ending = f"{os.getpid()}-{_host_tag()}{secrets.token_hex(4)}.tmp"
+    return target.with_name(_prefix(target.name) + ending)
+
+
+def sweep(target: Path) -> None:
+    """Remove what killed processes of this host left of earlier writes to the same target."""
+    prefix, tag = _prefix(target.name), _host_tag()
+    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if not entry.name.startswith(prefix):
+                continue
+            match = _ENDING.fullmatch(entry.name, len(prefix))
+            if match and match[2] == tag and _is_dead(int(match[1])):
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def _prefix(name: str) -> str:
+    """Return how the names of all temporary files of a target begin."""
+    prefix = f".{name}."
+    if len(os.fsencode(prefix)) + _LONGEST_ENDING <= _LONGEST_NAME:
+        return prefix
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}."
+
+
+def _host_tag() -> str:
+    """Return a tag of all processes whose ids mean the same: one host, one process namespace."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _is_dead(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False

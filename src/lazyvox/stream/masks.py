@@ -1,0 +1,296 @@
+"""Read masks and labels images, and refuse what is neither."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox._typing import Array, BoolArray
+from lazyvox.errors import GridMismatchError, LazyvoxWarning, RegionError
+from lazyvox.geometry.affines import same_affine
+from lazyvox.geometry.resampling import fraction_inside, resample_nearest
+from lazyvox.lazyimage.load import ImageLike, as_image
+from lazyvox.lazyimage.series import Grid, name_of
+
+__all__ = [
+    "RegionImage",
+    "as_mask",
+    "is_integral",
+    "is_two_valued",
+    "read_mask",
+    "read_region_image",
+    "regrid",
+    "shown_values",
+]
+
+#: Distance to an integer that the scaling of a header may leave: 255 * float32(1 / 255) say.
+_INTEGER_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionImage:
+    """A 3D image that was read to tell voxels apart.
+
+    Attributes
+    ----------
+    values : ndarray of shape (i, j, k)
+        Its voxels, real and finite.
+    affine : ndarray of shape (4, 4)
+        Voxel indices to world coordinates, in mm.
+    name : str
+        What messages call it: its parameter and its file.
+    path : str or None
+        Its file.
+    """
+
+    values: Array
+    affine: Array
+    name: str
+    path: str | None
+
+
+def read_mask(
+    mask_img: "ImageLike | RegionImage", grid: Grid, *, name: str, resample: bool = False
+) -> BoolArray:
+    """Return the voxels of a mask on a grid.
+
+    Parameters
+    ----------
+    mask_img : image or path
+        A 3D image, or a 4D one of one volume, with the values zero and one other integer.
+    grid : Grid
+        The grid that it must be on.
+    name : str
+        The parameter, for messages.
+    resample : bool
+        Whether a mask on another grid is brought to this one, by nearest neighbour.
+
+    Returns
+    -------
+    ndarray of shape (i, j, k), bool
+        Which voxels are inside; at least one is.
+
+    Raises
+    ------
+    RegionError
+        If the image is no mask, is empty, or does not overlap with the grid.
+    GridMismatchError
+        If it is on another grid, and `resample` is false.
+    """
+    region = read_region_image(mask_img, name)
+    return regrid(region, as_mask(region), grid, resample=resample)
+
+
+def read_region_image(img: "ImageLike | RegionImage", name: str) -> RegionImage:
+    """Return the voxels of a 3D image, read losslessly.
+
+    Parameters
+    ----------
+    img : image, path or RegionImage
+        A 3D image, or a 4D one of one volume.
+    name : str
+        The parameter, for messages.
+
+    Returns
+    -------
+    RegionImage
+        The voxels; the very object that was given where it is one already.
+
+    Raises
+    ------
+    RegionError
+        If the image is not 3D, or has voxels that are not finite real numbers.
+    """
+    if isinstance(img, RegionImage):
+        return img
+    loaded = as_image(img)
+    full_name = f"`{name}` ({name_of(loaded)})"
+    values = _volume(loaded, full_name)
+    if values.dtype.kind not in "biuf":
+        msg = f"{full_name}: its voxels must be real numbers. Got {values.dtype}."
+        raise RegionError(msg)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        n_bad = int(values.size - np.isfinite(values).sum())
+        msg = (
+            f"{full_name}: its voxels must be finite. Got {n_bad} of {values.size} that are NaN "
+            f"or infinite. Set them to 0 first, for instance with np.nan_to_num."
+        )
+        raise RegionError(msg)
+    affine = np.asarray(loaded.affine, dtype=np.float64)
+    return RegionImage(values, affine, full_name, loaded.get_filename())
+
+
+def as_mask(region: RegionImage) -> BoolArray:
+    """Return which voxels of an image of zeros and one other value are not zero.
+
+    Parameters
+    ----------
+    region : RegionImage
+        The image.
+
+    Returns
+    -------
+    ndarray of shape (i, j, k), bool
+        Which voxels are inside; at least one is.
+
+    Raises
+    ------
+    RegionError
+        If there are other values, or zeros only.
+    """
+    mask: BoolArray = region.values != 0
+    if not mask.any():
+        msg = f"{region.name}: a mask must hold at least one voxel. Got zeros only."
+        raise RegionError(msg)
+    if not is_two_valued(region.values):
+        _refuse_mask(region)
+    return mask
+
+
+def is_two_valued(values: Array) -> bool:
+    """Return whether values are zero and one other integer, the mark of a mask.
+
+    Parameters
+    ----------
+    values : ndarray
+        Finite real numbers.
+
+    Returns
+    -------
+    bool
+        False for zeros only. Rounding by the scaling of a header is allowed for.
+    """
+    largest = _largest(values)
+    if values.dtype.kind == "f" and abs(largest - round(largest)) > _INTEGER_TOLERANCE:
+        return False
+    return bool(largest and ((values == 0) | (values == largest)).all())
+
+
+def is_integral(values: Array) -> bool:
+    """Return whether all values are integers, of whatever type.
+
+    Parameters
+    ----------
+    values : ndarray
+        Finite real numbers.
+
+    Returns
+    -------
+    bool
+        True where no value has a fraction.
+    """
+    return values.dtype.kind != "f" or bool((values == np.rint(values)).all())
+
+
+def regrid(
+    region: RegionImage, values: Array, grid: Grid, *, resample: bool, fill: float = 0
+) -> Array:
+    """Return the values of a region image on a grid.
+
+    Parameters
+    ----------
+    region : RegionImage
+        The image, for its affine and its name.
+    values : ndarray of shape (i, j, k)
+        What its voxels mean.
+    grid : Grid
+        The grid wanted.
+    resample : bool
+        Whether values on another grid are brought to this one, by nearest neighbour.
+    fill : number
+        Value of what is no region.
+
+    Returns
+    -------
+    ndarray of the grid's shape
+        The values; the array that was given where it is on the grid already.
+
+    Raises
+    ------
+    GridMismatchError
+        If the grids differ, and `resample` is false.
+    RegionError
+        If no region is left on the grid.
+    """
+    if values.shape == grid.shape and same_affine(region.affine, grid.affine, grid.shape):
+        return values
+    if not resample:
+        _refuse_grid(region, grid)
+    moved = resample_nearest(values, region.affine, grid.shape, grid.affine, fill)
+    inside = fraction_inside(
+        np.stack(np.nonzero(values != fill)), region.affine, grid.shape, grid.affine
+    )
+    if not (moved != fill).any():
+        msg = (
+            f"{region.name}: there is no overlap with the images: no voxel of theirs has its "
+            f"centre in one of its regions. Check the affines: {region.affine.tolist()} and "
+            f"{grid.affine.tolist()}."
+        )
+        raise RegionError(msg)
+    if inside < 0.99:
+        msg = (
+            f"{region.name}: only {100 * inside:.0f} % of its voxels lie inside of the images. "
+            f"Signals come from these."
+        )
+        warnings.warn(msg, LazyvoxWarning, stacklevel=2)
+    return moved
+
+
+def shown_values(values: Array) -> str:
+    """Return the first distinct values of an array, for messages.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers.
+
+    Returns
+    -------
+    str
+        Up to six of them.
+    """
+    distinct = np.unique(values)
+    shown = ", ".join(f"{value:g}" for value in distinct[:6].tolist())
+    return shown + (f", ... ({len(distinct)} values)" if len(distinct) > 6 else "")
+
+
+def _volume(img: SpatialImage, name: str) -> Array:
+    shape = tuple(img.shape)
+    if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
+        dataobj: Any = img.dataobj
+        return np.asarray(dataobj).reshape(shape[:3])
+    hint = ""
+    if len(shape) == 4:
+        hint = " It looks like maps, which this version does not extract: make masks of them."
+    msg = f"{name}: it must be 3D, or 4D with one volume. Got shape {shape}.{hint}"
+    raise RegionError(msg)
+
+
+def _largest(values: Array) -> Any:
+    """Return the value that is furthest from zero, as a Python number."""
+    low, high = values.min().item(), values.max().item()
+    return high if abs(high) >= abs(low) else low
+
+
+def _refuse_mask(region: RegionImage) -> NoReturn:
+    if is_integral(region.values):
+        hint = "It looks like labels: pass lazyvox.Labels(...) for one signal per label."
+    else:
+        hint = "It looks like probabilities: threshold it first, img.get_fdata() > 0.5 say."
+    msg = (
+        f"{region.name}: a mask must hold zero and one other integer. Got the values "
+        f"{shown_values(region.values)}. {hint}"
+    )
+    raise RegionError(msg)
+
+
+def _refuse_grid(region: RegionImage, grid: Grid) -> NoReturn:
+    msg = (
+        f"{region.name}: it must be on the voxel grid of the images. Got shape "
+        f"{region.values.shape} and affine {region.affine.tolist()}; the images have shape "
+        f"{grid.shape} and affine {grid.affine.tolist()}. Pass resample=True to bring it to "
+        f"their grid by nearest neighbour, or resample it yourself."
+    )
+    raise GridMismatchError(msg)

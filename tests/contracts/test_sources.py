@@ -1,5 +1,7 @@
 """Every byte source, and every wrapper of the test kit, keeps the contract of sources."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def test_files_of_several_members(tmp_path, compression):
     payload = PAYLOADS["noise"]
     cuts = [0, 1, 1, 65_536, 65_537, 200_000, len(payload), len(payload)]
     path = tmp_path / "file"
-    members = [payload[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    members = [payload[a:b] for a, b in pairwise(cuts)]
     path.write_bytes(b"".join(compress(member, compression) for member in members))
     check_byte_source(lambda: open_source(path), payload)
 

@@ -59,7 +59,7 @@ def test_descriptions_read_nothing(use):
 @pytest.mark.parametrize("key", [99, (0, 99), ([0, 99],), "R", (..., ...), np.ones(3, bool)])
 def test_a_wrong_index_is_refused_before_anything_is_read(key):
     _, lazy = over(TripwireSource)
-    with pytest.raises(IndexError, match="ind|mask|ellipsis"):
+    with pytest.raises(IndexError, match=r"ind|mask|ellipsis"):
         lazy[key]
 
 
@@ -195,7 +195,7 @@ def test_two_arrays_over_one_file_walk_side_by_side(tmp_path, monkeypatch):
 
 def test_a_failed_read_leaves_no_state():
     for fail_at in range(1, 4):
-        source, lazy = over(lambda inner, n=fail_at: FlakySource(inner, n))
+        _, lazy = over(lambda inner, n=fail_at: FlakySource(inner, n))
         for _ in range(fail_at - 1):
             assert np.array_equal(lazy[..., 1], VALUES[..., 1])
         with pytest.raises(OSError, match="fails on purpose"):

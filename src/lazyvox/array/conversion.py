@@ -51,6 +51,13 @@ class Conversion:
         """Return this conversion followed by a cast."""
         return replace(self, cast=dtype)
 
+    def scratch_itemsize(self, stored: DType, out: DType) -> int:
+        """Return the bytes for each value that `apply` and its stored values take besides `out`."""
+        work = self._work_dtype(stored) if self.is_scaled else stored
+        middle = self._array_dtype(stored)
+        steps = ([work] if self.is_scaled else []) + ([middle] if middle != work else [])
+        return stored.itemsize + sum(step.itemsize for step in steps if step != out)
+
     def apply(self, stored: Array, out: Array) -> None:
         """Fill `out` with the converted values of `stored`."""
         middle = self._array_dtype(stored.dtype)

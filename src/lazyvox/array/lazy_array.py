@@ -18,7 +18,7 @@ from lazyvox.plan.indexing import Axis, View, expand_key, is_array_index
 
 __all__ = ["LazyArray"]
 
-#: Stored bytes converted at a time: they stay in the processor's cache between the steps.
+#: Scratch memory of a conversion: what it holds stays in the processor's cache between the steps.
 CONVERT_BYTES = 1 << 20
 
 
@@ -321,7 +321,8 @@ def read_into(
         session.read(axes, out)
         return
     kept = [i for i, axis in enumerate(axes) if not isinstance(axis, int)]
-    if not kept or out.size * stored.itemsize <= CONVERT_BYTES:
+    width = conversion.scratch_itemsize(stored, out.dtype)
+    if not kept or out.size * width <= CONVERT_BYTES:
         raw = np.empty(out.shape, stored, order="F")
         session.read(axes, raw)
         conversion.apply(raw, out)
@@ -337,7 +338,7 @@ def read_into(
     if isinstance(positions, tuple) and positions != tuple(sorted(set(positions))):
         _read_listed(session, axes, out, conversion, stored)
         return
-    per_step = out.size // len(positions) * stored.itemsize
+    per_step = out.size // len(positions) * width
     step = max(CONVERT_BYTES // max(per_step, 1), 1)
     for start in range(0, len(positions), step):
         part = positions[start : start + step]

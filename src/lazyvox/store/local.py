@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from lazyvox.errors import FileChangedError, TruncatedFileError
 from lazyvox.store.identity import FileIdentity, open_regular, printable, raise_read_error
@@ -74,7 +74,7 @@ class PlainReader:
             piece = buffer[filled : filled + _MAX_PREAD_BYTES]
             n_read = self._pread(piece, offset + filled)
             if not n_read:
-                self._raise_short(offset + len(buffer), offset + filled)
+                self._raise_short(offset + len(buffer))
             filled += n_read
         self._end = max(self._end, offset + filled)
 
@@ -96,7 +96,8 @@ class PlainReader:
         except OSError as error:
             raise_read_error(error, self._source.path, offset)
 
-    def _raise_short(self, wanted: int, present: int) -> None:
+    def _raise_short(self, wanted: int) -> NoReturn:
+        present = os.fstat(self._fd).st_size
         msg = (
             f"{printable(self._source.path)}: the file must hold at least {wanted} bytes, as its "
             f"header asks, and it ends after {present}. The file is incomplete: copy or download "

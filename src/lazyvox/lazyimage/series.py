@@ -5,20 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import ConcatReader
-from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.memory_reader import MemoryReader, in_memory_array
-from lazyvox.array.reader import FileReader
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, stored_paths
 from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.plan.spec import ArraySpec
-from lazyvox.store.opening import open_source
 
 __all__ = ["Grid", "Series", "as_series", "name_of", "stored_paths"]
 
@@ -106,7 +101,7 @@ def as_series(
         _check_dimensions(img)
     for number, img in enumerate(parts[1:], 1):
         _check_same_grid(parts[0], img, number)
-    arrays = tuple(_lazy(img) for img in parts)
+    arrays = tuple(lazy_dataobj(img) for img in parts)
     array = arrays[0] if len(arrays) == 1 else LazyArray.over(ConcatReader(arrays))
     if not array.size:
         msg = f"{name_of(parts[0])}: a series must hold voxels. Got shape {array.shape}."
@@ -120,19 +115,6 @@ def as_series(
     affine = np.asarray(first.affine, dtype=np.float64)
     grid = Grid(shape[:3], affine, shape[3], dtype, _repetition_time(first), first)
     return Series(array, grid)
-
-
-def stored_paths(array: LazyArray) -> list[str]:
-    """Return the files that an array is read from, none for arrays in memory."""
-    reader = array.reader
-    if isinstance(reader, ConcatReader):
-        return [path for part in reader.parts for path in stored_paths(part)]
-    return [] if isinstance(reader, MemoryReader) else [reader.path]
-
-
-def name_of(img: SpatialImage) -> str:
-    """Return the file of an image for a message, or its class."""
-    return str(img.get_filename() or f"an image in memory ({type(img).__name__})")
 
 
 def _as_list(imgs: Any) -> list[Any]:
@@ -172,25 +154,6 @@ def _check_same_grid(first: SpatialImage, img: SpatialImage, number: int) -> Non
         f"{np.asarray(first.affine).tolist()}. Resample one to the other first."
     )
     raise GridMismatchError(msg)
-
-
-def _lazy(img: SpatialImage) -> LazyArray:
-    dataobj: Any = img.dataobj
-    if isinstance(dataobj, LazyArray):
-        return dataobj
-    if _is_plain_proxy(dataobj):
-        # nibabel's proxy would inflate a compressed file from its start for every block.
-        spec = ArraySpec(tuple(dataobj.shape), dataobj.dtype, int(dataobj.offset))
-        conversion = Conversion(float(dataobj.slope), float(dataobj.inter))
-        return LazyArray.over(FileReader(open_source(dataobj.file_like), spec), conversion)
-    return in_memory_array(dataobj, name_of(img))
-
-
-def _is_plain_proxy(dataobj: Any) -> bool:
-    """Return whether an array is nibabel's proxy of a Fortran-ordered array in a named file."""
-    return (
-        type(dataobj) is ArrayProxy and isinstance(dataobj.file_like, str) and dataobj.order == "F"
-    )
 
 
 def _repetition_time(img: SpatialImage) -> float | None:

@@ -1,1 +1,9 @@
 """How work runs: memory limits, cores, reading ahead, progress, measuring."""
+
+from lazyvox.runtime.budget import memory_budget
+from lazyvox.runtime.dry_run import plan_call as plan
+from lazyvox.runtime.measure import Measurement, measure
+from lazyvox.runtime.peak import peak_memory
+from lazyvox.runtime.strict import strict
+
+__all__ = ["Measurement", "measure", "memory_budget", "peak_memory", "plan", "strict"]

@@ -5,7 +5,7 @@ appended to it, and every message can say where in the compressed file the damag
 """
 
 import struct
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from isal import igzip_lib, isal_zlib
 
@@ -14,6 +14,9 @@ from lazyvox.store.feed import Feed
 from lazyvox.store.identity import printable
 
 __all__ = ["GzipDecoder"]
+
+# The stubs of isal declare its error as an instance.
+_InflateError = cast("type[Exception]", igzip_lib.IsalError)
 
 MAGIC = b"\x1f\x8b"
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
@@ -61,7 +64,7 @@ class GzipDecoder:
                 self._raise_truncated()
         try:
             piece: bytes = inflate.decompress(data, limit)
-        except igzip_lib.error as error:
+        except _InflateError as error:
             self._raise_corrupt(f"the deflate data are invalid ({error})", error)
         self._crc = isal_zlib.crc32(piece, self._crc)
         self._member_bytes += len(piece)

@@ -14,7 +14,16 @@ __all__ = ["Extent", "Histogram"]
 
 
 class Extent(Consumer[tuple[float, float]]):
-    """Smallest and largest value of a series: a pair of floats, NaN if one voxel is NaN."""
+    """Smallest and largest value of a series: a pair of floats, NaN if one voxel is NaN.
+
+    Parameters
+    ----------
+    finite : bool, default=False
+        Whether values that are not finite are left out; (0, 0) if none is left.
+    """
+
+    def __init__(self, *, finite: bool = False) -> None:
+        self._finite = finite
 
     @override
     def init(self, grid: Grid) -> None:
@@ -22,6 +31,8 @@ class Extent(Consumer[tuple[float, float]]):
 
     @override
     def update(self, block: Array, start: int) -> None:
+        if self._finite and block.dtype.kind == "f":
+            block = block[np.isfinite(block)]
         if block.size:
             self._low = float(np.minimum(self._low, block.min()))
             self._high = float(np.maximum(self._high, block.max()))
@@ -42,11 +53,17 @@ class Extent(Consumer[tuple[float, float]]):
 
     @override
     def finalize(self) -> tuple[float, float]:
-        return self._low, self._high
+        return (0.0, 0.0) if self._low > self._high else (self._low, self._high)
 
     @override
     def state_bytes(self, grid: Grid) -> int:
         return 1024
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        # A mask and the values that it leaves.
+        itemsize = 1 + grid.dtype.itemsize
+        return block_volumes * grid.n_voxels * itemsize if self._finite else 0
 
 
 class Histogram(Consumer[tuple[Array, Array]]):

@@ -1,0 +1,117 @@
+"""The reference work: a run of the size of a six-subject resting-state file, masks, a parcellation.
+
+61 x 73 x 61 x 840 float32 at 3 mm, noise inside the MNI brain mask and zero outside: 870 MiB
+decoded. Size and compressibility are those of real preprocessed data, the values are not.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from lazyvox.demo.regions import mni_brain_mask
+from lazyvox.formats.output import plan_output
+from lazyvox.formats.writer import ImageWriter
+
+__all__ = ["Reference", "make_reference"]
+
+N_REGIONS = 64
+N_MASKS = 6
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Paths of the files of the reference work."""
+
+    folder: Path
+
+    @property
+    def run(self) -> str:
+        """The compressed float32 run."""
+        return str(self.folder / "run.nii.gz")
+
+    @property
+    def plain(self) -> str:
+        """The same run, uncompressed."""
+        return str(self.folder / "run.nii")
+
+    @property
+    def scaled(self) -> str:
+        """The same run as scaled int16, compressed."""
+        return str(self.folder / "run_int16.nii.gz")
+
+    @property
+    def long(self) -> str:
+        """A run of ten times as many volumes, compressed."""
+        return str(self.folder / "run_long.nii.gz")
+
+    @property
+    def labels(self) -> str:
+        """A parcellation of the brain into 64 regions."""
+        return str(self.folder / "labels.nii.gz")
+
+    @property
+    def masks(self) -> list[str]:
+        """Six of its regions as masks."""
+        return [str(self.folder / f"mask{number}.nii.gz") for number in range(1, N_MASKS + 1)]
+
+
+def make_reference(folder: Path, *, with_long: bool) -> Reference:
+    """Write the files that are missing, in bounded memory, and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = Reference(folder)
+    brain_img = mni_brain_mask()
+    brain = np.asarray(brain_img.dataobj) > 0
+    if not Path(files.labels).exists():
+        _write_regions(files, brain, brain_img.affine)
+    wanted = [
+        (files.run, np.float32, 840),
+        (files.plain, np.float32, 840),
+        (files.scaled, np.int16, 840),
+    ]
+    if with_long:
+        wanted.append((files.long, np.float32, 8400))
+    for path, dtype, n_volumes in wanted:
+        if not Path(path).exists():
+            _write_run(path, brain, brain_img.affine, np.dtype(dtype), n_volumes)
+    return files
+
+
+def _write_run(path: str, brain, affine, dtype, n_volumes: int) -> None:
+    rng = np.random.default_rng(0)
+    header = nib.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_data_shape((*brain.shape, n_volumes))
+    header.set_zooms((3, 3, 3, 2))
+    header.set_xyzt_units("mm", "sec")
+    slope, inter = (0.05, 1000.0) if dtype.kind == "i" else (None, None)
+    output = plan_output(
+        path,
+        header=header,
+        affine=affine,
+        shape=(*brain.shape, n_volumes),
+        dtype=dtype,
+        slope=slope,
+        inter=inter,
+    )
+    n_inside = int(brain.sum())
+    volume = np.full(brain.shape, inter or 0, np.float32, order="F")
+    # Level 6 is what most tools write.
+    with ImageWriter(output, compresslevel=6, n_threads=2) as writer:
+        for _ in range(n_volumes):
+            volume[brain] = rng.normal(1000, 50, n_inside)
+            writer.write(volume)
+        writer.commit()
+
+
+def _write_regions(files: Reference, brain, affine) -> None:
+    rng = np.random.default_rng(1)
+    voxels = np.argwhere(brain)
+    seeds = voxels[rng.choice(len(voxels), N_REGIONS, replace=False)]
+    distances = ((voxels[:, None, :] - seeds[None, :, :]) ** 2).sum(axis=-1)
+    labels = np.zeros(brain.shape, np.int16)
+    labels[brain] = distances.argmin(axis=1) + 1
+    for number, path in enumerate(files.masks, 1):
+        nib.save(nib.Nifti1Image((labels == number).astype(np.uint8), affine), path)
+    nib.save(nib.Nifti1Image(labels, affine), files.labels)

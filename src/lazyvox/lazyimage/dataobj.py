@@ -1,0 +1,51 @@
+"""The voxels of any nibabel image as a `LazyArray`."""
+
+from typing import Any
+
+from nibabel.arrayproxy import ArrayProxy
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox.array.concat import ConcatReader
+from lazyvox.array.conversion import Conversion
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.memory_reader import MemoryReader, in_memory_array
+from lazyvox.array.reader import FileReader
+from lazyvox.plan.spec import ArraySpec
+from lazyvox.store.opening import open_source
+
+__all__ = ["lazy_dataobj", "name_of", "stored_paths"]
+
+
+def lazy_dataobj(img: SpatialImage) -> LazyArray:
+    """Return the voxels of an image as a lazy array, whoever loaded it; reads none of them."""
+    dataobj: Any = img.dataobj
+    if isinstance(dataobj, LazyArray):
+        return dataobj
+    if _is_plain_proxy(dataobj):
+        # nibabel's proxy would inflate a compressed file from its start for every block.
+        spec = ArraySpec(tuple(dataobj.shape), dataobj.dtype, int(dataobj.offset))
+        conversion = Conversion(float(dataobj.slope), float(dataobj.inter))
+        return LazyArray.over(FileReader(open_source(dataobj.file_like), spec), conversion)
+    return in_memory_array(dataobj, name_of(img))
+
+
+def stored_paths(array: LazyArray) -> list[str]:
+    """Return the files that an array is read from, none for arrays in memory."""
+    reader = array.reader
+    if isinstance(reader, ConcatReader):
+        return [path for part in reader.parts for path in stored_paths(part)]
+    return [] if isinstance(reader, MemoryReader) else [reader.path]
+
+
+def name_of(img: SpatialImage) -> str:
+    """Return the file of an image for a message, or its class."""
+    return str(img.get_filename() or f"an image in memory ({type(img).__name__})")
+
+
+def _is_plain_proxy(dataobj: Any) -> bool:
+    """Return whether an array is nibabel's proxy of a Fortran-ordered array in a named file."""
+    return (
+        type(dataobj) is ArrayProxy
+        and isinstance(dataobj.file_like, str)
+        and dataobj.order == "F"
+    )

@@ -1,0 +1,338 @@
+"""`lazyvox.save`: images larger than memory, written block by block, complete or not at all."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox._typing import Array, DType, PathLike
+from lazyvox.array.conversion import Conversion
+from lazyvox.array.lazy_array import LazyArray, read_into
+from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
+from lazyvox.formats.encode import auto_scale
+from lazyvox.formats.output import OutputSpec, plan_output
+from lazyvox.formats.writer import ImageWriter
+from lazyvox.lazyimage.dataobj import lazy_dataobj, stored_paths
+from lazyvox.plan.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
+from lazyvox.plan.memory import format_bytes
+from lazyvox.plan.plan import Plan
+from lazyvox.plan.tiles import fortran_tiles
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
+from lazyvox.runtime.readahead import ReadAhead
+from lazyvox.store.opening import absolute_path
+from lazyvox.store.sinks import sink_memory
+
+__all__ = ["Encoding", "choose_encoding", "find_extent", "save"]
+
+#: Compressing threads beyond this number wait for the one that decodes.
+_MAX_THREADS = 8
+
+_SCALE_FORMS = '`scale` must be None, "auto" or a pair of numbers (slope, inter)'
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the values of an image are to be stored.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Stored type.
+    slope, inter : float or None
+        Scaling for the header; None with `needs_extent` until the extent is known.
+    is_copy : bool
+        Whether stored values are copied as they are, without decoding and encoding.
+    needs_extent : bool
+        Whether a first pass must find the smallest and the largest value.
+    """
+
+    dtype: DType
+    slope: float | None
+    inter: float | None
+    is_copy: bool = False
+    needs_extent: bool = False
+
+
+def save(
+    img: SpatialImage,
+    path: PathLike,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    compresslevel: int | None = None,
+    scale: str | tuple[float, float] | None = None,
+    overwrite: bool = True,
+    n_jobs: int = -1,
+    progress: ProgressLike = None,
+) -> None:
+    """Write an image block by block; it appears under its name when it is complete.
+
+    Parameters
+    ----------
+    img : nibabel image
+        Any nibabel image, lazy or not, of 1 to 7 dimensions.
+    path : path-like
+        Target: ``.nii``, ``.nii.gz``, ``.nii.bz2``, ``.nii.zst``, ``.hdr`` or ``.img`` (a pair),
+        ``.mgh``, ``.mgz``. It may be the file that the image is read from.
+    dtype : dtype-like, optional
+        Type on disk. By default that of the header (`img.set_data_dtype` sets it).
+    compresslevel : int, optional
+        0 to 9 for gzip, by default 1; 1 to 22 for zstd.
+    scale : "auto" or (float, float), optional
+        How values become integers: "auto" finds slope and intercept in a first pass, a pair sets
+        them. Without it an unchanged image keeps its stored integers, slope and intercept to the
+        bit; values are rounded into an integer `dtype`, and refused if they do not fit. Where no
+        `dtype` is given but the header asks for integers and the values are floats, slope and
+        intercept are found as nibabel does.
+    overwrite : bool, default=True
+        Whether an existing file may be replaced.
+    n_jobs : int, default=-1
+        Threads that compress, as in scikit-learn. The file does not depend on it.
+    progress : bool or callable, optional
+        True shows a bar on stderr.
+
+    Raises
+    ------
+    ParameterError
+        If the ending is unknown, or the format cannot hold the image.
+    ScalingError
+        If values do not fit the type.
+    OutputError
+        If the file cannot be written; what was there before is intact.
+    OutputExistsError
+        If it exists and `overwrite` is false.
+    ImageFileError
+        If the image cannot be read to its end.
+
+    Notes
+    -----
+    Memory: a few blocks of up to 4 MiB and the compressor, whatever the size of the image.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> img = lv.load("run.nii.gz")
+    >>> lv.save(img.slicer[..., :10], "first.nii", dtype="int16", scale="auto")
+    >>> lv.load("first.nii").shape
+    (12, 14, 10, 10)
+    """
+    if not isinstance(img, SpatialImage):
+        msg = f"`img` must be an image on a voxel grid. Got {type(img).__name__}."
+        raise ParameterTypeError(msg)
+    array = lazy_dataobj(img)
+    encoding = choose_encoding(img, array, dtype=dtype, scale=scale)
+    output = _plan_output(img, array, encoding, path)
+    n_threads = min(resolve_n_jobs(n_jobs), _MAX_THREADS)
+    budget = resolve_budget(None)
+    plan = _plan(array, encoding, output, compresslevel, n_threads, budget)
+    stop_if_planning(plan)
+    reporter = resolve_progress(progress)
+    reporter.start(array.size * plan.passes, "voxels", Path(output.files[0][0]).name)
+    try:
+        if encoding.needs_extent:
+            encoding = _scaled_to_extent(array, encoding, plan.block_bytes, reporter)
+            output = _plan_output(img, array, encoding, path)
+        with ImageWriter(
+            _for_writer(output, encoding),
+            compresslevel=compresslevel,
+            n_threads=n_threads,
+            overwrite=overwrite,
+        ) as writer:
+            for block in _blocks(_values(array, encoding), plan.block_bytes):
+                writer.write(block)
+                reporter.advance(block.size)
+            writer.commit()
+    finally:
+        reporter.close()
+
+
+def choose_encoding(
+    img: SpatialImage,
+    array: LazyArray,
+    *,
+    dtype: npt.DTypeLike | None,
+    scale: str | tuple[float, float] | None,
+) -> Encoding:
+    """Return how an image is to be stored.
+
+    Parameters
+    ----------
+    img : nibabel image
+        The image; its header names the type where `dtype` does not.
+    array : LazyArray
+        Its values.
+    dtype : dtype-like or None
+        The type that was asked for.
+    scale : str, pair of float or None
+        The scaling that was asked for.
+
+    Returns
+    -------
+    Encoding
+        The decision.
+
+    Raises
+    ------
+    ParameterError
+        If `scale` has no meaning.
+    """
+    target = np.dtype(img.get_data_dtype() if dtype is None else dtype)
+    values = array.dtype
+    if scale is not None:
+        return _asked_scaling(target, scale)
+    if array.conversion.dtype is None and target.newbyteorder("=") == array.ondisk_dtype.newbyteorder("="):
+        return Encoding(array.ondisk_dtype, array.slope, array.inter, is_copy=True)
+    if dtype is None and target.kind in "iu" and values.kind == "f":
+        if array.conversion.dtype is not None:
+            # lv.load(path, dtype=...) asked for floats: they are what is stored.
+            return Encoding(values, None, None)
+        return Encoding(target, None, None, needs_extent=True)
+    return Encoding(target, None, None)
+
+
+def find_extent(blocks: Iterator[Array]) -> tuple[float, float]:
+    """Return the smallest and the largest finite value of blocks, (0, 0) if there is none.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray
+        The values.
+
+    Returns
+    -------
+    tuple of float
+        Smallest and largest.
+    """
+    low, high = np.inf, -np.inf
+    for block in blocks:
+        finite = block if block.dtype.kind in "iub" else block[np.isfinite(block)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    return (low, high) if low <= high else (0.0, 0.0)
+
+
+def _asked_scaling(target: DType, scale: Any) -> Encoding:
+    if target.kind not in "iu":
+        msg = f"`scale` is for integer types on disk. Got {target}: pass dtype='int16', say."
+        raise ParameterError(msg)
+    if isinstance(scale, str):
+        if scale != "auto":
+            msg = f"{_SCALE_FORMS}. Got {scale!r}."
+            raise ParameterError(msg)
+        return Encoding(target, None, None, needs_extent=True)
+    try:
+        slope, inter = (float(number) for number in scale)
+    except (TypeError, ValueError):
+        msg = f"{_SCALE_FORMS}. Got {scale!r}."
+        raise ParameterError(msg) from None
+    if not np.isfinite([slope, inter]).all() or slope == 0:
+        msg = f"{_SCALE_FORMS}, finite, slope not 0. Got {scale!r}."
+        raise ParameterError(msg)
+    return Encoding(target, slope, inter)
+
+
+def _plan_output(
+    img: SpatialImage, array: LazyArray, encoding: Encoding, path: PathLike
+) -> OutputSpec:
+    header: Any = img.header
+    return plan_output(
+        absolute_path(path),
+        header=header,
+        affine=img.affine,
+        shape=array.shape,
+        dtype=encoding.dtype,
+        slope=encoding.slope,
+        inter=encoding.inter,
+    )
+
+
+def _for_writer(output: OutputSpec, encoding: Encoding) -> OutputSpec:
+    """Return the output for the writer; copied values are scaled already."""
+    return replace(output, slope=1.0, inter=0.0) if encoding.is_copy else output
+
+
+def _values(array: LazyArray, encoding: Encoding) -> LazyArray:
+    return replace(array, conversion=Conversion()) if encoding.is_copy else array
+
+
+def _plan(
+    array: LazyArray,
+    encoding: Encoding,
+    output: OutputSpec,
+    compresslevel: int | None,
+    n_threads: int,
+    budget: int,
+) -> Plan:
+    """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
+    packing = sink_memory(output.files[0][1], compresslevel, n_threads)
+    # Encoding works in pieces of 1 MiB, of which it holds eight.
+    fixed = FIXED_BYTES + packing + (8 << 20)
+    block_bytes = min(max(array.nbytes, 1), TARGET_BLOCK_BYTES, (budget - fixed) // N_BUFFERS)
+    if block_bytes < array.dtype.itemsize:
+        least = fixed + N_BUFFERS * 65536
+        msg = (
+            f"the memory budget must hold the buffers of writing. Got {format_bytes(budget)}; "
+            f"needed are {format_bytes(least)} ({least} bytes), or less with n_jobs=1."
+        )
+        raise MemoryBudgetError(msg)
+    passes = 1 + encoding.needs_extent
+    stored = sum(Path(name).stat().st_size for name in stored_paths(array))
+    return Plan(
+        source=array.reader.path,
+        shape=array.shape,
+        dtype=str(array.dtype),
+        passes=passes,
+        bytes_read=passes * stored,
+        bytes_decoded=passes * array.size * array.ondisk_dtype.itemsize,
+        block_volumes=max(block_bytes // max(array.nbytes // max(array.shape[-1], 1), 1), 1),
+        slab_slices=array.shape[2] if array.ndim > 2 else 1,
+        n_buffers=N_BUFFERS,
+        block_bytes=block_bytes,
+        consumer_bytes=(("Write", packing + (8 << 20)),),
+        peak_bytes=fixed + N_BUFFERS * block_bytes,
+        scratch_bytes=output.decoded_bytes,
+        budget=budget,
+    )
+
+
+def _scaled_to_extent(
+    array: LazyArray, encoding: Encoding, block_bytes: int, reporter: Progress
+) -> Encoding:
+    def seen() -> Iterator[Array]:
+        for block in _blocks(array, block_bytes):
+            yield block
+            reporter.advance(block.size)
+
+    low, high = find_extent(seen())
+    slope, inter = auto_scale(low, high, encoding.dtype)
+    return replace(encoding, slope=slope, inter=inter, needs_extent=False)
+
+
+def _blocks(array: LazyArray, block_bytes: int) -> Iterator[Array]:
+    """Yield the values of an array in the order of the file; the memory of a block is reused."""
+    if not array.size:
+        return
+    n_values = max(block_bytes // array.dtype.itemsize, 1)
+    buffers = [np.empty(min(n_values, array.size), array.dtype) for _ in range(N_BUFFERS)]
+    stored = array.reader.dtype
+    with array.reader.open() as session:
+
+        def fill(task: tuple[int, tuple[slice, ...]]) -> Array:
+            number, tile = task
+            part = array.view(tile)
+            block = buffers[number % N_BUFFERS][: part.size].reshape(part.shape, order="F")
+            axes = part.window.axes
+            kept = tuple(len(axis) for axis in axes if not isinstance(axis, int))
+            target = block.reshape(kept, order="F")
+            read_into(session, axes, target, array.conversion, stored)
+            return block
+
+        tiles = enumerate(fortran_tiles(array.shape, n_values))
+        with ReadAhead(tiles, fill, n_ahead=N_BUFFERS) as blocks:
+            yield from blocks

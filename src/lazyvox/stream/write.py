@@ -1,0 +1,156 @@
+"""A copy of the series, written while it passes."""
+
+from typing import Any, Self
+
+import numpy.typing as npt
+
+from lazyvox._typing import Array, PathLike, override
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.errors import ParameterError
+from lazyvox.formats.encode import auto_scale
+from lazyvox.formats.output import OutputSpec, plan_output
+from lazyvox.formats.writer import ImageWriter
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.save import choose_encoding
+from lazyvox.lazyimage.series import Grid
+from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.store.opening import absolute_path
+from lazyvox.store.sinks import sink_memory
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.histogram import Extent
+
+__all__ = ["Write"]
+
+
+class Write(Consumer[str]):
+    """Write the series to a file, block by block; it appears when the pass has succeeded.
+
+    Parameters
+    ----------
+    path : path-like
+        Target; its ending decides format and compression, as in `lazyvox.save`.
+    dtype : dtype-like, optional
+        Type on disk; by default that of the first image.
+    compresslevel : int, optional
+        As in `lazyvox.save`.
+    scale : "auto" or (float, float), optional
+        As in `lazyvox.save`; "auto" takes an extra pass.
+    overwrite : bool, default=True
+        Whether an existing file may be replaced.
+    n_jobs : int, default=1
+        Threads that compress.
+
+    Notes
+    -----
+    The result is the path. Memory: the compressor, and pieces of the block.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> scan = lv.Scan("run.nii.gz")
+    >>> copy = scan.add(lv.Write("copy.nii"))
+    >>> scan.run()
+    >>> copy.result().endswith("copy.nii")
+    True
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        dtype: npt.DTypeLike | None = None,
+        compresslevel: int | None = None,
+        scale: str | tuple[float, float] | None = None,
+        overwrite: bool = True,
+        n_jobs: int = 1,
+    ) -> None:
+        self._path = absolute_path(path)
+        self._dtype = dtype
+        self._compresslevel = compresslevel
+        self._scale = scale
+        self._overwrite = overwrite
+        self._n_threads = resolve_n_jobs(n_jobs)
+        self._writer: ImageWriter | None = None
+        self._found: tuple[float, float] | None = None
+
+    @override
+    def check(self, grid: Grid) -> None:
+        self._output(grid)
+
+    @override
+    def prepass(self, grid: Grid) -> Consumer[Any] | None:
+        return Extent(finite=True) if self._encoding(grid).needs_extent else None
+
+    @override
+    def configure(self, result: Any) -> None:
+        self._found = result
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self._writer = ImageWriter(
+            self._output(grid),
+            compresslevel=self._compresslevel,
+            n_threads=self._n_threads,
+            overwrite=self._overwrite,
+        )
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        assert self._writer is not None, "bug in lazyvox: update before init"
+        self._writer.write(block)
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        self.update(slab, volume)
+
+    @override
+    def merge(self, other: Self) -> None:
+        msg = "a file is written in order: the parts of a series cannot be written apart."
+        raise ParameterError(msg)
+
+    @override
+    def finalize(self) -> str:
+        assert self._writer is not None, "bug in lazyvox: finalize before init"
+        self._writer.commit()
+        self._writer = None
+        return self._path
+
+    @override
+    def abort(self) -> None:
+        if self._writer is not None:
+            self._writer.abort()
+            self._writer = None
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        output = self._output(grid)
+        return sink_memory(output.files[0][1], self._compresslevel, self._n_threads)
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        # Values are encoded in pieces of 1 MiB, of which the writer holds eight.
+        return 8 << 20
+
+    def _encoding(self, grid: Grid) -> Any:
+        array: LazyArray = lazy_dataobj(grid.template)
+        return choose_encoding(grid.template, array, dtype=self._dtype, scale=self._scale)
+
+    def _output(self, grid: Grid) -> OutputSpec:
+        encoding = self._encoding(grid)
+        slope, inter = encoding.slope, encoding.inter
+        if encoding.needs_extent and self._found is not None:
+            slope, inter = auto_scale(*self._found, encoding.dtype)
+        return plan_output(
+            self._path,
+            header=grid.template.header,
+            affine=grid.affine,
+            shape=(*grid.shape, grid.n_volumes),
+            dtype=encoding.dtype,
+            slope=slope,
+            inter=inter,
+        )

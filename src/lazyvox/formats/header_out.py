@@ -25,7 +25,7 @@ __all__ = [
     "supported_dtypes",
 ]
 
-# nibabel's header classes have more than the types of their common base say.
+# nibabel's header classes have more than the types of their common base say. None: no header.
 Header: TypeAlias = Any
 HeaderClass: TypeAlias = type[Any]
 
@@ -62,7 +62,7 @@ def supported_dtypes(kind: HeaderClass) -> tuple[DType, ...]:
     return tuple(found)
 
 
-def choose_class(header: Header | None, shape: Shape, *, ending: str) -> HeaderClass:
+def choose_class(header: Header, shape: Shape, *, ending: str) -> HeaderClass:
     """Return the header class for an ending ('.nii', '.hdr', '.mgh') and what is to be written.
 
     A pair stays plain Analyze only where its header is; `plan_output` turns it into NIfTI where
@@ -82,7 +82,7 @@ def choose_class(header: Header | None, shape: Shape, *, ending: str) -> HeaderC
 
 def make_header(
     kind: HeaderClass,
-    header: Header | None,
+    header: Header,
     affine: Array | None,
     shape: Shape,
     dtype: DType,
@@ -170,7 +170,7 @@ def _zooms(affine: Array) -> Array:
     return zooms
 
 
-def _converted(kind: HeaderClass, header: Header | None) -> Header:
+def _converted(kind: HeaderClass, header: Header) -> Header:
     """Return a header of the class with all fields that both formats share."""
     if header is None:
         return kind()
@@ -182,7 +182,7 @@ def _converted(kind: HeaderClass, header: Header | None) -> Header:
         )
         made["magic"] = made.single_magic if kind.is_single else made.pair_magic
         return made
-    if not issubclass(kind, AnalyzeHeader):
+    if kind is MGHHeader:
         return kind()
     if _is_kind(header, AnalyzeHeader):
         return kind.from_header(header, check=False)
@@ -202,7 +202,7 @@ def _from_foreign(kind: HeaderClass, header: Header) -> Header:
     return made
 
 
-def _set_mgh_time(made: Header, header: Header | None) -> None:
+def _set_mgh_time(made: Header, header: Header) -> None:
     """Carry the repetition time over, in the milliseconds of MGH."""
     if not _is_nifti(header) or len(header.get_data_shape()) < 4:
         return
@@ -222,7 +222,7 @@ def _set_affine(header: Header, affine: Array) -> None:
         header.set_sform(affine, code="aligned")
         header.set_qform(affine, code="unknown")
     else:
-        zooms = list(header.get_zooms())
-        n_spatial = min(len(zooms), 3)
-        zooms[:n_spatial] = _zooms(affine)[:n_spatial]
-        header.set_zooms(zooms)
+        sizes = list(header.get_zooms())
+        n_spatial = min(len(sizes), 3)
+        sizes[:n_spatial] = _zooms(affine)[:n_spatial]
+        header.set_zooms(sizes)

@@ -82,7 +82,7 @@ class OutputSpec:
 def plan_output(
     path: str,
     *,
-    header: Header | None,
+    header: Header,
     affine: npt.ArrayLike | None,
     shape: Shape,
     dtype: npt.DTypeLike,
@@ -241,7 +241,7 @@ def _check_dtype(path: str, kind: HeaderClass, dtype: DType) -> None:
 
 def _analyze_holds(
     kind: HeaderClass,
-    header: Header | None,
+    header: Header,
     affine: Array | None,
     shape: Shape,
     dtype: DType,

@@ -115,8 +115,12 @@ class AtomicFile:
         if "\0" in path:
             msg = f"{self._shown}: a file name must not hold a NUL character. Correct the path."
             raise ParameterError(msg)
-        target = Path(path)
-        return Path(os.path.realpath(path)) if target.is_symlink() else target.absolute()
+        target = Path(path).absolute()
+        try:
+            is_link = target.is_symlink()
+        except OSError as error:
+            self._refuse(error, target.parent)
+        return Path(os.path.realpath(target)) if is_link else target
 
     def _check_target(self, path: str) -> int | None:
         """Return the permissions of an existing target, None where there is none."""
@@ -127,9 +131,10 @@ class AtomicFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._refuse(error)
+            self._refuse(error, self._target.parent)
         if stat.S_ISLNK(status.st_mode):
-            self._refuse(OSError(errno.ELOOP, os.strerror(errno.ELOOP)))
+            error = OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            self._refuse(error, self._target.parent)
         if stat.S_ISDIR(status.st_mode):
             self._refuse_directory()
         if not self._overwrite:
@@ -155,7 +160,7 @@ class AtomicFile:
         try:
             self._fd = os.open(self._temp, flags, 0o666 if mode is None else mode)
         except OSError as error:
-            self._refuse(error)
+            self._refuse(error, self._target.parent)
         if mode is not None:
             # Some network file systems know no permissions.
             with contextlib.suppress(OSError):
@@ -207,11 +212,11 @@ class AtomicFile:
         )
         return OutputExistsError(msg)
 
-    def _refuse(self, error: OSError) -> NoReturn:
+    def _refuse(self, error: OSError, folder: Path) -> NoReturn:
         advice = _ADVICE.get(error.errno or 0, "Write elsewhere.")
         msg = (
             f"{self._shown}: the output must be a file that can be created in "
-            f"{printable(str(self._target.parent))}: {error.strerror or error}. {advice}"
+            f"{printable(str(folder))}: {error.strerror or error}. {advice}"
         )
         raise OutputError(msg) from error
 

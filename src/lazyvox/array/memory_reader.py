@@ -66,7 +66,7 @@ class MemorySession:
         assert isinstance(positions, tuple)
         for place, position in enumerate(positions):
             single = (*axes[: lists[0]], position, *axes[lists[0] + 1 :])
-            self.read(single, np.moveaxis(out, where, 0)[place])
+            self.read(single, np.moveaxis(out, where, 0)[place, ...])
 
 
 def in_memory_array(values: Any, name: str) -> LazyArray:

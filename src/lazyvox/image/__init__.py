@@ -1,9 +1,6 @@
 """Functions on images."""
 
-from lazyvox.image.onepass import (
-    dvars,
-    global_signal,
-    histogram,
+from lazyvox.image.over_time import (
     max_img,
     mean_img,
     min_img,
@@ -12,6 +9,7 @@ from lazyvox.image.onepass import (
     tsnr_img,
     var_img,
 )
+from lazyvox.image.over_voxels import dvars, global_signal, histogram
 
 __all__ = [
     "dvars",

@@ -81,7 +81,7 @@ class StreamReader:
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:
         """Fill `buffer` with the decoded bytes from `offset`."""
-        with _dropping_cursor_on_error(self):
+        with _CursorGuard(self):
             cursor = self._cursor_before(offset)
             filled = 0
             if cursor.skip_to(offset):
@@ -97,7 +97,7 @@ class StreamReader:
 
     def read_upto(self, offset: int, nbytes: int, /) -> bytes:
         """Return up to `nbytes` decoded bytes from `offset`."""
-        with _dropping_cursor_on_error(self):
+        with _CursorGuard(self):
             cursor = self._cursor_before(offset)
             pieces: list[bytes] = []
             missing = nbytes
@@ -112,7 +112,7 @@ class StreamReader:
 
     def finish(self) -> int:
         """Decode the rest of the stream, dropping it, so that every checksum is verified."""
-        with _dropping_cursor_on_error(self):
+        with _CursorGuard(self):
             cursor = self._cursor_before(0) if self._cursor is None else self._cursor
             wanted_end = self._end
             try:
@@ -167,7 +167,7 @@ class StreamReader:
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
 
 
-class _dropping_cursor_on_error:  # noqa: N801
+class _CursorGuard:
     """Drop a session's cursor when the block under it fails, interrupts included."""
 
     def __init__(self, reader: StreamReader) -> None:

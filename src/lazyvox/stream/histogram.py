@@ -92,7 +92,7 @@ class Histogram(Consumer[tuple[Array, Array]]):
     def __init__(
         self,
         bins: int | Sequence[float] = 256,
-        range: tuple[float, float] | None = None,  # noqa: A002 - NumPy's name
+        range: tuple[float, float] | None = None,
     ) -> None:
         self._bins = bins
         self._range = None if range is None else (float(range[0]), float(range[1]))

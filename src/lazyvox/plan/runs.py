@@ -46,7 +46,7 @@ def ascending(axis: Axis) -> Ascending:
     Examples
     --------
     >>> ascending(range(9, 0, -4)), ascending((5, 2, 5)), ascending(3)
-    (range(1, 10, 4), (2, 5), range(3, 4))
+    (range(1, 13, 4), (2, 5), range(3, 4))
     >>> ascending((4, 2, 3))
     range(2, 5)
     """

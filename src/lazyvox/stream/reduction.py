@@ -1,0 +1,88 @@
+"""Reduce the voxels of one volume to one value per region."""
+
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from lazyvox._typing import Array, DType, IntArray
+
+__all__ = ["STRATEGIES", "Regions", "Strategy"]
+
+Strategy: TypeAlias = Literal[
+    "mean", "sum", "median", "minimum", "maximum", "standard_deviation", "variance"
+]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+
+
+class Regions:
+    """Buffers and kernels for the labelled voxels of one volume at a time.
+
+    One volume at a time keeps the float64 values in the processor's cache, and makes results
+    independent of how the series was cut.
+
+    Parameters
+    ----------
+    starts : ndarray of shape (n_regions,), intp
+        Where each region starts in the sorted voxels. No region is empty.
+    n_voxels : int
+        Number of labelled voxels.
+    dtype : numpy.dtype
+        Type of the series.
+
+    Attributes
+    ----------
+    gathered : ndarray of shape (n_voxels,)
+        To be filled with the voxels of a volume, sorted by region, before `reduce`.
+    """
+
+    def __init__(self, starts: IntArray, n_voxels: int, dtype: DType) -> None:
+        self.gathered = np.empty(n_voxels, dtype)
+        self._values = np.empty(n_voxels)
+        self._starts = starts
+        self._stops = np.append(starts[1:], n_voxels)
+        self._sizes = self._stops - starts
+
+    @staticmethod
+    def bytes_per_voxel(dtype: DType) -> int:
+        """Return the bytes held per labelled voxel, temporaries included."""
+        return dtype.itemsize + 3 * 8
+
+    def reduce(self, strategy: Strategy) -> Array:
+        """Return one value per region, float64."""
+        self._values[...] = self.gathered
+        values = self._values
+        # Infinities and NaN give NaN, which is said in the documentation, not in a warning.
+        with np.errstate(invalid="ignore", over="ignore"):
+            if strategy == "sum":
+                return self._sum(values)
+            if strategy == "mean":
+                return self._sum(values) / self._sizes
+            if strategy == "minimum":
+                return np.asarray(np.minimum.reduceat(values, self._starts))
+            if strategy == "maximum":
+                return np.asarray(np.maximum.reduceat(values, self._starts))
+            if strategy == "median":
+                return self._median()
+            variance = self._variance()
+            return variance if strategy == "variance" else np.sqrt(variance)
+
+    def _sum(self, values: Array) -> Array:
+        return np.asarray(np.add.reduceat(values, self._starts))
+
+    def _variance(self) -> Array:
+        """Return the mean squared deviation, in two passes over values in the cache."""
+        values, sizes = self._values, self._sizes
+        values -= np.repeat(self._sum(values) / sizes, sizes)
+        # The sum of the deviations is what rounding left in the mean.
+        residue = self._sum(values)
+        squares = self._sum(np.multiply(values, values, out=values))
+        return np.asarray(np.maximum(squares - residue * residue / sizes, 0) / sizes)
+
+    def _median(self) -> Array:
+        values, starts, sizes = self._values, self._starts, self._sizes
+        for start, stop in zip(starts.tolist(), self._stops.tolist(), strict=True):
+            values[start:stop].sort()
+        low, high = values[starts + (sizes - 1) // 2], values[starts + sizes // 2]
+        # Sorting puts NaN last.
+        is_nan = np.isnan(values[self._stops - 1])
+        return np.where(is_nan, np.nan, (low + high) / 2)

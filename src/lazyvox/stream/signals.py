@@ -1,0 +1,308 @@
+"""`Signals`: what regions gave, one row per volume and one column per voxel or region."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lazyvox._typing import Array, DType, IntArray, PathLike, Shape, override
+from lazyvox.array.memory_reader import in_memory_array
+from lazyvox.errors import MissingDependencyError
+from lazyvox.lazyimage.classes import LazyImage
+from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.series import Grid
+from lazyvox.store.identity import printable
+from lazyvox.stream.tables import StoredTable, TableSpec, save_table
+
+__all__ = ["Placement", "Signals"]
+
+#: Columns that `plot` draws as lines; more become an image.
+_MOST_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """Which voxels the columns of a table belong to.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n,), intp
+        Voxels, numbered in Fortran order.
+    column : ndarray of shape (n,), intp, or None
+        The column of each; None where voxel n is column n.
+    """
+
+    index: IntArray
+    column: IntArray | None = None
+
+    def voxel_names(self, shape: Shape) -> list[str]:
+        """Return the indices of every voxel as text, such as "12_3_40"."""
+        ijk = np.stack(np.unravel_index(self.index, shape, order="F"), axis=1)
+        return [f"{i}_{j}_{k}" for i, j, k in ijk.tolist()]
+
+
+class Signals:
+    """Signals of voxels or regions: an array of shape (n_volumes, n_columns), and what it means.
+
+    Made by `lazyvox.extract`, and by the consumers `lazyvox.Voxels` and `lazyvox.Labels`.
+    ``np.asarray(signals)`` is the array.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_volumes, n_columns), or StoredTable
+        The values, or the file that holds them.
+    grid : Grid
+        The grid that they come from.
+    placement : Placement
+        The voxels of each column.
+    names : sequence of str, optional
+        One name per column, for regions.
+    labels : sequence of int, optional
+        The label of each column, for regions.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> signals = lv.extract("run.nii.gz", "atlas.nii.gz", lut="atlas.tsv")
+    >>> signals.shape, signals.names[:2], signals.t_r
+    ((40, 8), ('LeftFront', 'RightFront'), 2.0)
+    >>> signals.to_img().shape
+    (12, 14, 10, 40)
+    """
+
+    __slots__ = ("_grid", "_labels", "_names", "_placement", "_values")
+
+    def __init__(
+        self,
+        values: Array | StoredTable,
+        *,
+        grid: Grid,
+        placement: Placement,
+        names: Sequence[str] | None = None,
+        labels: Sequence[int] | None = None,
+    ) -> None:
+        self._values = values
+        self._grid = grid
+        self._placement = placement
+        self._names = None if names is None else tuple(names)
+        self._labels = None if labels is None else tuple(labels)
+
+    @property
+    def values(self) -> Array:
+        """The array; where the signals were written to a file, it is read from there."""
+        return self._values.load() if isinstance(self._values, StoredTable) else self._values
+
+    @property
+    def path(self) -> str | None:
+        """The file that the signals were written to, None where they are in memory."""
+        return self._values.path if isinstance(self._values, StoredTable) else None
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Name of each column: of its region, or None for voxels."""
+        return self._names
+
+    @property
+    def labels(self) -> tuple[int, ...] | None:
+        """Label of each column, or None for voxels."""
+        return self._labels
+
+    @property
+    def ijk(self) -> IntArray | None:
+        """Voxel indices of each column, of shape (n_columns, 3), or None for regions."""
+        if self._placement.column is not None:
+            return None
+        ijk = np.unravel_index(self._placement.index, self._grid.shape, order="F")
+        return np.stack(ijk, axis=1)
+
+    @property
+    def t_r(self) -> float | None:
+        """Repetition time in seconds, None where the image does not say."""
+        return self._grid.t_r
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of volumes and of columns."""
+        n_volumes, n_columns = self._values.shape
+        return n_volumes, n_columns
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the values."""
+        return self._values.dtype
+
+    def to_img(self) -> LazyImage:
+        """Return the signals as an image on the grid that they come from.
+
+        Returns
+        -------
+        LazyImage
+            A lazy image of shape (i, j, k, n_volumes): voxels hold their own values, or that of
+            their region; zero elsewhere.
+
+        Notes
+        -----
+        Memory: nothing until it is read or saved, then the volumes asked for.
+
+        Examples
+        --------
+        >>> import lazyvox as lv
+        >>> img = lv.extract("run.nii.gz", "mask.nii.gz").to_img()
+        >>> mask = np.asarray(lv.load("mask.nii.gz").dataobj) != 0
+        >>> run = lv.load("run.nii.gz")
+        >>> bool((img.dataobj[..., 7][mask] == run.dataobj[..., 7][mask]).all())
+        True
+        """
+        placed: Any = in_memory_array(_Volumes(self), f"the image of {self!r}")
+        return image_on_grid(self._grid.template, placed, self._grid.affine)
+
+    def to_dataframe(self) -> Any:
+        """Return the signals as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per volume; columns are named after regions, or after voxels as "i_j_k".
+
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import lazyvox as lv
+        >>> signals = lv.extract("run.nii.gz", "atlas.nii.gz", lut="atlas.tsv")
+        >>> signals.to_dataframe().columns[0]
+        'LeftFront'
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            msg = "Tables need the package pandas. Run `pip install 'lazyvox[table]'`."
+            raise MissingDependencyError(msg) from error
+        return pd.DataFrame(self.values, columns=list(self._column_names()))
+
+    def save(self, path: PathLike, *, overwrite: bool = False) -> None:
+        """Write the signals to a file, complete or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in ``.npy`` (the array), ``.tsv``, ``.csv`` or ``.parquet`` (with the names). In
+            text, floats are written so that they read back as the very same numbers, and a name
+            that a spreadsheet would take for a formula gets an apostrophe in front.
+        overwrite : bool, default=False
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        ParameterError
+            If the ending is another one.
+        OutputExistsError
+            If the file exists, and `overwrite` is false.
+        OutputError
+            If it cannot be written.
+        MissingDependencyError
+            If pyarrow is needed and not installed.
+
+        Examples
+        --------
+        >>> import lazyvox as lv
+        >>> lv.extract("run.nii.gz", "mask.nii.gz").save("voxels.npy")
+        >>> np.load("voxels.npy").shape[0]
+        40
+        """
+        spec = TableSpec(self.shape, self.dtype, self._column_names)
+        save_table(path, self.values, spec, overwrite=overwrite)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the signals over time.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Lines for up to 20 columns, else an image with one row per column, each scaled to
+            its own mean and standard deviation.
+
+        Raises
+        ------
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            msg = "Plots need the package matplotlib. Run `pip install 'lazyvox[plot]'`."
+            raise MissingDependencyError(msg) from error
+        if ax is None:
+            ax = plt.subplots(layout="constrained")[1]
+        step = self.t_r or 1.0
+        if self.shape[1] <= _MOST_LINES:
+            ax.plot(np.arange(self.shape[0]) * step, self.values, label=self._column_names())
+            ax.set_ylabel("signal")
+            ax.legend(fontsize="small")
+        else:
+            extent = (0, self.shape[0] * step, self.shape[1], 0)
+            ax.imshow(_standardized(self.values).T, aspect="auto", cmap="gray", extent=extent)
+            ax.set_ylabel("voxel" if self._names is None else "region")
+        ax.set_xlabel("volume" if self.t_r is None else "time (s)")
+        return ax
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: Any = None) -> Array:
+        """Return the values for NumPy."""
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        """Return the number of volumes."""
+        return self.shape[0]
+
+    @override
+    def __repr__(self) -> str:
+        """Describe the signals in one line."""
+        kind = "voxels" if self._names is None else "regions"
+        where = "" if self.path is None else f" in {printable(self.path)}"
+        return (
+            f"<Signals of {self.shape[1]} {kind}, {self.shape[0]} volumes, {self.dtype}, "
+            f"t_r={self.t_r}{where}>"
+        )
+
+    def _column_names(self) -> Sequence[str]:
+        if self._names is not None:
+            return self._names
+        return self._placement.voxel_names(self._grid.shape)
+
+
+class _Volumes:
+    """The columns of signals at their places, sliced like an array of shape (i, j, k, n)."""
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+        self.shape = (*signals._grid.shape, signals.shape[0])
+        self.dtype = signals.dtype
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Array:
+        """Return the volumes asked for, cut as asked."""
+        *space, time = key
+        placement = self._signals._placement
+        rows = np.asarray(self._signals.values[time])
+        lines = np.atleast_2d(rows)
+        full = np.zeros((len(lines), int(np.prod(self.shape[:3]))), self.dtype)
+        column = placement.column
+        full[:, placement.index] = lines if column is None else lines[:, column]
+        volumes = full.T.reshape(*self.shape[:3], len(lines), order="F")
+        return volumes[(*space, 0 if rows.ndim == 1 else slice(None))]
+
+
+def _standardized(values: Array) -> Array:
+    centred = values - values.mean(axis=0)
+    spread = centred.std(axis=0)
+    standardized: Array = centred / np.where(spread == 0, 1, spread)
+    return standardized

@@ -1,0 +1,373 @@
+"""Voxels of masks, one column each."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lazyvox._typing import Array, BoolArray, DType, IntArray, PathLike, Shape, override
+from lazyvox.errors import ParameterError
+from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.series import Grid
+from lazyvox.store.opening import absolute_path
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.masks import RegionImage, read_mask
+from lazyvox.stream.rows import FileRows, MemoryRows, RowsPlan
+from lazyvox.stream.signals import Placement, Signals
+from lazyvox.stream.tables import (
+    TableSpec,
+    check_target,
+    refuse_existing,
+    split_target,
+    write_npz,
+)
+
+__all__ = ["Voxels", "region_names", "signals_dtype"]
+
+MaskLike: TypeAlias = ImageLike | RegionImage
+VoxelSignals: TypeAlias = Signals | list[Signals] | dict[str, Signals]
+
+
+class Voxels(Consumer[VoxelSignals]):
+    """Values of the voxels of one or several masks.
+
+    The result is a `Signals` of shape (n_volumes, n_voxels), or a list or dict of them like the
+    masks. Voxels are in the order of NumPy's boolean indexing, values are equal, bit by bit, to
+    ``np.asarray(img.dataobj)[mask].T``.
+
+    Parameters
+    ----------
+    mask_imgs : image or path, or list or dict of them
+        3D images of zeros and one other integer, on the grid of the series. They may overlap.
+    dtype : dtype-like, optional
+        Type of the result; by default that of the series.
+    out : path-like, optional
+        File that is written while the series is read: ``.npy``, ``.tsv``, ``.csv`` or
+        ``.parquet``. For a list or dict of masks the name of each mask (its key, or its file
+        without ending) is inserted before the ending; ``.npz`` gathers them in one file, written
+        at the end.
+    overwrite : bool, default=False
+        Whether existing files may be replaced.
+    resample : bool, default=False
+        Whether masks on another grid are brought to that of the series, by nearest neighbour.
+
+    Raises
+    ------
+    RegionError
+        When the scan is planned or run: a mask is empty, or holds labels, probabilities or NaN.
+    GridMismatchError
+        Likewise: a mask is on another grid, and `resample` is false.
+
+    Notes
+    -----
+    Memory: the result, unless it is written to a file, and 24 bytes per voxel of the masks.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> scan = lv.Scan("run.nii.gz")
+    >>> voxels = scan.add(lv.Voxels({"left": "left.nii.gz", "right": "right.nii.gz"}))
+    >>> scan.run()
+    >>> {name: signals.shape for name, signals in voxels.result().items()}
+    {'left': (40, 248), 'right': (40, 248)}
+    """
+
+    def __init__(
+        self,
+        mask_imgs: MaskLike | Sequence[MaskLike] | Mapping[str, MaskLike],
+        *,
+        dtype: npt.DTypeLike | None = None,
+        out: PathLike | None = None,
+        overwrite: bool = False,
+        resample: bool = False,
+    ) -> None:
+        self._keys: list[Any] | None
+        self._keys, self._mask_imgs = _as_list(mask_imgs)
+        self._is_single = not isinstance(mask_imgs, Mapping | list | tuple)
+        self._dtype = None if dtype is None else np.dtype(dtype)
+        self._out = None if out is None else absolute_path(out)
+        self._overwrite = overwrite
+        self._resample = resample
+        self._grid: Grid | None = None
+        self._gathers: list[_Gather] = []
+        self._rows: list[MemoryRows | FileRows] = []
+
+    def writing_to(self, out: PathLike, *, overwrite: bool = False) -> Self:
+        """Return the same consumer with another output.
+
+        Parameters
+        ----------
+        out : path-like
+            The file or, for several masks, the pattern of the files.
+        overwrite : bool, default=False
+            Whether existing files may be replaced.
+
+        Returns
+        -------
+        Voxels
+            A new consumer.
+        """
+        other = copy.copy(self)
+        other._out, other._overwrite, other._grid = absolute_path(out), overwrite, None
+        other._gathers, other._rows = [], []
+        return other
+
+    @override
+    def check(self, grid: Grid) -> None:
+        if self._grid is not grid:
+            self._gathers = [
+                _Gather.of(read_mask(img, grid, name=name, resample=self._resample))
+                for img, name in zip(self._mask_imgs, self._parameter_names(), strict=True)
+            ]
+            self._grid = grid
+        self._plans(grid)
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self.check(grid)
+        self._rows = []
+        for plan in self._plans(grid):
+            self._rows.append(plan.open())
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        n_volumes = block.shape[3]
+        volumes = block.reshape(-1, n_volumes, order="F").T
+        for gather, rows in zip(self._gathers, self._rows, strict=True):
+            part = rows.part(start, n_volumes)
+            gather.take(volumes, part)
+            rows.add(part, start)
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        assert self._grid is not None
+        n_i, n_j, n_k = self._grid.shape
+        values = slab.reshape(-1, order="F")
+        for gather, rows in zip(self._gathers, self._rows, strict=True):
+            if k == 0:
+                gather.begin(rows.part(volume, 1))
+            gather.take_slab(values, n_i * n_j * k)
+            if k + slab.shape[2] == n_k:
+                rows.add(gather.end(), volume)
+
+    @override
+    def merge(self, other: Self) -> None:
+        for mine, others in zip(self._rows, other._rows, strict=True):
+            mine.merge(others)
+
+    @override
+    def finalize(self) -> VoxelSignals:
+        assert self._grid is not None
+        signals = [
+            Signals(rows.finish(), grid=self._grid, placement=Placement(gather.index))
+            for gather, rows in zip(self._gathers, self._rows, strict=True)
+        ]
+        self._rows = []
+        if self._is_npz and self._out is not None:
+            tables = dict(zip(self._set_names(), (one.values for one in signals), strict=True))
+            write_npz(self._out, tables, overwrite=self._overwrite)
+        if self._keys is not None:
+            return dict(zip(self._keys, signals, strict=True))
+        return signals[0] if self._is_single else signals
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        self.check(grid)
+        held = sum(gather.nbytes for gather in self._gathers)
+        return held + sum(plan.state_bytes for plan in self._plans(grid))
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        self.check(grid)
+        source_bytes = 0 if self._result_dtype(grid) == grid.dtype else grid.dtype.itemsize
+        cast = max(gather.n_voxels for gather in self._gathers) * source_bytes
+        plans = self._plans(grid)
+        return block_volumes * cast + max(plan.work_bytes(block_volumes) for plan in plans)
+
+    @override
+    def abort(self) -> None:
+        for rows in self._rows:
+            rows.abort()
+        self._rows = []
+
+    @override
+    def describe(self) -> str:
+        n_masks = len(self._mask_imgs)
+        return "Voxels" if n_masks == 1 else f"Voxels of {n_masks} masks"
+
+    @property
+    def _is_npz(self) -> bool:
+        return self._out is not None and Path(self._out).suffix.lower() == ".npz"
+
+    def _result_dtype(self, grid: Grid) -> DType:
+        return signals_dtype(grid.dtype, self._dtype)
+
+    def _plans(self, grid: Grid) -> list[RowsPlan]:
+        """Return where each result goes, or raise what would go wrong there."""
+        dtype = self._result_dtype(grid)
+        specs = [
+            TableSpec((grid.n_volumes, gather.n_voxels), dtype, gather.namer(grid.shape))
+            for gather in self._gathers
+        ]
+        if self._out is None:
+            return [RowsPlan(spec) for spec in specs]
+        if self._is_npz and not self._is_single:
+            refuse_existing(self._out, overwrite=self._overwrite)
+            return [RowsPlan(spec) for spec in specs]
+        paths = [self._out] if self._is_single else split_target(self._out, self._set_names())
+        for path in paths:
+            check_target(path, dtype, overwrite=self._overwrite)
+        return [
+            RowsPlan(spec, path, self._overwrite) for spec, path in zip(specs, paths, strict=True)
+        ]
+
+    def _set_names(self) -> list[str]:
+        if self._keys is not None:
+            return [str(key) for key in self._keys]
+        return region_names(self._mask_imgs)
+
+    def _parameter_names(self) -> list[str]:
+        if self._is_single:
+            return ["mask_imgs"]
+        keys: Iterable[object] = self._keys or range(len(self._mask_imgs))
+        return [f"mask_imgs[{key!r}]" for key in keys]
+
+
+def region_names(imgs: Sequence[Any]) -> list[str]:
+    """Return a name for each image: its file without ending, or its place in the list.
+
+    Parameters
+    ----------
+    imgs : sequence of images, paths or RegionImages
+        The images.
+
+    Returns
+    -------
+    list of str
+        Their names; two may be the same.
+
+    Examples
+    --------
+    >>> region_names(["atlas/left.nii.gz", "right.mgz"])
+    ['left', 'right']
+    """
+    names = []
+    for number, img in enumerate(imgs):
+        path: Any = img
+        if isinstance(img, RegionImage):
+            path = img.path
+        elif hasattr(img, "get_filename"):
+            path = img.get_filename()
+        known = Path(absolute_path(path)).name.split(".")[0] if path else ""
+        names.append(known or str(number))
+    return names
+
+
+def signals_dtype(stored: DType, wanted: DType | None) -> DType:
+    """Return the type of extracted values, or refuse one that would lose more than precision.
+
+    Parameters
+    ----------
+    stored : numpy.dtype
+        Type of the series.
+    wanted : numpy.dtype or None
+        The type asked for.
+
+    Returns
+    -------
+    numpy.dtype
+        The type.
+
+    Raises
+    ------
+    ParameterError
+        If values might not fit: floats as integers, integers as smaller ones.
+    """
+    if wanted is None or wanted == stored:
+        return stored
+    is_float = wanted.kind in "fc" and np.can_cast(stored, wanted, "same_kind")
+    if is_float or (wanted.kind in "iu" and np.can_cast(stored, wanted, "safe")):
+        return wanted
+    msg = (
+        f"`dtype` must hold every value of the images, rounded at most. Got {wanted} for {stored} "
+        f"voxels. Convert the result instead, where you know its range."
+    )
+    raise ParameterError(msg)
+
+
+@dataclass(slots=True, eq=False)
+class _Gather:
+    """The voxels of one mask, ready to be taken out of volumes.
+
+    `index` numbers them in Fortran order, listed in C order; `ascending` is the same, sorted,
+    and `places` says where each of those goes. Slabs hold a range of the sorted ones.
+    """
+
+    index: IntArray
+    ascending: IntArray
+    places: IntArray
+    row: Array | None = None
+
+    @classmethod
+    def of(cls, mask: BoolArray) -> "_Gather":
+        i, j, k = np.nonzero(mask)
+        index = i + mask.shape[0] * (j + mask.shape[1] * k)
+        places = np.argsort(index, kind="stable")
+        return cls(index, index[places], places)
+
+    @property
+    def n_voxels(self) -> int:
+        return len(self.index)
+
+    @property
+    def nbytes(self) -> int:
+        return self.index.nbytes + self.ascending.nbytes + self.places.nbytes
+
+    def namer(self, shape: Shape) -> Any:
+        return lambda: Placement(self.index).voxel_names(shape)
+
+    def take(self, volumes: Array, out: Array) -> None:
+        """Fill `out`, of shape (n, n_voxels), from flat volumes of shape (n, n_grid)."""
+        if out.dtype == volumes.dtype and out.flags.c_contiguous:
+            # Every index is on the grid by construction. "clip" only spares NumPy the copy that
+            # it makes of `out` to undo a failure.
+            np.take(volumes, self.index, axis=1, out=out, mode="clip")
+        else:
+            out[...] = np.take(volumes, self.index, axis=1)
+
+    def begin(self, row: Array) -> None:
+        self.row = row
+
+    def take_slab(self, values: Array, first: int) -> None:
+        """Fill the part of the row that lies in voxels `first` ... of the grid."""
+        assert self.row is not None
+        start, stop = np.searchsorted(self.ascending, (first, first + len(values)))
+        self.row[0, self.places[start:stop]] = values[self.ascending[start:stop] - first]
+
+    def end(self) -> Array:
+        assert self.row is not None
+        row, self.row = self.row, None
+        return row
+
+
+def _as_list(mask_imgs: Any) -> tuple[list[Any] | None, list[Any]]:
+    """Return the keys of a dict of masks, and the masks."""
+    keys: list[Any] | None = None
+    imgs = [mask_imgs]
+    if isinstance(mask_imgs, Mapping):
+        keys, imgs = list(mask_imgs), list(mask_imgs.values())
+    elif isinstance(mask_imgs, list | tuple):
+        imgs = list(mask_imgs)
+    if not imgs:
+        msg = "`mask_imgs` must hold at least one mask. Got none."
+        raise ParameterError(msg)
+    return keys, imgs

@@ -158,6 +158,7 @@ def _affine_from_mat(source: ByteSource, findings: Findings) -> FloatArray:
 def _load_mat(source: ByteSource) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError as error:
         msg = (
             f"{printable(source.path)}: SPM's .mat file gives the affine, and reading it needs "
@@ -170,7 +171,7 @@ def _load_mat(source: ByteSource) -> dict[str, Any]:
         matrices: dict[str, Any] = loadmat(BytesIO(content))
     except (ArithmeticError, LookupError, MemoryError, NotImplementedError, OSError) as error:
         raise _damaged_mat(source) from error
-    except (TypeError, ValueError, zlib.error) as error:
+    except (MatReadError, TypeError, ValueError, zlib.error) as error:
         raise _damaged_mat(source) from error
     return {name: value for name, value in matrices.items() if not name.startswith("__")}
 

@@ -133,8 +133,8 @@ class AtomicFile:
         except OSError as error:
             self._refuse(error, self._target.parent)
         if stat.S_ISLNK(status.st_mode):
-            error = OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            self._refuse(error, self._target.parent)
+            loop = OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            self._refuse(loop, self._target.parent)
         if stat.S_ISDIR(status.st_mode):
             self._refuse_directory()
         if not self._overwrite:

@@ -134,7 +134,7 @@ def test_replaced_during_a_session_reads_what_was_opened(lazy, tmp_path):
 def test_deleted_after_opening(lazy):
     lazy[..., 0]
     Path(lazy.reader.path).unlink()
-    with pytest.raises(ImageNotFoundError, match="no such file"):
+    with pytest.raises(FileChangedError, match="deleted or moved since"):
         lazy[..., 1]
 
 
@@ -472,3 +472,22 @@ def test_failed_reads_leave_no_descriptor(tmp_path):
         with pytest.raises(FileChangedError, match="it changed on disk"):
             lazy[0]
     assert n_descriptors() == before
+
+
+def test_a_link_without_content_names_the_command_that_fetches_it(tmp_path):
+    link = tmp_path / "bold.nii.gz"
+    link.symlink_to("../.git/annex/objects/xx/yy/MD5E-s1--0.nii.gz")
+    with pytest.raises(ImageNotFoundError, match="datalad get"):
+        open_source(link)
+    other = tmp_path / "other.nii"
+    other.symlink_to("nowhere.nii")
+    with pytest.raises(ImageNotFoundError, match=r"a link to nowhere\.nii, which does not exist"):
+        open_source(other)
+
+
+def test_a_misspelt_name_is_answered_with_near_ones(tmp_path):
+    (tmp_path / "sub-01_bold.nii.gz").write_bytes(b"x")
+    with pytest.raises(ImageNotFoundError, match=r"Did you mean sub-01_bold\.nii\.gz"):
+        open_source(tmp_path / "sub-01_blod.nii.gz")
+    with pytest.raises(ImageNotFoundError, match="does not exist, or cannot be listed"):
+        open_source(tmp_path / "nofolder" / "a.nii")

@@ -14,14 +14,15 @@ __all__ = ["Cursor", "CursorPool", "Decoder", "shared_pool"]
 #: small enough to stay in the processor's cache until they are copied to where they belong.
 PIECE_BYTES = 256 * 1024
 
-#: Streams kept between sessions, per process. Each holds a decoder's window and one compressed
-#: piece, about 0.4 MiB together, and no file descriptor.
-_POOL_CAPACITY = 8
+#: Memory of the streams kept between sessions, per process: eight of gzip, one of bzip2 or zstd.
+#: None holds a file descriptor.
+_POOL_BYTES = 4 << 20
 
 
 class Decoder(Protocol):
-    """A sequential decoder of one compressed file."""
+    """A sequential decoder of one compressed file; `held_bytes` is about what it keeps."""
 
+    held_bytes: int
     members_ended: int | None
     trailing_garbage: bool
     at_end: bool
@@ -55,8 +56,8 @@ class Cursor:
 class CursorPool:
     """Idle cursors by file, the least recently used dropped first. Safe for threads and forks."""
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._idle: OrderedDict[tuple[str, FileIdentity, int], Cursor] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -76,7 +77,7 @@ class CursorPool:
         """Put a cursor back for whoever reads on from where it stands."""
         with self._lock:
             self._idle[path, identity, id(cursor)] = cursor
-            while len(self._idle) > self._capacity:
+            while len(self._idle) > 1 and self._held_bytes() > self._max_bytes:
                 self._idle.popitem(last=False)
 
     def forget_all(self) -> None:
@@ -84,12 +85,15 @@ class CursorPool:
         self._lock = threading.Lock()
         self._idle = OrderedDict()
 
+    def _held_bytes(self) -> int:
+        return sum(cursor.decoder.held_bytes for cursor in self._idle.values())
+
     def __len__(self) -> int:
         """Return the number of idle cursors."""
         return len(self._idle)
 
 
-_POOL = CursorPool(_POOL_CAPACITY)
+_POOL = CursorPool(_POOL_BYTES)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_POOL.forget_all)
 

@@ -2,8 +2,7 @@
 
 import os
 
-from lazyvox.errors import FileChangedError
-from lazyvox.store.identity import FileIdentity, open_regular, raise_read_error
+from lazyvox.store.identity import FileIdentity, open_same, raise_read_error
 
 __all__ = ["Feed"]
 
@@ -27,13 +26,7 @@ class Feed:
 
     def open(self) -> None:
         """Open the file again and check that it is still the same one."""
-        fd = open_regular(self.path)
-        try:
-            self._identity.check(os.fstat(fd), self.path)
-        except FileChangedError:
-            os.close(fd)
-            raise
-        self._fd = fd
+        self._fd = open_same(self.path, self._identity)
 
     def close(self) -> None:
         """Close the descriptor; the position stays."""

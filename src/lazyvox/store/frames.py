@@ -30,6 +30,9 @@ class FrameDecoder:
     first. `trailing_garbage` is set where bytes that are no frame follow the last one.
     """
 
+    #: A bzip2 decoder takes 3.6 MiB; one of zstd its window, 8 MiB and more at high levels.
+    held_bytes = 4 << 20
+
     def __init__(
         self,
         feed: Feed,

@@ -32,6 +32,9 @@ class GzipDecoder:
     the first. `trailing_garbage` is set where bytes that are no member follow the last one.
     """
 
+    #: The state of the inflater with its window, and one compressed piece.
+    held_bytes = 400 << 10
+
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._pending = b""

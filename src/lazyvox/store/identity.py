@@ -14,8 +14,17 @@ from lazyvox.errors import (
     ImagePermissionError,
     ReadError,
 )
+from lazyvox.store.advice import advice_on_missing
+from lazyvox.store.printing import printable
 
-__all__ = ["FileIdentity", "identify", "open_regular", "printable", "raise_read_error"]
+__all__ = [
+    "FileIdentity",
+    "identify",
+    "open_regular",
+    "open_same",
+    "printable",
+    "raise_read_error",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +54,6 @@ class FileIdentity:
         raise FileChangedError(msg)
 
 
-def printable(path: str) -> str:
-    """Return a path that can be printed and logged whatever bytes its name holds."""
-    if path.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in path):
-        return path
-    return ascii(path)
-
-
 def raise_read_error(error: OSError, path: str, offset: int | None = None) -> NoReturn:
     """Raise the lazyvox error that matches an operating system error."""
     shown = printable(path)
@@ -68,7 +70,8 @@ def raise_read_error(error: OSError, path: str, offset: int | None = None) -> No
     kind, reason = kinds.get(
         error.errno or 0, (ReadError, f"reading failed{where}: {error.strerror or error}")
     )
-    msg = f"{shown}: {reason}."
+    advice = advice_on_missing(path) if error.errno == errno.ENOENT else ""
+    msg = f"{shown}: {reason}.{advice}"
     raise kind(msg) from error
 
 
@@ -93,6 +96,27 @@ def open_regular(path: str) -> int:
         f"Copy its content into a file first."
     )
     raise ReadError(msg)
+
+
+def open_same(path: str, identity: FileIdentity) -> int:
+    """Open a file that was seen before and return its descriptor.
+
+    Raises `FileChangedError` where the path is gone or means another file by now.
+    """
+    try:
+        fd = open_regular(path)
+    except ImageNotFoundError as error:
+        msg = (
+            f"{printable(path)}: the file must stay where it was when it was opened, and it was "
+            f"deleted or moved since. Load it again from where it is."
+        )
+        raise FileChangedError(msg) from error
+    try:
+        identity.check(os.fstat(fd), path)
+    except FileChangedError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def identify(path: str) -> FileIdentity:

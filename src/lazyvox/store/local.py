@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NoReturn, Self
 
-from lazyvox.errors import FileChangedError, TruncatedFileError
-from lazyvox.store.identity import FileIdentity, open_regular, printable, raise_read_error
+from lazyvox.errors import TruncatedFileError
+from lazyvox.store.identity import FileIdentity, open_same, printable, raise_read_error
 
 __all__ = ["PlainSource"]
 
@@ -43,12 +43,7 @@ class PlainReader:
     def __init__(self, source: PlainSource) -> None:
         self._source = source
         self._end = 0
-        self._fd = open_regular(source.path)
-        try:
-            source.identity.check(os.fstat(self._fd), source.path)
-        except FileChangedError:
-            os.close(self._fd)
-            raise
+        self._fd = open_same(source.path, source.identity)
 
     def __enter__(self) -> Self:
         """Return the session itself."""

@@ -56,7 +56,7 @@ def test_a_failed_session_puts_nothing_into_the_pool(tmp_path):
 
 def test_the_pool_gives_the_nearest_stream_before_an_offset(tmp_path):
     source = written(tmp_path, "gzip")
-    pool = CursorPool(3)
+    pool = CursorPool(4 << 20)
     for position in (10, 500, 90):
         with source.open() as session:
             session.read_upto(0, 1)
@@ -123,3 +123,17 @@ def test_a_forked_child_begins_with_an_empty_pool(tmp_path):
     if not child:
         os._exit(len(shared_pool()))
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_pool_keeps_as_many_streams_as_its_memory_holds(tmp_path):
+    for compression, most in (("gzip", 10), ("bzip2", 1), ("zstd", 1)):
+        source = written(tmp_path, compression)
+        pool = CursorPool(4 << 20)
+        for position in range(1, 21):
+            with source.open() as session:
+                session.read_upto(0, position)
+                cursor = session._cursor
+                session._cursor = None
+            cursor.feed.close()
+            pool.give(source.path, source.identity, cursor)
+        assert 1 <= len(pool) <= most

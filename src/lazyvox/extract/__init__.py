@@ -1,0 +1,1 @@
+"""From images to signals: what regions are meant, and the one call that extracts them."""

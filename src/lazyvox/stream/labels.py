@@ -116,6 +116,11 @@ class Labels(Consumer[Signals]):
         self._grid: Grid | None = None
         self._rows: MemoryRows | FileRows | None = None
 
+    @property
+    def imgs(self) -> list[Any]:
+        """The labels image, as it was given."""
+        return [self._labels_img]
+
     def writing_to(self, out: PathLike, *, overwrite: bool = False) -> Self:
         """Return the same consumer with another output.
 
@@ -208,6 +213,8 @@ class Labels(Consumer[Signals]):
         n_voxels = len(self._atlas.index)
         # The index, the columns of the placement, and the buffers of one volume.
         held = n_voxels * (16 + Regions.bytes_per_voxel(grid.dtype))
+        if isinstance(self._labels_img, RegionImage):
+            held += self._labels_img.values.nbytes
         return held + self._plan(grid).state_bytes
 
     @override

@@ -7,7 +7,7 @@ import csv
 import io
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -283,15 +283,16 @@ def save_table(path: PathLike, values: Array, spec: TableSpec, *, overwrite: boo
         writer.abort()
 
 
-def write_npz(path: PathLike, tables: Mapping[str, Array], *, overwrite: bool) -> None:
+def write_npz(path: PathLike, tables: Sequence[tuple[str, Array]], *, overwrite: bool) -> None:
     """Write several arrays as `numpy.savez` does, complete or not at all.
 
     Parameters
     ----------
     path : path-like
         The file.
-    tables : mapping of str to ndarray
-        The arrays, by name. What a file name should not hold becomes an underscore.
+    tables : sequence of (str, ndarray)
+        Names and arrays. What a file name should not hold becomes an underscore, a name that
+        occurs again gets a number.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -304,7 +305,8 @@ def write_npz(path: PathLike, tables: Mapping[str, Array], *, overwrite: bool) -
     refuse_existing(full, overwrite=overwrite)
     with open_sink(full, compression="none", overwrite=overwrite) as sink:
         with zipfile.ZipFile(_SinkFile(sink), "w", zipfile.ZIP_STORED) as archive:
-            for name, values in zip(_file_names(list(tables)), tables.values(), strict=True):
+            names = _file_names([name for name, _ in tables])
+            for name, (_, values) in zip(names, tables, strict=True):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     _write_npy(member.write, values)
         sink.commit()

@@ -1,6 +1,7 @@
 """Voxels of masks, one column each."""
 
 import copy
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ class Voxels(Consumer[VoxelSignals]):
     >>> voxels = scan.add(lv.Voxels({"left": "left.nii.gz", "right": "right.nii.gz"}))
     >>> scan.run()
     >>> {name: signals.shape for name, signals in voxels.result().items()}
-    {'left': (40, 248), 'right': (40, 248)}
+    {'left': (40, 260), 'right': (40, 260)}
     """
 
     def __init__(
@@ -95,6 +96,11 @@ class Voxels(Consumer[VoxelSignals]):
         self._grid: Grid | None = None
         self._gathers: list[_Gather] = []
         self._rows: list[MemoryRows | FileRows] = []
+
+    @property
+    def imgs(self) -> list[Any]:
+        """The masks, as they were given."""
+        return list(self._mask_imgs)
 
     def writing_to(self, out: PathLike, *, overwrite: bool = False) -> Self:
         """Return the same consumer with another output.
@@ -173,7 +179,8 @@ class Voxels(Consumer[VoxelSignals]):
         ]
         self._rows = []
         if self._is_npz and self._out is not None:
-            tables = dict(zip(self._set_names(), (one.values for one in signals), strict=True))
+            arrays = [one.values for one in signals]
+            tables = list(zip(self._set_names(), arrays, strict=True))
             write_npz(self._out, tables, overwrite=self._overwrite)
         if self._keys is not None:
             return dict(zip(self._keys, signals, strict=True))
@@ -183,6 +190,7 @@ class Voxels(Consumer[VoxelSignals]):
     def state_bytes(self, grid: Grid) -> int:
         self.check(grid)
         held = sum(gather.nbytes for gather in self._gathers)
+        held += sum(one.values.nbytes for one in self._mask_imgs if isinstance(one, RegionImage))
         return held + sum(plan.state_bytes for plan in self._plans(grid))
 
     @override
@@ -267,7 +275,8 @@ def region_names(imgs: Sequence[Any]) -> list[str]:
             path = img.path
         elif hasattr(img, "get_filename"):
             path = img.get_filename()
-        known = Path(absolute_path(path)).name.split(".")[0] if path else ""
+        is_path = isinstance(path, str | bytes | os.PathLike)
+        known = Path(absolute_path(path)).name.split(".")[0] if is_path else ""
         names.append(known or str(number))
     return names
 

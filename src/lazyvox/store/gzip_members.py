@@ -33,7 +33,7 @@ class GzipDecoder:
     """
 
     #: The state of the inflater with its window, and one compressed piece.
-    held_bytes = 400 << 10
+    held_bytes = 512 << 10
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed

@@ -114,12 +114,33 @@ class ImageWriter:
         OutputError
             If the file cannot be written.
         """
+        self._write(block, self._output.slope, self._output.inter)
+
+    def write_stored(self, block: Array) -> None:
+        """Write the next values as they are stored, not to be scaled again.
+
+        A copy of a scaled image so keeps every stored bit, whatever scaling back would round.
+
+        Parameters
+        ----------
+        block : ndarray
+            Unscaled values, of any shape and memory order; taken in Fortran order.
+
+        Raises
+        ------
+        ScalingError
+            If values do not fit the stored type.
+        OutputError
+            If the file cannot be written.
+        """
+        self._write(block, 1.0, 0.0)
+
+    def _write(self, block: Array, slope: float, inter: float) -> None:
         self._n_written += block.size
         if self._n_written > self._output.n_values:
             self._refuse_count()
-        output = self._output
         for piece in _pieces(block, _PIECE_BYTES // max(8, block.dtype.itemsize)):
-            stored = encode(piece, output.dtype, output.slope, output.inter)
+            stored = encode(piece, self._output.dtype, slope, inter)
             self._sinks[0].write(stored.view(np.uint8).data)
 
     def commit(self) -> None:

@@ -163,6 +163,25 @@ def test_automatic_scaling_is_read_back_within_half_a_step(tmp_path):
     assert np.abs(back - values).max() <= slope / 2 * (1 + 1e-6)
 
 
+def test_stored_values_of_a_scaled_image_are_copied_bit_for_bit(tmp_path):
+    values = random_values("i2")
+    output = plan_output(
+        str(tmp_path / "a.nii"),
+        header=None,
+        affine=AFFINE,
+        shape=SHAPE,
+        dtype="i2",
+        slope=1e-3,
+        inter=1e6,
+    )
+    with ImageWriter(output) as writer:
+        writer.write_stored(values)
+        writer.commit()
+    image = nibabel.load(tmp_path / "a.nii")
+    assert np.array_equal(image.dataobj.get_unscaled(), values)
+    assert (image.dataobj.slope, image.dataobj.inter) == (float(np.float32(1e-3)), 1e6)
+
+
 def test_values_that_do_not_fit_leave_the_old_file(tmp_path):
     (tmp_path / "a.nii").write_bytes(b"old")
     values = np.full(SHAPE, 300.0)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lazyvox.errors import HeaderError
+from lazyvox.errors import CorruptFileError, HeaderError
 from lazyvox.formats.analyze import read_analyze
 from lazyvox.formats.findings import Findings
 from lazyvox.formats.foreign import refusal
@@ -19,6 +19,8 @@ from lazyvox.store.source import ByteSource
 __all__ = ["read_image_file"]
 
 _COMPRESSION_OF_SUFFIX = {".gz": "gzip", ".mgz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
+
+_TEXT_SAMPLE_BYTES = 64 << 10
 
 
 def read_image_file(path: str) -> ImageFile:
@@ -116,8 +118,29 @@ def _read_lone(
 
 
 def _read_head(source: ByteSource) -> bytes:
-    with source.open() as reader:
-        return reader.read_upto(0, HEAD_BYTES)
+    try:
+        with source.open() as reader:
+            return reader.read_upto(0, HEAD_BYTES)
+    except CorruptFileError as error:
+        if not _has_only_text_lines(source):
+            raise
+        msg = (
+            f"{printable(source.path)}: each line feed in this {source.compression} file has a "
+            f"carriage return before it: a text-mode transfer damaged it. Transfer it again in "
+            f"binary mode."
+        )
+        raise CorruptFileError(msg) from error
+
+
+def _has_only_text_lines(source: ByteSource) -> bool:
+    """Return whether the stored bytes look converted to lines of text.
+
+    By chance, one in 256 line feeds of compressed bytes follows a carriage return.
+    """
+    with Path(source.path).open("rb") as file:
+        content = file.read(_TEXT_SAMPLE_BYTES)
+    n_lines = content.count(b"\n")
+    return n_lines >= 2 and content.count(b"\r\n") == n_lines
 
 
 def _refuse_disguised_mgh(path: str) -> None:

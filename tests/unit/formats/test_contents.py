@@ -109,6 +109,13 @@ def test_h01_a_stream_of_nothing_is_empty(write):
         read_image_file(write(gzip.compress(b""), "t.nii.gz"))
 
 
+def test_g25_a_text_mode_transfer_of_a_compressed_file_is_named(write):
+    values = np.random.default_rng(0).integers(0, 999, (20, 20, 20)).astype("<i2")
+    packed = gzip.compress(nib.Nifti1Image(values, np.eye(4)).to_bytes())
+    with pytest.raises(ImageFileError, match="text-mode transfer"):
+        read_image_file(write(packed.replace(b"\n", b"\r\n"), "t.nii.gz"))
+
+
 def test_only_zeros_are_an_interrupted_copy(write):
     with pytest.raises(ImageFileError, match="all zero"):
         read_image_file(write(b"\0" * 5000))

@@ -122,9 +122,7 @@ def save(
     >>> lv.load("first.nii").shape
     (12, 14, 10, 10)
     """
-    if not isinstance(img, SpatialImage):
-        msg = f"`img` must be an image on a voxel grid. Got {type(img).__name__}."
-        raise ParameterTypeError(msg)
+    _check_image(img)
     array = lazy_dataobj(img)
     encoding = choose_encoding(img, array, dtype=dtype, scale=scale)
     output = _plan_output(img, array, encoding, path)
@@ -139,13 +137,14 @@ def save(
             encoding = _scaled_to_extent(array, encoding, plan.block_bytes, reporter)
             output = _plan_output(img, array, encoding, path)
         with ImageWriter(
-            _for_writer(output, encoding),
+            output,
             compresslevel=compresslevel,
             n_threads=n_threads,
             overwrite=overwrite,
         ) as writer:
+            write = writer.write_stored if encoding.is_copy else writer.write
             for block in _blocks(_values(array, encoding), plan.block_bytes):
-                writer.write(block)
+                write(block)
                 reporter.advance(block.size)
             writer.commit()
     finally:
@@ -186,7 +185,9 @@ def choose_encoding(
     values = array.dtype
     if scale is not None:
         return _asked_scaling(target, scale)
-    if array.conversion.dtype is None and target.newbyteorder("=") == array.ondisk_dtype.newbyteorder("="):
+    if array.conversion.dtype is None and target.newbyteorder(
+        "="
+    ) == array.ondisk_dtype.newbyteorder("="):
         return Encoding(array.ondisk_dtype, array.slope, array.inter, is_copy=True)
     if dtype is None and target.kind in "iu" and values.kind == "f":
         if array.conversion.dtype is not None:
@@ -215,6 +216,12 @@ def find_extent(blocks: Iterator[Array]) -> tuple[float, float]:
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     return (low, high) if low <= high else (0.0, 0.0)
+
+
+def _check_image(img: object) -> None:
+    if not isinstance(img, SpatialImage):
+        msg = f"`img` must be an image on a voxel grid. Got {type(img).__name__}."
+        raise ParameterTypeError(msg)
 
 
 def _asked_scaling(target: DType, scale: Any) -> Encoding:
@@ -250,11 +257,6 @@ def _plan_output(
         slope=encoding.slope,
         inter=encoding.inter,
     )
-
-
-def _for_writer(output: OutputSpec, encoding: Encoding) -> OutputSpec:
-    """Return the output for the writer; copied values are scaled already."""
-    return replace(output, slope=1.0, inter=0.0) if encoding.is_copy else output
 
 
 def _values(array: LazyArray, encoding: Encoding) -> LazyArray:

@@ -2,17 +2,22 @@
 
 import bz2
 from collections.abc import Iterator
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Protocol, Self
 
-from lazyvox.errors import MissingDependencyError, ParameterError
+from lazyvox.errors import ParameterError
 from lazyvox.store.atomic import AtomicFile
 from lazyvox.store.deflate import GzipPacker, gzip_memory
+from lazyvox.store.frames import load_zstd
 from lazyvox.store.identity import printable
 
 __all__ = ["ByteSink", "open_sink", "sink_memory"]
 
 # Lowest, highest and default level. Gzip and bzip2: the default of nibabel.
+#: 2 MiB: what a reader needs as memory, and enough for images, which repeat themselves nearby.
+_ZSTD_WINDOW_LOG = 21
+_ZSTD_JOB_BYTES = 4 << 20
+_ZSTD_LAST_FAST_LEVEL = 4
 _LEVELS = {"gzip": (0, 9, 1), "bzip2": (1, 9, 1), "zstd": (1, 22, 3)}
 _BZIP2_BLOCK = 100_000
 # Bytes given to a compressor at once, so that what it returns is bounded too.
@@ -174,8 +179,6 @@ def open_sink(
         If the target exists and `overwrite` is false.
     ParameterError
         If the compression, its level or the number of threads is not one of the above.
-    MissingDependencyError
-        If zstandard is needed and not installed.
 
     Notes
     -----
@@ -216,8 +219,6 @@ def sink_memory(compression: str, compresslevel: int | None = None, n_threads: i
     ------
     ParameterError
         If an argument is not one that `open_sink` takes.
-    MissingDependencyError
-        If zstandard is needed and not installed.
 
     Examples
     --------
@@ -273,28 +274,31 @@ def _make_packer(
     if compression == "bzip2":
         return _LibraryPacker(bz2.BZ2Compressor(level))
     if compression == "zstd":
-        zstandard = _load_zstandard()
-        # With 0 threads it works in the caller's.
-        threads = n_threads if n_threads > 1 else 0
-        maker = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True)
-        return _LibraryPacker(maker.compressobj())
+        return _LibraryPacker(_zstd_compressor(level, n_threads))
     return _PlainPacker()
 
 
-def _load_zstandard() -> ModuleType:
-    try:
-        import zstandard
-    except ImportError as error:
-        msg = "Writing zstd files needs the package zstandard. Run `pip install zstandard`."
-        raise MissingDependencyError(msg) from error
-    return zstandard
+def _zstd_compressor(level: int, n_threads: int) -> Any:
+    zstd = load_zstd()
+    options = {
+        zstd.CompressionParameter.compression_level: level,
+        zstd.CompressionParameter.checksum_flag: 1,
+        zstd.CompressionParameter.window_log: _ZSTD_WINDOW_LOG,
+        # With 0 workers it works in the caller's thread.
+        zstd.CompressionParameter.nb_workers: n_threads if n_threads > 1 else 0,
+    }
+    if n_threads > 1:
+        options[zstd.CompressionParameter.job_size] = _ZSTD_JOB_BYTES
+    return zstd.ZstdCompressor(options=options)
 
 
 def _zstd_memory(level: int, n_threads: int) -> int:
-    """Bound the memory of zstd: a context per thread, and jobs of 4 windows in and out."""
-    parameters = _load_zstandard().ZstdCompressionParameters.from_level(level)
-    context = int(parameters.estimated_compression_context_size())
-    # zstd gives a job 4 windows, and 1 MiB where the window is small.
-    job = max(4 << parameters.window_log, 1 << 20)
-    jobs = 0 if n_threads == 1 else 2 * (n_threads + 2) * job
-    return n_threads * context + jobs + 4 * _PIECE
+    """Bound the memory of zstd: tables per thread, and jobs in and out.
+
+    The tables of a level are at most as large as its window allows: 2 times 2**(window log + 1)
+    entries of 4 bytes at high levels, a sixteenth of that up to level 4.
+    """
+    window = 1 << _ZSTD_WINDOW_LOG
+    tables = 20 * window if level > _ZSTD_LAST_FAST_LEVEL else 2 * window
+    jobs = 0 if n_threads == 1 else 2 * (n_threads + 2) * (_ZSTD_JOB_BYTES + window)
+    return n_threads * (window + tables + (1 << 20)) + jobs + 4 * _PIECE

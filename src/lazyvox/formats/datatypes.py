@@ -27,6 +27,13 @@ ANALYZE_CODES: MappingProxyType[int, DType] = MappingProxyType(
     }
 )
 
+#: Quadruple precision, on the machines whose long double is that: elsewhere digits would be lost.
+_QUADRUPLE: dict[int, DType] = (
+    {1536: np.dtype(np.longdouble), 2048: np.dtype(np.clongdouble)}
+    if np.finfo(np.longdouble).nmant == 112
+    else {}
+)
+
 NIFTI_CODES: MappingProxyType[int, DType] = MappingProxyType(
     {
         **ANALYZE_CODES,
@@ -37,6 +44,7 @@ NIFTI_CODES: MappingProxyType[int, DType] = MappingProxyType(
         1280: np.dtype("u8"),
         1792: np.dtype("c16"),
         2304: _RGBA,
+        **_QUADRUPLE,
     }
 )
 
@@ -55,16 +63,16 @@ _KNOWN = {
     0: "unknown",
     1: "binary, one bit a voxel",
     255: "all types",
-    1536: "float128, which NumPy holds in fewer bits on most machines",
-    2048: "complex256, which NumPy holds in fewer bits on most machines",
+    1536: "float128, which NumPy holds in fewer bits on this machine",
+    2048: "complex256, which NumPy holds in fewer bits on this machine",
 }
 
 
 def read_dtype(header: Any, codes: MappingProxyType[int, DType], findings: Findings) -> DType:
     """Return the type of the stored values, in the byte order of the file.
 
-    Quadruple precision is refused on every machine, so that a program does not work on one and
-    lose digits on another.
+    Quadruple precision is read where NumPy's long double has it, as in nibabel, and refused
+    where it has fewer bits.
     """
     code = int(header["datatype"])
     if code in codes:

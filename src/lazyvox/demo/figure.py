@@ -1,0 +1,246 @@
+"""The figure of the demo: where the regions are, their time series, and what the work cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel import orientations
+
+from lazyvox._typing import Array, FloatArray
+from lazyvox.demo.costs import Cost
+from lazyvox.demo.regions import central_voxel
+from lazyvox.errors import MissingDependencyError
+from lazyvox.geometry.affines import voxel_sizes
+from lazyvox.plan.memory import format_bytes
+
+__all__ = ["Picture", "draw", "require_matplotlib"]
+
+_COLOURS = ("#4e79a7", "#d98a3d", "#4f9a6b", "#c0504d", "#8566a8", "#2f9ba3")
+_OURS, _THEIRS = "#3f7f6f", "#b8bfc6"
+_INK, _SOFT, _DARK = "#22303c", "#6b7884", "#11161b"
+_AXES = "xyz"
+_ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """What is drawn.
+
+    Attributes
+    ----------
+    mean, labels : ndarray of shape (i, j, k)
+        Mean image, and the regions on its grid.
+    affine : ndarray of shape (4, 4)
+        Voxel indices to mm.
+    shown : sequence of int
+        Labels of the regions with a time series.
+    names : sequence of str
+        Their names.
+    series : ndarray of shape (n_volumes, n_shown)
+        Their time series.
+    t_r : float or None
+        Seconds between volumes.
+    costs : sequence of Cost
+        Ours first, that of the whole array last.
+    title, subtitle : str
+        Two lines at the top.
+    """
+
+    mean: Array
+    labels: Array
+    affine: FloatArray
+    shown: Sequence[int]
+    names: Sequence[str]
+    series: FloatArray
+    t_r: float | None
+    costs: Sequence[Cost]
+    title: str
+    subtitle: str
+
+
+def require_matplotlib() -> None:
+    """Raise MissingDependencyError where there is no matplotlib."""
+    if find_spec("matplotlib") is None:
+        msg = (
+            "the figure needs matplotlib, which is not installed. Run: pip install 'lazyvox[plot]'"
+        )
+        raise MissingDependencyError(msg)
+
+
+def draw(picture: Picture, path: Path) -> None:
+    """Write the figure as a PNG.
+
+    Parameters
+    ----------
+    picture : Picture
+        What to draw.
+    path : Path
+        The file; replaced where it exists.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    require_matplotlib()
+    # Neither pyplot nor a display: nothing of the caller's plots is touched.
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style: Any = {"font.family": "DejaVu Sans", "font.size": 10, "text.color": _INK}
+    with rc_context(style):
+        figure = Figure(figsize=(13, 8.4), dpi=150, facecolor="white")
+        FigureCanvasAgg(figure)
+        figure.text(0.035, 0.955, picture.title, size=17, weight="bold", va="center")
+        figure.text(0.035, 0.915, picture.subtitle, size=11, color=_SOFT, va="center")
+        _draw_planes(figure, picture)
+        _draw_series(figure.add_axes((0.115, 0.085, 0.475, 0.34)), picture)
+        _draw_bars(figure, picture.costs)
+        figure.savefig(path, format="png")
+
+
+def _draw_planes(figure: Any, picture: Picture) -> None:
+    """Draw three planes through the centre of the regions, all on one scale."""
+    mean, affine = _reoriented(picture.mean.astype(np.float64), picture.affine)
+    labels, _ = _reoriented(picture.labels, picture.affine)
+    zooms = np.array(voxel_sizes(affine))
+    centre = central_voxel(labels > 0)
+    place = affine[:3, :3] @ centre + affine[:3, 3]
+    is_oblique = not np.allclose(np.abs(affine[:3, :3]), np.diag(zooms), atol=1e-3 * zooms.max())
+    # World coordinates of the outer faces, exact unless the grid is oblique.
+    low = place - (np.array(centre) + 0.5) * zooms
+    high = low + np.array(mean.shape) * zooms
+    inside = mean[labels > 0]
+    limits = (0.0 if inside.min() >= 0 else inside.min(), np.percentile(inside, 99.5))
+    sides = ((1, 2), (0, 2), (0, 1))
+    left, gap, width, height = 0.035, 0.014, 0.93, 0.40
+    spans = [high[across] - low[across] for across, _ in sides]
+    for axis, (across, up) in enumerate(sides):
+        share = (width - 2 * gap) * spans[axis] / sum(spans)
+        axes = figure.add_axes((left, 0.475, share, height))
+        left += share + gap
+        extent = (low[across], high[across], low[up], high[up])
+        plane = np.take(mean, centre[axis], axis).T
+        axes.imshow(
+            plane, origin="lower", extent=extent, cmap="gray", vmin=limits[0], vmax=limits[1],
+            interpolation="nearest",
+        )  # fmt: skip
+        _draw_outlines(axes, np.take(labels, centre[axis], axis).T, extent, picture.shown)
+        about = "≈" if is_oblique else "="
+        _letter(axes, f"{_AXES[axis]} {about} {place[axis]:.0f} mm", (across, up))
+
+
+def _reoriented(values: Array, affine: FloatArray) -> tuple[Array, FloatArray]:
+    """Return an array with its axes nearest to left-right, back-front and bottom-top."""
+    tools: Any = orientations
+    ornt = tools.io_orientation(affine)
+    turned = affine @ tools.inv_ornt_aff(ornt, values.shape)
+    return tools.apply_orientation(values, ornt), turned
+
+
+def _draw_outlines(
+    axes: Any, labels: Array, extent: tuple[float, ...], shown: Sequence[int]
+) -> None:
+    """Outline the regions of one plane; fill those that have a time series."""
+    if min(labels.shape) < 2:
+        return
+    columns, rows = labels.shape[1], labels.shape[0]
+    x = extent[0] + (np.arange(columns) + 0.5) * (extent[1] - extent[0]) / columns
+    y = extent[2] + (np.arange(rows) + 0.5) * (extent[3] - extent[2]) / rows
+    for label in np.unique(labels[labels > 0]):
+        here = (labels == label).astype(float)
+        if label not in shown:
+            axes.contour(x, y, here, levels=[0.5], colors="white", linewidths=0.5, alpha=0.45)
+    for colour, label in zip(_COLOURS, shown, strict=False):
+        here = (labels == label).astype(float)
+        if here.any() and not here.all():
+            axes.contourf(x, y, here, levels=[0.5, 1.5], colors=[colour], alpha=0.62)
+            axes.contour(x, y, here, levels=[0.5], colors=[colour], linewidths=1.6)
+
+
+def _letter(axes: Any, title: str, sides: tuple[int, int]) -> None:
+    """Say which plane it is, and which way is which."""
+    axes.set_facecolor(_DARK)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    common = {"transform": axes.transAxes, "color": "white", "size": 10}
+    axes.text(0.025, 0.97, title, va="top", weight="bold", **common)
+    (left, right), (bottom, top) = _ENDS[sides[0]], _ENDS[sides[1]]
+    axes.text(0.02, 0.5, left, va="center", **common)
+    axes.text(0.98, 0.5, right, va="center", ha="right", **common)
+    axes.text(0.5, 0.02, bottom, ha="center", **common)
+    axes.text(0.5, 0.98, top, ha="center", va="top", **common)
+
+
+def _draw_series(axes: Any, picture: Picture) -> None:
+    """Draw the time series one above the other, on one scale."""
+    middle = picture.series.mean(axis=0)
+    is_percent = bool((middle > 0).all())
+    changes = 100 * (picture.series / middle - 1) if is_percent else picture.series - middle
+    times = np.arange(len(changes)) * (picture.t_r or 1)
+    step = float(np.percentile(np.ptp(changes, axis=0), 50)) or 1.0
+    n_shown = changes.shape[1]
+    for number in range(n_shown):
+        level = (n_shown - 1 - number) * step
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.axhline(level, color=_THEIRS, lw=0.6, zorder=0)
+        axes.plot(times, level + changes[:, number], color=colour, lw=1.1)
+    axes.set_yticks([(n_shown - 1 - number) * step for number in range(n_shown)], picture.names)
+    for text, colour in zip(axes.get_yticklabels(), _COLOURS, strict=False):
+        text.set_color(colour)
+        text.set_fontweight("bold")
+    axes.set_xlim(times[0], times[-1])
+    axes.margins(y=0.03)
+    axes.set_xlabel("time (s)" if picture.t_r else "volume", color=_SOFT)
+    axes.set_title("Mean of each region over time", loc="left", size=12, weight="bold", pad=8)
+    unit = f"lines are {step:.2g} % signal change apart" if is_percent else "change from the mean"
+    axes.set_title(unit, loc="right", size=9, color=_SOFT, pad=8)
+    _lighten(axes, "left", "right", "top")
+
+
+def _draw_bars(figure: Any, costs: Sequence[Cost]) -> None:
+    """Draw peak memory and wall time of each way."""
+    memory = figure.add_axes((0.735, 0.275, 0.23, 0.15))
+    _bars(memory, [cost.name for cost in costs], [cost.peak_bytes for cost in costs],
+          [_memory_text(cost) for cost in costs])  # fmt: skip
+    memory.set_title("Peak memory", loc="left", size=12, weight="bold", pad=8)
+    clock = figure.add_axes((0.735, 0.065, 0.23, 0.15))
+    _bars(clock, [cost.name for cost in costs], [cost.seconds or 0.0 for cost in costs],
+          ["not run" if cost.seconds is None else f"{cost.seconds:.1f} s" for cost in costs])  # fmt: skip
+    clock.set_title("Wall time", loc="left", size=12, weight="bold", pad=8)
+
+
+def _memory_text(cost: Cost) -> str:
+    text = format_bytes(cost.peak_bytes)
+    return f"{text} (estimate)" if cost.seconds is None else text
+
+
+def _bars(axes: Any, names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> None:
+    colours = [*[_OURS] * (len(names) - 1), _THEIRS]
+    rows = np.arange(len(names))[::-1]
+    axes.barh(rows, values, color=colours, height=0.62)
+    most = max(*values, 1e-9)
+    for row, value, text in zip(rows, values, texts, strict=True):
+        is_long = value > 0.6 * most
+        axes.text(
+            value + (-0.02 if is_long else 0.02) * most, row, text, va="center",
+            ha="right" if is_long else "left", size=9.5, weight="bold", color=_INK,
+        )  # fmt: skip
+    axes.set_yticks(rows, names, size=9.5)
+    axes.set_xlim(0, most)
+    axes.set_xticks([])
+    _lighten(axes, "right", "top", "bottom")
+
+
+def _lighten(axes: Any, *hidden: str) -> None:
+    for name, spine in axes.spines.items():
+        spine.set_visible(name not in hidden)
+        spine.set_color(_THEIRS)
+    axes.tick_params(axis="x", color=_THEIRS, labelcolor=_SOFT)
+    axes.tick_params(axis="y", length=0)

@@ -2,19 +2,26 @@
 
 import os
 from typing import Any, TypeAlias
+from xml.parsers.expat import ExpatError
 
 import numpy as np
 import numpy.typing as npt
 from nibabel.filebasedimages import FileBasedImage
 from nibabel.filebasedimages import ImageFileError as NibabelImageFileError
 from nibabel.spatialimages import SpatialImage
+from nibabel.tripwire import TripWireError
 
 from lazyvox._typing import PathLike
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.reader import ArrayReader, FileReader
-from lazyvox.errors import ImageFileError, ParameterError, ParameterTypeError
+from lazyvox.errors import (
+    ImageFileError,
+    ParameterError,
+    ParameterTypeError,
+    UnsupportedFormatError,
+)
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
@@ -23,6 +30,9 @@ from lazyvox.store.local import PlainSource
 from lazyvox.store.opening import absolute_path
 
 __all__ = ["ImageLike", "as_image", "load"]
+
+#: What nibabel's readers of other formats raise on damaged or incomplete files.
+_NIBABEL_ERRORS = (ExpatError, TripWireError, ValueError, TypeError, KeyError, IndexError)
 
 ImageLike: TypeAlias = PathLike | SpatialImage
 
@@ -148,6 +158,9 @@ def _load_foreign(
         img: FileBasedImage = load_foreign(path)
     except NibabelImageFileError as error:
         raise reason from error
+    except _NIBABEL_ERRORS as error:
+        msg = f"{reason} nibabel could not open it: {type(error).__name__}: {error}"
+        raise UnsupportedFormatError(msg) from error
     if dtype is None:
         return img
     if isinstance(img, LazyImage):

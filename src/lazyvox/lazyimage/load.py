@@ -6,9 +6,11 @@ from xml.parsers.expat import ExpatError
 
 import numpy as np
 import numpy.typing as npt
+from nibabel.brikhead import AFNIHeaderError
 from nibabel.filebasedimages import FileBasedImage
 from nibabel.filebasedimages import ImageFileError as NibabelImageFileError
-from nibabel.spatialimages import SpatialImage
+from nibabel.parrec import PARRECError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.tripwire import TripWireError
 
 from lazyvox._typing import PathLike
@@ -32,7 +34,17 @@ from lazyvox.store.opening import absolute_path
 __all__ = ["ImageLike", "as_image", "load"]
 
 #: What nibabel's readers of other formats raise on damaged or incomplete files.
-_NIBABEL_ERRORS = (ExpatError, TripWireError, ValueError, TypeError, KeyError, IndexError)
+_NIBABEL_ERRORS = (
+    HeaderDataError,
+    AFNIHeaderError,
+    PARRECError,
+    ExpatError,
+    TripWireError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+)
 
 ImageLike: TypeAlias = PathLike | SpatialImage
 

@@ -1,1 +1,32 @@
 """One pass over images: the scan, and the consumers that hang on it."""
+
+from lazyvox.stream.consumer import Consumer, Handle
+from lazyvox.stream.histogram import Histogram
+from lazyvox.stream.labels import Labels
+from lazyvox.stream.moments import TSNR, Std, Variance
+from lazyvox.stream.scan import Scan
+from lazyvox.stream.series_stats import DVARS, GlobalSignal
+from lazyvox.stream.signals import Signals
+from lazyvox.stream.voxels import Voxels
+from lazyvox.stream.voxelwise import Max, Mean, Min, Sum
+from lazyvox.stream.write import Write
+
+__all__ = [
+    "DVARS",
+    "TSNR",
+    "Consumer",
+    "GlobalSignal",
+    "Handle",
+    "Histogram",
+    "Labels",
+    "Max",
+    "Mean",
+    "Min",
+    "Scan",
+    "Signals",
+    "Std",
+    "Sum",
+    "Variance",
+    "Voxels",
+    "Write",
+]

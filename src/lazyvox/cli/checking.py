@@ -1,0 +1,221 @@
+"""Read all of an image in bounded memory and say whether it is intact."""
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import Array, DType, override
+from lazyvox.errors import LazyvoxWarning
+from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.load import as_image
+from lazyvox.plan.memory import format_bytes
+from lazyvox.plan.spec import ArraySpec
+from lazyvox.plan.tiles import fortran_tiles
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
+from lazyvox.store.identity import printable
+from lazyvox.store.opening import absolute_path
+
+__all__ = ["Check", "check_image"]
+
+_PIECE_BYTES = 4 << 20
+_SMALLEST_PIECE_BYTES = 1 << 16
+#: A piece, what is finite of it, and the piece that the decoder holds.
+_PIECES_HELD = 4
+#: Zeros are looked for from the end in steps of this.
+_STEP_BYTES = 1 << 16
+#: One volume may well be zero in large parts, a mask above all: more is worth a warning.
+_SUSPICIOUS_SHARE = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What reading all of an image showed.
+
+    Attributes
+    ----------
+    compression : str
+        What verified the stored bytes; 'none' has no checksum.
+    non_finite : int
+        Values that are NaN or infinite.
+    zero_tail_bytes : int
+        Bytes of zeros at the end of the voxels.
+    surplus_bytes : int
+        Bytes behind the voxels that no header tells of.
+    problems : tuple of str
+        Why the image is not good; empty where it is.
+    """
+
+    compression: str
+    non_finite: int = 0
+    zero_tail_bytes: int = 0
+    surplus_bytes: int = 0
+    problems: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the findings for JSON."""
+        return {
+            "ok": not self.problems,
+            "non_finite": self.non_finite,
+            "zero_tail_bytes": self.zero_tail_bytes,
+            "surplus_bytes": self.surplus_bytes,
+            "problems": list(self.problems),
+        }
+
+    @override
+    def __str__(self) -> str:
+        """Return the verdict in one line."""
+        if self.problems:
+            return f"failed: {'; '.join(self.problems)}"
+        has_sum = self.compression in {"gzip", "bzip2", "zstd"}
+        return f"passed: {'checksum, ' if has_sum else ''}size, finite values"
+
+
+def check_image(path: str, *, progress: ProgressLike) -> Check:
+    """Read all of an image, in bounded memory.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    progress : bool
+        Whether a bar is shown on stderr.
+
+    Returns
+    -------
+    Check
+        The findings.
+
+    Raises
+    ------
+    ImageFileError
+        If it is damaged or ends early.
+    """
+    full = absolute_path(path)
+    reporter = resolve_progress(progress)
+    try:
+        with warnings.catch_warnings():
+            # Reading the header has said so already.
+            warnings.simplefilter("ignore", LazyvoxWarning)
+            file = read_image_file(full)
+    except ForeignFormatError:
+        return _check_foreign(full, reporter)
+    try:
+        return _check_file(file, reporter)
+    finally:
+        reporter.close()
+
+
+def _check_file(file: ImageFile, reporter: Progress) -> Check:
+    spec, source = file.array, file.source
+    values = _Values(spec.dtype)
+    piece = bytearray(_piece_bytes(spec.dtype))
+    reporter.start(_mebibytes(spec.stored_bytes), "MiB", printable(source.path))
+    with source.open() as reader:
+        for start in range(0, spec.stored_bytes, len(piece)):
+            view = memoryview(piece)[: min(len(piece), spec.stored_bytes - start)]
+            reader.readinto(spec.offset + start, view)
+            values.take(np.frombuffer(view, np.uint8))
+            reporter.advance(_mebibytes(start + len(view)) - _mebibytes(start))
+        surplus = reader.finish()
+    if file.header_source is not source:
+        with file.header_source.open() as reader:
+            reader.read_upto(0, 1)
+            reader.finish()
+    # The end of an MGH file holds scan parameters.
+    surplus = 0 if file.format.startswith("MGH") else surplus
+    _warn_of_surplus(source.path, surplus)
+    problems = [*values.problems(), *_tail_problems(spec, values.zero_tail, source.path)]
+    return Check(source.compression, values.non_finite, values.zero_tail, surplus, tuple(problems))
+
+
+def _check_foreign(path: str, reporter: Progress) -> Check:
+    array = lazy_dataobj(as_image(path))
+    values = _Values(array.dtype)
+    n_values = max(_piece_bytes(array.dtype) // array.dtype.itemsize, 1)
+    reporter.start(array.size, "voxels", printable(path))
+    with array.open() as session:
+        for tile in fortran_tiles(array.shape, n_values):
+            block = array.view(tile).read_in(session)
+            values.take(block.reshape(-1, order="F").view(np.uint8))
+            reporter.advance(block.size)
+    reporter.close()
+    return Check("unknown", values.non_finite, values.zero_tail, 0, tuple(values.problems()))
+
+
+class _Values:
+    """What is seen of the values, piece by piece."""
+
+    def __init__(self, dtype: DType) -> None:
+        self._dtype = dtype
+        self.non_finite = 0
+        self.zero_tail = 0
+
+    def take(self, piece: Array) -> None:
+        """Take the next bytes: whole values."""
+        if self._dtype.kind in "fc":
+            finite = np.isfinite(piece.view(self._dtype))
+            self.non_finite += finite.size - int(np.count_nonzero(finite))
+        tail = _zeros_at_end(piece)
+        self.zero_tail = self.zero_tail + tail if tail == len(piece) else tail
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the values."""
+        if not self.non_finite:
+            return []
+        return [f"{self.non_finite} values are NaN or infinite"]
+
+
+def _zeros_at_end(piece: Array) -> int:
+    for stop in range(len(piece), 0, -_STEP_BYTES):
+        step = piece[max(stop - _STEP_BYTES, 0) : stop]
+        if step.any():
+            last = int(np.flatnonzero(step)[-1])
+            return len(piece) - stop + len(step) - last - 1
+    return len(piece)
+
+
+def _tail_problems(spec: ArraySpec, zero_tail: int, path: str) -> list[str]:
+    """Return whether zeros at the end look like a copy that stopped; warn of what may be right."""
+    n_volumes = math.prod(spec.shape[3:])
+    if not zero_tail:
+        return []
+    share = zero_tail / spec.stored_bytes
+    if n_volumes > 1 and zero_tail * n_volumes >= spec.stored_bytes:
+        n_zero = zero_tail * n_volumes // spec.stored_bytes
+        text = (
+            f"the last {n_zero} of {n_volumes} volumes ({share:.0%} of the voxels) are all zero, "
+            f"as after a copy that stopped"
+        )
+        return [text]
+    if n_volumes == 1 and share > _SUSPICIOUS_SHARE:
+        msg = (
+            f"{printable(path)}: the last {share:.0%} of the voxels are all zero. Masks may be so; "
+            f"so is a copy that stopped."
+        )
+        warnings.warn(msg, LazyvoxWarning, stacklevel=2)
+    return []
+
+
+def _warn_of_surplus(path: str, surplus: int) -> None:
+    if surplus:
+        msg = (
+            f"{printable(path)}: {format_bytes(surplus)} ({surplus} bytes) follow the voxels; the "
+            f"header says less than the file holds."
+        )
+        warnings.warn(msg, LazyvoxWarning, stacklevel=2)
+
+
+def _piece_bytes(dtype: DType) -> int:
+    """Return the size of a piece: whole values, within the memory budget."""
+    fitting = resolve_budget(None) // _PIECES_HELD
+    size = max(min(fitting, _PIECE_BYTES), _SMALLEST_PIECE_BYTES)
+    return size - size % dtype.itemsize
+
+
+def _mebibytes(nbytes: int) -> int:
+    return nbytes >> 20

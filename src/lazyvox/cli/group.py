@@ -1,0 +1,67 @@
+"""The group of commands, each imported when it is used, and suggestions for misspelt names."""
+
+import importlib
+import sys
+from difflib import get_close_matches
+
+import click
+
+from lazyvox.cli.outcome import WrongUsageError
+
+# `lazyvox._typing` has it too, and NumPy with it, which the overview does without.
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+__all__ = ["LazyGroup"]
+
+#: The line about each command in the overview.
+_COMMANDS = {
+    "info": "Show what images are, what loading them would cost, and whether they are intact.",
+    "extract": "Write the time series of masks, and of the regions of an atlas.",
+    "mean": "Write the mean over time of every voxel.",
+    "std": "Write the standard deviation over time of every voxel.",
+    "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",
+    "slice": "Write a part of an image, such as one volume.",
+    "convert": "Write an image in another format, data type or compression.",
+    "demo": "Make a run of real size, extract from it, measure, and plot.",
+}
+
+#: Commands whose object has not their name, which is taken.
+_OBJECTS = {"slice": "slice_command"}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name, and imports the module of the one that runs."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"lazyvox.cli.{cmd_name}")
+        command: click.Command = getattr(module, _OBJECTS.get(cmd_name, cmd_name))
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    @override
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in _COMMANDS or ctx.resilient_parsing or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        near = get_close_matches(name, _COMMANDS, n=2)
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_COMMANDS)}"
+        )
+        msg = f"no such command: {name}; {hint}"
+        raise WrongUsageError(msg, ctx)

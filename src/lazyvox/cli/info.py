@@ -1,0 +1,114 @@
+"""`lazyvox info`: what images are, what loading them would cost, and whether they are intact."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from lazyvox.cli.checking import Check, check_image
+from lazyvox.cli.facts import Facts, describe_image
+from lazyvox.cli.job import print_json
+from lazyvox.cli.outcome import SomeFailedError, one_line, print_error
+from lazyvox.cli.settings import Settings, common_options, examples
+from lazyvox.errors import LazyvoxError
+from lazyvox.store.identity import printable
+
+__all__ = ["info"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What was found out about one input.
+
+    Attributes
+    ----------
+    path : str
+        The input as it was given.
+    facts : Facts or None
+        What its header says.
+    check : Check or None
+        What reading all of it showed.
+    error : str
+        What is wrong with it, empty where it is good.
+    """
+
+    path: str
+    facts: Facts | None
+    check: Check | None = None
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        record = {"path": self.path, **(self.facts.to_dict() if self.facts else {})}
+        if self.check is not None:
+            record["check"] = self.check.to_dict()
+        return {**record, "error": self.error or None}
+
+
+@click.command(
+    epilog=examples(
+        "lazyvox info run.nii.gz",
+        "lazyvox info --check sub-*/func/*.nii.gz",
+    )
+)
+@click.argument(
+    "images", metavar="IMG...", nargs=-1, required=True, type=click.Path(path_type=str)
+)
+@click.option(
+    "--check",
+    "is_checked",
+    is_flag=True,
+    help="Read all of it, in bounded memory: checksums, size, values that are not finite, and "
+    "volumes of zeros at the end, as interrupted copies have them.",
+)
+@common_options
+@click.pass_context
+def info(ctx: click.Context, images: tuple[str, ...], *, is_checked: bool) -> None:
+    """Show what IMG is: shape, grid, type, scaling, compression, and what loading it would cost.
+
+    Reads headers only, unless --check is given. Damaged images do not keep the others from being
+    shown; the exit code is then 3, or 1 if there is no good one.
+    """
+    settings = Settings.of(ctx)
+    reports = []
+    for path in images:
+        report = _inspect(path, settings, is_checked=is_checked and not settings.explain)
+        reports.append(report)
+        if not settings.as_json and not settings.quiet:
+            _print(report, is_last=len(reports) == len(images))
+        if report.error:
+            print_error(report.error)
+    if settings.as_json:
+        print_json({"command": "info", "images": [report.to_dict() for report in reports]})
+    bad = [printable(report.path) for report in reports if report.error]
+    if len(images) > 1 and bad:
+        print_error(f"{len(bad)} of {len(images)} inputs failed: {', '.join(bad)}")
+    if bad:
+        ctx.exit(SomeFailedError.exit_code if len(bad) < len(images) else 1)
+
+
+def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
+    """Return the report about one image; what is wrong with it is part of the report."""
+    facts = None
+    try:
+        with settings.budget():
+            facts = describe_image(path)
+            if not is_checked:
+                return _Report(path, facts)
+            check = check_image(path, progress=settings.progress)
+    except LazyvoxError as error:
+        return _Report(path, facts, error=one_line(str(error)))
+    problem = "; ".join(check.problems)
+    return _Report(path, facts, check, f"{printable(path)}: {problem}" if problem else "")
+
+
+def _print(report: _Report, *, is_last: bool) -> None:
+    if report.facts is None:
+        return
+    lines = report.facts.lines()
+    if report.check is not None:
+        lines.append(("check", str(report.check)))
+    click.echo(printable(report.path))
+    click.echo("\n".join(f"  {name:<9} {text}" for name, text in lines))
+    if not is_last:
+        click.echo()

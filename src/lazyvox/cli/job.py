@@ -1,0 +1,129 @@
+"""Do the work of a command, or print its plan, and report what was written."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lazyvox._typing import Shape, override
+from lazyvox._version import __version__
+from lazyvox.cli.settings import Settings
+from lazyvox.plan.plan import Plan
+from lazyvox.runtime.peak import PeakMemory, peak_memory
+from lazyvox.store.identity import printable
+
+__all__ = ["Job", "Written", "perform", "print_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One result in a file.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    shape : tuple of int
+        Shape of the result.
+    dtype : str
+        Type of its values on disk.
+    name : str
+        Name of the region set, empty where there is none.
+    """
+
+    path: str
+    shape: Shape
+    dtype: str
+    name: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        facts: dict[str, Any] = {"path": self.path, "shape": self.shape, "dtype": self.dtype}
+        return {**facts, "name": self.name} if self.name else facts
+
+    @override
+    def __str__(self) -> str:
+        """Return the facts in one line."""
+        shape = " x ".join(str(length) for length in self.shape) or "one value"
+        name = f" ({printable(self.name)})" if self.name else ""
+        return f"{printable(self.path)}{name}: {shape}, {self.dtype}"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a command will do once its arguments are checked.
+
+    Attributes
+    ----------
+    command : str
+        Name of the command.
+    inputs : sequence of str
+        Files that it reads.
+    plan : callable
+        Returns the plan, without reading a voxel of the series.
+    work : callable
+        Does the work and returns what it has written.
+    """
+
+    command: str
+    inputs: Sequence[str]
+    plan: Callable[[], Plan]
+    work: Callable[[], Sequence[Written]]
+
+
+def perform(job: Job, settings: Settings) -> None:
+    """Do a job, or explain it, and print the result.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+    settings : Settings
+        How to report, and the memory budget.
+    """
+    record: dict[str, Any] = {
+        "command": job.command,
+        "version": __version__,
+        "inputs": [str(Path(path).expanduser().absolute()) for path in job.inputs],
+    }
+    with settings.budget():
+        if settings.explain or settings.as_json:
+            plan = job.plan()
+            record["plan"] = plan.to_dict()
+        if settings.explain:
+            if settings.as_json:
+                print_json(record)
+            else:
+                click.echo(plan.explain())
+            return
+        with ExitStack() as stack:
+            # Sampling costs a little: only who asks for the number pays for it.
+            peak = stack.enter_context(peak_memory()) if settings.as_json else None
+            began = time.perf_counter()
+            written = job.work()
+            seconds = time.perf_counter() - began
+    if settings.as_json:
+        print_json(record | _measured(written, seconds, peak))
+    elif not settings.quiet:
+        click.echo("\n".join(str(one) for one in written))
+
+
+def print_json(record: object) -> None:
+    """Print one JSON value in one line."""
+    click.echo(json.dumps(record, allow_nan=False))
+
+
+def _measured(
+    written: Sequence[Written], seconds: float, peak: PeakMemory | None
+) -> dict[str, Any]:
+    return {
+        "outputs": [one.to_dict() for one in written],
+        "seconds": round(seconds, 6),
+        "peak_bytes": 0 if peak is None else peak.bytes,
+        "increment_bytes": 0 if peak is None else peak.increment,
+    }

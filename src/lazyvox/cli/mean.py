@@ -1,0 +1,33 @@
+"""`lazyvox mean`: the mean over time."""
+
+import click
+
+from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
+from lazyvox.cli.voxelwise import OUTPUT_TEXT, TYPES, write_voxelwise
+from lazyvox.stream.voxelwise import Mean
+
+__all__ = ["mean"]
+
+
+@click.command(
+    epilog=examples(
+        "lazyvox mean run.nii.gz -o mean.nii.gz",
+    )
+)
+@runs_argument
+@output_option(OUTPUT_TEXT)
+@click.option(
+    "--dtype",
+    type=click.Choice(TYPES),
+    default="float32",
+    show_default=True,
+    help="Type on disk; computed is in float64.",
+)
+@common_options
+@click.pass_context
+def mean(ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: str) -> None:
+    """Write the mean over time of every voxel of RUN.
+
+    Several runs on one grid are joined along time. One pass.
+    """
+    write_voxelwise("mean", Mean(), runs, output, dtype, Settings.of(ctx))

@@ -1,0 +1,171 @@
+"""How a run ends: exit codes, and one line on stderr for an error or a warning."""
+
+import contextlib
+import os
+import re
+import sys
+import traceback
+import warnings
+from types import TracebackType
+from typing import Self, TextIO
+
+import click
+
+from lazyvox.errors import LazyvoxError
+
+__all__ = ["Outcome", "SomeFailedError", "WrongUsageError", "one_line", "print_error"]
+
+_INTERRUPTED = 130
+_NO_READER = 141
+
+#: What errors of the library call by its Python name has another name on the command line.
+_SPELLINGS = (
+    (re.compile(r"\bmemory=(\d+)"), r"--memory \1"),
+    (re.compile(r"\bn_jobs=(-?\d+)"), r"--jobs \1"),
+    (re.compile(r"\bresample=True"), "--resample"),
+    (re.compile(r"\boverwrite=True|\ballow overwriting"), "--overwrite"),
+)
+
+
+class WrongUsageError(click.UsageError):
+    """A command line that is understood and must not be run; the message says all there is."""
+
+
+class SomeFailedError(click.ClickException):
+    """Some of several inputs failed; the others are done."""
+
+    exit_code = 3
+
+
+class Outcome:
+    """Context of one run: turns what is raised inside into an exit code and one line.
+
+    Parameters
+    ----------
+    show_traceback : bool
+        Whether the traceback of an error is printed before its line.
+    """
+
+    def __init__(self, *, show_traceback: bool) -> None:
+        self.code = 0
+        self._show_traceback = show_traceback
+        self._warnings = warnings.catch_warnings()
+
+    def __enter__(self) -> Self:
+        """Begin: warnings become lines on stderr."""
+        self._warnings.__enter__()
+        warnings.showwarning = _show_warning
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """End: report an error; what is no error of the program passes through."""
+        self._warnings.__exit__(kind, error, trace)
+        if error is not None:
+            self._report(error)
+        _flush_or_abandon()
+        return isinstance(error, Exception | KeyboardInterrupt)
+
+    def _report(self, error: BaseException) -> None:
+        if isinstance(error, click.exceptions.Exit):
+            self.code = error.exit_code
+            return
+        if isinstance(error, BrokenPipeError):
+            self.code = _NO_READER
+            return
+        if isinstance(error, KeyboardInterrupt | click.Abort):
+            self.code = _INTERRUPTED
+            print_error("interrupted; no unfinished output is left")
+            return
+        if not isinstance(error, Exception):
+            return
+        if self._show_traceback:
+            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        self.code = error.exit_code if isinstance(error, click.ClickException) else 1
+        print_error(_describe(error))
+
+
+def print_error(message: str) -> None:
+    """Print the one line of an error."""
+    click.echo(f"lazyvox: error: {one_line(message)}", err=True)
+
+
+def one_line(message: str) -> str:
+    """Return a message in one line, in the words of the command line.
+
+    Examples
+    --------
+    >>> one_line("too little.  Pass memory=5000 or more.")
+    'too little. Pass --memory 5000 or more.'
+    """
+    text = " ".join(message.split())
+    for pattern, spelling in _SPELLINGS:
+        text = pattern.sub(spelling, text)
+    return text
+
+
+def _describe(error: Exception) -> str:
+    """Return the message of an error."""
+    if isinstance(error, click.ClickException):
+        return _describe_usage(error)
+    if isinstance(error, LazyvoxError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "the system gave no more memory. Pass a smaller --memory, or raise its limits."
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{_printable(error.filename)}: "
+        return f"{where}{error.strerror}"
+    return (
+        f"this should not happen: {type(error).__name__}: {error}. Run it again with --debug, and "
+        f"report what that prints"
+    )
+
+
+def _describe_usage(error: click.ClickException) -> str:
+    """Return the message of a command line that cannot be understood."""
+    if isinstance(error, click.NoSuchOption):
+        near = " or ".join(error.possibilities or ())
+        hint = f"did you mean {near}?" if near else _help_hint(error)
+        return f"no such option: {error.option_name}; {hint}"
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and not isinstance(error, WrongUsageError):
+        return f"{message.rstrip('.')}; {_help_hint(error)}"
+    return message
+
+
+def _help_hint(error: click.UsageError) -> str:
+    path = "lazyvox" if error.ctx is None else error.ctx.command_path
+    return f"see {path} --help"
+
+
+def _printable(name: object) -> str:
+    text = str(name)
+    return text if text.isprintable() else ascii(text)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del category, filename, lineno, line
+    click.echo(f"lazyvox: warning: {one_line(str(message))}", file=file or sys.stderr)
+
+
+def _flush_or_abandon() -> None:
+    """Flush stdout; where nobody takes it, keep Python from trying, and complaining, again."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)

@@ -1,0 +1,149 @@
+"""Outputs are checked before anything is read: ending, folder, what is there already."""
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.settings import Settings
+from lazyvox.store.identity import printable
+
+__all__ = ["IMAGE_ENDINGS", "check_output", "list_endings", "stem_of"]
+
+_PACKED = (".gz", ".bz2", ".zst")
+
+#: Endings of images that can be written.
+IMAGE_ENDINGS = (
+    *(kind + packed for kind in (".nii", ".hdr", ".img", ".mgh") for packed in ("", *_PACKED)),
+    ".mgz",
+)
+
+_KINDS = (".nii", ".hdr", ".img", ".mgh", ".mgz", ".head", ".brik", ".mnc")
+
+
+def check_output(
+    output: str | None,
+    endings: Sequence[str],
+    inputs: Sequence[str],
+    settings: Settings,
+    *,
+    files: Sequence[str] = (),
+) -> str:
+    """Return the output that was asked for, or raise the usage error that it would be.
+
+    Parameters
+    ----------
+    output : str or None
+        Value of -o.
+    endings : sequence of str
+        The endings that the command can write.
+    inputs : sequence of str
+        Files that the command reads: none of them may be written to.
+    settings : Settings
+        Whether the output may exist, and whether it is needed at all.
+    files : sequence of str
+        The files that will be written, where they are not `output` itself.
+
+    Returns
+    -------
+    str
+        The path; empty where only the plan was asked for and no output was named.
+
+    Raises
+    ------
+    WrongUsageError
+        If the output cannot be written, or must not be.
+    """
+    if output is None:
+        if settings.explain:
+            return ""
+        msg = "missing option -o/--output: where should the result go?"
+        raise WrongUsageError(msg)
+    if Path(output).is_dir() or output.endswith(os.sep):
+        msg = f"--output {printable(output)}: this is a directory. Add a file name"
+        raise WrongUsageError(msg)
+    if not output.lower().endswith(tuple(endings)):
+        msg = f"--output {printable(output)}: the name must end in {list_endings(endings)}"
+        raise WrongUsageError(msg)
+    if not settings.explain:
+        for path in files or _files_of_image(output):
+            _check_file(path, inputs, overwrite=settings.overwrite)
+    return output
+
+
+def list_endings(endings: Sequence[str]) -> str:
+    """Return endings as text, those of images in short.
+
+    Examples
+    --------
+    >>> list_endings([".npy", ".tsv"]), list_endings(IMAGE_ENDINGS)[:29]
+    ('.npy, .tsv', '.mgz, or .nii, .hdr, .img or ')
+    """
+    if ".nii" not in endings:
+        return ", ".join(endings)
+    others = [one for one in endings if one not in IMAGE_ENDINGS or one == ".mgz"]
+    images = ".nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"
+    return f"{', '.join(others)}, or {images}"
+
+
+def stem_of(path: str) -> str:
+    """Return the name of a file without folder and endings.
+
+    Examples
+    --------
+    >>> stem_of("masks/left.v2.nii.gz"), stem_of("atlas.tsv.nii")
+    ('left.v2', 'atlas.tsv')
+    """
+    name = Path(path).name
+    for endings in (_PACKED, _KINDS):
+        for ending in endings:
+            if name.lower().endswith(ending) and len(name) > len(ending):
+                name = name[: -len(ending)]
+                break
+    return name
+
+
+def _files_of_image(path: str) -> list[str]:
+    """Return the path, and its partner where it is one of a pair."""
+    lower = path.lower()
+    packed = next((len(one) for one in _PACKED if lower.endswith(one)), 0)
+    stem, tail = path[: len(path) - packed], path[len(path) - packed :]
+    partners = {".hdr": ".img", ".img": ".hdr"}
+    kind = stem[-4:]
+    if kind.lower() not in partners:
+        return [path]
+    partner = partners[kind.lower()]
+    return [path, stem[:-4] + (partner.upper() if kind.isupper() else partner) + tail]
+
+
+def _check_file(path: str, inputs: Sequence[str], *, overwrite: bool) -> None:
+    shown = printable(path)
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        msg = f"--output {shown}: there is no folder {printable(str(folder))}. Create it first"
+        raise WrongUsageError(msg)
+    if not os.path.lexists(path):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            msg = f"--output {shown}: this user may not write into {printable(str(folder))}"
+            raise WrongUsageError(msg)
+        return
+    if Path(path).is_dir():
+        msg = f"--output {shown}: this is a directory. Add a file name"
+        raise WrongUsageError(msg)
+    if any(_is_same(path, one) for one in inputs):
+        msg = f"--output {shown}: this is an input too. Write to another file"
+        raise WrongUsageError(msg)
+    if not overwrite:
+        msg = f"--output {shown}: the file exists. Pass --overwrite to replace it"
+        raise WrongUsageError(msg)
+    if Path(path).exists() and not stat.S_ISREG(Path(path).stat().st_mode):
+        msg = f"--output {shown}: only a regular file can be replaced, not a pipe or device"
+        raise WrongUsageError(msg)
+
+
+def _is_same(path: str, other: str) -> bool:
+    try:
+        return Path(path).samefile(Path(other).expanduser())
+    except OSError:
+        return False

@@ -1,0 +1,193 @@
+"""The options that every command has."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+import click
+
+from lazyvox.errors import ParameterError
+from lazyvox.plan.memory import parse_memory
+from lazyvox.runtime.budget import memory_budget
+
+__all__ = [
+    "Settings",
+    "common_options",
+    "examples",
+    "output_option",
+    "overwrite_option",
+    "runs_argument",
+]
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
+_Option = Callable[[_Decorated], _Decorated]
+
+_KEY = "lazyvox.settings."
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the common options of one command line say.
+
+    Attributes
+    ----------
+    memory : str or None
+        Memory budget.
+    jobs : int or None
+        Number of threads; each command has its own default.
+    progress : bool
+        Whether a bar is shown on stderr.
+    explain : bool
+        Whether the plan is printed instead of doing the work.
+    overwrite : bool
+        Whether an existing output may be replaced.
+    as_json : bool
+        Whether the result is printed as JSON.
+    quiet : bool
+        Whether nothing is printed but errors and warnings.
+    """
+
+    memory: str | None
+    jobs: int | None
+    progress: bool
+    explain: bool
+    overwrite: bool
+    as_json: bool
+    quiet: bool
+
+    @classmethod
+    def of(cls, ctx: click.Context) -> Self:
+        """Return the settings of the command that runs."""
+        found = {
+            name.removeprefix(_KEY): value
+            for name, value in ctx.meta.items()
+            if name.startswith(_KEY)
+        }
+        quiet = bool(found.get("quiet"))
+        progress = found.get("progress")
+        if progress is None:
+            progress = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        return cls(
+            memory=found.get("memory"),
+            jobs=found.get("jobs"),
+            progress=bool(progress),
+            explain=bool(found.get("explain")),
+            overwrite=bool(found.get("overwrite")),
+            as_json=bool(found.get("json")),
+            quiet=quiet,
+        )
+
+    @property
+    def n_jobs(self) -> int:
+        """Number of threads besides the one that decodes."""
+        return 1 if self.jobs is None else self.jobs
+
+    def budget(self) -> AbstractContextManager[object]:
+        """Return the context in which the memory budget holds."""
+        return nullcontext() if self.memory is None else memory_budget(self.memory)
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Store the value of a common option for `Settings.of`."""
+    ctx.meta[f"{_KEY}{param.name}"] = value
+
+
+def _keep_memory(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Store an amount of memory, or refuse it before anything else happens."""
+    try:
+        if value is not None:
+            parse_memory(value, total=1 << 50)
+    except ParameterError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    _keep(ctx, param, value)
+
+
+def _keep_jobs(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    """Store a number of threads as in scikit-learn: anything but 0."""
+    if value == 0:
+        msg = "the number of threads must not be 0; -1 is all cores"
+        raise click.BadParameter(msg, ctx, param)
+    _keep(ctx, param, value)
+
+
+def _flag(*names: str, text: str) -> _Option[Any]:
+    default = None if "/" in names[0] else False
+    return click.option(
+        *names, is_flag=True, default=default, expose_value=False, callback=_keep, help=text
+    )
+
+
+_COMMON: tuple[_Option[Any], ...] = (
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        envvar="LAZYVOX_MEMORY",
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep_memory,
+        help="Memory budget, such as 300MB or 25%; by default a quarter of what is available, at "
+        "most 2 GiB. Work that does not fit is refused before it starts.",
+    ),
+    click.option(
+        "--jobs",
+        type=int,
+        metavar="N",
+        envvar="LAZYVOX_JOBS",
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep_jobs,
+        help="Threads, besides the one that decodes; -1 is all cores.",
+    ),
+    _flag("--explain", text="Print the plan, read and write nothing."),
+    _flag("--json", text="Print the result, or the plan, as JSON."),
+    _flag("--quiet", text="Print nothing but errors and warnings."),
+    _flag(
+        "--progress/--no-progress",
+        text="Show a bar on stderr; by default where stderr is a terminal.",
+    ),
+    _flag("--debug", text="Print the traceback of an error."),
+)
+
+
+def common_options(command: _Decorated) -> _Decorated:
+    """Add the options of every command; `Settings.of` gives their values."""
+    for option in reversed(_COMMON):
+        command = option(command)
+    return command
+
+
+def overwrite_option(command: _Decorated) -> _Decorated:
+    """Add --overwrite; `Settings.of` gives its value."""
+    added: _Decorated = _flag("--overwrite", text="Replace an existing output.")(command)
+    return added
+
+
+def output_option(text: str) -> Callable[[_Decorated], _Decorated]:
+    """Return what adds -o/--output, with its help text, and --overwrite."""
+
+    def add(command: _Decorated) -> _Decorated:
+        command = overwrite_option(command)
+        output: _Option[Any] = click.option(
+            "-o", "--output", metavar="OUT", type=click.Path(path_type=str), help=text
+        )
+        added: _Decorated = output(command)
+        return added
+
+    return add
+
+
+def runs_argument(command: _Decorated) -> _Decorated:
+    """Add RUN...: one image, or several that are joined along time."""
+    add: _Option[Any] = click.argument(
+        "runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=str)
+    )
+    added: _Decorated = add(command)
+    return added
+
+
+def examples(*commands: str) -> str:
+    """Return the examples below the help of a command, kept as they are by click."""
+    heading = "Example:" if len(commands) == 1 else "Examples:"
+    return "\n  ".join(["\b\n" + heading, *commands])

@@ -1,6 +1,5 @@
 """What an image shows of itself: shape, type, grid, what is in memory, what loading would cost."""
 
-import html
 import math
 from typing import Any
 
@@ -23,6 +22,8 @@ def describe(img: Any) -> str:
 
 def describe_html(img: Any) -> str:
     """Return the description as an HTML table, for notebooks."""
+    import html
+
     rows = "".join(
         f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
         f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"

@@ -1,20 +1,21 @@
 """Time and memory of one call, in a process of its own."""
 
-import multiprocessing
 import os
 import pickle
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from lazyvox.errors import LazyvoxError, ParameterTypeError
 from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.runtime.resident import process_memory, tree_pss
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
 
 __all__ = [
     "Measurement",
@@ -108,7 +109,7 @@ def _packed_failure(error: Exception) -> bytes:
     return pickle.dumps(_Failure(LazyvoxError(f"{type(error).__name__}: {error}"), trace))
 
 
-def _serve(connection: Connection, payload: bytes) -> None:
+def _serve(connection: "Connection", payload: bytes) -> None:
     """Run in the child: do the call, send what it took or how it failed."""
     answer = b""
     with connection:
@@ -118,7 +119,7 @@ def _serve(connection: Connection, payload: bytes) -> None:
         connection.send_bytes(answer if caught.error is None else _packed_failure(caught.error))
 
 
-def _received(process: SpawnProcess, connection: Connection) -> Measurement | _Failure:
+def _received(process: "SpawnProcess", connection: "Connection") -> Measurement | _Failure:
     """Return what the child sends, or raise when it ends without a word."""
     # Asked in turns, because a grandchild may hold the pipe open after the child has died.
     while not connection.poll(_POLL_S):
@@ -188,6 +189,8 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     3
     """
     payload = _packed_call(func, args)
+    import multiprocessing
+
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(there, payload), name="lazyvox-measure")
@@ -205,7 +208,7 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     return answer
 
 
-def _end(process: SpawnProcess, *, timeout_s: float) -> None:
+def _end(process: "SpawnProcess", *, timeout_s: float) -> None:
     """Let the process finish its own exit for a while, then kill it."""
     if process.pid is None:
         return

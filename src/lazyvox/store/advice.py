@@ -1,6 +1,5 @@
 """What to do about a file that is not there: links without content, misspelt names."""
 
-import difflib
 from pathlib import Path
 
 from lazyvox.store.printing import printable
@@ -25,6 +24,8 @@ def advice_on_missing(path: str) -> str:
         names = [other.name for other in link.parent.iterdir()]
     except OSError:
         return f" Its folder {printable(str(link.parent))} does not exist, or cannot be listed."
+    import difflib
+
     near = difflib.get_close_matches(link.name, names, _MAX_NAMES, cutoff=0.7)
     if not near:
         return ""

@@ -1,6 +1,6 @@
 """`lazyvox demo`: a run of real size, the commands of every day on it, what they cost, a figure."""
 
-import os
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ from lazyvox.demo.steps import (
     program,
     read_series,
     settle,
+    short_path,
     shown_text,
     whole_array_command,
 )
@@ -151,7 +152,7 @@ def _generate(model: Model, run: Path, tell: Teller) -> None:
 
 def _show(setting: Setting, known: Regions | None, tell: Teller) -> None:
     """Run the commands on one run, and draw."""
-    tell(f"$ cd {os.path.relpath(setting.folder)}\n")
+    tell(f"$ cd {_short(setting.folder)}\n")
     costs = [_run("lazyvox mean", mean_command(setting), setting, tell)]
     mean = np.asarray(as_image(setting.folder / "mean.nii.gz").dataobj)
     affine = setting.grid.affine
@@ -232,8 +233,11 @@ def _agreement(setting: Setting, series: FloatArray) -> str:
     if not path.exists():
         return "Nothing to compare the means with: the whole array was not loaded.\n"
     other = np.load(path)
-    scale = float(np.nanmax(np.abs(other), initial=0.0)) or 1.0
-    apart = float(np.nanmax(np.abs(series - other), initial=0.0)) / scale
+    both = np.isfinite(series) & np.isfinite(other)
+    scale = float(np.abs(other[both]).max(initial=0.0)) or 1.0
+    apart = float(np.abs(series[both] - other[both]).max(initial=0.0)) / scale
+    if apart == 0:
+        return "Both ways give the same means, to the last bit.\n"
     return f"Both ways give the same means: the largest relative difference is {apart:.0e}.\n"
 
 
@@ -243,31 +247,34 @@ def _titles(
     grid, ours, whole = setting.grid, costs[1], costs[-1]
     stored = format_bytes(setting.stored_bytes)
     title = (
-        f"{n_masks} regions and {n_parcels} parcels out of {stored}: "
-        f"{ours.seconds:.1f} s, {format_bytes(ours.peak_bytes)}"
+        f"{n_masks} regions and {n_parcels} parcels from a run of {stored}, in one pass: "
+        f"{ours.seconds:.1f} s and {format_bytes(ours.peak_bytes)}"
     )
     shape = " x ".join(str(length) for length in (*grid.shape, grid.n_volumes))
     clock = "" if whole.seconds is None else f"{whole.seconds:.1f} s and "
     about = "about " if whole.seconds is None else ""
     subtitle = (
         f"{setting.run.name}, {shape}.  Loading the whole array: {clock}{about}"
-        f"{format_bytes(whole.peak_bytes)}.  lazyvox {__version__}, one pass, from the compressed "
-        f"file."
+        f"{format_bytes(whole.peak_bytes)}.  lazyvox {__version__}."
     )
     return title, subtitle
 
 
+def _short(path: Path) -> str:
+    """Return a path as one types it here."""
+    return shlex.quote(short_path(path, Path.cwd()))
+
+
 def _ending(setting: Setting) -> str:
-    folder = os.path.relpath(setting.folder)
-    run = os.path.relpath(setting.run)
+    folder, run = _short(setting.folder), _short(setting.run)
     found = shutil.which("lazyvox")
     beside = Path(sys.executable).with_name("lazyvox")
-    command = "lazyvox" if found else os.path.relpath(beside)
+    command = "lazyvox" if found else _short(beside)
     if not found and not beside.exists():
-        command = f"{sys.executable} -m lazyvox"
+        command = f"{shlex.quote(sys.executable)} -m lazyvox"
     return (
-        f"Figure:   {Path(folder, 'demo.png')}\n"
-        f"Results:  {folder}: mean.nii.gz, series.npz, atlas.nii.gz, atlas.tsv, region masks\n"
+        f"Figure:   {_short(setting.folder / 'demo.png')}\n"
+        f"Results:  {folder}/: mean.nii.gz, series.npz, atlas.nii.gz, atlas.tsv, region masks\n"
         f"Run:      {run}\n\n"
         f"Next:     {command} info {run}\n"
         f"          {command} demo --file YOUR_RUN.nii.gz"

@@ -20,8 +20,13 @@ __all__ = ["Picture", "draw", "require_matplotlib"]
 
 _COLOURS = ("#4e79a7", "#d98a3d", "#4f9a6b", "#c0504d", "#8566a8", "#2f9ba3")
 _OURS, _THEIRS = "#3f7f6f", "#b8bfc6"
-_INK, _SOFT, _DARK = "#22303c", "#6b7884", "#11161b"
+_INK, _SOFT = "#22303c", "#6b7884"
 _AXES = "xyz"
+# Of each plane: the axis that goes across, and the one that goes up.
+_SIDES = ((1, 2), (0, 2), (0, 1))
+_SIZE = (13.0, 8.6)
+_LEFT, _RIGHT, _GAP = 0.035, 0.965, 0.12
+_PLANES_BOTTOM, _PLANES_TOP = 0.47, 0.868
 _ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
@@ -93,12 +98,12 @@ def draw(picture: Picture, path: Path) -> None:
 
     style: Any = {"font.family": "DejaVu Sans", "font.size": 10, "text.color": _INK}
     with rc_context(style):
-        figure = Figure(figsize=(13, 8.4), dpi=150, facecolor="white")
+        figure = Figure(figsize=_SIZE, dpi=150, facecolor="white")
         FigureCanvasAgg(figure)
-        figure.text(0.035, 0.955, picture.title, size=17, weight="bold", va="center")
-        figure.text(0.035, 0.915, picture.subtitle, size=11, color=_SOFT, va="center")
+        figure.text(_LEFT, 0.958, picture.title, size=16, weight="bold", va="center")
+        figure.text(_LEFT, 0.92, picture.subtitle, size=11, color=_SOFT, va="center")
         _draw_planes(figure, picture)
-        _draw_series(figure.add_axes((0.115, 0.085, 0.475, 0.34)), picture)
+        _draw_series(figure.add_axes((0.112, 0.075, 0.488, 0.335)), picture)
         _draw_bars(figure, picture.costs)
         figure.savefig(path, format="png")
 
@@ -111,27 +116,68 @@ def _draw_planes(figure: Any, picture: Picture) -> None:
     centre = central_voxel(labels > 0)
     place = affine[:3, :3] @ centre + affine[:3, 3]
     is_oblique = not np.allclose(np.abs(affine[:3, :3]), np.diag(zooms), atol=1e-3 * zooms.max())
+    about = "≈" if is_oblique else "="
     # World coordinates of the outer faces, exact unless the grid is oblique.
     low = place - (np.array(centre) + 0.5) * zooms
     high = low + np.array(mean.shape) * zooms
-    inside = mean[labels > 0]
-    limits = (0.0 if inside.min() >= 0 else inside.min(), np.percentile(inside, 99.5))
-    sides = ((1, 2), (0, 2), (0, 1))
-    left, gap, width, height = 0.035, 0.014, 0.93, 0.40
-    spans = [high[across] - low[across] for across, _ in sides]
-    for axis, (across, up) in enumerate(sides):
-        share = (width - 2 * gap) * spans[axis] / sum(spans)
-        axes = figure.add_axes((left, 0.475, share, height))
-        left += share + gap
+    limits = _grey_limits(mean[labels > 0])
+    frames = _frames(_view(labels > 0, low, zooms))
+    tall = _PLANES_TOP - _PLANES_BOTTOM
+    for axis, (across, up) in enumerate(_SIDES):
+        left, x_limits, y_limits = frames[axis]
+        wide = np.ptp(x_limits) / np.ptp(y_limits) * tall * _SIZE[1] / _SIZE[0]
+        axes = figure.add_axes((left / _SIZE[0], _PLANES_BOTTOM, wide, tall))
         extent = (low[across], high[across], low[up], high[up])
-        plane = np.take(mean, centre[axis], axis).T
         axes.imshow(
-            plane, origin="lower", extent=extent, cmap="gray", vmin=limits[0], vmax=limits[1],
+            np.take(mean, centre[axis], axis).T,
+            origin="lower",
+            extent=extent,
+            cmap="gray",
+            vmin=limits[0],
+            vmax=limits[1],
             interpolation="nearest",
-        )  # fmt: skip
+        )
         _draw_outlines(axes, np.take(labels, centre[axis], axis).T, extent, picture.shown)
-        about = "≈" if is_oblique else "="
-        _letter(axes, f"{_AXES[axis]} {about} {place[axis]:.0f} mm", (across, up))
+        axes.set_xlim(*x_limits)
+        axes.set_ylim(*y_limits)
+        _letter(axes, f"{_AXES[axis]} {about} {round(place[axis])} mm", (across, up))
+    note = f"Mean image and {labels.max()} parcels, neurological view: left is left"
+    figure.text(_RIGHT, _PLANES_TOP + 0.012, note, size=9, color=_SOFT, ha="right")
+
+
+def _view(inside: Array, low: FloatArray, zooms: FloatArray) -> FloatArray:
+    """Return the lowest and highest coordinates that are shown: the regions, and a margin."""
+    voxels = np.argwhere(inside)
+    bounds = np.stack([voxels.min(axis=0), voxels.max(axis=0) + 1])
+    size = (bounds[1] - bounds[0]) * zooms
+    margin = np.full(3, 0.08 * size.max())
+    return np.asarray(low + bounds * zooms + np.stack([-margin, margin]))
+
+
+def _grey_limits(values: FloatArray) -> tuple[float, float]:
+    """Return what is black and what is white."""
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [2, 99.5])
+    return (0.55 * low if low > 0 else float(finite.min())), max(high, low + 1e-12)
+
+
+def _frames(view: FloatArray) -> list[tuple[float, FloatArray, FloatArray]]:
+    """Return left edge, limits across and limits up of each plane.
+
+    One scale in mm, as large as fits; what is left over becomes margin within the planes.
+    """
+    room = (_RIGHT - _LEFT) * _SIZE[0] - 2 * _GAP
+    tall = (_PLANES_TOP - _PLANES_BOTTOM) * _SIZE[1]
+    size, middle = view[1] - view[0], view.mean(axis=0)
+    widths = np.array([size[across] for across, _ in _SIDES])
+    scale = min(room / widths.sum(), tall / max(size[up] for _, up in _SIDES))
+    widths = widths + (room / scale - widths.sum()) / len(_SIDES)
+    left, frames = _LEFT * _SIZE[0], []
+    half = np.array([-0.5, 0.5])
+    for (across, up), width in zip(_SIDES, widths, strict=True):
+        frames.append((left, middle[across] + half * width, middle[up] + half * tall / scale))
+        left += width * scale + _GAP
+    return frames
 
 
 def _reoriented(values: Array, affine: FloatArray) -> tuple[Array, FloatArray]:
@@ -164,7 +210,7 @@ def _draw_outlines(
 
 def _letter(axes: Any, title: str, sides: tuple[int, int]) -> None:
     """Say which plane it is, and which way is which."""
-    axes.set_facecolor(_DARK)
+    axes.set_facecolor("black")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -184,7 +230,9 @@ def _draw_series(axes: Any, picture: Picture) -> None:
     is_percent = bool((middle > 0).all())
     changes = 100 * (picture.series / middle - 1) if is_percent else picture.series - middle
     times = np.arange(len(changes)) * (picture.t_r or 1)
-    step = float(np.percentile(np.ptp(changes, axis=0), 50)) or 1.0
+    spread = np.ptp(changes, axis=0)
+    spread = spread[np.isfinite(spread) & (spread > 0)]
+    step = float(np.median(spread)) if spread.size else 1.0
     n_shown = changes.shape[1]
     for number in range(n_shown):
         level = (n_shown - 1 - number) * step
@@ -199,18 +247,23 @@ def _draw_series(axes: Any, picture: Picture) -> None:
     axes.margins(y=0.03)
     axes.set_xlabel("time (s)" if picture.t_r else "volume", color=_SOFT)
     axes.set_title("Mean of each region over time", loc="left", size=12, weight="bold", pad=8)
-    unit = f"lines are {step:.2g} % signal change apart" if is_percent else "change from the mean"
+    digits = max(0, 1 - int(np.floor(np.log10(step))))
+    unit = (
+        f"lines are {step:.{digits}f} % signal change apart"
+        if is_percent
+        else "change from the mean"
+    )
     axes.set_title(unit, loc="right", size=9, color=_SOFT, pad=8)
     _lighten(axes, "left", "right", "top")
 
 
 def _draw_bars(figure: Any, costs: Sequence[Cost]) -> None:
     """Draw peak memory and wall time of each way."""
-    memory = figure.add_axes((0.735, 0.275, 0.23, 0.15))
+    memory = figure.add_axes((0.74, 0.265, 0.225, 0.145))
     _bars(memory, [cost.name for cost in costs], [cost.peak_bytes for cost in costs],
           [_memory_text(cost) for cost in costs])  # fmt: skip
     memory.set_title("Peak memory", loc="left", size=12, weight="bold", pad=8)
-    clock = figure.add_axes((0.735, 0.065, 0.23, 0.15))
+    clock = figure.add_axes((0.74, 0.065, 0.225, 0.145))
     _bars(clock, [cost.name for cost in costs], [cost.seconds or 0.0 for cost in costs],
           ["not run" if cost.seconds is None else f"{cost.seconds:.1f} s" for cost in costs])  # fmt: skip
     clock.set_title("Wall time", loc="left", size=12, weight="bold", pad=8)
@@ -226,13 +279,19 @@ def _bars(axes: Any, names: Sequence[str], values: Sequence[float], texts: Seque
     rows = np.arange(len(names))[::-1]
     axes.barh(rows, values, color=colours, height=0.62)
     most = max(*values, 1e-9)
-    for row, value, text in zip(rows, values, texts, strict=True):
-        is_long = value > 0.6 * most
+    for row, value, text, fill in zip(rows, values, texts, colours, strict=True):
+        is_inside = value > 0.6 * most
         axes.text(
-            value + (-0.02 if is_long else 0.02) * most, row, text, va="center",
-            ha="right" if is_long else "left", size=9.5, weight="bold", color=_INK,
-        )  # fmt: skip
-    axes.set_yticks(rows, names, size=9.5)
+            value + (-0.02 if is_inside else 0.02) * most,
+            row,
+            text,
+            va="center_baseline",
+            ha="right" if is_inside else "left",
+            size=9.5,
+            weight="bold",
+            color="white" if is_inside and fill == _OURS else _INK,
+        )
+    axes.set_yticks(rows, names, size=9.5, color=_INK)
     axes.set_xlim(0, most)
     axes.set_xticks([])
     _lighten(axes, "right", "top", "bottom")

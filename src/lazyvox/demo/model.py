@@ -26,10 +26,10 @@ _SEED = 152
 _N_NETWORKS = 8
 # Each region's oscillation is a sum of this many cosines, some of them shared by its network.
 _N_COSINES = 14
-_LOWEST_HZ, _HIGHEST_HZ = 0.008, 0.08
+_LOWEST_HZ, _HIGHEST_HZ = 0.004, 0.05
 # Relative to the voxel's mean: what is reported for 3 mm gradient-echo runs at 3 T.
 _NOISE = 0.025
-_OSCILLATION = 0.012
+_OSCILLATION = 0.008
 # Correlation of a voxel's noise with that of the volume before.
 _AR1 = 0.4
 _BLOCK_VOLUMES = 8
@@ -111,7 +111,7 @@ def make_model(*, n_volumes: int, step: int = 1, seed: int = _SEED) -> Model:
         raise ParameterError(msg)
     mask, affine = brain(step=step)
     regions = divide(mask, affine, n_regions=N_REGIONS)
-    mean = _tissue(mask, 3.0 * step, np.random.default_rng([seed, 1]))
+    mean = _tissue(mask, affine, np.random.default_rng([seed, 1]))
     return Model(mask, affine, regions, mean.T[mask.T], n_volumes, seed)
 
 
@@ -241,23 +241,49 @@ def _evaluate(
     return total
 
 
-def _tissue(mask: BoolArray, zoom: float, rng: np.random.Generator) -> FloatArray:
-    """Return a mean image: white matter inside, a folded cortex, darker where signal drops out."""
-    fold = rng.standard_normal(mask.shape)
-    fold = _smooth(fold + fold[::-1], 9.0 / zoom)
+def _tissue(mask: BoolArray, affine: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return a mean image: bright fluid, a folded cortex and deep nuclei around white matter."""
+    zoom = voxel_sizes(affine)[0]
+    noise = rng.standard_normal(mask.shape)
+    # The left hemisphere folds as the right one does.
+    fold = _smooth(noise + noise[::-1], 8.5 / zoom)
     fold = fold / fold.std()
-    depth = _smooth(mask, 16.0 / zoom)
-    white = 1 / (1 + np.exp(-14 * (depth - 0.86 + 0.07 * fold)))
+    depth = _smooth(mask, 18.0 / zoom)
+    white = _step(16 * (depth - 0.8 + 0.1 * fold)) * (1 - 0.75 * _nuclei(mask, affine))
+    sulci = 0.75 * np.exp(-((fold / 0.33) ** 2)) * np.clip((0.97 - depth) / 0.2, 0, 1)
+    fluid = np.maximum(sulci, _solid(mask, affine, (8, -12, 20), (6, 30, 8)))
     uneven = _smooth(rng.standard_normal(mask.shape), 60.0 / zoom)
     uneven = uneven / np.abs(uneven).max()
-    rim = np.clip(_smooth(mask, 6.0 / zoom) * 1.6 - 0.35, 0.3, 1)
-    tissue = rim * (900 - 260 * white) * (1 + 0.12 * uneven)
+    rim = np.clip(1.5 * _smooth(mask, 7.0 / zoom) - 0.35, 0.3, 1)
+    tissue = rim * (820 - 260 * white + 250 * fluid) * (1 + 0.1 * uneven)
     return np.asarray(tissue, dtype=np.float32)
+
+
+def _nuclei(mask: BoolArray, affine: FloatArray) -> FloatArray:
+    """Return 1 within thalamus and basal ganglia, roughly."""
+    thalamus = _solid(mask, affine, (11, -18, 8), (9, 13, 8))
+    return np.maximum(thalamus, _solid(mask, affine, (23, 4, 4), (7, 17, 10)))
+
+
+def _solid(
+    mask: BoolArray, affine: FloatArray, centre: tuple[int, ...], radii: tuple[int, ...]
+) -> FloatArray:
+    """Return 1 within an ellipsoid in mm and within its mirror image, with soft edges."""
+    voxels = np.indices(mask.shape, dtype=np.float32)
+    place = np.tensordot(affine[:3, :3], voxels, axes=1) + affine[:3, 3, None, None, None]
+    place[0] = np.abs(place[0])
+    apart = place - np.array(centre)[:, None, None, None]
+    return _step(5 * (1 - ((apart / np.array(radii)[:, None, None, None]) ** 2).sum(axis=0)))
+
+
+def _step(values: FloatArray) -> FloatArray:
+    """Return a smooth step from 0 to 1 at 0."""
+    return np.asarray((1 + np.tanh(values / 2)) / 2)
 
 
 def _smooth(values: Array, fwhm: float) -> FloatArray:
     """Return an array smoothed by a Gaussian, its width in voxels; zero outside."""
-    smoothed: FloatArray = np.asarray(values, dtype=np.float64)
+    smoothed: FloatArray = np.array(values, dtype=np.float64)
     sigma = max(fwhm, 0.1) / np.sqrt(8 * np.log(2))
     for axis, length in enumerate(smoothed.shape):
         apart = np.subtract.outer(np.arange(length), np.arange(length))

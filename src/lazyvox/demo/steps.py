@@ -27,6 +27,7 @@ __all__ = [
     "program",
     "read_series",
     "settle",
+    "short_path",
     "shown_text",
     "whole_array_command",
 ]
@@ -62,8 +63,7 @@ class Setting:
     @property
     def run_name(self) -> str:
         """The run as a command in the folder names it."""
-        relative = os.path.relpath(self.run, self.folder)
-        return min(relative, str(self.run), key=len)
+        return short_path(self.run, self.folder)
 
 
 def settle(run: Path, output: Path) -> Setting:
@@ -101,8 +101,9 @@ def settle(run: Path, output: Path) -> Setting:
         raise ParameterError(msg)
     folder = (output / f"{_stem(run)}_demo").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    for name in _OWN_OUTPUTS:
-        (folder / name).unlink(missing_ok=True)
+    earlier = [folder / name for name in _OWN_OUTPUTS]
+    for path in (*earlier, *folder.glob("region-*.nii.gz")):
+        path.unlink(missing_ok=True)
     stored = series.array.size * dtype.itemsize
     return Setting(run.absolute(), folder, grid, stored, stored + 8 * series.array.size)
 
@@ -222,6 +223,19 @@ def read_series(folder: Path, masks: Sequence[str]) -> tuple[FloatArray, int]:
     with np.load(folder / "series.npz") as stored:
         columns: list[Array] = [stored[mask].mean(axis=1, dtype=np.float64) for mask in masks]
         return np.stack(columns, axis=1), stored["atlas"].shape[1]
+
+
+def short_path(path: Path, folder: Path) -> str:
+    """Return a path as seen from a folder, or from the root where that is shorter.
+
+    Examples
+    --------
+    >>> short_path(Path("/data/run.nii"), Path("/data/out"))
+    '../run.nii'
+    >>> short_path(Path("/data/run.nii"), Path("/home/me/work/out"))
+    '/data/run.nii'
+    """
+    return min(os.path.relpath(path, folder), str(path.absolute()), key=len)
 
 
 def _stem(path: Path) -> str:

@@ -1,11 +1,16 @@
 """`lazyvox demo` in a process of its own."""
 
+import re
 import subprocess
 import sys
 
 import nibabel
 import numpy as np
 import pytest
+from click.testing import CliRunner
+
+from lazyvox.cli.demo import demo as demo_command
+from lazyvox.demo.model import volumes
 
 pytest.importorskip("matplotlib")
 
@@ -96,3 +101,27 @@ def test_options_of_the_generated_run_do_not_go_with_a_file(tmp_path):
     ended = demo("--file", "run.nii.gz", "--volumes", "20", folder=tmp_path)
     assert ended.returncode == 2
     assert "--volumes and --size are for the generated run" in ended.stderr
+
+
+def test_a_whole_array_that_does_not_fit_is_estimated_not_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("lazyvox.cli.demo.available_memory", lambda: 50 << 20)
+    options = ["--size", "small", "--volumes", "5", "-o", str(tmp_path)]
+    ended = CliRunner().invoke(demo_command, options)
+    assert ended.exit_code == 0, ended.output
+    assert "left out: it needs about 64." in ended.output
+    assert "and 50.0 MiB are available" in ended.output
+    assert re.search(r"not run +~64\.", ended.output)
+    folder = tmp_path / "run-v1-small-5volumes_demo"
+    assert "whole_array.npy" not in results(folder)
+    assert (folder / "demo.png").exists()
+
+
+def test_an_interrupted_run_leaves_no_half_file(tmp_path, monkeypatch):
+    def interrupted(model):
+        yield next(volumes(model))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lazyvox.demo.model.volumes", interrupted)
+    options = ["--size", "small", "--volumes", "20", "-o", str(tmp_path)]
+    assert CliRunner().invoke(demo_command, options).exit_code != 0
+    assert results(tmp_path) == set()

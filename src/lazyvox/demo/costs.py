@@ -1,5 +1,6 @@
 """Wall time and peak memory of a command, in a fresh process seen from outside."""
 
+import re
 import subprocess
 import tempfile
 import threading
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lazyvox.errors import LazyvoxError
-from lazyvox.runtime.resident import tree_usage
+from lazyvox.runtime.cgroup import PROC_ROOT, read_text
 
 __all__ = ["CommandFailedError", "Cost", "run_command"]
 
 _INTERVAL_S = 0.01
+_HIGH_WATER = re.compile(r"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 
 
 class CommandFailedError(LazyvoxError):
@@ -31,7 +33,7 @@ class Cost:
     seconds : float or None
         Wall time from the start of the process to its end; None where it was not run.
     peak_bytes : int
-        Peak memory of the process and its children; an estimate where it was not run.
+        Peak memory of the process; an estimate where it was not run.
     """
 
     name: str
@@ -63,8 +65,9 @@ def run_command(name: str, command: Sequence[str], folder: Path) -> Cost:
 
     Notes
     -----
-    Memory is the resident size of the process and its children, sampled every 10 ms. Unlike the
-    proportional size it does not fall where this process has loaded the same libraries.
+    Memory is the resident size of the process, pages that it shares included; the kernel keeps
+    its peak, which is looked at every 10 ms. Proportional sizes are not used: reading them walks
+    the page tables of a process and would slow down the one that holds most.
     """
     peak = 0
     is_done = threading.Event()
@@ -72,7 +75,7 @@ def run_command(name: str, command: Sequence[str], folder: Path) -> Cost:
     def watch() -> None:
         nonlocal peak
         while not is_done.wait(_INTERVAL_S):
-            peak = max(peak, tree_usage(process.pid)[1].rss)
+            peak = max(peak, _resident_peak(process.pid))
 
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
@@ -93,6 +96,19 @@ def run_command(name: str, command: Sequence[str], folder: Path) -> Cost:
             said.seek(0)
             raise CommandFailedError(_reason(name, code, said.read()))
     return Cost(name, seconds, peak)
+
+
+def _resident_peak(pid: int) -> int:
+    """Return the most that was resident in a process so far; 0 where it has ended."""
+    match = _HIGH_WATER.search(read_text(PROC_ROOT / str(pid) / "status"))
+    if match:
+        return int(match[1]) * 1024
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def _reason(name: str, code: int, said: bytes) -> str:

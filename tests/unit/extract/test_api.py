@@ -1,0 +1,213 @@
+import numpy as np
+import pytest
+
+from lazyvox.errors import (
+    GridMismatchError,
+    ImageNotFoundError,
+    OutputExistsError,
+    ParameterError,
+    ParameterTypeError,
+    RegionError,
+    TruncatedFileError,
+)
+from lazyvox.extract.api import checked_sample_mask, extract
+from lazyvox.lazyimage.load import load
+from lazyvox.runtime.dry_run import plan_call
+from lazyvox.stream.labels import Labels
+from lazyvox.stream.signals import Signals
+from lazyvox.stream.voxels import Voxels
+
+
+@pytest.fixture
+def folder(example_folder, monkeypatch):
+    monkeypatch.chdir(example_folder)
+    return example_folder
+
+
+@pytest.fixture
+def values(folder):
+    return np.asarray(load("run.nii.gz").dataobj)
+
+
+def mask_of(name):
+    return np.asarray(load(f"{name}.nii.gz").dataobj) != 0
+
+
+def test_masks_and_atlases_in_one_call(values):
+    found = extract("run.nii.gz", {"L": "left.nii.gz", "atlas": "atlas.nii.gz"}, lut="atlas.tsv")
+    assert list(found) == ["L", "atlas"]
+    assert (found["L"].values == values[mask_of("left")].T).all()
+    assert found["atlas"].names[0] == "LeftFront"
+
+
+def test_result_has_the_form_of_the_rois(folder):
+    assert isinstance(extract("run.nii.gz", "mask.nii.gz"), Signals)
+    assert isinstance(extract("run.nii.gz", ["mask.nii.gz"]), list)
+    assert isinstance(extract("run.nii.gz", Voxels(["left.nii.gz", "right.nii.gz"])), list)
+    nested = extract("run.nii.gz", ("mask.nii.gz", Voxels({"l": "left.nii.gz"})))
+    assert isinstance(nested[1]["l"], Signals)
+
+
+def test_images_in_memory_are_rois_too(values):
+    found = extract(load("run.nii.gz"), [load("left.nii.gz"), load("atlas.nii.gz")])
+    assert [signals.shape[1] for signals in found] == [260, 8]
+
+
+def test_explicit_consumers_win(values):
+    single = extract("run.nii.gz", Labels("mask.nii.gz"))
+    assert single.labels == (1,)
+    np.testing.assert_allclose(single.values[:, 0], values[mask_of("mask")].mean(axis=0), 1e-6)
+
+
+def test_several_runs_are_one_series(values):
+    found = extract(["run.nii.gz", "run.nii.gz"], "left.nii.gz")
+    expected = values[mask_of("left")].T
+    assert (found.values == np.concatenate([expected, expected])).all()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_threads_and_budget_change_nothing(values, n_jobs):
+    found = extract(
+        "run.nii.gz", ["left.nii.gz", "right.nii.gz"], n_jobs=n_jobs, memory="20MB", progress=None
+    )
+    for signals, name in zip(found, ("left", "right"), strict=True):
+        assert (signals.values == values[mask_of(name)].T).all()
+
+
+class TestSampleMask:
+    @pytest.mark.parametrize(
+        "keep", [[0, 3, 39], range(5), np.arange(40) % 3 == 0, np.array([2], "u1")]
+    )
+    def test_volumes_named_are_kept(self, values, keep):
+        found = extract("run.nii.gz", "left.nii.gz", sample_mask=keep)
+        expected = values[mask_of("left")].T[np.asarray(keep)]
+        assert (found.values == expected).all()
+
+    @pytest.mark.parametrize(
+        ("keep", "error", "match"),
+        [
+            ([], ParameterError, "at least one volume"),
+            ([False] * 40, ParameterError, "at least one volume"),
+            ([True] * 39, ParameterError, "Got 39 for 40 volumes"),
+            ([3, 1], ParameterError, "must ascend"),
+            ([1, 1], ParameterError, "must ascend"),
+            ([-1, 2], ParameterError, "from 0 to 39. Got -1 to 2"),
+            ([5, 40], ParameterError, "from 0 to 39. Got 5 to 40"),
+            ([0.0, 1.0], ParameterTypeError, "float64"),
+            ([[0, 1]], ParameterTypeError, r"shape \(1, 2\)"),
+        ],
+    )
+    def test_anything_else_is_refused(self, keep, error, match):
+        with pytest.raises(error, match=match):
+            checked_sample_mask(keep, 40)
+
+
+class TestOutputs:
+    def test_name_is_inserted_before_the_ending(self, values):
+        found = extract("run.nii.gz", ["left.nii.gz", "atlas.nii.gz"], out="roi.tsv")
+        assert [signals.path.rsplit("/", 1)[1] for signals in found] == [
+            "roi_left.tsv",
+            "roi_atlas.tsv",
+        ]
+        assert (found[0].values == values[mask_of("left")].T).all()
+
+    def test_single_region_set_gets_the_very_name(self, values):
+        extract("run.nii.gz", "left.nii.gz", out="left.npy")
+        assert (np.load("left.npy") == values[mask_of("left")].T).all()
+
+    def test_npz_gathers_everything(self, values):
+        rois = ["left.nii.gz", Voxels({"r": "right.nii.gz"}), Labels("atlas.nii.gz")]
+        extract("run.nii.gz", rois, out="roi.npz")
+        with np.load("roi.npz") as archive:
+            assert archive.files == ["left", "right_r", "atlas"]
+            assert (archive["right_r"] == values[mask_of("right")].T).all()
+
+    @pytest.mark.parametrize("out", ["roi.npy", "roi.npz"])
+    def test_existing_output_is_refused_before_anything_is_read(self, folder, out):
+        extract("run.nii.gz", ["left.nii.gz"], out=out)
+        with pytest.raises(OutputExistsError, match="the output exists"):
+            extract("run.nii.gz", ["left.nii.gz"], out=out)
+        extract("run.nii.gz", ["left.nii.gz"], out=out, overwrite=True)
+
+    def test_damaged_run_leaves_no_file(self, folder):
+        content = (folder / "run.nii.gz").read_bytes()
+        (folder / "cut.nii.gz").write_bytes(content[: len(content) // 2])
+        before = sorted(folder.iterdir())
+        with pytest.raises(TruncatedFileError, match=r"cut\.nii\.gz"):
+            extract("cut.nii.gz", ["left.nii.gz", "atlas.nii.gz"], out="roi.tsv")
+        assert sorted(folder.iterdir()) == before
+
+
+def test_plan_reads_and_writes_nothing(folder):
+    plan = plan_call(extract, "run.nii.gz", ["left.nii.gz", "right.nii.gz"], out="roi.npy")
+    assert plan.passes == 1
+    assert [name for name, _ in plan.consumer_bytes] == ["Voxels", "Voxels"]
+    assert not list(folder.glob("roi*"))
+
+
+class TestRois:
+    def refused(self, rois, error, match, **options):
+        with pytest.raises(error, match=match):
+            extract("run.nii.gz", rois, **options)
+
+    def other(self, values, affine=None):
+        """Write an image on the grid of the example and return its path."""
+        import nibabel
+
+        header = load("mask.nii.gz")
+        img = nibabel.Nifti1Image(values, header.affine if affine is None else affine)
+        img.to_filename("other.nii")
+        return "other.nii"
+
+    def test_fractions_name_the_explicit_forms(self, folder):
+        path = self.other(np.linspace(0, 1, 1680, dtype="f4").reshape(12, 14, 10))
+        self.refused(path, RegionError, r"Got fractions: 0.*lazyvox\.Voxels.*lazyvox\.Labels")
+
+    def test_nan_is_refused(self, folder):
+        path = self.other(np.full((12, 14, 10), np.nan, "f4"))
+        self.refused(path, RegionError, "must be finite")
+
+    def test_zeros_are_no_region(self, folder):
+        path = self.other(np.zeros((12, 14, 10), "u1"))
+        self.refused(path, RegionError, "there must be a region in it")
+
+    def test_maps_are_not_part_of_this_version(self, folder):
+        path = self.other(np.ones((12, 14, 10, 3), "f4"))
+        self.refused(path, RegionError, "looks like maps, which this version does not extract")
+
+    @pytest.mark.parametrize(
+        "seeds", [np.zeros((4, 3)), [(0, 0, 0), (1, 2, 3)], (1.0, 2.0, 3.0), [[1, 2, 3]]]
+    )
+    def test_seeds_are_not_part_of_this_version(self, folder, seeds):
+        self.refused(seeds, RegionError, "looks like the seeds of spheres")
+
+    def test_mask_as_a_plain_array_says_how_to_make_an_image(self, folder):
+        self.refused(np.ones((12, 14, 10)), RegionError, "needs its affine: nibabel")
+
+    def test_other_grid(self, folder):
+        path = self.other(np.ones((12, 14, 10), "u1"), np.eye(4))
+        self.refused(path, GridMismatchError, "Pass resample=True")
+
+    def test_place_in_the_list_is_named(self, folder):
+        path = self.other(np.zeros((12, 14, 10), "u1"))
+        self.refused(["left.nii.gz", path], RegionError, r"rois\[1\]")
+
+    def test_missing_file(self, folder):
+        self.refused("none.nii.gz", ImageNotFoundError, r"none\.nii\.gz")
+
+    @pytest.mark.parametrize("rois", [[], {}])
+    def test_nothing(self, folder, rois):
+        self.refused(rois, ParameterError, "at least one mask or labels image")
+
+    def test_list_in_a_list(self, folder):
+        rois = [["left.nii.gz", "right.nii.gz"]]
+        self.refused(rois, ParameterTypeError, r"or lazyvox.Voxels\(\[...\]\) for several")
+
+    @pytest.mark.parametrize("options", [{"strategy": "median"}, {"lut": "atlas.tsv"}])
+    def test_option_for_labels_without_labels(self, folder, options):
+        self.refused("mask.nii.gz", ParameterError, "hold for labels images", **options)
+
+    @pytest.mark.parametrize("options", [{"dtype": "f8"}, {"resample": True}, {"lut": {1: "a"}}])
+    def test_option_beside_explicit_consumers(self, folder, options):
+        rois = Labels("atlas.nii.gz")
+        self.refused(rois, ParameterError, "hold for images and paths", **options)

@@ -75,11 +75,24 @@ class ReadAhead(Generic[TaskT, ItemT]):
             self._free.release()
 
     def close(self) -> None:
-        """Stop loading and wait for the thread to end."""
-        self._stop.set()
-        self._free.release()
-        if self._thread is not None:
-            self._thread.join()
+        """Stop loading and wait for the thread to end, through Ctrl-C too.
+
+        Whatever the thread reads from is closed after this, so an interrupt must wait: it is
+        raised when the thread has ended.
+        """
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            try:
+                self._stop.set()
+                self._free.release()
+                # A thread without an identity never ran, and sees the stop before its first load.
+                if self._thread is not None and self._thread.ident is not None:
+                    self._thread.join()
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def _run(self) -> None:
         try:

@@ -1,11 +1,14 @@
 """Lazy images: nibabel's image classes over a `LazyArray`."""
 
+import contextlib
 from typing import Any, Self
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel import imageclasses
 from nibabel.brikhead import AFNIImage
+from nibabel.filebasedimages import ImageFileError
 from nibabel.parrec import PARRECImage
 from nibabel.spatialimages import SpatialImage
 
@@ -15,6 +18,7 @@ from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.slicing import LazySlicer
 from lazyvox.runtime.strict import check_materialization
+from lazyvox.store.opening import absolute_path
 
 __all__ = ["LAZY_CLASSES", "LazyImage", "lazy_image"]
 
@@ -52,6 +56,9 @@ class LazyImage(SpatialImage):
             Further parameters of `lazyvox.save`.
         """
         save(self, filename, dtype=dtype, **kwargs)
+        # As nibabel does, the image is now known by this name, where it is one of its format.
+        with contextlib.suppress(ImageFileError):
+            self.set_filename(absolute_path(filename))
 
     @override
     def to_file_map(self, file_map: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -169,6 +176,18 @@ LAZY_CLASSES: dict[type[SpatialImage], type[LazyImage]] = {
 }
 
 
+# nibabel asks for very types, not for subclasses, whether time is the last axis.
+imageclasses.KNOWN_SPATIAL_FIRST = (
+    *imageclasses.KNOWN_SPATIAL_FIRST,
+    *(
+        lazy
+        for plain, lazy in LAZY_CLASSES.items()
+        if plain in imageclasses.KNOWN_SPATIAL_FIRST
+        and lazy not in imageclasses.KNOWN_SPATIAL_FIRST
+    ),
+)
+
+
 def lazy_image(
     image_class: type[SpatialImage],
     dataobj: LazyArray | Array,
@@ -215,5 +234,8 @@ def _check_load(img: SpatialImage, what: str) -> None:
         check_materialization(what, dataobj.nbytes)
 
 
-def _sliced(img: SpatialImage, dataobj: LazyArray, affine: Array, header: Any) -> Any:
-    return lazy_image(type(img), dataobj, affine, header)
+def _sliced(img: SpatialImage, dataobj: LazyArray | Array, affine: Array, header: Any) -> Any:
+    part = lazy_image(type(img), dataobj, affine, header)
+    # Only where the slice moved the grid: nibabel then sets the sform, with code 2.
+    part.update_header()
+    return part

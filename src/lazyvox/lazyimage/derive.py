@@ -44,6 +44,8 @@ def image_on_grid(template: SpatialImage, values: Array, affine: Array) -> LazyI
     header.set_data_shape(values.shape)
     img: LazyImage = image_class(values, None, header=header)
     img._affine = np.array(affine, dtype=np.float64)
+    # Where another class was needed its header does not know the affine yet.
+    img.update_header()
     return img
 
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
+from nibabel.freesurfer.mghformat import MGHHeader
+from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
@@ -36,6 +40,8 @@ class Grid:
         Seconds between two volumes, None where the header does not say.
     template : nibabel image
         The first image: class and header of images that are made on this grid.
+    is_uniform : bool
+        Whether all images are stored with the type and scaling of the first.
     """
 
     shape: Shape
@@ -44,6 +50,7 @@ class Grid:
     dtype: DType
     t_r: float | None
     template: SpatialImage
+    is_uniform: bool = True
 
     @property
     def n_voxels(self) -> int:
@@ -82,7 +89,7 @@ def as_series(
     imgs : image, path, or list of them
         A 3D or 4D image, or 3D and 4D images on one grid that are joined along time.
     volumes : sequence of int, optional
-        The volumes to take, ascending; by default all.
+        The volumes to take, ascending, or one boolean per volume; by default all.
 
     Returns
     -------
@@ -92,7 +99,7 @@ def as_series(
     Raises
     ------
     ParameterError
-        If an image is not 3D or 4D, or the list is empty.
+        If an image is not 3D or 4D, the list is empty, or `volumes` are none of the series.
     GridMismatchError
         If an image of a list has another grid than the first.
     """
@@ -109,11 +116,17 @@ def as_series(
     if array.ndim == 3:
         array = array.view((..., None))
     if volumes is not None:
-        array = array.view((..., list(volumes)))
-    dtype = array.dtype.newbyteorder("=")
-    shape, first = array.shape, parts[0]
-    affine = np.asarray(first.affine, dtype=np.float64)
-    grid = Grid(shape[:3], affine, shape[3], dtype, _repetition_time(first), first)
+        array = array.view((..., _checked_volumes(volumes, array.shape[3])))
+    first = parts[0]
+    grid = Grid(
+        shape=array.shape[:3],
+        affine=_affine_of(first),
+        n_volumes=array.shape[3],
+        dtype=array.dtype.newbyteorder("="),
+        t_r=_repetition_time(first),
+        template=first,
+        is_uniform=len({(one.ondisk_dtype, one.conversion) for one in arrays}) == 1,
+    )
     return Series(array, grid)
 
 
@@ -126,8 +139,44 @@ def _as_list(imgs: Any) -> list[Any]:
     return list(imgs)
 
 
+def _checked_volumes(volumes: Sequence[int], n_volumes: int) -> list[int]:
+    """Return the numbers of the volumes to take: ascending, as the file is read once."""
+    numbers = np.asarray(volumes)
+    if numbers.dtype.kind == "b" and numbers.shape == (n_volumes,):
+        numbers = np.flatnonzero(numbers)
+    if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and numbers.size):
+        msg = (
+            f"`volumes` must be a list of volume numbers, or one boolean for each of the "
+            f"{n_volumes} volumes. Got shape {numbers.shape} and type {numbers.dtype}."
+        )
+        raise ParameterTypeError(msg)
+    found = [int(number) for number in numbers]
+    inside = found and found[0] >= 0 and found[-1] < n_volumes
+    if not inside or any(later <= one for one, later in pairwise(found)):
+        msg = (
+            f"`volumes` must ascend from 0 or more to {n_volumes - 1} or less, each once, and be "
+            f"at least one. Got {shorten(str(found), 80)}. Slice the image for another order: "
+            f"img.slicer[..., ::-1]."
+        )
+        raise ParameterError(msg)
+    return found
+
+
+def _affine_of(img: SpatialImage) -> Array:
+    """Return the affine of an image, the header's where the image has none of its own."""
+    given: Any = img.affine
+    header: Any = img.header
+    return np.asarray(header.get_best_affine() if given is None else given, dtype=np.float64)
+
+
 def _check_dimensions(img: SpatialImage) -> None:
     shape = tuple(img.shape)
+    if not spatial_axes_first(img):
+        msg = (
+            f"{name_of(img)}: time must be the last axis of a 4D image. {type(img).__name__} has "
+            f"it elsewhere. Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
+        )
+        raise ParameterError(msg)
     if len(shape) in {3, 4}:
         dataobj: Any = img.dataobj
         if dataobj.dtype.names is not None:
@@ -145,13 +194,14 @@ def _check_dimensions(img: SpatialImage) -> None:
 
 def _check_same_grid(first: SpatialImage, img: SpatialImage, number: int) -> None:
     same_shape = tuple(first.shape[:3]) == tuple(img.shape[:3])
-    if same_shape and same_affine(first.affine, img.affine, first.shape[:3]):
+    one, other = _affine_of(first), _affine_of(img)
+    if same_shape and same_affine(one, other, first.shape[:3]):
         return
     msg = (
         f"all images of a list must share one voxel grid. Image {number} ({name_of(img)}) has "
-        f"shape {tuple(img.shape[:3])} and affine {np.asarray(img.affine).tolist()}; image 0 "
-        f"({name_of(first)}) has shape {tuple(first.shape[:3])} and affine "
-        f"{np.asarray(first.affine).tolist()}. Resample one to the other first."
+        f"shape {tuple(img.shape[:3])} and affine {other.tolist()}; image 0 ({name_of(first)}) "
+        f"has shape {tuple(first.shape[:3])} and affine {one.tolist()}. Resample one to the other "
+        f"first."
     )
     raise GridMismatchError(msg)
 
@@ -160,6 +210,8 @@ def _repetition_time(img: SpatialImage) -> float | None:
     zooms = img.header.get_zooms()
     if len(zooms) < 4 or not np.isfinite(zooms[3]) or zooms[3] <= 0:
         return None
-    units = getattr(img.header, "get_xyzt_units", lambda: ("mm", "sec"))()[1]
+    # MGH has milliseconds and no field that says so.
+    default = "msec" if isinstance(img.header, MGHHeader) else "sec"
+    units = getattr(img.header, "get_xyzt_units", lambda: ("mm", default))()[1]
     factor = {"msec": 1e-3, "usec": 1e-6}.get(units, 1.0)
     return float(zooms[3]) * factor

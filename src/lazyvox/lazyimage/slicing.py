@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from nibabel.imageclasses import spatial_axes_first
 
 from lazyvox._typing import Array
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ImageIndexError
 from lazyvox.geometry.affines import sliced_affine
-from lazyvox.plan.indexing import expand_key
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.plan.indexing import expand_key, is_array_index
 
 __all__ = ["LazySlicer", "Sliceable"]
 
@@ -41,29 +43,40 @@ class LazySlicer(Generic[ImageT]):
     img : image
         The image to slice.
     make : callable
-        Makes the new image from the old one, a LazyArray, an affine and a header.
+        Makes the new image from the old one, its new voxels, an affine and a header.
     """
 
-    def __init__(self, img: ImageT, make: Callable[[Any, LazyArray, Array, Any], ImageT]) -> None:
+    def __init__(
+        self, img: ImageT, make: Callable[[Any, LazyArray | Array, Array, Any], ImageT]
+    ) -> None:
         self._img = img
         self._make = make
 
     def __getitem__(self, key: Any) -> ImageT:
         """Return the lazy image of a slice.
 
+        An array in memory is sliced as NumPy does: the new image shares its memory.
+
         Raises
         ------
         ImageIndexError
             If a spatial axis is dropped, added or indexed by a list, or nothing is left.
         """
-        dataobj = self._img.dataobj
-        if not isinstance(dataobj, LazyArray):
-            plain: Any = dataobj
-            dataobj = plain
-        entries = expand_key(key, dataobj.ndim)
+        image: Any = self._img
+        if not spatial_axes_first(image):
+            msg = (
+                f"slicing needs the three spatial axes first. {type(image).__name__} of 4 axes "
+                f"has them elsewhere: slice img.dataobj."
+            )
+            raise ImageIndexError(msg)
+        dataobj: Any = image.dataobj
+        if not isinstance(dataobj, np.ndarray):
+            dataobj = lazy_dataobj(image)
+        # An Ellipsis that stands for no axis says nothing about an image.
+        entries = [one for one in expand_key(key, dataobj.ndim) if one is not Ellipsis]
         _check_spatial(entries[: min(3, dataobj.ndim)])
         axes = tuple(range(n)[e] for n, e in zip(dataobj.shape, entries[:3], strict=False))
-        taken = dataobj.view(key)
+        taken = dataobj.view(key) if isinstance(dataobj, LazyArray) else dataobj[tuple(entries)]
         if 0 in taken.shape:
             msg = (
                 f"a slice of an image must hold at least one voxel. Got shape {taken.shape} from "
@@ -81,7 +94,7 @@ def _check_spatial(entries: list[Any]) -> None:
         if entry is None:
             msg = "new axes are not possible among the three spatial axes of an image."
             raise ImageIndexError(msg)
-        if not isinstance(entry, slice) and entry is not Ellipsis:
+        if not isinstance(entry, slice):
             msg = (
                 f"the three spatial axes of an image must stay: index them with slices, such as "
                 f"5:6 for one voxel. Got {entry!r}."
@@ -103,7 +116,10 @@ def _set_zooms(
             axis += 1
         elif entry is None:
             zooms.append(1.0)
-        elif entry is not Ellipsis:
+        else:
+            # A list keeps its axis, and no step is right for it but the one there was.
+            if is_array_index(entry):
+                zooms.append(old[axis] if axis < len(old) else 1.0)
             axis += 1
     header.set_data_shape(shape)
     header.set_zooms(np.array(zooms[: len(header.get_zooms())]))

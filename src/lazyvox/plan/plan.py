@@ -70,7 +70,7 @@ class Plan:
             One fact per line.
         """
         unit = f"{self.block_volumes} volume{'s' * (self.block_volumes > 1)}"
-        if self.slab_slices < self.shape[2]:
+        if len(self.shape) > 2 and self.slab_slices < self.shape[2]:
             unit = f"{self.slab_slices} slice{'s' * (self.slab_slices > 1)} of one volume"
         lines = [
             f"source     {self.source}, shape {self.shape}, {self.dtype}",

@@ -45,7 +45,5 @@ def name_of(img: SpatialImage) -> str:
 def _is_plain_proxy(dataobj: Any) -> bool:
     """Return whether an array is nibabel's proxy of a Fortran-ordered array in a named file."""
     return (
-        type(dataobj) is ArrayProxy
-        and isinstance(dataobj.file_like, str)
-        and dataobj.order == "F"
+        type(dataobj) is ArrayProxy and isinstance(dataobj.file_like, str) and dataobj.order == "F"
     )

@@ -29,7 +29,7 @@ from lazyvox.runtime.readahead import ReadAhead
 from lazyvox.store.opening import absolute_path
 from lazyvox.store.sinks import sink_memory
 
-__all__ = ["Encoding", "choose_encoding", "find_extent", "save"]
+__all__ = ["Encoding", "asked_scaling", "choose_encoding", "find_extent", "save"]
 
 #: Compressing threads beyond this number wait for the one that decodes.
 _MAX_THREADS = 8
@@ -184,7 +184,7 @@ def choose_encoding(
     target = np.dtype(img.get_data_dtype() if dtype is None else dtype)
     values = array.dtype
     if scale is not None:
-        return _asked_scaling(target, scale)
+        return asked_scaling(target, scale)
     if array.conversion.dtype is None and target.newbyteorder(
         "="
     ) == array.ondisk_dtype.newbyteorder("="):
@@ -214,8 +214,9 @@ def find_extent(blocks: Iterator[Array]) -> tuple[float, float]:
     for block in blocks:
         finite = block if block.dtype.kind in "iub" else block[np.isfinite(block)]
         if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    return (low, high) if low <= high else (0.0, 0.0)
+            # Python's own numbers: integers above 2**53 keep every digit.
+            low, high = min(low, finite.min().item()), max(high, finite.max().item())
+    return (low, high) if low <= high else (0, 0)
 
 
 def _check_image(img: object) -> None:
@@ -224,7 +225,26 @@ def _check_image(img: object) -> None:
         raise ParameterTypeError(msg)
 
 
-def _asked_scaling(target: DType, scale: Any) -> Encoding:
+def asked_scaling(target: DType, scale: Any) -> Encoding:
+    """Return the encoding for a scaling that was asked for.
+
+    Parameters
+    ----------
+    target : numpy.dtype
+        Stored type.
+    scale : str or pair of float
+        "auto", or slope and intercept.
+
+    Returns
+    -------
+    Encoding
+        The encoding.
+
+    Raises
+    ------
+    ParameterError
+        If `scale` has no meaning, or the type is not of integers.
+    """
     if target.kind not in "iu":
         msg = f"`scale` is for integer types on disk. Got {target}: pass dtype='int16', say."
         raise ParameterError(msg)

@@ -99,6 +99,11 @@ class Consumer(ABC, Generic[ResultT]):
         msg = f"{self.describe()} takes whole volumes only"
         raise NotImplementedError(msg)
 
+    @property
+    def publishes(self) -> bool:
+        """Whether `finalize` puts a file in its place: such consumers are finalized last."""
+        return False
+
     def abort(self) -> None:
         """Undo what was begun outside of memory: the pass failed or was interrupted."""
 
@@ -145,12 +150,15 @@ class Handle(Generic[ResultT]):
     ----------
     consumer : Consumer
         The consumer.
+    given : object
+        What the user gave for it.
     """
 
     _missing = object()
 
-    def __init__(self, consumer: Consumer[ResultT]) -> None:
+    def __init__(self, consumer: Consumer[ResultT], given: object = None) -> None:
         self.consumer = consumer
+        self.given = given
         self._result: Any = Handle._missing
 
     def result(self) -> ResultT:

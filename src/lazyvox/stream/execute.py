@@ -93,7 +93,9 @@ class _Buffers:
         window = self._array.view(
             (..., slice(slices.start, slices.stop), slice(volumes.start, volumes.stop))
         ).window
-        target = values if isinstance(window.dims[-1], int) else values[..., 0]
+        # Axes that were dropped or added by slicing are none of the file.
+        kept = tuple(len(axis) for axis in window.axes if not isinstance(axis, int))
+        target = values.reshape(kept, order="F")
         conversion = self._array.conversion
         if self._dtype != self._array.dtype:
             conversion = conversion.then(self._dtype)

@@ -96,10 +96,8 @@ class Histogram(Consumer[tuple[Array, Array]]):
     ) -> None:
         self._bins = bins
         self._range = None if range is None else (float(range[0]), float(range[1]))
-        if isinstance(bins, int | np.integer) and bins < 1:
-            msg = f"`bins` must be at least 1. Got {bins}."
-            raise ParameterError(msg)
-        if self._range is not None and not self._range[0] <= self._range[1]:
+        _check_bins(bins)
+        if self._range is not None and not -np.inf < self._range[0] <= self._range[1] < np.inf:
             msg = f"`range` must be (lower, upper), both finite. Got {self._range}."
             raise ParameterError(msg)
         self._found: tuple[float, float] | None = None
@@ -128,7 +126,8 @@ class Histogram(Consumer[tuple[Array, Array]]):
     @override
     def init(self, grid: Grid) -> None:
         low_high = self._range or self._found or (0.0, 1.0)
-        self._edges = np.histogram_bin_edges(np.empty(0), self._bins, low_high)
+        # In the type in which numpy.histogram compares: counts and edges belong together.
+        self._edges = np.histogram_bin_edges(np.empty(0, grid.dtype), self._bins, low_high)
         self._limits = low_high
         self._counts = np.zeros(len(self._edges) - 1, np.int64)
 
@@ -163,3 +162,18 @@ class Histogram(Consumer[tuple[Array, Array]]):
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         # numpy.histogram works through pieces of 65,536 values, with some ten arrays of them.
         return 10 * 8 * 65_536
+
+
+def _check_bins(bins: Any) -> None:
+    if isinstance(bins, int | np.integer) and not isinstance(bins, bool):
+        if bins < 1:
+            msg = f"`bins` must be at least 1. Got {bins}."
+            raise ParameterError(msg)
+        return
+    edges = np.asarray(bins)
+    if edges.ndim != 1 or edges.dtype.kind not in "iuf":
+        msg = f"`bins` must be an integer or a sequence of edges. Got {bins!r}."
+        raise ParameterTypeError(msg)
+    if len(edges) < 2 or not (np.diff(edges) >= 0).all():
+        msg = f"the edges in `bins` must be at least two, and ascend. Got {edges.tolist()}."
+        raise ParameterError(msg)

@@ -34,7 +34,7 @@ class Scan:
     imgs : image, path, or list of them
         A 3D or 4D image; or a list of 3D and 4D images on one grid, joined along time.
     volumes : sequence of int, optional
-        The volumes to take, ascending. By default all.
+        The volumes to take, ascending, or one boolean per volume. By default all.
 
     Notes
     -----
@@ -82,6 +82,8 @@ class Scan:
         ------
         ParameterTypeError
             If one of the functions is missing.
+        ParameterError
+            If this very object hangs on the scan already.
         """
         if isinstance(consumer, type) or not isinstance(consumer, ConsumerLike):
             msg = (
@@ -89,7 +91,13 @@ class Scan:
                 f"merge(other), finalize() and state_bytes(grid). Got {consumer!r}."
             )
             raise ParameterTypeError(msg)
-        handle = Handle(as_consumer(consumer))
+        if any(handle.given is consumer for handle in self._handles):
+            msg = (
+                f"a consumer hangs on a scan once, as it holds one state. Got {consumer!r} again: "
+                f"keep the handle of the first time, or make a second object."
+            )
+            raise ParameterError(msg)
+        handle = Handle(as_consumer(consumer), consumer)
         self._handles.append(handle)
         return handle
 
@@ -222,7 +230,7 @@ class Scan:
                 progress=reporter,
                 cancelled=self._cancelled,
             )
-            return [consumer.finalize() for consumer in consumers]
+            return _results(consumers)
         except BaseException:
             for consumer in consumers:
                 consumer.abort()
@@ -277,6 +285,13 @@ class Scan:
             scratch_bytes=0,
             budget=budget,
         )
+
+
+def _results(consumers: list[Consumer[Any]]) -> list[Any]:
+    """Return all results; files appear when nothing but their own disk can fail any more."""
+    order = sorted(range(len(consumers)), key=lambda i: consumers[i].publishes)
+    results = {i: consumers[i].finalize() for i in order}
+    return [results[i] for i in range(len(consumers))]
 
 
 def _short(source: str) -> str:

@@ -2,16 +2,16 @@
 
 from typing import Any, Self
 
+import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike, override
-from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ParameterError
 from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.save import choose_encoding
+from lazyvox.lazyimage.save import Encoding, asked_scaling, choose_encoding
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.store.opening import absolute_path
@@ -30,7 +30,8 @@ class Write(Consumer[str]):
     path : path-like
         Target; its ending decides format and compression, as in `lazyvox.save`.
     dtype : dtype-like, optional
-        Type on disk; by default that of the first image.
+        Type on disk; by default that of the images, or, where they are stored with different
+        types or scalings, the type that holds the values of all.
     compresslevel : int, optional
         As in `lazyvox.save`.
     scale : "auto" or (float, float), optional
@@ -120,6 +121,11 @@ class Write(Consumer[str]):
         self._writer = None
         return self._path
 
+    @property
+    @override
+    def publishes(self) -> bool:
+        return True
+
     @override
     def abort(self) -> None:
         if self._writer is not None:
@@ -136,9 +142,18 @@ class Write(Consumer[str]):
         # Values are encoded in pieces of 1 MiB, of which the writer holds eight.
         return 8 << 20
 
-    def _encoding(self, grid: Grid) -> Any:
-        array: LazyArray = lazy_dataobj(grid.template)
-        return choose_encoding(grid.template, array, dtype=self._dtype, scale=self._scale)
+    def _encoding(self, grid: Grid) -> Encoding:
+        template = grid.template
+        if grid.is_uniform:
+            array = lazy_dataobj(template)
+            return choose_encoding(template, array, dtype=self._dtype, scale=self._scale)
+        # The scaling of the first image would round the values of the others.
+        joint = grid.dtype if self._dtype is None else np.dtype(self._dtype)
+        return (
+            Encoding(joint, None, None)
+            if self._scale is None
+            else asked_scaling(joint, self._scale)
+        )
 
     def _output(self, grid: Grid) -> OutputSpec:
         encoding = self._encoding(grid)

@@ -1,5 +1,6 @@
 """Run a command in a fresh process, and know what it took: seconds, and the peak of its tree."""
 
+import os
 import statistics
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Result", "python", "repeat", "run"]
+__all__ = ["Result", "python", "repeat"]
 
 #: Seconds between two looks at the memory of the process tree.
 SAMPLE_INTERVAL_S = 0.004
@@ -22,29 +23,37 @@ class Result:
     output: str
 
 
-def run(command: list[str]) -> Result:
+def repeat(command: list[str], n_runs: int) -> Result:
+    """Run a command several times for its seconds, and once more for its peak.
+
+    Looking at the memory of a process slows it down, the larger it is the more: the runs that
+    are timed are not looked at.
+    """
+    timed = [_run(command, is_watched=False) for _ in range(n_runs)]
+    watched = _run(command, is_watched=True)
+    seconds = statistics.median(result.seconds for result in timed)
+    return Result(seconds, watched.peak_mib, watched.output)
+
+
+def _run(command: list[str], *, is_watched: bool) -> Result:
     """Run a command to its end; its peak is the sampled PSS of its process tree."""
+    environment = {**os.environ}
+    # Installed packages have their byte code; without this an editable install would not.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    peak = 0
     start = time.perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
-        peak = 0
-        while process.poll() is None:
+        while is_watched and process.poll() is None:
             peak = max(peak, _tree_pss(process.pid))
             time.sleep(SAMPLE_INTERVAL_S)
-        seconds = time.perf_counter() - start
         output, errors = process.communicate()
+        seconds = time.perf_counter() - start
     if process.returncode:
         msg = f"{' '.join(command[:6])} ... failed with {process.returncode}:\n{errors}"
         raise RuntimeError(msg)
     return Result(seconds, peak / 2**20, output)
-
-
-def repeat(command: list[str], n_runs: int) -> Result:
-    """Run a command several times: the median of the seconds, the largest of the peaks."""
-    results = [run(command) for _ in range(n_runs)]
-    seconds = statistics.median(result.seconds for result in results)
-    return Result(seconds, max(result.peak_mib for result in results), results[-1].output)
 
 
 def python(code: str, *arguments: str) -> list[str]:

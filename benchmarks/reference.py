@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from lazyvox.demo.regions import mni_brain_mask
+from lazyvox.demo.model import brain
 from lazyvox.formats.output import plan_output
 from lazyvox.formats.writer import ImageWriter
 
@@ -61,10 +61,9 @@ def make_reference(folder: Path, *, with_long: bool) -> Reference:
     """Write the files that are missing, in bounded memory, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     files = Reference(folder)
-    brain_img = mni_brain_mask()
-    brain = np.asarray(brain_img.dataobj) > 0
+    inside, affine = brain()
     if not Path(files.labels).exists():
-        _write_regions(files, brain, brain_img.affine)
+        _write_regions(files, inside, affine)
     wanted = [
         (files.run, np.float32, 840),
         (files.plain, np.float32, 840),
@@ -74,15 +73,17 @@ def make_reference(folder: Path, *, with_long: bool) -> Reference:
         wanted.append((files.long, np.float32, 8400))
     for path, dtype, n_volumes in wanted:
         if not Path(path).exists():
-            _write_run(path, brain, brain_img.affine, np.dtype(dtype), n_volumes)
+            _write_run(path, inside, affine, np.dtype(dtype), n_volumes)
     return files
 
 
-def _write_run(path: str, brain, affine, dtype, n_volumes: int) -> None:
+def _write_run(
+    path: str, inside: np.ndarray, affine: np.ndarray, dtype: np.dtype, n_volumes: int
+) -> None:
     rng = np.random.default_rng(0)
     header = nib.Nifti1Header()
     header.set_data_dtype(dtype)
-    header.set_data_shape((*brain.shape, n_volumes))
+    header.set_data_shape((*inside.shape, n_volumes))
     header.set_zooms((3, 3, 3, 2))
     header.set_xyzt_units("mm", "sec")
     slope, inter = (0.05, 1000.0) if dtype.kind == "i" else (None, None)
@@ -90,28 +91,29 @@ def _write_run(path: str, brain, affine, dtype, n_volumes: int) -> None:
         path,
         header=header,
         affine=affine,
-        shape=(*brain.shape, n_volumes),
+        shape=(*inside.shape, n_volumes),
         dtype=dtype,
         slope=slope,
         inter=inter,
     )
-    n_inside = int(brain.sum())
-    volume = np.full(brain.shape, inter or 0, np.float32, order="F")
+    n_inside = int(inside.sum())
+    volume = np.zeros(inside.shape, np.float32, order="F")
     # Level 6 is what most tools write.
-    with ImageWriter(output, compresslevel=6, n_threads=2) as writer:
+    level = 6 if path.endswith(".gz") else None
+    with ImageWriter(output, compresslevel=level, n_threads=2) as writer:
         for _ in range(n_volumes):
-            volume[brain] = rng.normal(1000, 50, n_inside)
+            volume[inside] = rng.normal(1000, 50, n_inside)
             writer.write(volume)
         writer.commit()
 
 
-def _write_regions(files: Reference, brain, affine) -> None:
+def _write_regions(files: Reference, inside: np.ndarray, affine: np.ndarray) -> None:
     rng = np.random.default_rng(1)
-    voxels = np.argwhere(brain)
+    voxels = np.argwhere(inside)
     seeds = voxels[rng.choice(len(voxels), N_REGIONS, replace=False)]
     distances = ((voxels[:, None, :] - seeds[None, :, :]) ** 2).sum(axis=-1)
-    labels = np.zeros(brain.shape, np.int16)
-    labels[brain] = distances.argmin(axis=1) + 1
+    labels = np.zeros(inside.shape, np.int16)
+    labels[inside] = distances.argmin(axis=1) + 1
     for number, path in enumerate(files.masks, 1):
         nib.save(nib.Nifti1Image((labels == number).astype(np.uint8), affine), path)
     nib.save(nib.Nifti1Image(labels, affine), files.labels)

@@ -1,18 +1,12 @@
 """The group of commands, each imported when it is used, and suggestions for misspelt names."""
 
 import importlib
-import sys
 from difflib import get_close_matches
 
 import click
 
+from lazyvox._typing import override
 from lazyvox.cli.outcome import WrongUsageError
-
-# `lazyvox._typing` has it too, and NumPy with it, which the overview does without.
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 __all__ = ["LazyGroup"]
 

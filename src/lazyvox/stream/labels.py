@@ -223,6 +223,11 @@ class Labels(Consumer[Signals]):
         # A slab looks its voxels up with two masks and an index.
         return len(self._atlas.index) * 26 + self._plan(grid).work_bytes(block_volumes)
 
+    @property
+    @override
+    def publishes(self) -> bool:
+        return self._out is not None
+
     @override
     def abort(self) -> None:
         if self._rows is not None:

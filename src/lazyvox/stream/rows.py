@@ -75,12 +75,17 @@ class FileRows:
         return np.empty((n_rows, self._spec.shape[1]), self._spec.dtype)
 
     def add(self, part: Array, start: int) -> None:
-        """Append the rows to the file."""
+        """Append the rows to the file; the last ones bring all of it to the disk.
+
+        So a full disk shows before any file of the pass appears under its name.
+        """
         if start != self._next:
             msg = f"bug in lazyvox: row {start} was given where row {self._next} is due."
             raise AssertionError(msg)
         self._writer.write(part)
         self._next += len(part)
+        if self._next == self._spec.shape[0]:
+            self._writer.prepare()
 
     def finish(self) -> StoredTable:
         """Put the file in its place."""

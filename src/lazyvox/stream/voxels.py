@@ -201,6 +201,11 @@ class Voxels(Consumer[VoxelSignals]):
         plans = self._plans(grid)
         return block_volumes * cast + max(plan.work_bytes(block_volumes) for plan in plans)
 
+    @property
+    @override
+    def publishes(self) -> bool:
+        return self._out is not None
+
     @override
     def abort(self) -> None:
         for rows in self._rows:

@@ -4,6 +4,7 @@ import pytest
 from lazyvox.errors import (
     GridMismatchError,
     ImageNotFoundError,
+    OutputError,
     OutputExistsError,
     ParameterError,
     ParameterTypeError,
@@ -13,6 +14,7 @@ from lazyvox.errors import (
 from lazyvox.extract.api import checked_sample_mask, extract
 from lazyvox.lazyimage.load import load
 from lazyvox.runtime.dry_run import plan_call
+from lazyvox.store.sinks import ByteSink
 from lazyvox.stream.labels import Labels
 from lazyvox.stream.signals import Signals
 from lazyvox.stream.voxels import Voxels
@@ -135,6 +137,22 @@ class TestOutputs:
         before = sorted(folder.iterdir())
         with pytest.raises(TruncatedFileError, match=r"cut\.nii\.gz"):
             extract("cut.nii.gz", ["left.nii.gz", "atlas.nii.gz"], out="roi.tsv")
+        assert sorted(folder.iterdir()) == before
+
+    def test_full_disk_leaves_none_of_several_files(self, folder, monkeypatch):
+        prepare = ByteSink.prepare
+
+        def full_at_the_second(sink):
+            calls.append(sink)
+            if len(calls) == 2:
+                raise OutputError("no space left")
+            prepare(sink)
+
+        calls = []
+        monkeypatch.setattr(ByteSink, "prepare", full_at_the_second)
+        before = sorted(folder.iterdir())
+        with pytest.raises(OutputError, match="no space left"):
+            extract("run.nii.gz", ["left.nii.gz", "right.nii.gz"], out="roi.npy")
         assert sorted(folder.iterdir()) == before
 
 

@@ -160,8 +160,8 @@ class Std(Variance):
     Examples
     --------
     >>> import lazyvox as lv
-    >>> lv.std_img("run.nii.gz").get_data_dtype()
-    dtype('float64')
+    >>> lv.std_img("run.nii.gz").get_data_dtype().name
+    'float64'
     """
 
     @override

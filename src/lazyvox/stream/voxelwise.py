@@ -128,8 +128,8 @@ class Mean(Voxelwise):
     Examples
     --------
     >>> import lazyvox as lv
-    >>> lv.mean_img("run.nii.gz").get_data_dtype()
-    dtype('float64')
+    >>> lv.mean_img("run.nii.gz").get_data_dtype().name
+    'float64'
     """
 
     @override

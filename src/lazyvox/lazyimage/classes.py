@@ -224,8 +224,17 @@ def lazy_image(
     img: LazyImage = lazy_class(dataobj, None, header=header, extra=extra)
     img._affine = np.array(affine, dtype=np.float64)
     if path is not None:
-        img.set_filename(path)
+        _set_name(img, path)
     return img
+
+
+def _set_name(img: LazyImage, path: str) -> None:
+    """Say which file an image stands for; its format was found from the content, not the name."""
+    try:
+        img.set_filename(path)
+    except ImageFileError:
+        img.file_map = img.make_file_map()
+        img.file_map[img.files_types[0][0]].filename = path
 
 
 def _check_load(img: SpatialImage, what: str) -> None:

@@ -230,9 +230,10 @@ def lazy_image(
 
 def _set_name(img: LazyImage, path: str) -> None:
     """Say which file an image stands for; its format was found from the content, not the name."""
-    try:
+    with contextlib.suppress(ImageFileError):
         img.set_filename(path)
-    except ImageFileError:
+    # nibabel adds an ending where it misses its own.
+    if path not in {holder.filename for holder in img.file_map.values()}:
         img.file_map = img.make_file_map()
         img.file_map[img.files_types[0][0]].filename = path
 

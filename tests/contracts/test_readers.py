@@ -6,7 +6,7 @@ import pytest
 
 from lazyvox.array import ConcatReader, FileReader, MappedReader
 from lazyvox.array.memory_reader import MemoryReader
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store import open_source
 from lazyvox.testing import check_array_reader, compress, random_values, write_lazy_array
 

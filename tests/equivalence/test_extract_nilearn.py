@@ -4,9 +4,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from lazyvox.extract.api import extract
-from lazyvox.stream.labels import Labels
-from lazyvox.stream.reduction import STRATEGIES
+from lazyvox.extraction.api import extract
+from lazyvox.extraction.labels import Labels
+from lazyvox.extraction.reduction import STRATEGIES
 
 # nilearn and scikit-learn warn of their own changes to come.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -6,7 +6,7 @@ import pytest
 from nibabel.arrayproxy import ArrayProxy
 
 from lazyvox.array import Conversion, FileReader, LazyArray
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store import open_source
 from lazyvox.testing import random_values, write_lazy_array, write_nifti
 

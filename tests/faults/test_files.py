@@ -26,7 +26,7 @@ from lazyvox.errors import (
     ReadError,
     TruncatedFileError,
 )
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store import open_source
 from lazyvox.testing import random_values, write_lazy_array
 

@@ -19,7 +19,7 @@ from lazyvox.errors import (
     LazyvoxWarning,
     TruncatedFileError,
 )
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store import open_source
 from lazyvox.testing import compress, nifti_bytes, random_values
 

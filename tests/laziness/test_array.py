@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lazyvox.array import Conversion, FileReader, LazyArray
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import (
     CountingSource,
     FlakySource,

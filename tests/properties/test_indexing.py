@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazyvox.array import Conversion, FileReader, LazyArray
-from lazyvox.plan.indexing import View, as_key
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.indexing import View, as_key
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store import open_source
 from lazyvox.testing import CountingSource, MemorySource, random_values, write_lazy_array
 from lazyvox.testing.strategies import basic_indices, dtypes, indices, masks, shapes

@@ -11,7 +11,7 @@ import numpy as np
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray, read_into
 from lazyvox.array.reader import ArraySession
-from lazyvox.plan.indexing import Axis, as_key
+from lazyvox.planning.indexing import Axis, as_key
 
 __all__ = ["ConcatReader"]
 

@@ -14,7 +14,7 @@ from lazyvox.array.gather import read_with_array
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
 from lazyvox.errors import MaterializationError, ParameterError
-from lazyvox.plan.indexing import Axis, View, expand_key, is_array_index
+from lazyvox.planning.indexing import Axis, View, expand_key, is_array_index
 
 __all__ = ["LazyArray"]
 
@@ -157,11 +157,28 @@ class LazyArray:
             return self._read_in(session, conversion)
 
     def open(self) -> ArraySession:
-        """Start a reading session, for `read_in`."""
+        """Start a reading session, for `read_in`.
+
+        Returns
+        -------
+        ArraySession
+            A context manager; for one thread.
+        """
         return self.reader.open()
 
     def read_in(self, session: ArraySession) -> Array:
-        """Read the array in a session that is open already; see `read`."""
+        """Read the array in a session that is open already.
+
+        Parameters
+        ----------
+        session : ArraySession
+            From `open` of this array, or of one that this is a view of.
+
+        Returns
+        -------
+        ndarray of shape `shape`
+            As from `read`.
+        """
         return self._read_in(session, self.conversion)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
@@ -175,7 +192,13 @@ class LazyArray:
         return self.read(dtype)
 
     def get_unscaled(self) -> Array:
-        """Read the stored values, in the type of the file."""
+        """Read the stored values, in the type of the file.
+
+        Returns
+        -------
+        ndarray of shape `shape`
+            Neither scaled nor cast.
+        """
         return replace(self, conversion=Conversion()).read()
 
     def get_scaled(self, dtype: npt.DTypeLike | None = None) -> Array:

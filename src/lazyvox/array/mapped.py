@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.plan.indexing import Axis, as_key
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.indexing import Axis, as_key
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.local import PlainSource
 
 __all__ = ["MappedReader"]

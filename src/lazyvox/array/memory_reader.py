@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.plan.indexing import Axis, as_key
+from lazyvox.planning.indexing import Axis, as_key
 
 __all__ = ["MemoryReader", "in_memory_array"]
 

@@ -8,9 +8,9 @@ from typing import Protocol, Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.plan.indexing import Axis
-from lazyvox.plan.runs import Run, ascending, plan_runs
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.indexing import Axis
+from lazyvox.planning.runs import Run, ascending, plan_runs
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.source import ByteReader, ByteSource
 
 __all__ = ["ArrayReader", "ArraySession", "FileReader"]

@@ -12,9 +12,9 @@ from lazyvox.errors import LazyvoxWarning
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
-from lazyvox.plan.memory import format_bytes
-from lazyvox.plan.spec import ArraySpec
-from lazyvox.plan.tiles import fortran_tiles
+from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.spec import ArraySpec
+from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.store.identity import printable

@@ -9,7 +9,7 @@ from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
 from lazyvox.cli.settings import Settings, common_options, examples, overwrite_option
 from lazyvox.lazyimage.load import as_image, load
 from lazyvox.lazyimage.save import save
-from lazyvox.runtime.dry_run import plan_call
+from lazyvox.runtime.dry_run import plan
 
 __all__ = ["convert"]
 
@@ -83,7 +83,7 @@ def convert(
         stored = np.dtype(load(target).header.get_data_dtype())
         return [Written(target, tuple(img.shape), str(stored.newbyteorder("=")))]
 
-    perform(Job("convert", [image], lambda: plan_call(write), work), settings)
+    perform(Job("convert", [image], lambda: plan(write), work), settings)
 
 
 def _parse_scale(text: str | None) -> str | tuple[float, float] | None:

@@ -37,7 +37,7 @@ from lazyvox.demo.steps import (
     whole_array_command,
 )
 from lazyvox.lazyimage.load import as_image
-from lazyvox.plan.memory import format_bytes
+from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.limits import available_memory
 from lazyvox.runtime.progress import resolve_progress
 

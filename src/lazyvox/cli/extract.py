@@ -13,11 +13,11 @@ from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_output, stem_of
 from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
+from lazyvox.extraction.labels import Labels
+from lazyvox.extraction.tables import split_target, write_npz
+from lazyvox.extraction.voxels import Voxels
 from lazyvox.stream.consumer import Handle
-from lazyvox.stream.labels import Labels
 from lazyvox.stream.scan import Scan
-from lazyvox.stream.tables import split_target, write_npz
-from lazyvox.stream.voxels import Voxels
 
 __all__ = ["extract"]
 

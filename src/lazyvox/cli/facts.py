@@ -15,9 +15,9 @@ from lazyvox.formats import ForeignFormatError, read_image_file
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
-from lazyvox.plan.blocks import Costs, choose_layout
-from lazyvox.plan.memory import format_bytes
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.blocks import Costs, choose_layout
+from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.opening import absolute_path
 
 __all__ = ["Facts", "describe_image"]

@@ -13,7 +13,7 @@ import click
 from lazyvox._typing import Shape, override
 from lazyvox._version import __version__
 from lazyvox.cli.settings import Settings
-from lazyvox.plan.plan import Plan
+from lazyvox.planning.plan import Plan
 from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.store.identity import printable
 

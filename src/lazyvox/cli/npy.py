@@ -7,8 +7,8 @@ import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.dataobj import stored_paths
-from lazyvox.plan.plan import Plan
-from lazyvox.plan.tiles import fortran_tiles
+from lazyvox.planning.plan import Plan
+from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.store.atomic import AtomicFile
 

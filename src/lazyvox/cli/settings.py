@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import click
 
 from lazyvox.errors import ParameterError
-from lazyvox.plan.memory import parse_memory
+from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
 
 __all__ = [

@@ -16,8 +16,8 @@ from lazyvox.errors import ImageIndexError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.save import save
-from lazyvox.plan.indexing import expand_key
-from lazyvox.runtime.dry_run import plan_call
+from lazyvox.planning.indexing import expand_key
+from lazyvox.runtime.dry_run import plan
 
 __all__ = ["slice_command"]
 
@@ -98,7 +98,7 @@ def _image_job(run: str, key: tuple[Entry, ...], target: str, settings: Settings
         return [Written(target, array.shape, str(np.dtype(part.get_data_dtype())))]
 
     path = target or "part.nii.gz"
-    return Job("slice", [run], lambda: plan_call(save, part, path, n_jobs=n_jobs), work)
+    return Job("slice", [run], lambda: plan(save, part, path, n_jobs=n_jobs), work)
 
 
 def spatial_key(key: tuple[Entry, ...], shape: Sequence[int]) -> tuple[Entry, ...]:

@@ -14,7 +14,7 @@ from lazyvox.demo.costs import Cost
 from lazyvox.demo.regions import central_voxel
 from lazyvox.errors import MissingDependencyError
 from lazyvox.geometry.affines import voxel_sizes
-from lazyvox.plan.memory import format_bytes
+from lazyvox.planning.memory import format_bytes
 
 __all__ = ["Picture", "draw", "require_matplotlib"]
 

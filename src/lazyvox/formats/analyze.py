@@ -17,7 +17,7 @@ from lazyvox.formats.fields import check_room, read_offset, read_shape, repair_p
 from lazyvox.formats.findings import Findings
 from lazyvox.formats.layout import ANALYZE_BYTES
 from lazyvox.formats.spec import ImageFile
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.identity import printable
 from lazyvox.store.source import ByteSource
 

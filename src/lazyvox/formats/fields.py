@@ -6,7 +6,7 @@ from typing import Any
 from lazyvox._typing import Shape
 from lazyvox.errors import HeaderError, TruncatedFileError
 from lazyvox.formats.findings import Findings
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.identity import printable
 from lazyvox.store.source import ByteSource
 

@@ -13,7 +13,7 @@ from lazyvox.formats.datatypes import MGH_CODES
 from lazyvox.formats.fields import check_room
 from lazyvox.formats.findings import Findings
 from lazyvox.formats.spec import ImageFile
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.source import ByteSource
 
 __all__ = ["is_mgh", "read_mgh"]

@@ -17,7 +17,7 @@ from lazyvox.formats.findings import Findings
 from lazyvox.formats.foreign import ForeignFormatError
 from lazyvox.formats.layout import NiftiLayout
 from lazyvox.formats.spec import ImageFile
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.source import ByteSource
 
 __all__ = ["read_nifti"]

@@ -6,7 +6,7 @@ from typing import Any
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import FloatArray
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.source import ByteSource
 
 __all__ = ["ImageFile"]

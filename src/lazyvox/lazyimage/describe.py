@@ -7,7 +7,7 @@ import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.geometry.affines import voxel_sizes
-from lazyvox.plan.memory import format_bytes
+from lazyvox.planning.memory import format_bytes
 
 __all__ = ["describe", "describe_html"]
 

@@ -12,7 +12,7 @@ from nibabel.filebasedimages import FileBasedImage
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.classes import LAZY_CLASSES, lazy_image
-from lazyvox.plan.indexing import Axis
+from lazyvox.planning.indexing import Axis
 from lazyvox.store.identity import FileIdentity, identify
 
 __all__ = ["ProxyReader", "load_foreign"]

@@ -17,10 +17,10 @@ from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj, stored_paths
-from lazyvox.plan.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
-from lazyvox.plan.memory import format_bytes
-from lazyvox.plan.plan import Plan
-from lazyvox.plan.tiles import fortran_tiles
+from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
+from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.plan import Plan
+from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning

@@ -11,7 +11,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ImageIndexError
 from lazyvox.geometry.affines import sliced_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.plan.indexing import expand_key, is_array_index
+from lazyvox.planning.indexing import expand_key, is_array_index
 
 __all__ = ["LazySlicer", "Sliceable"]
 

@@ -1,7 +1,7 @@
 """How work runs: memory limits, cores, reading ahead, progress, measuring."""
 
 from lazyvox.runtime.budget import memory_budget
-from lazyvox.runtime.dry_run import plan_call as plan
+from lazyvox.runtime.dry_run import plan
 from lazyvox.runtime.measure import Measurement, measure
 from lazyvox.runtime.peak import peak_memory
 from lazyvox.runtime.strict import strict

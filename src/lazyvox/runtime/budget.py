@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from lazyvox.plan.memory import parse_memory
+from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.limits import available_memory
 
 __all__ = ["default_budget", "memory_budget", "resolve_budget"]

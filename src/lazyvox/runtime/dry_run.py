@@ -5,9 +5,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from lazyvox.errors import ParameterError
-from lazyvox.plan.plan import Plan
+from lazyvox.planning.plan import Plan
 
-__all__ = ["plan_call", "stop_if_planning"]
+__all__ = ["plan", "stop_if_planning"]
 
 _is_planning: ContextVar[bool] = ContextVar("lazyvox_is_planning", default=False)
 
@@ -20,7 +20,7 @@ class _PlanReadyError(BaseException):
         self.plan = plan
 
 
-def plan_call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
+def plan(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
     """Return the plan of a call, without reading the series or writing anything.
 
     Parameters
@@ -64,6 +64,6 @@ def plan_call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
 
 
 def stop_if_planning(plan: Plan) -> None:
-    """Hand the plan to `plan_call` instead of going on, if that is what runs."""
+    """Hand the plan to `plan` instead of going on, if that is what runs."""
     if _is_planning.get():
         raise _PlanReadyError(plan)

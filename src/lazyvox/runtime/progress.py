@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from lazyvox.errors import ParameterTypeError
-from lazyvox.plan.memory import format_bytes
+from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.resident import process_memory
 
 __all__ = [

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from lazyvox.errors import MaterializationError
-from lazyvox.plan.memory import format_bytes
+from lazyvox.planning.memory import format_bytes
 
 __all__ = ["check_materialization", "strict"]
 

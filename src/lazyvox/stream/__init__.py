@@ -2,12 +2,9 @@
 
 from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.histogram import Histogram
-from lazyvox.stream.labels import Labels
 from lazyvox.stream.moments import TSNR, Std, Variance
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.series_stats import DVARS, GlobalSignal
-from lazyvox.stream.signals import Signals
-from lazyvox.stream.voxels import Voxels
 from lazyvox.stream.voxelwise import Max, Mean, Min, Sum
 from lazyvox.stream.write import Write
 
@@ -18,15 +15,12 @@ __all__ = [
     "GlobalSignal",
     "Handle",
     "Histogram",
-    "Labels",
     "Max",
     "Mean",
     "Min",
     "Scan",
-    "Signals",
     "Std",
     "Sum",
     "Variance",
-    "Voxels",
     "Write",
 ]

@@ -41,48 +41,132 @@ class Consumer(ABC, Generic[ResultT]):
     A consumer is initialised with the grid, gets every block of the pass in order, and gives its
     result at the end. Blocks are arrays of shape (i, j, k, n) in Fortran order; their memory is
     reused after `update` returns, so that what is kept must be copied.
+
+    Notes
+    -----
+    Classes that are not derived from this one do as well if they have `init`, `update`, `merge`,
+    `finalize` and `state_bytes`.
     """
 
     @abstractmethod
     def init(self, grid: Grid) -> None:
-        """Prepare for the volumes of a grid; forget what was seen before."""
+        """Prepare for the volumes of a grid; forget what was seen before.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid, number of volumes and data type of the series.
+        """
 
     @abstractmethod
     def update(self, block: Array, start: int) -> None:
-        """Take the next volumes; the first of them is number `start`."""
+        """Take the next volumes; the first of them is number `start`.
+
+        Parameters
+        ----------
+        block : ndarray of shape (i, j, k, n)
+            Values in native byte order, in Fortran order; read only, and reused afterwards.
+        start : int
+            Number of the first volume of the block.
+        """
 
     @abstractmethod
     def merge(self, other: Self) -> None:
-        """Take over what another consumer of the same kind saw of other volumes."""
+        """Take over what another consumer of the same kind saw of other volumes.
+
+        Parameters
+        ----------
+        other : Consumer
+            Saw later volumes of the same grid; may be used up.
+        """
 
     @abstractmethod
     def finalize(self) -> ResultT:
-        """Return the result."""
+        """Return the result.
+
+        Returns
+        -------
+        object
+            What `Handle.result` gives.
+        """
 
     @abstractmethod
     def state_bytes(self, grid: Grid) -> int:
-        """Return the most bytes held between updates and while finalizing, result included."""
+        """Return the most bytes held between updates and while finalizing, result included.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid, number of volumes and data type of the series.
+
+        Returns
+        -------
+        int
+            Bytes; the plan counts with them.
+        """
 
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        """Return the bytes that one update with so many volumes allocates for its duration."""
+        """Return the bytes that one update with so many volumes allocates for its duration.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid, number of volumes and data type of the series.
+        block_volumes : int
+            Number of volumes of a block.
+
+        Returns
+        -------
+        int
+            Bytes; 0 by default.
+        """
         del grid, block_volumes
         return 0
 
     def check(self, grid: Grid) -> None:
-        """Raise now, before anything is read, what would go wrong later: called when planning."""
+        """Raise now, before anything is read, what would go wrong later: called when planning.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid, number of volumes and data type of the series.
+        """
         del grid
 
     def lean_on(self, consumers: Sequence["Consumer[Any]"]) -> None:
-        """Look among all consumers of the pass, oneself included, for one to share state with."""
+        """Look among all consumers of the pass, oneself included, for one to share state with.
+
+        Parameters
+        ----------
+        consumers : sequence of Consumer
+            All consumers of the pass, in their order.
+        """
         del consumers
 
     def prepass(self, grid: Grid) -> "Consumer[Any] | None":
-        """Return a consumer whose result is needed before the pass, or None."""
+        """Return a consumer whose result is needed before the pass, or None.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid, number of volumes and data type of the series.
+
+        Returns
+        -------
+        Consumer or None
+            Fed in an extra pass; its result comes back through `configure`.
+        """
         del grid
         return None
 
     def configure(self, result: Any) -> None:
-        """Take the result of the consumer that `prepass` returned."""
+        """Take the result of the consumer that `prepass` returned.
+
+        Parameters
+        ----------
+        result : object
+            What its `finalize` returned.
+        """
         del result
 
     @property
@@ -91,9 +175,16 @@ class Consumer(ABC, Generic[ResultT]):
         return False
 
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        """Take slices `k` ... of one volume: `slab` of shape (i, j, n_slices, 1).
+        """Take a part of one volume; the parts come in order, one volume after the other.
 
-        The slabs of a volume come in order, one volume after the other.
+        Parameters
+        ----------
+        slab : ndarray of shape (i, j, n_slices, 1)
+            Slices of the volume; reused afterwards.
+        volume : int
+            Number of the volume.
+        k : int
+            Number of the first slice.
         """
         del slab, volume, k
         msg = f"{self.describe()} takes whole volumes only"
@@ -108,7 +199,13 @@ class Consumer(ABC, Generic[ResultT]):
         """Undo what was begun outside of memory: the pass failed or was interrupted."""
 
     def describe(self) -> str:
-        """Return the name shown in plans and errors."""
+        """Return the name shown in plans and errors.
+
+        Returns
+        -------
+        str
+            The name of the class by default.
+        """
         return type(self).__name__
 
 

@@ -15,7 +15,7 @@ from lazyvox.array.lazy_array import read_into
 from lazyvox.array.reader import ArraySession
 from lazyvox.errors import ScanCancelledError
 from lazyvox.lazyimage.series import Series
-from lazyvox.plan.blocks import N_BUFFERS, BlockLayout, iter_tiles
+from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, iter_tiles
 from lazyvox.runtime.progress import Progress
 from lazyvox.runtime.readahead import ReadAhead
 from lazyvox.stream.consumer import Consumer

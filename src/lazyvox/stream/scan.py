@@ -8,8 +8,8 @@ from typing import Any
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, Series, as_series, stored_paths
-from lazyvox.plan.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout
-from lazyvox.plan.plan import Plan
+from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout
+from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning

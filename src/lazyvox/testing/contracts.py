@@ -9,7 +9,7 @@ import numpy as np
 from lazyvox._typing import Array
 from lazyvox.array.reader import ArrayReader
 from lazyvox.errors import TruncatedFileError
-from lazyvox.plan.indexing import Axis
+from lazyvox.planning.indexing import Axis
 from lazyvox.store.source import ByteReader, ByteSource
 
 __all__ = ["check_array_reader", "check_byte_source"]

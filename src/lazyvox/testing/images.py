@@ -14,7 +14,7 @@ from lazyvox._typing import Array, Shape
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import FileReader
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.frames import load_zstd
 from lazyvox.store.opening import open_source
 

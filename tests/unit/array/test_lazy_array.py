@@ -8,7 +8,7 @@ import pytest
 
 from lazyvox.array import Conversion, FileReader, LazyArray
 from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import MemorySource, random_values, write_lazy_array
 
 VALUES = random_values((4, 5, 6, 7), "<i2")

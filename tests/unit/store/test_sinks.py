@@ -87,9 +87,7 @@ def test_an_empty_file(tmp_path, compression):
     write(tmp_path / "a", b"", compression=compression)
     content = (tmp_path / "a").read_bytes()
     openers = {"gzip": gzip.decompress, "bzip2": bz2.decompress, "none": bytes}
-    openers["zstd"] = lambda packed: (
-        load_zstd().ZstdDecompressor().decompress(packed)
-    )
+    openers["zstd"] = lambda packed: load_zstd().ZstdDecompressor().decompress(packed)
     assert openers[compression](content) == b""
 
 

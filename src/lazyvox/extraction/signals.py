@@ -10,11 +10,11 @@ import numpy.typing as npt
 from lazyvox._typing import Array, DType, IntArray, PathLike, Shape, override
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.errors import MissingDependencyError
+from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.identity import printable
-from lazyvox.stream.tables import StoredTable, TableSpec, save_table
 
 __all__ = ["Placement", "Signals"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any, TypeAlias
 
-from lazyvox.plan.indexing import Axis
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.indexing import Axis
+from lazyvox.planning.spec import ArraySpec
 
 __all__ = ["Run", "ascending", "plan_runs"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.plan.memory import format_bytes, parse_memory
+from lazyvox.planning.memory import format_bytes, parse_memory
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError
+from lazyvox.extraction.tables import StoredTable, TableSpec, open_table, table_memory
 from lazyvox.store.identity import printable
-from lazyvox.stream.tables import StoredTable, TableSpec, open_table, table_memory
 
 __all__ = ["FileRows", "MemoryRows", "RowsPlan"]
 

@@ -12,20 +12,20 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, DType, IntArray, PathLike, Shape, override
 from lazyvox.errors import ParameterError
-from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import Grid
-from lazyvox.store.opening import absolute_path
-from lazyvox.stream.consumer import Consumer
-from lazyvox.stream.masks import RegionImage, read_mask
-from lazyvox.stream.rows import FileRows, MemoryRows, RowsPlan
-from lazyvox.stream.signals import Placement, Signals
-from lazyvox.stream.tables import (
+from lazyvox.extraction.rows import FileRows, MemoryRows, RowsPlan
+from lazyvox.extraction.signals import Placement, Signals
+from lazyvox.extraction.tables import (
     TableSpec,
     check_target,
     refuse_existing,
     split_target,
     write_npz,
 )
+from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.series import Grid
+from lazyvox.store.opening import absolute_path
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.masks import RegionImage, read_mask
 
 __all__ = ["Voxels", "region_names", "signals_dtype"]
 

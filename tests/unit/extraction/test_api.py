@@ -11,13 +11,13 @@ from lazyvox.errors import (
     RegionError,
     TruncatedFileError,
 )
-from lazyvox.extract.api import checked_sample_mask, extract
+from lazyvox.extraction.api import checked_sample_mask, extract
+from lazyvox.extraction.labels import Labels
+from lazyvox.extraction.signals import Signals
+from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.load import load
-from lazyvox.runtime.dry_run import plan_call
+from lazyvox.runtime.dry_run import plan
 from lazyvox.store.sinks import ByteSink
-from lazyvox.stream.labels import Labels
-from lazyvox.stream.signals import Signals
-from lazyvox.stream.voxels import Voxels
 
 
 @pytest.fixture
@@ -157,9 +157,9 @@ class TestOutputs:
 
 
 def test_plan_reads_and_writes_nothing(folder):
-    plan = plan_call(extract, "run.nii.gz", ["left.nii.gz", "right.nii.gz"], out="roi.npy")
-    assert plan.passes == 1
-    assert [name for name, _ in plan.consumer_bytes] == ["Voxels", "Voxels"]
+    planned = plan(extract, "run.nii.gz", ["left.nii.gz", "right.nii.gz"], out="roi.npy")
+    assert planned.passes == 1
+    assert [name for name, _ in planned.consumer_bytes] == ["Voxels", "Voxels"]
     assert not list(folder.glob("roi*"))
 
 

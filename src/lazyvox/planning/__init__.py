@@ -1,5 +1,5 @@
 """Deciding before reading: indices, byte ranges, blocks, memory. Pure."""
 
-from lazyvox.plan.plan import Plan
+from lazyvox.planning.plan import Plan
 
 __all__ = ["Plan"]

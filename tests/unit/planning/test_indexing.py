@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lazyvox.errors import ImageIndexError
-from lazyvox.plan.indexing import View, as_key, expand_key
+from lazyvox.planning.indexing import View, as_key, expand_key
 
 
 def test_a_slice_of_a_slice_is_one_range():

@@ -17,10 +17,7 @@ from lazyvox.errors import (
     OutputExistsError,
     ParameterError,
 )
-from lazyvox.store.identity import printable
-from lazyvox.store.opening import absolute_path
-from lazyvox.store.sinks import open_sink
-from lazyvox.stream.table_writers import (
+from lazyvox.extraction.table_writers import (
     PARQUET_CHUNK_BYTES,
     NpyWriter,
     ParquetWriter,
@@ -32,6 +29,9 @@ from lazyvox.stream.table_writers import (
     npy_header,
     parquet_group_rows,
 )
+from lazyvox.store.identity import printable
+from lazyvox.store.opening import absolute_path
+from lazyvox.store.sinks import open_sink
 
 __all__ = [
     "StoredTable",

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.plan.memory import format_bytes
+from lazyvox.planning.memory import format_bytes
 
 __all__ = ["Plan"]
 

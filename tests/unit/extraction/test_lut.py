@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterTypeError, RegionError
-from lazyvox.stream.lut import names_of_labels, read_lut
+from lazyvox.extraction.lut import names_of_labels, read_lut
 
 DSEG = "index\tname\tabbreviation\tcolor\tmapping\n0\tBackground\tBG\t#000\t0\n3\tLeft A\tLA\t#f00\t1\n"
 FSL = """<?xml version="1.0" encoding="ISO-8859-1"?>

@@ -10,11 +10,15 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, IntArray, PathLike, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, RegionError
+from lazyvox.extraction.lut import Lut, names_of_labels
+from lazyvox.extraction.reduction import STRATEGIES, Regions, Strategy
+from lazyvox.extraction.rows import FileRows, MemoryRows, RowsPlan
+from lazyvox.extraction.signals import Placement, Signals
+from lazyvox.extraction.tables import TableSpec, check_target
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.opening import absolute_path
 from lazyvox.stream.consumer import Consumer
-from lazyvox.stream.lut import Lut, names_of_labels
 from lazyvox.stream.masks import (
     RegionImage,
     is_integral,
@@ -22,10 +26,6 @@ from lazyvox.stream.masks import (
     regrid,
     shown_values,
 )
-from lazyvox.stream.reduction import STRATEGIES, Regions, Strategy
-from lazyvox.stream.rows import FileRows, MemoryRows, RowsPlan
-from lazyvox.stream.signals import Placement, Signals
-from lazyvox.stream.tables import TableSpec, check_target
 
 __all__ = ["Labels"]
 

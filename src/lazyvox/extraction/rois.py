@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError, RegionError
+from lazyvox.extraction.labels import Labels
+from lazyvox.extraction.lut import Lut
+from lazyvox.extraction.tables import refuse_existing, split_target
+from lazyvox.extraction.voxels import Voxels, region_names
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.store.opening import absolute_path
-from lazyvox.stream.labels import Labels
-from lazyvox.stream.lut import Lut
 from lazyvox.stream.masks import (
     RegionImage,
     as_mask,
@@ -21,8 +23,6 @@ from lazyvox.stream.masks import (
     read_region_image,
     shown_values,
 )
-from lazyvox.stream.tables import refuse_existing, split_target
-from lazyvox.stream.voxels import Voxels, region_names
 
 __all__ = ["RegionOptions", "RoiLike", "RoiSet", "resolve_rois"]
 

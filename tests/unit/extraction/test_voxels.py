@@ -9,10 +9,10 @@ from lazyvox.errors import (
     ParameterError,
     RegionError,
 )
+from lazyvox.extraction.signals import Signals
+from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
-from lazyvox.stream.signals import Signals
-from lazyvox.stream.voxels import Voxels
 from lazyvox.testing.images import random_values
 
 SHAPE = (5, 6, 4)

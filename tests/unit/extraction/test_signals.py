@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from lazyvox.errors import OutputExistsError, ParameterError
-from lazyvox.extract.api import extract
+from lazyvox.extraction.api import extract
+from lazyvox.extraction.labels import Labels
+from lazyvox.extraction.signals import Signals
 from lazyvox.lazyimage.load import load
 from lazyvox.lazyimage.series import as_series
-from lazyvox.stream.labels import Labels
 from lazyvox.stream.scan import Scan
-from lazyvox.stream.signals import Signals
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lazyvox.plan.runs import ascending, plan_runs
-from lazyvox.plan.spec import ArraySpec
+from lazyvox.planning.runs import ascending, plan_runs
+from lazyvox.planning.spec import ArraySpec
 
 SPEC = ArraySpec((10, 20, 30), np.dtype("<i2"), 100)
 

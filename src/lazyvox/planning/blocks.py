@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lazyvox.errors import MemoryBudgetError
-from lazyvox.plan.memory import format_bytes
+from lazyvox.planning.memory import format_bytes
 
 __all__ = ["BlockLayout", "Costs", "choose_layout", "iter_tiles"]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lazyvox.errors import OutputExistsError, ParameterError
-from lazyvox.stream.rows import RowsPlan
-from lazyvox.stream.tables import (
+from lazyvox.extraction.rows import RowsPlan
+from lazyvox.extraction.tables import (
     StoredTable,
     TableSpec,
     save_table,

@@ -8,14 +8,14 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.extract.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
+from lazyvox.extraction.lut import Lut
+from lazyvox.extraction.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
+from lazyvox.extraction.signals import Signals
+from lazyvox.extraction.tables import write_npz
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import as_series
 from lazyvox.runtime.progress import ProgressLike
-from lazyvox.stream.lut import Lut
 from lazyvox.stream.scan import Scan
-from lazyvox.stream.signals import Signals
-from lazyvox.stream.tables import write_npz
 
 __all__ = ["build_scan", "checked_sample_mask", "extract"]
 

@@ -9,8 +9,8 @@ from lazyvox.errors import (
     ParameterTypeError,
     RegionError,
 )
+from lazyvox.extraction.labels import Labels
 from lazyvox.lazyimage.series import as_series
-from lazyvox.stream.labels import Labels
 from lazyvox.stream.scan import Scan
 
 SHAPE = (6, 5, 7)

@@ -1,0 +1,8 @@
+"""From images to signals: the regions, their signals, and the one call that extracts them."""
+
+from lazyvox.extraction.api import extract
+from lazyvox.extraction.labels import Labels
+from lazyvox.extraction.signals import Signals
+from lazyvox.extraction.voxels import Voxels
+
+__all__ = ["Labels", "Signals", "Voxels", "extract"]

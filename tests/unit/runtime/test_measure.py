@@ -11,6 +11,8 @@ import pytest
 from lazyvox.errors import LazyvoxError, ParameterTypeError
 from lazyvox.runtime.measure import measure, peak_memory, process_memory, tree_pss
 
+# Arrays here are larger than 32 MiB: the allocator may keep smaller ones when they are freed, and
+# a later one of that size then takes no new memory.
 MB = 1_000_000
 
 JOBS = """
@@ -98,20 +100,20 @@ def test_a_peak_before_the_block_does_not_count():
 
 def test_the_peak_can_be_read_during_the_block_and_never_falls():
     with peak_memory() as peak:
-        held = np.ones(30 * MB, np.uint8)
+        held = np.ones(40 * MB, np.uint8)
         during = peak.increment
         del held
         afterwards = peak.increment
-    assert 28 * MB < during <= afterwards <= peak.increment < 40 * MB
+    assert 38 * MB < during <= afterwards <= peak.increment < 50 * MB
 
 
 def test_nested_blocks_each_have_their_own_peak():
     with peak_memory() as outer:
         np.ones(70 * MB, np.uint8)
         with peak_memory() as inner:
-            np.ones(30 * MB, np.uint8)
-        np.ones(10 * MB, np.uint8)
-    assert 28 * MB < inner.increment < 45 * MB
+            np.ones(40 * MB, np.uint8)
+        np.ones(35 * MB, np.uint8)
+    assert 38 * MB < inner.increment < 55 * MB
     assert 68 * MB < outer.increment < 85 * MB
 
 

@@ -25,14 +25,16 @@ class _PerVolume(Consumer[Array]):
     def __init__(self, mask_img: ImageLike | None = None) -> None:
         self._mask_img = mask_img
         self._mask: Array | None = None
+        self._mask_grid: Grid | None = None
 
     @override
     def check(self, grid: Grid) -> None:
         if grid.dtype.kind == "c":
             msg = f"{type(self).__name__} needs real voxels. Got {grid.dtype}."
             raise ParameterTypeError(msg)
-        if self._mask_img is not None and self._mask is None:
+        if self._mask_img is not None and self._mask_grid is not grid:
             self._mask = read_mask(self._mask_img, grid, name="mask_img")
+            self._mask_grid = grid
 
     @override
     def init(self, grid: Grid) -> None:

@@ -5,6 +5,7 @@ series was cut into blocks or slabs.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
@@ -17,6 +18,9 @@ from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.masks import read_mask
 
 __all__ = ["DVARS", "GlobalSignal"]
+
+#: Voxels summed at a time: their float64 values stay in the processor's cache.
+PIECE_VOXELS = 65_536
 
 
 class _PerVolume(Consumer[Array]):
@@ -64,14 +68,22 @@ class _PerVolume(Consumer[Array]):
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        return 2 * grid.n_voxels * 8
+        slice_voxels = grid.shape[0] * grid.shape[1]
+        return 3 * 8 * max(PIECE_VOXELS, slice_voxels)
 
     @abstractmethod
     def _take(self, values: Array, volume: int, k: int) -> None:
         """Take some slices of one volume, from slice `k` on."""
 
+    def _pieces(self, values: Array, k: int) -> Iterator[tuple[slice, slice]]:
+        """Yield groups of slices, by their places in `values` and in the volume."""
+        step = max(PIECE_VOXELS // max(values.shape[0] * values.shape[1], 1), 1)
+        for first in range(0, values.shape[2], step):
+            last = min(first + step, values.shape[2])
+            yield slice(first, last), slice(k + first, k + last)
+
     def _slice_sums(self, values: Array, k: int) -> Array:
-        """Return the sum over each slice of values that may be overwritten."""
+        """Return the sum over each slice of some float64 values, from slice `k` on."""
         if self._mask is not None:
             # A product with zero would let NaN outside of the mask through.
             values = np.where(self._mask[:, :, k : k + values.shape[2]], values, 0)
@@ -105,8 +117,9 @@ class GlobalSignal(_PerVolume):
 
     @override
     def _take(self, values: Array, volume: int, k: int) -> None:
-        as_float = values.astype(np.float64)
-        self._sums[volume, k : k + values.shape[2]] = self._slice_sums(as_float, k)
+        for here, there in self._pieces(values, k):
+            as_float = values[..., here].astype(np.float64)
+            self._sums[volume, there] = self._slice_sums(as_float, there.start)
 
 
 class DVARS(_PerVolume):
@@ -176,5 +189,9 @@ class DVARS(_PerVolume):
         self._seen = range(self._seen.start, volume + 1)
 
     def _squares(self, values: Array, before: Array, k: int) -> Array:
-        change = np.subtract(values, before, dtype=np.float64)
-        return self._slice_sums(np.multiply(change, change, out=change), k)
+        sums = np.empty(values.shape[2])
+        for here, there in self._pieces(values, k):
+            change = np.subtract(values[..., here], before[..., here], dtype=np.float64)
+            np.multiply(change, change, out=change)
+            sums[here] = self._slice_sums(change, there.start)
+        return sums

@@ -11,7 +11,7 @@ from lazyvox.testing.images import (
     write_lazy_array,
     write_nifti,
 )
-from lazyvox.testing.memory import peak_of
+from lazyvox.testing.memory import peak_of, scan_peaks
 from lazyvox.testing.sources import CountingSource, FlakySource, MemorySource, TripwireSource
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "nifti_bytes",
     "peak_of",
     "random_values",
+    "scan_peaks",
     "write_lazy_array",
     "write_nifti",
 ]

@@ -1,11 +1,12 @@
-"""Peak memory of a call, for tests."""
+"""Peak memory of a call and of a scan, for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazyvox.runtime.measure import measure
+from lazyvox.stream.scan import Scan
 
-__all__ = ["peak_of"]
+__all__ = ["peak_of", "scan_peaks"]
 
 
 def peak_of(func: Callable[..., Any], *args: Any) -> int:
@@ -29,3 +30,46 @@ def peak_of(func: Callable[..., Any], *args: Any) -> int:
     True
     """
     return measure(func, *args).increment_bytes
+
+
+def scan_peaks(
+    imgs: Any, consumers: Sequence[Any], memory: int | str | None = None, n_jobs: int = 1
+) -> tuple[int, int]:
+    """Return the predicted and the measured peak memory of a scan, run in a fresh process.
+
+    Parameters
+    ----------
+    imgs : image, path, or list of them
+        What to scan, picklable.
+    consumers : sequence of Consumer
+        What hangs on the scan, picklable. One whose `state_bytes` is too low shows here.
+    memory : int or str, optional
+        Memory budget.
+    n_jobs : int, default=1
+        Threads for the consumers.
+
+    Returns
+    -------
+    tuple of int
+        Predicted and measured bytes.
+
+    Examples
+    --------
+    >>> from lazyvox.stream.voxelwise import Mean
+    >>> predicted, measured = scan_peaks("run.nii.gz", [Mean()])
+    >>> measured <= predicted
+    True
+    """
+    predicted = _scan(imgs, consumers).plan(memory, n_jobs).peak_bytes
+    return predicted, peak_of(_run, imgs, consumers, memory, n_jobs)
+
+
+def _scan(imgs: Any, consumers: Sequence[Any]) -> Scan:
+    scan = Scan(imgs)
+    for consumer in consumers:
+        scan.add(consumer)
+    return scan
+
+
+def _run(imgs: Any, consumers: Sequence[Any], memory: int | str | None, n_jobs: int) -> None:
+    _scan(imgs, consumers).run(memory, n_jobs)

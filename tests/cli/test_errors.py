@@ -89,21 +89,29 @@ FAILURES = [
     (["mean", "absent.nii.gz", "-o", "o.nii"], "absent.nii.gz: no such file"),
     (["mean", "atlas.tsv", "-o", "o.nii"], "atlas.tsv: "),
     (["mean", "run.nii.gz", "mask5.nii", "-o", "o.nii"], "must share one voxel grid"),
-    (["extract", "run.nii.gz", "--mask", "mask5.nii", "-o", "o.npy"], "grid"),
-    (["extract", "run.nii.gz", "--mask", "atlas.nii.gz", "-o", "o.npy"], "mask"),
     (["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--lut", "no.tsv", "-o", "o.npy"], "no.tsv"),
     (["extract", "run.nii.gz", "--mask", "left.nii.gz", "--sample-mask", "atlas.tsv", "-o", "o.npy"], "--sample-mask must hold numbers of volumes"),
+    ([*MASK, "--sample-mask", "few.npy", "-o", "o.npy"], "--sample-mask must have one boolean per volume. Got 3 for 40 volumes."),
+    ([*MASK, "--sample-mask", "far.txt", "-o", "o.npy"], "--sample-mask must name volumes from 0 to 39. Got 0 to 99."),
+    ([*MASK, "--sample-mask", "words.txt", "-o", "o.npy"], "Got 'two' on line 2."),
+    (["extract", "run.nii.gz", "--mask", "mask5.nii", "-o", "o.npy"], "mask5.nii): it must be on the voxel grid of the images"),
+    (["extract", "run.nii.gz", "--mask", "atlas.nii.gz", "-o", "o.npy"], "pass --labels for one signal per label"),
+    (["convert", "run.nii.gz", "o.nii", "--dtype", "uint8"], "Pass --scale auto, or another dtype"),
+    (["mean", "run5.nii", "-o", "o.nii"], 'Take a part of it first: `lazyvox slice` with ":, :, :, :, 0"'),
     (["mean", "run.nii.gz", "-o", "o.nii", "--memory", "1MB"], "Pass --memory "),
     (["slice", "run.nii.gz", "12", "-o", "o.nii"], "index 12 is out of bounds for axis 0 with size 12"),
     (["slice", "run.nii.gz", "12", "-o", "o.npy"], "index 12 is out of bounds for axis 0 with size 12"),
     (["slice", "run.nii.gz", "3:3", "-o", "o.nii"], "at least one voxel"),
-    (["convert", "run.nii.gz", "o.nii", "--dtype", "uint8"], "uint8"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("argv", "message"), FAILURES, ids=[" ".join(c[0]) for c in FAILURES])
 def test_failed_work_is_one_line_and_code_1(lazyvox, folder, argv, message):
     write_nifti(folder / "mask5.nii", np.ones((5, 5, 5), "u1"))
+    write_nifti(folder / "run5.nii", np.ones((5, 5, 5, 2, 2), "u1"))
+    np.save(folder / "few.npy", [True, False, True])
+    (folder / "far.txt").write_text("0\n99\n")
+    (folder / "words.txt").write_text("volume\ntwo\n")
     before = sorted(folder.iterdir())
     done = lazyvox(*argv)
     assert (done.code, done.out) == (1, "")

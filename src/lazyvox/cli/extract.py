@@ -13,9 +13,11 @@ from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_output, stem_of
 from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
+from lazyvox.extraction.api import checked_sample_mask
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.tables import split_target, write_npz
 from lazyvox.extraction.voxels import Voxels
+from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.consumer import Handle
 from lazyvox.stream.scan import Scan
 
@@ -190,8 +192,7 @@ def extract(
     inputs = [*runs, *regions.inputs, *([sample_mask] if sample_mask else [])]
     files = _files(output, regions.names())
     target = check_output(output, _ENDINGS, inputs, settings, files=files)
-    volumes = read_sample_mask(sample_mask) if sample_mask else None
-    scan = Scan(list(runs), volumes=volumes)
+    scan = Scan(list(runs), volumes=_volumes(sample_mask, runs))
     direct = files if len(files) == len(regions.paths) and not _is_npz(target) else None
     handles = _add_consumers(scan, regions, direct, dtype, overwrite=settings.overwrite)
 
@@ -212,6 +213,14 @@ def extract(
         ]
 
     perform(Job("extract", inputs, lambda: scan.plan(n_jobs=settings.n_jobs), work), settings)
+
+
+def _volumes(sample_mask: str | None, runs: Sequence[str]) -> list[int] | None:
+    """Return the volumes to keep, all of them where no file says which."""
+    if sample_mask is None:
+        return None
+    keep = read_sample_mask(sample_mask)
+    return checked_sample_mask(keep, as_series(list(runs)).grid.n_volumes)
 
 
 def _is_npz(path: str) -> bool:

@@ -24,6 +24,15 @@ _SPELLINGS = (
     (re.compile(r"\bn_jobs=(-?\d+)"), r"--jobs \1"),
     (re.compile(r"\bresample=True"), "--resample"),
     (re.compile(r"\boverwrite=True|\ballow overwriting"), "--overwrite"),
+    (re.compile(r"`mask_imgs(\[\d+\])?`"), "--mask"),
+    (re.compile(r"`labels_img`"), "--labels"),
+    (re.compile(r"`sample_mask`"), "--sample-mask"),
+    (re.compile(r"`lut`"), "--lut"),
+    (re.compile(r"`scale`"), "--scale"),
+    (re.compile(r"\bscale=\"auto\""), "--scale auto"),
+    (re.compile(r"(?<!-)\bcompresslevel\b"), "--compresslevel"),
+    (re.compile(r"\blazyvox\.Labels\(\.\.\.\)"), "--labels"),
+    (re.compile(r"\bimg\.slicer\[([^\]]*)\]"), r'`lazyvox slice` with "\1"'),
 )
 
 
@@ -101,6 +110,8 @@ def one_line(message: str) -> str:
     --------
     >>> one_line("too little.  Pass memory=5000 or more.")
     'too little. Pass --memory 5000 or more.'
+    >>> one_line("Take a part of it first: img.slicer[..., 0].")
+    'Take a part of it first: `lazyvox slice` with "..., 0".'
     """
     text = " ".join(message.split())
     for pattern, spelling in _SPELLINGS:

@@ -1,7 +1,6 @@
 """`--sample-mask`: the volumes to keep, from a file."""
 
 import zipfile
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ __all__ = ["read_sample_mask"]
 _FORMS = "numbers of volumes, counted from 0, one on each line, or a .npy array of them"
 
 
-def read_sample_mask(path: str) -> list[int]:
-    """Return the numbers of the volumes that a file names.
+def read_sample_mask(path: str) -> Array:
+    """Return what a file says about the volumes to keep, not yet checked against a run.
 
     Parameters
     ----------
@@ -26,8 +25,8 @@ def read_sample_mask(path: str) -> list[int]:
 
     Returns
     -------
-    list of int
-        The numbers, ascending.
+    ndarray
+        The numbers or booleans.
 
     Raises
     ------
@@ -40,29 +39,26 @@ def read_sample_mask(path: str) -> list[int]:
         values = _read(path)
     except OSError as error:
         raise_read_error(error, path)
-    except (ValueError, zipfile.BadZipFile) as error:
-        msg = f"{printable(path)}: --sample-mask must hold {_FORMS}. Got: {error}"
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        msg = f"{printable(path)}: --sample-mask must hold {_FORMS}. Got {error}."
         raise ParameterError(msg) from error
-    if values.dtype.kind == "b" and values.ndim == 1:
-        return [int(number) for number in np.flatnonzero(values)]
-    numbers = [int(number) for number in np.ravel(values)]
-    is_ascending = all(low < high for low, high in pairwise(numbers))
-    if not numbers or values.dtype.kind not in "iu" or numbers[0] < 0 or not is_ascending:
-        msg = (
-            f"{printable(path)}: --sample-mask must hold {_FORMS}, ascending. Got {values.dtype} "
-            f"values of shape {values.shape}."
-        )
-        raise ParameterError(msg)
-    return numbers
+    return values
 
 
 def _read(path: str) -> Array:
     if path.lower().endswith(".npy"):
-        loaded: Array = np.load(path, allow_pickle=False)
-        return loaded
+        loaded: object = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        msg = "an archive of arrays"
+        raise ValueError(msg)
+    numbers: list[int] = []
     with Path(path).open(encoding="utf-8") as file:
-        lines = [line.strip() for line in file]
-    lines = [line for line in lines if line]
-    if lines and not lines[0].lstrip("+").isdigit():
-        del lines[0]
-    return np.array([int(line) for line in lines], dtype=np.int64)
+        for place, line in enumerate(file, 1):
+            text = line.strip()
+            if text.lstrip("+-").isdecimal():
+                numbers.append(int(text))
+            elif text and place > 1:
+                msg = f"{text[:40]!r} on line {place}"
+                raise ValueError(msg)
+    return np.array(numbers, dtype=np.int64)

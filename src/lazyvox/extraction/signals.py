@@ -269,8 +269,9 @@ class Signals:
         """Describe the signals in one line."""
         kind = "voxels" if self._names is None else "regions"
         where = "" if self.path is None else f" in {printable(self.path)}"
+        volumes = "volume" if self.shape[0] == 1 else "volumes"
         return (
-            f"<Signals of {self.shape[1]} {kind}, {self.shape[0]} volumes, {self.dtype}, "
+            f"<Signals of {self.shape[1]} {kind}, {self.shape[0]} {volumes}, {self.dtype}, "
             f"t_r={self.t_r}{where}>"
         )
 

@@ -1,7 +1,7 @@
 """One series out of one image, or out of a list of volumes and runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from textwrap import shorten
 from typing import Any
@@ -49,7 +49,7 @@ class Grid:
     n_volumes: int
     dtype: DType
     t_r: float | None
-    template: SpatialImage
+    template: SpatialImage = field(repr=False)
     is_uniform: bool = True
 
     @property
@@ -199,9 +199,9 @@ def _check_same_grid(first: SpatialImage, img: SpatialImage, number: int) -> Non
         return
     msg = (
         f"all images of a list must share one voxel grid. Image {number} ({name_of(img)}) has "
-        f"shape {tuple(img.shape[:3])} and affine {other.tolist()}; image 0 ({name_of(first)}) "
-        f"has shape {tuple(first.shape[:3])} and affine {one.tolist()}. Resample one to the other "
-        f"first."
+        f"shape {tuple(img.shape[:3])} and affine {other[:3].tolist()}; image 0 ({name_of(first)}) "
+        f"has shape {tuple(first.shape[:3])} and affine {one[:3].tolist()}. Resample one to the "
+        f"other first."
     )
     raise GridMismatchError(msg)
 

@@ -24,9 +24,20 @@ def advice_on_missing(path: str) -> str:
         names = [other.name for other in link.parent.iterdir()]
     except OSError:
         return f" Its folder {printable(str(link.parent))} does not exist, or cannot be listed."
-    import difflib
-
-    near = difflib.get_close_matches(link.name, names, _MAX_NAMES, cutoff=0.7)
+    near = _similar(link.name, names)
     if not near:
         return ""
     return f" Did you mean {' or '.join(printable(name) for name in near)}?"
+
+
+def _similar(wanted: str, names: list[str]) -> list[str]:
+    """Return the names that are likely to be meant, the nearest first."""
+    import difflib
+
+    # Without the endings, as all images share ".nii.gz".
+    stems: dict[str, list[str]] = {}
+    for name in sorted(names):
+        stems.setdefault(name.split(".", maxsplit=1)[0], []).append(name)
+    stem = wanted.split(".", maxsplit=1)[0]
+    near = difflib.get_close_matches(stem, stems, _MAX_NAMES, cutoff=0.7)
+    return [name for stem in near for name in stems[stem]][:_MAX_NAMES]

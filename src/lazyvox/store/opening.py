@@ -32,6 +32,8 @@ def absolute_path(path: PathLike) -> str:
         text = os.fsdecode(path)
     except TypeError:
         msg = f"`path` must be a str, bytes or os.PathLike. Got {type(path).__name__}."
+        if hasattr(path, "dataobj"):
+            msg += " It is an image already: every function of lazyvox takes it as it is."
         raise ParameterTypeError(msg) from None
     if "\0" in text:
         msg = f"{text!a}: a path must not hold a zero byte."

@@ -208,6 +208,11 @@ class Consumer(ABC, Generic[ResultT]):
         """
         return type(self).__name__
 
+    @override
+    def __repr__(self) -> str:
+        """Show the name that plans and errors have."""
+        return f"<{self.describe()}>"
+
 
 class _Adapted(Consumer[ResultT]):
     """A user's class that has the four functions and no base."""

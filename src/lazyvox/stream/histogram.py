@@ -98,7 +98,10 @@ class Histogram(Consumer[tuple[Array, Array]]):
         self._range = None if range is None else (float(range[0]), float(range[1]))
         _check_bins(bins)
         if self._range is not None and not -np.inf < self._range[0] <= self._range[1] < np.inf:
-            msg = f"`range` must be (lower, upper), both finite. Got {self._range}."
+            msg = (
+                f"`range` must be (lower, upper), both finite, the lower one first. Got "
+                f"{self._range}."
+            )
             raise ParameterError(msg)
         self._found: tuple[float, float] | None = None
 

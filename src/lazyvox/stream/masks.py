@@ -225,8 +225,8 @@ def regrid(
     if not (moved != fill).any():
         msg = (
             f"{region.name}: there is no overlap with the images: no voxel of theirs has its "
-            f"centre in one of its regions. Check the affines: {region.affine.tolist()} and "
-            f"{grid.affine.tolist()}."
+            f"centre in one of its regions. Check the affines: {region.affine[:3].tolist()} and "
+            f"{grid.affine[:3].tolist()}."
         )
         raise RegionError(msg)
     if inside < 0.99:
@@ -289,8 +289,8 @@ def _refuse_mask(region: RegionImage) -> NoReturn:
 def _refuse_grid(region: RegionImage, grid: Grid) -> NoReturn:
     msg = (
         f"{region.name}: it must be on the voxel grid of the images. Got shape "
-        f"{region.values.shape} and affine {region.affine.tolist()}; the images have shape "
-        f"{grid.shape} and affine {grid.affine.tolist()}. Pass resample=True to bring it to "
+        f"{region.values.shape} and affine {region.affine[:3].tolist()}; the images have shape "
+        f"{grid.shape} and affine {grid.affine[:3].tolist()}. Pass resample=True to bring it to "
         f"their grid by nearest neighbour, or resample it yourself."
     )
     raise GridMismatchError(msg)

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lazyvox._typing import override
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.lazyimage.dataobj import stored_bytes
 from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import Grid, Series, as_series, stored_paths
+from lazyvox.lazyimage.series import Grid, Series, as_series
 from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
@@ -58,6 +60,13 @@ class Scan:
         self._series: Series = as_series(imgs, volumes)
         self._handles: list[Handle[Any]] = []
         self._cancelled = threading.Event()
+
+    @override
+    def __repr__(self) -> str:
+        """Show the shape of the series and what hangs on the scan; read nothing."""
+        shape = (*self.grid.shape, self.grid.n_volumes)
+        names = ", ".join(handle.consumer.describe() for handle in self._handles)
+        return f"<Scan of shape {shape}: {names or 'no consumer yet'}>"
 
     @property
     def grid(self) -> Grid:
@@ -264,7 +273,7 @@ class Scan:
     ) -> Plan:
         grid, array = self.grid, self._series.array
         last = layouts[-1]
-        stored = sum(Path(path).stat().st_size for path in stored_paths(array))
+        stored = stored_bytes(array)
         decoded = grid.n_voxels * grid.n_volumes * array.reader.dtype.itemsize
         read = min(decoded, stored) if array.reader.is_random_access else stored
         return Plan(

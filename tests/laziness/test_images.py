@@ -2,7 +2,6 @@
 
 import copy
 import gzip
-import importlib
 import pickle
 
 import nibabel as nib
@@ -41,13 +40,6 @@ def image_over(wrap, *, compression="none", slope=1.0):
     return source, lazy_image(nib.Nifti1Image, dataobj, np.eye(4), header, path=source.path)
 
 
-@pytest.fixture
-def no_stat(monkeypatch):
-    """The sources are in memory: their name means no file whose size could be asked for."""
-    for module in ("lazyvox.stream.scan", "lazyvox.lazyimage.save"):
-        monkeypatch.setattr(importlib.import_module(module), "stored_paths", lambda array: [])
-
-
 USES = {
     "repr": repr,
     "html": lambda img: img._repr_html_(),
@@ -70,7 +62,6 @@ def test_descriptions_read_no_voxel(use):
     use(img)
 
 
-@pytest.mark.usefixtures("no_stat")
 @pytest.mark.parametrize(
     "make", [lv.Mean, lv.TSNR, lv.Histogram, lv.DVARS, lv.GlobalSignal, lv.Sum, lv.Min]
 )
@@ -98,7 +89,6 @@ def test_opening_reads_no_voxel(tmp_path):
         scan.run()
 
 
-@pytest.mark.usefixtures("no_stat")
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("memory", ["20MiB", "1GiB"])
 def test_a_pass_reads_each_byte_once(compression, memory, tmp_path):
@@ -111,7 +101,6 @@ def test_a_pass_reads_each_byte_once(compression, memory, tmp_path):
     assert source.bytes_read == VALUES.nbytes
 
 
-@pytest.mark.usefixtures("no_stat")
 def test_a_plain_file_is_read_where_its_volumes_are():
     source, img = image_over(CountingSource)
     volumes = [0, 7, 8, 18]
@@ -134,7 +123,6 @@ def test_a_plain_file_is_read_where_its_volumes_are():
     assert len(read) < 0.5 * VALUES.nbytes
 
 
-@pytest.mark.usefixtures("no_stat")
 def test_a_spatial_slice_of_a_plain_file_reads_its_slices_only():
     source, img = image_over(CountingSource)
     big = lv.Scan(img.slicer[:, :, 3:5])
@@ -144,7 +132,6 @@ def test_a_spatial_slice_of_a_plain_file_reads_its_slices_only():
     assert source.bytes_read <= VALUES.nbytes
 
 
-@pytest.mark.usefixtures("no_stat")
 @pytest.mark.parametrize("passes", [1, 2])
 def test_saving_reads_each_byte_once_per_pass(tmp_path, passes):
     source, img = image_over(CountingSource, slope=0.5)

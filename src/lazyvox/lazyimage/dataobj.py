@@ -8,12 +8,14 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox.array.concat import ConcatReader
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.mapped import MappedReader
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
 from lazyvox.array.reader import FileReader
 from lazyvox.planning.spec import ArraySpec
+from lazyvox.store.identity import identify
 from lazyvox.store.opening import open_source
 
-__all__ = ["lazy_dataobj", "name_of", "stored_paths"]
+__all__ = ["lazy_dataobj", "name_of", "stored_bytes", "stored_paths"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
@@ -35,6 +37,16 @@ def stored_paths(array: LazyArray) -> list[str]:
     if isinstance(reader, ConcatReader):
         return [path for part in reader.parts for path in stored_paths(part)]
     return [] if isinstance(reader, MemoryReader) else [reader.path]
+
+
+def stored_bytes(array: LazyArray) -> int:
+    """Return the bytes that the files of an array take on disk, as they were when opened."""
+    reader = array.reader
+    if isinstance(reader, ConcatReader):
+        return sum(stored_bytes(part) for part in reader.parts)
+    if isinstance(reader, FileReader | MappedReader):
+        return reader.source.stored_size
+    return 0 if isinstance(reader, MemoryReader) else identify(reader.path).size
 
 
 def name_of(img: SpatialImage) -> str:

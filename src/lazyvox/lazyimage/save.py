@@ -16,7 +16,7 @@ from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
-from lazyvox.lazyimage.dataobj import lazy_dataobj, stored_paths
+from lazyvox.lazyimage.dataobj import lazy_dataobj, stored_bytes
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
@@ -304,13 +304,12 @@ def _plan(
         )
         raise MemoryBudgetError(msg)
     passes = 1 + encoding.needs_extent
-    stored = sum(Path(name).stat().st_size for name in stored_paths(array))
     return Plan(
         source=array.reader.path,
         shape=array.shape,
         dtype=str(array.dtype),
         passes=passes,
-        bytes_read=passes * stored,
+        bytes_read=passes * stored_bytes(array),
         bytes_decoded=passes * array.size * array.ondisk_dtype.itemsize,
         block_volumes=max(block_bytes // max(array.nbytes // max(array.shape[-1], 1), 1), 1),
         slab_slices=array.shape[2] if array.ndim > 2 else 1,

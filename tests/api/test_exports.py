@@ -108,3 +108,10 @@ def test_version_is_the_same_everywhere():
 
 def test_types_are_shipped():
     assert Path(lazyvox.__file__).with_name("py.typed").is_file()
+
+
+@pytest.mark.parametrize("name", ["extract", "load", "mean_img", "histogram"])
+def test_signature_that_help_shows_can_be_read(name):
+    shown = str(inspect.signature(getattr(lazyvox, name)))
+    assert "numpy._typing" not in shown
+    assert "collections.abc" not in shown

@@ -14,6 +14,7 @@ MEAN = ["mean", "run.nii.gz", "-o"]
 MASK = ["extract", "run.nii.gz", "--mask", "left.nii.gz"]
 USAGE = [
     (["extract", "run.nii.gz", "--maks", "m"], "no such option: --maks; did you mean --mask?"),
+    (["--json", "info"], "no such option: --json; options of a command follow its name, see lazyvox --help"),
     (["mean", "--zzz"], "no such option: --zzz; see lazyvox mean --help"),
     (["extrat"], "no such command: extrat; did you mean extract?"),
     (["xyz"], "no such command: xyz; there are info, extract, mean, std, tsnr, slice, convert, demo"),
@@ -120,6 +121,14 @@ def test_failed_work_is_one_line_and_code_1(lazyvox, folder, argv, message):
     assert message in done.err
     assert "Traceback" not in done.err
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_unreadable_input_is_failed_work_as_a_missing_one_is(lazyvox, folder):
+    (folder / "run.nii.gz").chmod(0)
+    done = lazyvox(*MEAN, "o.nii")
+    assert done.code == 1
+    assert "this user may not read the file" in done.err
 
 
 def test_debug_prints_the_traceback_before_the_line(lazyvox):

@@ -25,8 +25,8 @@ _TYPES = (
         "lazyvox convert run.nii small.nii.gz --dtype int16 --scale auto",
     )
 )
-@click.argument("image", metavar="IN", type=click.Path(path_type=str))
-@click.argument("output", metavar="OUT", type=click.Path(path_type=str))
+@click.argument("image", metavar="IN", type=click.Path(readable=False, path_type=str))
+@click.argument("output", metavar="OUT", type=click.Path(readable=False, path_type=str))
 @overwrite_option
 @click.option(
     "--dtype",

@@ -54,14 +54,14 @@ _SHARE = 0.8
 @click.option(
     "--file",
     metavar="RUN",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="A 4D image of yours to work on, instead of a generated run.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     default=Path("lazyvox-demo"),
     show_default=True,
     help="Folder for the run, which is kept for the next time, and for the results.",

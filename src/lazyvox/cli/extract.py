@@ -105,7 +105,7 @@ _REGION_OPTIONS = (
         "--mask",
         multiple=True,
         metavar="MASK",
-        type=click.Path(path_type=str),
+        type=click.Path(readable=False, path_type=str),
         expose_value=False,
         callback=_keep,
         help="Mask image: a column for each of its voxels. May be given several times.",
@@ -113,7 +113,7 @@ _REGION_OPTIONS = (
     click.option(
         "--labels",
         metavar="ATLAS",
-        type=click.Path(path_type=str),
+        type=click.Path(readable=False, path_type=str),
         expose_value=False,
         callback=_keep,
         help="Labels image: a column for each of its regions.",
@@ -121,7 +121,7 @@ _REGION_OPTIONS = (
     click.option(
         "--lut",
         metavar="TABLE",
-        type=click.Path(path_type=str),
+        type=click.Path(readable=False, path_type=str),
         expose_value=False,
         callback=_keep,
         help="Names of the regions: a BIDS dseg.tsv, FSL's XML, or FreeSurfer's colour table.",
@@ -164,7 +164,7 @@ def _region_options(command: _Decorated) -> _Decorated:
 @click.option(
     "--sample-mask",
     metavar="FILE",
-    type=click.Path(path_type=str),
+    type=click.Path(readable=False, path_type=str),
     help="Volumes to keep: their numbers, counted from 0, one on each line; or a .npy array of "
     "them, or of booleans.",
 )

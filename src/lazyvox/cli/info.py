@@ -52,7 +52,11 @@ class _Report:
     )
 )
 @click.argument(
-    "images", metavar="IMG...", nargs=-1, required=True, type=click.Path(path_type=str)
+    "images",
+    metavar="IMG...",
+    nargs=-1,
+    required=True,
+    type=click.Path(readable=False, path_type=str),
 )
 @click.option(
     "--check",

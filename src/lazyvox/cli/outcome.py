@@ -139,6 +139,9 @@ def _describe(error: Exception) -> str:
 def _describe_usage(error: click.ClickException) -> str:
     """Return the message of a command line that cannot be understood."""
     if isinstance(error, click.NoSuchOption):
+        if error.ctx is not None and isinstance(error.ctx.command, click.Group):
+            hint = "options of a command follow its name"
+            return f"no such option: {error.option_name}; {hint}, {_help_hint(error)}"
         near = " or ".join(error.possibilities or ())
         hint = f"did you mean {near}?" if near else _help_hint(error)
         return f"no such option: {error.option_name}; {hint}"

@@ -170,7 +170,11 @@ def output_option(text: str) -> Callable[[_Decorated], _Decorated]:
     def add(command: _Decorated) -> _Decorated:
         command = overwrite_option(command)
         output: _Option[Any] = click.option(
-            "-o", "--output", metavar="OUT", type=click.Path(path_type=str), help=text
+            "-o",
+            "--output",
+            metavar="OUT",
+            type=click.Path(readable=False, path_type=str),
+            help=text,
         )
         added: _Decorated = output(command)
         return added
@@ -181,7 +185,11 @@ def output_option(text: str) -> Callable[[_Decorated], _Decorated]:
 def runs_argument(command: _Decorated) -> _Decorated:
     """Add RUN...: one image, or several that are joined along time."""
     add: _Option[Any] = click.argument(
-        "runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=str)
+        "runs",
+        metavar="RUN...",
+        nargs=-1,
+        required=True,
+        type=click.Path(readable=False, path_type=str),
     )
     added: _Decorated = add(command)
     return added

@@ -45,7 +45,7 @@ class _IndexCommand(click.Command):
         'lazyvox slice run.nii.gz "30, 36, 30, :" -o voxel.npy',
     ),
 )
-@click.argument("run", type=click.Path(path_type=str))
+@click.argument("run", type=click.Path(readable=False, path_type=str))
 @click.argument("index")
 @output_option(_OUTPUT_TEXT)
 @common_options

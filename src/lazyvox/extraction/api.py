@@ -1,21 +1,26 @@
 """`lazyvox.extract`: the signals of regions in one call and one pass."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.extraction.lut import Lut
 from lazyvox.extraction.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_npz
-from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import as_series
-from lazyvox.runtime.progress import ProgressLike
 from lazyvox.stream.scan import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lazyvox._typing import Array, PathLike
+    from lazyvox.extraction.lut import Lut
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.runtime.progress import ProgressLike
 
 __all__ = ["build_scan", "checked_sample_mask", "extract"]
 

@@ -64,7 +64,10 @@ def names_of_labels(
         known = read_lut(lut)
     missing = [label for label in labels if label not in known]
     if missing:
-        _warn(f"`lut` should name every label. It has no name for {_shown(missing)}: called so")
+        _warn(
+            f"`lut` should name every label. It has no name for {_shown(missing)}; columns without "
+            f"a name are called by their label"
+        )
     names = {label: known.get(label, str(label)) for label in labels}
     counts: dict[str, int] = {}
     for name in names.values():

@@ -1,10 +1,16 @@
 """Images that sum up time: one value per voxel."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from lazyvox.image.single import Images, scan_once
-from lazyvox.lazyimage.classes import LazyImage
-from lazyvox.runtime.progress import ProgressLike
 from lazyvox.stream.moments import TSNR, Std, Variance
 from lazyvox.stream.voxelwise import Max, Mean, Min, Sum
+
+if TYPE_CHECKING:
+    from lazyvox.lazyimage.classes import LazyImage
+    from lazyvox.runtime.progress import ProgressLike
 
 __all__ = [
     "max_img",

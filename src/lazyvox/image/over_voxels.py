@@ -1,13 +1,19 @@
 """Arrays that sum up voxels: one value per volume, or a histogram."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from lazyvox._typing import Array
+from typing import TYPE_CHECKING
+
 from lazyvox.image.single import Images, scan_once
-from lazyvox.lazyimage.load import ImageLike
-from lazyvox.runtime.progress import ProgressLike
 from lazyvox.stream.histogram import Histogram
 from lazyvox.stream.series_stats import DVARS, GlobalSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lazyvox._typing import Array
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.runtime.progress import ProgressLike
 
 __all__ = [
     "dvars",

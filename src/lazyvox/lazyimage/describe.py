@@ -4,12 +4,13 @@ import math
 from typing import Any
 
 import numpy as np
+from nibabel.freesurfer.mghformat import MGHHeader
 
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["describe", "describe_html"]
+__all__ = ["describe", "describe_html", "repetition_time"]
 
 
 def describe(img: Any) -> str:
@@ -32,6 +33,18 @@ def describe_html(img: Any) -> str:
     return f"<table><caption>{type(img).__name__}</caption>{rows}</table>"
 
 
+def repetition_time(header: Any) -> float | None:
+    """Return the seconds between two volumes, None where the header does not say."""
+    zooms = header.get_zooms()
+    if len(zooms) < 4 or not np.isfinite(zooms[3]) or zooms[3] <= 0:
+        return None
+    # MGH has milliseconds and no field that says so.
+    default = "msec" if isinstance(header, MGHHeader) else "sec"
+    units = getattr(header, "get_xyzt_units", lambda: ("mm", default))()[1]
+    factor = {"msec": 1e-3, "usec": 1e-6}.get(units, 1.0)
+    return float(zooms[3]) * factor
+
+
 def _facts(img: Any) -> dict[str, str]:
     dataobj = img.dataobj
     facts = {"file": img.get_filename() or "", "shape": str(tuple(dataobj.shape))}
@@ -40,9 +53,9 @@ def _facts(img: Any) -> dict[str, str]:
         dtype += f" (on disk {dataobj.ondisk_dtype})"
     facts["dtype"] = dtype
     facts["voxels"] = " x ".join(f"{size:.4g}" for size in voxel_sizes(img.affine)) + " mm"
-    zooms = img.header.get_zooms()
-    if len(dataobj.shape) > 3 and len(zooms) > 3:
-        facts["t_r"] = f"{float(zooms[3]):.4g}"
+    t_r = repetition_time(img.header) if len(dataobj.shape) > 3 else None
+    if t_r is not None:
+        facts["t_r"] = f"{t_r:.4g} s"
     cached = img._fdata_cache
     if cached is not None:
         facts["in memory"] = f"{cached.dtype} copy, {format_bytes(cached.nbytes)}"

@@ -1,5 +1,7 @@
 """`lazyvox.load` and its kin: from a path to a lazy image."""
 
+from __future__ import annotations
+
 import os
 from typing import Any, TypeAlias
 from xml.parsers.expat import ExpatError

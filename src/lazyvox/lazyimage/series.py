@@ -7,7 +7,6 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
 
@@ -17,6 +16,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, stored_paths
+from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.load import ImageLike, as_image
 
 __all__ = ["Grid", "Series", "as_series", "name_of", "stored_paths"]
@@ -123,7 +123,7 @@ def as_series(
         affine=_affine_of(first),
         n_volumes=array.shape[3],
         dtype=array.dtype.newbyteorder("="),
-        t_r=_repetition_time(first),
+        t_r=repetition_time(first.header),
         template=first,
         is_uniform=len({(one.ondisk_dtype, one.conversion) for one in arrays}) == 1,
     )
@@ -204,14 +204,3 @@ def _check_same_grid(first: SpatialImage, img: SpatialImage, number: int) -> Non
         f"other first."
     )
     raise GridMismatchError(msg)
-
-
-def _repetition_time(img: SpatialImage) -> float | None:
-    zooms = img.header.get_zooms()
-    if len(zooms) < 4 or not np.isfinite(zooms[3]) or zooms[3] <= 0:
-        return None
-    # MGH has milliseconds and no field that says so.
-    default = "msec" if isinstance(img.header, MGHHeader) else "sec"
-    units = getattr(img.header, "get_xyzt_units", lambda: ("mm", default))()[1]
-    factor = {"msec": 1e-3, "usec": 1e-6}.get(units, 1.0)
-    return float(zooms[3]) * factor

@@ -165,8 +165,8 @@ def peak_memory() -> Iterator[PeakMemory]:
     Examples
     --------
     >>> with peak_memory() as peak:
-    ...     block = b"x" * 20_000_000
-    >>> peak.increment > 19_000_000
+    ...     block = b"x" * 40_000_000
+    >>> peak.increment > 39_000_000
     True
     """
     peak = PeakMemory()

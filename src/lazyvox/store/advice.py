@@ -36,8 +36,9 @@ def _similar(wanted: str, names: list[str]) -> list[str]:
 
     # Without the endings, as all images share ".nii.gz".
     stems: dict[str, list[str]] = {}
-    for name in sorted(names):
+    ending = wanted.partition(".")[2]
+    for name in sorted(names, key=lambda name: (name.partition(".")[2] != ending, name)):
         stems.setdefault(name.split(".", maxsplit=1)[0], []).append(name)
     stem = wanted.split(".", maxsplit=1)[0]
-    near = difflib.get_close_matches(stem, stems, _MAX_NAMES, cutoff=0.7)
+    near = difflib.get_close_matches(stem, stems, _MAX_NAMES, cutoff=0.65)
     return [name for stem in near for name in stems[stem]][:_MAX_NAMES]

@@ -360,6 +360,14 @@ def test_html_escapes_names_of_files(tmp_path):
     assert "(5, 6, 7, 4)" in html
 
 
+def test_repr_shows_the_repetition_time_in_seconds_whatever_the_unit(tmp_path):
+    image = nib.Nifti1Image(np.zeros((2, 2, 2, 3), "f4"), np.eye(4))
+    image.header.set_xyzt_units("mm", "msec")
+    image.header.set_zooms((1, 1, 1, 1500))
+    nib.save(image, tmp_path / "run.nii")
+    assert "t_r: 1.5 s" in repr(lv.load(tmp_path / "run.nii"))
+
+
 def test_repr_of_an_image_in_memory(array_img):
     assert "in memory: yes" in repr(array_img)
     assert "float64" in repr(array_img)

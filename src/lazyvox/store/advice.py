@@ -34,11 +34,9 @@ def _similar(wanted: str, names: list[str]) -> list[str]:
     """Return the names that are likely to be meant, the nearest first."""
     import difflib
 
-    # Without the endings, as all images share ".nii.gz".
-    stems: dict[str, list[str]] = {}
-    ending = wanted.partition(".")[2]
-    for name in sorted(names, key=lambda name: (name.partition(".")[2] != ending, name)):
-        stems.setdefault(name.split(".", maxsplit=1)[0], []).append(name)
-    stem = wanted.split(".", maxsplit=1)[0]
-    near = difflib.get_close_matches(stem, stems, _MAX_NAMES, cutoff=0.65)
-    return [name for stem in near for name in stems[stem]][:_MAX_NAMES]
+    # Endings apart, as all images share ".nii.gz": the same stem, else a near one.
+    stem, _, ending = wanted.partition(".")
+    near = {name.partition(".")[0]: name for name in names if name.partition(".")[2] == ending}
+    found = [near[one] for one in difflib.get_close_matches(stem, near, _MAX_NAMES, cutoff=0.65)]
+    same = sorted(name for name in names if name.partition(".")[0] == stem)
+    return [*same, *found][:_MAX_NAMES]

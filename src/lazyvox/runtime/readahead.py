@@ -38,11 +38,15 @@ class ReadAhead(Generic[TaskT, ItemT]):
     ) -> None:
         self._tasks = tasks
         self._load = load
-        self._free = threading.Semaphore(n_ahead)
+        # Queues written in C only: an interrupt just behind the taking of a lock in Python, as
+        # in a semaphore or an event, would leave it taken, and closing would wait for ever.
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(n_ahead):
+            self._free.put(None)
         self._items: queue.SimpleQueue[tuple[ItemT | None, BaseException | None]] = (
             queue.SimpleQueue()
         )
-        self._stop = threading.Event()
+        self._is_stopped = False
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -72,7 +76,7 @@ class ReadAhead(Generic[TaskT, ItemT]):
             if item is None:
                 return
             yield item
-            self._free.release()
+            self._free.put(None)
 
     def close(self) -> None:
         """Stop loading and wait for the thread to end, through Ctrl-C too.
@@ -81,14 +85,12 @@ class ReadAhead(Generic[TaskT, ItemT]):
         raised when the thread has ended.
         """
         interrupt: KeyboardInterrupt | None = None
-        while True:
+        self._is_stopped = True
+        self._free.put(None)
+        # Not alive: never started, or so freshly that it sees the stop before its first load.
+        while self._thread is not None and self._thread.is_alive():
             try:
-                self._stop.set()
-                self._free.release()
-                # A thread without an identity never ran, and sees the stop before its first load.
-                if self._thread is not None and self._thread.ident is not None:
-                    self._thread.join()
-                break
+                self._thread.join()
             except KeyboardInterrupt as error:
                 interrupt = error
         if interrupt is not None:
@@ -97,8 +99,8 @@ class ReadAhead(Generic[TaskT, ItemT]):
     def _run(self) -> None:
         try:
             for task in self._tasks:
-                self._free.acquire()
-                if self._stop.is_set():
+                self._free.get()
+                if self._is_stopped:
                     return
                 self._items.put((self._load(task), None))
         except BaseException as error:  # noqa: BLE001 - handed to the user of the item

@@ -4,10 +4,11 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeAlias, cast
 
 from isal import isal_zlib
+
+from lazyvox.store.workers import Job, Workers
 
 __all__ = ["GzipPacker", "gzip_memory"]
 
@@ -76,9 +77,9 @@ class GzipPacker:
 
     def __init__(self, level: int, n_threads: int) -> None:
         self._level = level
-        self._pool = ThreadPoolExecutor(n_threads, "lazyvox-gzip") if n_threads > 1 else None
+        self._pool = Workers(n_threads, "lazyvox-gzip") if n_threads > 1 else None
         self._most = _most_in_flight(n_threads)
-        self._flying: deque[Future[_Packed]] = deque()
+        self._flying: deque[Job[_Packed]] = deque()
         self._chunk = bytearray()
         self._window = b""
         self._crc = 0
@@ -112,7 +113,7 @@ class GzipPacker:
         """Stop and join the threads."""
         self._flying.clear()
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.close()
 
     def _dispatch(self) -> Iterator[bytes]:
         """Compress the chunk that is full, and yield what must be written before the next one."""
@@ -125,7 +126,7 @@ class GzipPacker:
         while len(self._flying) >= self._most:
             yield self._take(self._flying.popleft().result())
         self._flying.append(self._pool.submit(_pack, chunk, window, self._level))
-        while self._flying and self._flying[0].done():
+        while self._flying and self._flying[0].is_done:
             yield self._take(self._flying.popleft().result())
 
     def _take(self, packed: _Packed) -> bytes:

@@ -1,0 +1,128 @@
+"""Threads that Ctrl-C cannot lock up.
+
+Conditions, events, semaphores and futures of the standard library take their locks in Python: an
+interrupt that the main thread gets just behind that leaves the lock taken, and whoever asks for
+it next, a worker or the code that cleans up, waits for ever. Queues written in C have no such
+moment.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, Self, TypeVar
+
+__all__ = ["Job", "Workers", "join_all"]
+
+ParamT = ParamSpec("ParamT")
+ResultT = TypeVar("ResultT")
+
+
+class Job(Generic[ResultT]):
+    """A call that one of the threads makes.
+
+    Attributes
+    ----------
+    is_done : bool
+        Whether `result` returns at once.
+    """
+
+    def __init__(self, call: Callable[[], ResultT]) -> None:
+        self._call: Callable[[], ResultT] | None = call
+        self._outcome: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self.is_done = False
+
+    def run(self) -> None:
+        """Make the call; what it raises is raised by `result`."""
+        assert self._call is not None, "bug in lazyvox: a job runs once"
+        try:
+            self._outcome.put((self._call(), None))
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            self._outcome.put((None, error))
+        # What the call held on to is free from here on.
+        self._call = None
+        self.is_done = True
+
+    def result(self) -> ResultT:
+        """Wait for the call and return what it returned; to be asked for once."""
+        value, error = self._outcome.get()
+        if error is not None:
+            raise error
+        result: ResultT = value
+        return result
+
+
+class Workers:
+    """A fixed number of threads that take jobs in order.
+
+    Parameters
+    ----------
+    n_threads : int
+        Number of threads; they start with the first job.
+    name : str
+        Beginning of their names.
+    """
+
+    def __init__(self, n_threads: int, name: str) -> None:
+        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._is_closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
+            for i in range(n_threads)
+        ]
+        self._is_started = False
+
+    def submit(
+        self, func: Callable[ParamT, ResultT], *args: ParamT.args, **kwargs: ParamT.kwargs
+    ) -> Job[ResultT]:
+        """Have a function called in one of the threads."""
+        if not self._is_started:
+            self._is_started = True
+            for thread in self._threads:
+                thread.start()
+        job = Job(lambda: func(*args, **kwargs))
+        self._jobs.put(job)
+        return job
+
+    def close(self) -> None:
+        """Drop the jobs that have not begun, and wait for those that have."""
+        self._is_closed = True
+        for _ in self._threads:
+            self._jobs.put(None)
+        join_all(self._threads)
+
+    def __enter__(self) -> Self:
+        """Return the workers."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop and join the threads."""
+        self.close()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None and not self._is_closed:
+            job.run()
+            # Waiting for the next job must not keep this one alive.
+            del job
+
+
+def join_all(threads: Iterable[threading.Thread]) -> None:
+    """Wait for threads that were told to end; an interrupt is raised when they have ended.
+
+    What the threads read from or write to is closed next, so it must not come before.
+    """
+    interrupt: KeyboardInterrupt | None = None
+    for thread in threads:
+        # Not alive: never started, or so freshly that it sees at once that it is to end.
+        while thread.is_alive():
+            try:
+                thread.join()
+            except KeyboardInterrupt as error:
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt

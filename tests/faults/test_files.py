@@ -489,5 +489,10 @@ def test_a_misspelt_name_is_answered_with_near_ones(tmp_path):
     (tmp_path / "sub-01_bold.nii.gz").write_bytes(b"x")
     with pytest.raises(ImageNotFoundError, match=r"Did you mean sub-01_bold\.nii\.gz"):
         open_source(tmp_path / "sub-01_blod.nii.gz")
+    with pytest.raises(ImageNotFoundError, match=r"Did you mean sub-01_bold\.nii\.gz\?"):
+        open_source(tmp_path / "sub-01_bold.nii")
+    # What images share is their ending, which makes no two names alike.
+    with pytest.raises(ImageNotFoundError, match=r"atlas\.nii\.gz: no such file\.$"):
+        open_source(tmp_path / "atlas.nii.gz")
     with pytest.raises(ImageNotFoundError, match="does not exist, or cannot be listed"):
         open_source(tmp_path / "nofolder" / "a.nii")

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections import OrderedDict
 from typing import Protocol
 
 from lazyvox.store.feed import Feed
@@ -54,39 +53,41 @@ class Cursor:
 
 
 class CursorPool:
-    """Idle cursors by file, the least recently used dropped first. Safe for threads and forks."""
+    """Idle cursors by file, the least recently used dropped first. Safe for threads and forks.
+
+    They are kept in a list: its changes cannot be interrupted half-way, as those of a dictionary
+    can whose keys are compared in Python.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._idle: OrderedDict[tuple[str, FileIdentity, int], Cursor] = OrderedDict()
+        self._idle: list[tuple[str, FileIdentity, Cursor]] = []
         self._lock = threading.Lock()
 
     def take(self, path: str, identity: FileIdentity, offset: int) -> Cursor | None:
         """Return the idle cursor that is nearest before `offset`, no longer in the pool."""
         with self._lock:
             near = [
-                key
-                for key in self._idle
-                if key[0] == path and key[1] == identity and self._idle[key].position <= offset
+                (cursor.position, place)
+                for place, (name, file, cursor) in enumerate(self._idle)
+                if name == path and file == identity and cursor.position <= offset
             ]
-            if not near:
-                return None
-            return self._idle.pop(max(near, key=lambda key: self._idle[key].position))
+            return self._idle.pop(max(near)[1])[2] if near else None
 
     def give(self, path: str, identity: FileIdentity, cursor: Cursor) -> None:
         """Put a cursor back for whoever reads on from where it stands."""
         with self._lock:
-            self._idle[path, identity, id(cursor)] = cursor
+            self._idle.append((path, identity, cursor))
             while len(self._idle) > 1 and self._held_bytes() > self._max_bytes:
-                self._idle.popitem(last=False)
+                del self._idle[0]
 
     def forget_all(self) -> None:
         """Drop every cursor and the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
-        self._idle = OrderedDict()
+        self._idle = []
 
     def _held_bytes(self) -> int:
-        return sum(cursor.decoder.held_bytes for cursor in self._idle.values())
+        return sum(cursor.decoder.held_bytes for _, _, cursor in self._idle)
 
     def __len__(self) -> int:
         """Return the number of idle cursors."""

@@ -164,7 +164,8 @@ def test_a_run_ten_times_longer_takes_no_more(folder):
     scan.run()
     few, many = (scan_peaks(path, [lv.Mean()], BUDGET) for path in (short, long))
     assert many[0] == few[0]
-    assert many[1] <= few[1] + MIB
+    # Peaks of processes differ by a MiB or two from run to run; the decoded sizes by far more.
+    assert many[1] <= few[1] + 3 * MIB
     assert_bounded(*many)
 
 

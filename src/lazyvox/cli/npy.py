@@ -54,6 +54,7 @@ def plan_npy(array: LazyArray) -> Plan:
         block_volumes=1,
         slab_slices=1,
         n_buffers=1,
+        buffer_bytes=min(_BLOCK_BYTES, array.nbytes),
         block_bytes=min(_BLOCK_BYTES, array.nbytes),
         consumer_bytes=(("Write", _BLOCK_BYTES),),
         peak_bytes=_PEAK_BYTES,

@@ -314,6 +314,7 @@ def _plan(
         block_volumes=max(block_bytes // max(array.nbytes // max(array.shape[-1], 1), 1), 1),
         slab_slices=array.shape[2] if array.ndim > 2 else 1,
         n_buffers=N_BUFFERS,
+        buffer_bytes=N_BUFFERS * block_bytes,
         block_bytes=block_bytes,
         consumer_bytes=(("Write", packing + (8 << 20)),),
         peak_bytes=fixed + N_BUFFERS * block_bytes,

@@ -53,15 +53,25 @@ class BlockLayout:
         Size of one block.
     peak_bytes : int
         Predicted peak of everything that the pass allocates.
+    buffer_bytes : int
+        Size of all blocks together.
     """
 
     block_volumes: int
     slab_slices: int
     block_bytes: int
     peak_bytes: int
+    buffer_bytes: int = 0
 
 
-def choose_layout(shape: tuple[int, ...], itemsize: int, costs: Costs, budget: int) -> BlockLayout:
+def choose_layout(
+    shape: tuple[int, ...],
+    itemsize: int,
+    costs: Costs,
+    budget: int,
+    *,
+    stored_itemsize: int | None = None,
+) -> BlockLayout:
     """Return the largest blocks, up to about 4 MiB, with which a pass fits the budget.
 
     Parameters
@@ -74,6 +84,9 @@ def choose_layout(shape: tuple[int, ...], itemsize: int, costs: Costs, budget: i
         What the pass needs besides its blocks.
     budget : int
         Bytes that may be allocated.
+    stored_itemsize : int, optional
+        Bytes of a value as it is stored, where values must be converted: buffers then hold stored
+        values, and one more block takes the converted ones.
 
     Returns
     -------
@@ -88,15 +101,20 @@ def choose_layout(shape: tuple[int, ...], itemsize: int, costs: Costs, budget: i
     slice_bytes = max(shape[0] * shape[1] * itemsize, 1)
     n_slices, n_volumes = max(shape[2], 1), max(shape[3], 1)
     volume_bytes = slice_bytes * n_slices
+    buffered = N_BUFFERS * itemsize
+    if stored_itemsize is not None:
+        buffered = N_BUFFERS * stored_itemsize + itemsize
     wanted = min(max(TARGET_BLOCK_BYTES // volume_bytes, 1), n_volumes)
     for volumes in _halvings(wanted):
-        layout = _layout(volumes, n_slices, volumes * volume_bytes, costs)
+        block_bytes = volumes * volume_bytes
+        layout = _layout(volumes, n_slices, block_bytes, block_bytes // itemsize * buffered, costs)
         if layout.peak_bytes <= budget:
             return layout
     if not costs.takes_slabs:
         raise _refusal(budget, layout.peak_bytes, "whole volumes, as its consumers need")
     for slices in _halvings(n_slices):
-        layout = _layout(1, slices, slices * slice_bytes, costs)
+        block_bytes = slices * slice_bytes
+        layout = _layout(1, slices, block_bytes, block_bytes // itemsize * buffered, costs)
         if layout.peak_bytes <= budget:
             return layout
     raise _refusal(budget, layout.peak_bytes, "single slices")
@@ -118,10 +136,11 @@ def iter_tiles(layout: BlockLayout, shape: tuple[int, ...]) -> Iterator[tuple[ra
             yield range(k, min(k + layout.slab_slices, n_slices)), volumes
 
 
-def _layout(volumes: int, slices: int, block_bytes: int, costs: Costs) -> BlockLayout:
-    buffers = N_BUFFERS * block_bytes
-    peak = FIXED_BYTES + buffers + costs.state_bytes + costs.work_bytes(volumes)
-    return BlockLayout(volumes, slices, block_bytes, peak)
+def _layout(
+    volumes: int, slices: int, block_bytes: int, buffer_bytes: int, costs: Costs
+) -> BlockLayout:
+    peak = FIXED_BYTES + buffer_bytes + costs.state_bytes + costs.work_bytes(volumes)
+    return BlockLayout(volumes, slices, block_bytes, peak, buffer_bytes)
 
 
 def _halvings(start: int) -> Iterator[int]:

@@ -32,7 +32,10 @@ class Plan:
     slab_slices : int
         Slices of a block along the third axis.
     n_buffers : int
-        Blocks that exist at a time.
+        Blocks that exist at a time: stored values where they must be converted, and then one more
+        block of converted values.
+    buffer_bytes : int
+        Size of all of them together.
     block_bytes : int
         Size of one block.
     consumer_bytes : tuple of (str, int)
@@ -55,6 +58,7 @@ class Plan:
     block_volumes: int
     slab_slices: int
     n_buffers: int
+    buffer_bytes: int
     block_bytes: int
     consumer_bytes: tuple[tuple[str, int], ...]
     peak_bytes: int
@@ -78,7 +82,7 @@ class Plan:
             f"read       {format_bytes(self.bytes_read)} from disk",
             f"decoded    {format_bytes(self.bytes_decoded)}",
             f"block      {unit}, {format_bytes(self.block_bytes)}",
-            f"buffers    {self.n_buffers}, {format_bytes(self.n_buffers * self.block_bytes)}",
+            f"buffers    {self.n_buffers}, {format_bytes(self.buffer_bytes)}",
         ]
         lines += [f"consumer   {name}, {format_bytes(size)}" for name, size in self.consumer_bytes]
         lines += [

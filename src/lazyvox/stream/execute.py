@@ -2,16 +2,14 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from lazyvox._threads import Workers
 from lazyvox._typing import Array
-from lazyvox.array.lazy_array import read_into
 from lazyvox.array.reader import ArraySession
 from lazyvox.errors import ScanCancelledError
 from lazyvox.lazyimage.series import Series
@@ -21,6 +19,9 @@ from lazyvox.runtime.readahead import ReadAhead
 from lazyvox.stream.consumer import Consumer
 
 __all__ = ["run_pass"]
+
+#: Values converted at a time: they stay in the processor's cache between the steps.
+_CONVERT_VALUES = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def run_pass(
         session = stack.enter_context(series.array.reader.open())
         pool = None
         if n_jobs > 1 and len(consumers) > 1:
-            pool = stack.enter_context(ThreadPoolExecutor(min(n_jobs, len(consumers))))
+            pool = stack.enter_context(Workers(min(n_jobs, len(consumers)), "lazyvox-consumer"))
         # Entered last, so left first: the thread ends before the session that it reads from.
         tiles = stack.enter_context(
             ReadAhead(
@@ -60,33 +61,44 @@ def run_pass(
                 n_ahead=N_BUFFERS,
             )
         )
-        for tile in _until_cancelled(tiles, cancelled):
+        for stored in _until_cancelled(tiles, cancelled):
+            tile = buffers.convert(stored)
             if pool is None:
                 for consumer in consumers:
                     _update(consumer, tile, layout, series)
             else:
-                feed = partial(_update, tile=tile, layout=layout, series=series)
-                list(pool.map(feed, consumers))
+                jobs = [pool.submit(_update, one, tile, layout, series) for one in consumers]
+                for job in jobs:
+                    job.result()
             if tile.slices.stop >= series.grid.shape[2]:
                 progress.advance(len(tile.volumes))
 
 
 class _Buffers:
-    """Blocks in memory that are filled again and again."""
+    """Blocks in memory that are filled again and again.
+
+    The reading thread fills them with stored values. Where these must be converted, the thread
+    that feeds the consumers does so, into one more block: the two share the work.
+    """
 
     def __init__(self, series: Series, layout: BlockLayout) -> None:
         self._array = series.array
         self._dtype = series.grid.dtype
-        shape = (*series.grid.shape[:2], layout.slab_slices, layout.block_volumes)
-        self._shape = shape
+        self._stored = series.array.reader.dtype
+        conversion = series.array.conversion
+        if self._dtype != series.array.dtype:
+            conversion = conversion.then(self._dtype)
+        self._conversion = conversion if conversion.changes(self._stored) else None
+        self._shape = (*series.grid.shape[:2], layout.slab_slices, layout.block_volumes)
         self._blocks: list[Array | None] = [None] * N_BUFFERS
+        self._converted: Array | None = None
 
     def fill(self, session: ArraySession, number: int, tile: tuple[range, range]) -> _Tile:
-        """Read a tile into the buffer whose turn it is."""
+        """Read the stored values of a tile into the buffer whose turn it is."""
         place = number % N_BUFFERS
         block = self._blocks[place]
         if block is None:
-            block = np.empty(self._shape, self._dtype, order="F")
+            block = np.empty(self._shape, self._stored, order="F")
             self._blocks[place] = block
         slices, volumes = tile
         values = _front(block, len(slices), len(volumes))
@@ -95,12 +107,21 @@ class _Buffers:
         ).window
         # Axes that were dropped or added by slicing are none of the file.
         kept = tuple(len(axis) for axis in window.axes if not isinstance(axis, int))
-        target = values.reshape(kept, order="F")
-        conversion = self._array.conversion
-        if self._dtype != self._array.dtype:
-            conversion = conversion.then(self._dtype)
-        read_into(session, window.axes, target, conversion, self._array.reader.dtype)
+        session.read(window.axes, values.reshape(kept, order="F"))
         return _Tile(values, slices, volumes)
+
+    def convert(self, tile: _Tile) -> _Tile:
+        """Return a tile with the values that consumers get; its memory is used again."""
+        if self._conversion is None:
+            return tile
+        if self._converted is None:
+            self._converted = np.empty(self._shape, self._dtype, order="F")
+        values = _front(self._converted, len(tile.slices), len(tile.volumes))
+        stored, target = (part.reshape(-1, order="F") for part in (tile.values, values))
+        for start in range(0, stored.size, _CONVERT_VALUES):
+            part = slice(start, start + _CONVERT_VALUES)
+            self._conversion.apply(stored[part], target[part])
+        return replace(tile, values=values)
 
 
 def _front(block: Array, n_slices: int, n_volumes: int) -> Array:

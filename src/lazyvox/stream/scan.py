@@ -190,7 +190,8 @@ class Scan:
         """
         plan = self.plan(memory, n_jobs)
         stop_if_planning(plan)
-        self._cancelled.clear()
+        # A new one: clearing takes a lock that an interrupt may have left taken.
+        self._cancelled = threading.Event()
         for handle in self._handles:
             handle.clear()
         consumers = [handle.consumer for handle in self._handles]
@@ -266,7 +267,16 @@ class Scan:
             work_bytes=work_bytes,
             takes_slabs=all(consumer.takes_slabs for consumer in consumers),
         )
-        return choose_layout((*grid.shape, grid.n_volumes), grid.dtype.itemsize, costs, budget)
+        array = self._series.array
+        stored = array.reader.dtype
+        converts = array.conversion.changes(stored) or grid.dtype != stored
+        return choose_layout(
+            (*grid.shape, grid.n_volumes),
+            grid.dtype.itemsize,
+            costs,
+            budget,
+            stored_itemsize=stored.itemsize if converts else None,
+        )
 
     def _describe(
         self, layouts: list[BlockLayout], consumers: list[Consumer[Any]], budget: int
@@ -286,6 +296,7 @@ class Scan:
             block_volumes=last.block_volumes,
             slab_slices=last.slab_slices,
             n_buffers=N_BUFFERS,
+            buffer_bytes=last.buffer_bytes,
             block_bytes=last.block_bytes,
             consumer_bytes=tuple(
                 (consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers

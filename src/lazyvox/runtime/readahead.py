@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from lazyvox._threads import join_all, start
+
 __all__ = ["ReadAhead"]
 
 TaskT = TypeVar("TaskT")
@@ -38,8 +40,7 @@ class ReadAhead(Generic[TaskT, ItemT]):
     ) -> None:
         self._tasks = tasks
         self._load = load
-        # Queues written in C only: an interrupt just behind the taking of a lock in Python, as
-        # in a semaphore or an event, would leave it taken, and closing would wait for ever.
+        # Queues written in C only, for the reason that `lazyvox._threads` gives.
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(n_ahead):
             self._free.put(None)
@@ -68,7 +69,7 @@ class ReadAhead(Generic[TaskT, ItemT]):
             msg = "bug in lazyvox: items are loaded once, and were asked for twice"
             raise AssertionError(msg)
         self._thread = threading.Thread(target=self._run, name="lazyvox-readahead", daemon=True)
-        self._thread.start()
+        start(self._thread)
         while True:
             item, error = self._items.get()
             if error is not None:
@@ -84,17 +85,10 @@ class ReadAhead(Generic[TaskT, ItemT]):
         Whatever the thread reads from is closed after this, so an interrupt must wait: it is
         raised when the thread has ended.
         """
-        interrupt: KeyboardInterrupt | None = None
         self._is_stopped = True
         self._free.put(None)
-        # Not alive: never started, or so freshly that it sees the stop before its first load.
-        while self._thread is not None and self._thread.is_alive():
-            try:
-                self._thread.join()
-            except KeyboardInterrupt as error:
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
+        if self._thread is not None:
+            join_all([self._thread])
 
     def _run(self) -> None:
         try:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, cast
 
 from isal import isal_zlib
 
-from lazyvox.store.workers import Job, Workers
+from lazyvox._threads import Job, Workers
 
 __all__ = ["GzipPacker", "gzip_memory"]
 

@@ -1,4 +1,4 @@
-"""Threads that Ctrl-C cannot lock up.
+"""Threads that Ctrl-C cannot lock up; used by all layers.
 
 Conditions, events, semaphores and futures of the standard library take their locks in Python: an
 interrupt that the main thread gets just behind that leaves the lock taken, and whoever asks for
@@ -6,13 +6,14 @@ it next, a worker or the code that cleans up, waits for ever. Queues written in 
 moment.
 """
 
+import signal
 import threading
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
-__all__ = ["Job", "Workers", "join_all"]
+__all__ = ["Job", "Workers", "join_all", "start"]
 
 ParamT = ParamSpec("ParamT")
 ResultT = TypeVar("ResultT")
@@ -79,7 +80,7 @@ class Workers:
         if not self._is_started:
             self._is_started = True
             for thread in self._threads:
-                thread.start()
+                start(thread)
         job = Job(lambda: func(*args, **kwargs))
         self._jobs.put(job)
         return job
@@ -109,6 +110,26 @@ class Workers:
             job.run()
             # Waiting for the next job must not keep this one alive.
             del job
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread; an interrupt that comes meanwhile is handled when it has started.
+
+    In the middle of it an interrupt would leave a thread that waits for ever to be let go.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not callable(handler):
+        thread.start()
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        thread.start()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        handler(*came[0])
 
 
 def join_all(threads: Iterable[threading.Thread]) -> None:

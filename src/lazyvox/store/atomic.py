@@ -44,6 +44,8 @@ class AtomicFile:
     """
 
     def __init__(self, path: str, *, overwrite: bool) -> None:
+        # Nothing is there yet that an interrupt could leave behind.
+        self._state = "aborted"
         self._shown = printable(path)
         self._target = self._locate(path)
         self._overwrite = overwrite
@@ -51,8 +53,14 @@ class AtomicFile:
         sweep(self._target)
         self._temp = temporary_beside(self._target)
         self._fd = -1
+        self._pid = os.getpid()
         self._state = "open"
         self._create(mode)
+
+    def __del__(self) -> None:
+        """Abort where an interrupt came before anyone could; a forked child leaves it alone."""
+        if self._state != "aborted" and self._pid == os.getpid():
+            self.abort()
 
     def write(self, data: memoryview) -> None:
         """Append bytes."""

@@ -19,10 +19,10 @@ class Feed:
     """
 
     def __init__(self, path: str, identity: FileIdentity) -> None:
+        self._fd: int | None = None
         self.path = path
         self._identity = identity
         self.position = 0
-        self._fd: int | None = None
 
     def open(self) -> None:
         """Open the file again and check that it is still the same one."""
@@ -30,9 +30,10 @@ class Feed:
 
     def close(self) -> None:
         """Close the descriptor; the position stays."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        # Forgotten first: an interrupt between the two must not have it closed a second time.
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
     def check(self) -> None:
         """Raise `FileChangedError` if the open file was written to since it was first seen."""

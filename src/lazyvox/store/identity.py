@@ -84,9 +84,13 @@ def open_regular(path: str) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise_read_error(error, path)
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode):
-        return fd
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISREG(mode):
+            return fd
+    except BaseException:
+        os.close(fd)
+        raise
     os.close(fd)
     if stat.S_ISDIR(mode):
         msg = f"{printable(path)}: the path must name a file, it is a directory."
@@ -113,7 +117,7 @@ def open_same(path: str, identity: FileIdentity) -> int:
         raise FileChangedError(msg) from error
     try:
         identity.check(os.fstat(fd), path)
-    except FileChangedError:
+    except BaseException:
         os.close(fd)
         raise
     return fd

@@ -22,6 +22,11 @@ from lazyvox.testing import write_nifti
 
 SHAPE = (40, 40, 20, 60)
 
+# An interrupt within a destructor, or before a file of the kernel is closed, is Python's affair.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+
 
 class Interrupt(KeyboardInterrupt):
     """What Ctrl-C raises here, told apart from a real one."""

@@ -32,6 +32,11 @@ def absolute_path(path: PathLike) -> str:
         text = os.fsdecode(path)
     except TypeError:
         msg = f"`path` must be a str, bytes or os.PathLike. Got {type(path).__name__}."
+        if hasattr(path, "read"):
+            msg += (
+                " Files are read by name, as threads and other processes open them for "
+                "themselves: pass the name, or write the content to a file first."
+            )
         if hasattr(path, "dataobj"):
             msg += " It is an image already: every function of lazyvox takes it as it is."
         raise ParameterTypeError(msg) from None

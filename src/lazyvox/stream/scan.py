@@ -16,6 +16,7 @@ from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
+from lazyvox.runtime.shortage import explained_shortage
 from lazyvox.stream.consumer import (
     Consumer,
     ConsumerLike,
@@ -199,8 +200,9 @@ class Scan:
         reporter = resolve_progress(progress)
         reporter.start(plan.passes * self.grid.n_volumes, "volumes", _short(plan.source))
         try:
-            self._run_prepass(consumers, plan.budget, n_threads, reporter)
-            results = self._run_pass(consumers, plan.budget, n_threads, reporter)
+            with explained_shortage(plan.peak_bytes, plan.budget):
+                self._run_prepass(consumers, plan.budget, n_threads, reporter)
+                results = self._run_pass(consumers, plan.budget, n_threads, reporter)
         finally:
             reporter.close()
         for handle, result in zip(self._handles, results, strict=True):

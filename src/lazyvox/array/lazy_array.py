@@ -22,7 +22,8 @@ __all__ = ["LazyArray"]
 CONVERT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+# Not slots: with them, Python 3.11 raises TypeError, not AttributeError, where a property is set.
+@dataclass(frozen=True, eq=False, repr=False)
 class LazyArray:
     """An array on disk with the manners of a NumPy array, and of a nibabel array proxy.
 

@@ -170,7 +170,7 @@ def test_a_file_that_is_gone_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("fail_at", [1, 2, 3, 6])
+@pytest.mark.parametrize("fail_at", [1, 2])
 def test_a_failing_read_appears_once_and_the_scan_works_again(tmp_path, fail_at):
     stored = nifti_bytes(VALUES)
     source = FlakySource(MemorySource(stored), fail_at)
@@ -178,8 +178,6 @@ def test_a_failing_read_appears_once_and_the_scan_works_again(tmp_path, fail_at)
     reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, 352))
     img = lazy_image(nib.Nifti1Image, lv.LazyArray.over(reader), np.eye(4), header)
     scan, (mean, *_) = full_scan(img, tmp_path / "copy.nii")
-    if fail_at > VALUES.nbytes // (4 << 20) + 1:
-        pytest.skip("the whole series takes fewer reads")
     with pytest.raises(OSError, match="fails on purpose"):
         scan.run("20MiB")
     assert not list(tmp_path.iterdir())

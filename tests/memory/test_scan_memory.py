@@ -140,8 +140,7 @@ def test_the_smallest_budget_holds_in_slabs(large_volumes, make):
     assert_bounded(predicted, measured)
 
 
-@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
-@pytest.mark.parametrize("n_jobs", [1, 3])
+@pytest.mark.parametrize(("ending", "n_jobs"), [(".nii", 1), (".nii.gz", 3)])
 def test_writing_a_copy(run, scaled, tmp_path, ending, n_jobs):
     for source in (run, scaled):
         copy = lv.Write(tmp_path / f"copy{ending}", n_jobs=n_jobs)

@@ -23,15 +23,15 @@ class Result:
     output: str
 
 
-def repeat(command: list[str], n_runs: int) -> Result:
-    """Run a command several times for its seconds, and once more for its peak.
+def repeat(command: list[str], n_runs: int, *, is_watched: bool = True) -> Result:
+    """Run a command several times for its seconds, and, unless told not to, once for its peak.
 
     Looking at the memory of a process slows it down, the larger it is the more: the runs that
     are timed are not looked at.
     """
     timed = [_run(command, is_watched=False) for _ in range(n_runs)]
-    watched = _run(command, is_watched=True)
-    seconds = statistics.median(result.seconds for result in timed)
+    watched = _run(command, is_watched=True) if is_watched else timed[-1]
+    seconds = statistics.median(result.seconds for result in timed or [watched])
     return Result(seconds, watched.peak_mib, watched.output)
 
 

@@ -15,7 +15,6 @@ from lazyvox.errors import ParameterTypeError
 from lazyvox.testing import random_values, write_nifti
 
 VALUES = random_values((4, 5, 6, 7), "<i2")
-NOBODY = 65534
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from lazyvox.array.conversion import Conversion
 from lazyvox.formats import ForeignFormatError, read_image_file
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.blocks import Costs, choose_layout
 from lazyvox.planning.memory import format_bytes
@@ -167,7 +168,7 @@ def _facts(spec: ArraySpec, affine: Array, header: Any, storage: _Storage) -> Fa
         inter=spec.inter,
         voxel_sizes=voxel_sizes(affine),
         orientation=_orientation(affine),
-        t_r=_repetition_time(header, spec.shape),
+        t_r=repetition_time(header) if len(spec.shape) > 3 else None,
         compression=storage.compression,
         stored_bytes=storage.stored_bytes,
         decoded_bytes=stored,
@@ -191,15 +192,6 @@ def _type_name(dtype: DType) -> str:
     order = {"<": ", little-endian", ">": ", big-endian"}
     native = {"little": "<", "big": ">"}[sys.byteorder]
     return dtype.name + order.get(dtype.byteorder.replace("=", native), "")
-
-
-def _repetition_time(header: Any, shape: Shape) -> float | None:
-    """Return the seconds between two volumes, None where the header does not say."""
-    zooms = header.get_zooms()
-    if len(shape) < 4 or len(zooms) < 4 or not math.isfinite(zooms[3]) or zooms[3] <= 0:
-        return None
-    units = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "sec"
-    return float(zooms[3]) * {"msec": 1e-3, "usec": 1e-6}.get(units, 1.0)
 
 
 def _pass_bytes(spec: ArraySpec) -> int:

@@ -3,7 +3,7 @@
 import click
 
 from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
-from lazyvox.cli.voxelwise import OUTPUT_TEXT, TYPES, write_voxelwise
+from lazyvox.cli.voxelwise import OUTPUT_TEXT, type_option, write_voxelwise
 from lazyvox.stream.voxelwise import Mean
 
 __all__ = ["mean"]
@@ -16,13 +16,7 @@ __all__ = ["mean"]
 )
 @runs_argument
 @output_option(OUTPUT_TEXT)
-@click.option(
-    "--dtype",
-    type=click.Choice(TYPES),
-    default="float32",
-    show_default=True,
-    help="Type on disk; computed is in float64.",
-)
+@type_option
 @common_options
 @click.pass_context
 def mean(ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: str) -> None:

@@ -1,12 +1,11 @@
 """A lazy array into a .npy file, block by block."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.lazyimage.dataobj import stored_paths
+from lazyvox.lazyimage.dataobj import stored_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
@@ -43,7 +42,7 @@ def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
 def plan_npy(array: LazyArray) -> Plan:
     """Return what `write_npy` does and needs."""
     wanted = array.size * array.ondisk_dtype.itemsize
-    stored = sum(Path(path).stat().st_size for path in stored_paths(array))
+    stored = stored_bytes(array)
     return Plan(
         source=array.reader.path,
         shape=array.shape,

@@ -3,7 +3,7 @@
 import click
 
 from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
-from lazyvox.cli.voxelwise import OUTPUT_TEXT, TYPES, write_voxelwise
+from lazyvox.cli.voxelwise import OUTPUT_TEXT, ddof_option, type_option, write_voxelwise
 from lazyvox.stream.moments import TSNR
 
 __all__ = ["tsnr"]
@@ -16,20 +16,8 @@ __all__ = ["tsnr"]
 )
 @runs_argument
 @output_option(OUTPUT_TEXT)
-@click.option(
-    "--dtype",
-    type=click.Choice(TYPES),
-    default="float32",
-    show_default=True,
-    help="Type on disk; computed is in float64.",
-)
-@click.option(
-    "--ddof",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Sums of squares are divided by the number of volumes minus this.",
-)
+@type_option
+@ddof_option
 @common_options
 @click.pass_context
 def tsnr(

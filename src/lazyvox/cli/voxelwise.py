@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import click
 import numpy as np
 
 from lazyvox.cli.job import Job, Written, perform
@@ -12,12 +13,28 @@ from lazyvox.lazyimage.save import save
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.scan import Scan
 
-__all__ = ["OUTPUT_TEXT", "TYPES", "write_voxelwise"]
+__all__ = ["OUTPUT_TEXT", "ddof_option", "type_option", "write_voxelwise"]
 
 OUTPUT_TEXT = f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}."
 
 #: Types of the values on disk. What is stored is computed in float64.
-TYPES = ("float32", "float64")
+_TYPES = ("float32", "float64")
+
+type_option = click.option(
+    "--dtype",
+    type=click.Choice(_TYPES),
+    default="float32",
+    show_default=True,
+    help="Type on disk; computed is in float64.",
+)
+
+ddof_option = click.option(
+    "--ddof",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Sums of squares are divided by the number of volumes minus this.",
+)
 
 
 def write_voxelwise(

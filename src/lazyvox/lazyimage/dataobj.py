@@ -15,7 +15,7 @@ from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.identity import identify
 from lazyvox.store.opening import open_source
 
-__all__ = ["lazy_dataobj", "name_of", "stored_bytes", "stored_paths"]
+__all__ = ["lazy_dataobj", "name_of", "stored_bytes"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
@@ -29,14 +29,6 @@ def lazy_dataobj(img: SpatialImage) -> LazyArray:
         conversion = Conversion(float(dataobj.slope), float(dataobj.inter))
         return LazyArray.over(FileReader(open_source(dataobj.file_like), spec), conversion)
     return in_memory_array(dataobj, name_of(img))
-
-
-def stored_paths(array: LazyArray) -> list[str]:
-    """Return the files that an array is read from, none for arrays in memory."""
-    reader = array.reader
-    if isinstance(reader, ConcatReader):
-        return [path for part in reader.parts for path in stored_paths(part)]
-    return [] if isinstance(reader, MemoryReader) else [reader.path]
 
 
 def stored_bytes(array: LazyArray) -> int:

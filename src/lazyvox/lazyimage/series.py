@@ -15,11 +15,11 @@ from lazyvox.array.concat import ConcatReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
-from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, stored_paths
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.load import ImageLike, as_image
 
-__all__ = ["Grid", "Series", "as_series", "name_of", "stored_paths"]
+__all__ = ["Grid", "Series", "as_series", "name_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -109,3 +110,17 @@ def test_times_long_ago_and_far_ahead(run, seconds):
     os.utime(run, (seconds - 5, seconds - 5))
     with pytest.raises(lv.FileChangedError, match="it changed on disk"):
         img.dataobj[..., 4]
+
+
+def test_a_unit_code_that_no_unit_has_is_taken_as_seconds(tmp_path):
+    path = tmp_path / "run.nii"
+    nib.save(nib.Nifti1Image(np.ones((3, 3, 3, 4), np.int16), np.eye(4)), path)
+    content = bytearray(path.read_bytes())
+    content[123] = 255
+    path.write_bytes(content)
+    img = lv.load(path)
+    assert "t_r: 1 s" in repr(img)
+    assert lv.Scan(img).grid.t_r == 1.0
+    assert lv.mean_img(img).shape == (3, 3, 3)
+    lv.save(img, tmp_path / "run.mgz")
+    assert lv.load(tmp_path / "run.mgz").shape == (3, 3, 3, 4)

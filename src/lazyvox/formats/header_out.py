@@ -12,6 +12,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.errors import ParameterError
+from lazyvox.formats.units import time_unit
 
 __all__ = [
     "FORMAT_NAMES",
@@ -206,7 +207,7 @@ def _set_mgh_time(made: Header, header: Header) -> None:
     """Carry the repetition time over, in the milliseconds of MGH."""
     if not _is_nifti(header) or len(header.get_data_shape()) < 4:
         return
-    factor = _MS_PER_UNIT.get(header.get_xyzt_units()[1])
+    factor = _MS_PER_UNIT.get(time_unit(header))
     if factor is not None:
         made["tr"] = float(header.get_zooms()[3]) * factor
 

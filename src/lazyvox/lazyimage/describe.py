@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import numpy as np
-from nibabel.freesurfer.mghformat import MGHHeader
 
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.formats.units import time_unit
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
 
@@ -39,9 +39,7 @@ def repetition_time(header: Any) -> float | None:
     if len(zooms) < 4 or not np.isfinite(zooms[3]) or zooms[3] <= 0:
         return None
     # MGH has milliseconds and no field that says so.
-    default = "msec" if isinstance(header, MGHHeader) else "sec"
-    units = getattr(header, "get_xyzt_units", lambda: ("mm", default))()[1]
-    factor = {"msec": 1e-3, "usec": 1e-6}.get(units, 1.0)
+    factor = {"msec": 1e-3, "usec": 1e-6}.get(time_unit(header), 1.0)
     return float(zooms[3]) * factor
 
 

@@ -11,11 +11,12 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
 from lazyvox.array.reader import FileReader
+from lazyvox.array.staged import StagedReader
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.identity import identify
 from lazyvox.store.opening import open_source
 
-__all__ = ["lazy_dataobj", "name_of", "stored_bytes"]
+__all__ = ["decoded_bytes", "lazy_dataobj", "name_of", "stored_bytes"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
@@ -36,9 +37,21 @@ def stored_bytes(array: LazyArray) -> int:
     reader = array.reader
     if isinstance(reader, ConcatReader):
         return sum(stored_bytes(part) for part in reader.parts)
+    if isinstance(reader, StagedReader):
+        return sum(stored_bytes(source) for source in reader.sources)
     if isinstance(reader, FileReader | MappedReader):
         return reader.source.stored_size
     return 0 if isinstance(reader, MemoryReader) else identify(reader.path).size
+
+
+def decoded_bytes(array: LazyArray) -> int:
+    """Return the bytes of stored values that reading an array decodes."""
+    reader = array.reader
+    if isinstance(reader, StagedReader):
+        whole = sum(decoded_bytes(source) for source in reader.sources)
+        n_volumes = array.shape[3] if array.ndim > 3 else 1
+        return whole * n_volumes // max(reader.shape[3] if len(reader.shape) > 3 else 1, 1)
+    return array.size * reader.dtype.itemsize
 
 
 def name_of(img: SpatialImage) -> str:

@@ -12,11 +12,12 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, DType, PathLike
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray, read_into
+from lazyvox.array.staged import session_bytes
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
-from lazyvox.lazyimage.dataobj import lazy_dataobj, stored_bytes
+from lazyvox.lazyimage.dataobj import decoded_bytes, lazy_dataobj, stored_bytes
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
@@ -294,7 +295,7 @@ def _plan(
     """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
     packing = sink_memory(output.files[0][1], compresslevel, n_threads)
     # Encoding works in pieces of 1 MiB, of which it holds eight.
-    fixed = FIXED_BYTES + packing + (8 << 20)
+    fixed = FIXED_BYTES + packing + (8 << 20) + session_bytes(array)
     block_bytes = min(max(array.nbytes, 1), TARGET_BLOCK_BYTES, (budget - fixed) // N_BUFFERS)
     if block_bytes < array.dtype.itemsize:
         least = fixed + N_BUFFERS * 65536
@@ -310,7 +311,7 @@ def _plan(
         dtype=str(array.dtype),
         passes=passes,
         bytes_read=passes * stored_bytes(array),
-        bytes_decoded=passes * array.size * array.ondisk_dtype.itemsize,
+        bytes_decoded=passes * decoded_bytes(array),
         block_volumes=max(block_bytes // max(array.nbytes // max(array.shape[-1], 1), 1), 1),
         slab_slices=array.shape[2] if array.ndim > 2 else 1,
         n_buffers=N_BUFFERS,

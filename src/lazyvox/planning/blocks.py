@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 from lazyvox.errors import MemoryBudgetError
 from lazyvox.planning.memory import format_bytes
@@ -70,7 +71,7 @@ def choose_layout(
     costs: Costs,
     budget: int,
     *,
-    stored_itemsize: int | None = None,
+    stored_itemsize: float | None = None,
 ) -> BlockLayout:
     """Return the largest blocks, up to about 4 MiB, with which a pass fits the budget.
 
@@ -84,9 +85,9 @@ def choose_layout(
         What the pass needs besides its blocks.
     budget : int
         Bytes that may be allocated.
-    stored_itemsize : int, optional
-        Bytes of a value as it is stored, where values must be converted: buffers then hold stored
-        values, and one more block takes the converted ones.
+    stored_itemsize : float, optional
+        Bytes read for each value, where values must be converted or computed from volumes of
+        another size: buffers then hold what is read, and one more block takes the values.
 
     Returns
     -------
@@ -101,20 +102,24 @@ def choose_layout(
     slice_bytes = max(shape[0] * shape[1] * itemsize, 1)
     n_slices, n_volumes = max(shape[2], 1), max(shape[3], 1)
     volume_bytes = slice_bytes * n_slices
-    buffered = N_BUFFERS * itemsize
+    buffered: float = N_BUFFERS * itemsize
+    largest = volume_bytes
     if stored_itemsize is not None:
         buffered = N_BUFFERS * stored_itemsize + itemsize
-    wanted = min(max(TARGET_BLOCK_BYTES // volume_bytes, 1), n_volumes)
+        largest = max(volume_bytes, ceil(volume_bytes / itemsize * stored_itemsize))
+    wanted = min(max(TARGET_BLOCK_BYTES // largest, 1), n_volumes)
     for volumes in _halvings(wanted):
         block_bytes = volumes * volume_bytes
-        layout = _layout(volumes, n_slices, block_bytes, block_bytes // itemsize * buffered, costs)
+        buffer_bytes = ceil(block_bytes // itemsize * buffered)
+        layout = _layout(volumes, n_slices, block_bytes, buffer_bytes, costs)
         if layout.peak_bytes <= budget:
             return layout
     if not costs.takes_slabs:
         raise _refusal(budget, layout.peak_bytes, "whole volumes, as its consumers need")
     for slices in _halvings(n_slices):
         block_bytes = slices * slice_bytes
-        layout = _layout(1, slices, block_bytes, block_bytes // itemsize * buffered, costs)
+        buffer_bytes = ceil(block_bytes // itemsize * buffered)
+        layout = _layout(1, slices, block_bytes, buffer_bytes, costs)
         if layout.peak_bytes <= budget:
             return layout
     raise _refusal(budget, layout.peak_bytes, "single slices")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import override
+from lazyvox.array.staged import session_bytes, staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.lazyimage.dataobj import stored_bytes
+from lazyvox.lazyimage.dataobj import decoded_bytes, stored_bytes
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, Series, as_series
 from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout
@@ -256,28 +257,35 @@ class Scan:
         return [consumer for consumer in first if consumer is not None]
 
     def _layout(self, consumers: list[Consumer[Any]], budget: int, n_jobs: int) -> BlockLayout:
-        grid = self.grid
+        grid, array = self.grid, self._series.array
+        staging = staging_of(array)
 
         def work_bytes(block_volumes: int) -> int:
             each = sorted(
                 (consumer.work_bytes(grid, block_volumes) for consumer in consumers), reverse=True
             )
-            return sum(each[: max(n_jobs, 1)])
+            # A stage has done its work before the consumers begin theirs.
+            staged = 0 if staging is None else staging.reader.work_bytes(block_volumes)
+            return max(sum(each[: max(n_jobs, 1)]), staged)
 
+        held = session_bytes(array) if staging is None else staging.fixed_bytes
         costs = Costs(
-            state_bytes=sum(consumer.state_bytes(grid) for consumer in consumers),
+            state_bytes=held + sum(consumer.state_bytes(grid) for consumer in consumers),
             work_bytes=work_bytes,
-            takes_slabs=all(consumer.takes_slabs for consumer in consumers),
+            takes_slabs=staging is None and all(consumer.takes_slabs for consumer in consumers),
         )
-        array = self._series.array
         stored = array.reader.dtype
-        converts = array.conversion.changes(stored) or grid.dtype != stored
+        read: float | None = None
+        if staging is not None:
+            read = staging.source_volume_bytes / max(grid.n_voxels, 1)
+        elif array.conversion.changes(stored) or grid.dtype != stored:
+            read = stored.itemsize
         return choose_layout(
             (*grid.shape, grid.n_volumes),
             grid.dtype.itemsize,
             costs,
             budget,
-            stored_itemsize=stored.itemsize if converts else None,
+            stored_itemsize=read,
         )
 
     def _describe(
@@ -286,7 +294,7 @@ class Scan:
         grid, array = self.grid, self._series.array
         last = layouts[-1]
         stored = stored_bytes(array)
-        decoded = grid.n_voxels * grid.n_volumes * array.reader.dtype.itemsize
+        decoded = decoded_bytes(array)
         read = min(decoded, stored) if array.reader.is_random_access else stored
         return Plan(
             source=array.reader.path,

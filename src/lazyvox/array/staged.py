@@ -1,0 +1,358 @@
+"""Volumes that are computed from volumes when they are read: smoothed, resampled, combined."""
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from lazyvox._typing import Array, DType, Shape
+from lazyvox.array.concat import ConcatReader
+from lazyvox.array.lazy_array import LazyArray, read_into
+from lazyvox.array.reader import ArraySession
+from lazyvox.planning.indexing import Axis
+
+__all__ = ["StagedReader", "Staging", "VolumeTransform", "session_bytes", "staged", "staging_of"]
+
+#: Volumes are transformed in groups of about this size: the cost of starting vanishes, and the
+#: group stays near the processor.
+GROUP_BYTES = 4 << 20
+
+#: Scratch of reading and converting the sources.
+SCRATCH_BYTES = 2 << 20
+
+
+@runtime_checkable
+class VolumeTransform(Protocol):
+    """What becomes of volumes, each by itself. Frozen, picklable, safe from many threads."""
+
+    @property
+    def name(self) -> str:
+        """What plans and messages call it, such as "smooth"."""
+
+    def out_shape(self, shapes: tuple[Shape, ...]) -> Shape:
+        """Return the spatial shape of the result for sources of these spatial shapes."""
+
+    def out_dtype(self, dtypes: tuple[DType, ...]) -> DType:
+        """Return the native type of the result for sources of these types."""
+
+    def work_bytes(self, shapes: tuple[Shape, ...], dtypes: tuple[DType, ...]) -> int:
+        """Return the most bytes that `apply` allocates for its duration, per volume."""
+
+    def apply(self, blocks: Sequence[Array], out: Array) -> None:
+        """Fill `out`, of shape (I, J, K, n), from one block of n volumes of each source.
+
+        Blocks are in native byte order and in Fortran order; that of a 3D source has one volume,
+        which stands for all. They must not be changed. `out` is in Fortran order.
+        """
+
+
+def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
+    """Return the array of what `transform` makes of its sources; reads nothing.
+
+    Parameters
+    ----------
+    transform : VolumeTransform
+        What becomes of each volume.
+    *sources : LazyArray
+        At least one, 3D or 4D. Those in 4D have the same number of volumes; one in 3D stands for
+        each of them.
+
+    Returns
+    -------
+    LazyArray
+        4D if any source is, else 3D. Volumes are computed when they are read, in groups of about
+        4 MiB; each is computed once in a pass.
+
+    Notes
+    -----
+    A pass over the result is one pass over each source.
+    """
+    shapes = tuple(source.shape[:3] for source in sources)
+    dtypes = tuple(_native(source.dtype) for source in sources)
+    lengths = {source.shape[3] for source in sources if source.ndim == 4}
+    assert all(source.ndim in {3, 4} for source in sources), "bug in lazyvox: not 3D or 4D"
+    assert len(lengths) < 2, "bug in lazyvox: sources of different length"
+    shape = (*transform.out_shape(shapes), *lengths)
+    return LazyArray.over(StagedReader(sources, transform, shape, transform.out_dtype(dtypes)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StagedReader:
+    """Reads volumes through a transform. Made by `staged`."""
+
+    sources: tuple[LazyArray, ...]
+    transform: VolumeTransform
+    shape: Shape
+    dtype: DType
+
+    @property
+    def path(self) -> str:
+        """Path of the first source."""
+        return self.sources[0].reader.path
+
+    @property
+    def is_random_access(self) -> bool:
+        """Whether no source is compressed."""
+        return all(source.reader.is_random_access for source in self.sources)
+
+    @property
+    def group_volumes(self) -> int:
+        """Volumes that are transformed at a time."""
+        sizes = [_volume_bytes(source.shape, source.dtype) for source in self.sources]
+        largest = max(*sizes, _volume_bytes(self.shape, self.dtype), 1)
+        n_volumes = self.shape[3] if len(self.shape) == 4 else 1
+        return max(min(GROUP_BYTES // largest, n_volumes), 1)
+
+    def work_bytes(self, n_volumes: int) -> int:
+        """Return what transforming so many volumes at a time allocates."""
+        shapes = tuple(source.shape[:3] for source in self.sources)
+        dtypes = tuple(_native(source.dtype) for source in self.sources)
+        return n_volumes * self.transform.work_bytes(shapes, dtypes)
+
+    def open(self) -> "StagedSession":
+        """Start a reading session."""
+        return StagedSession(self)
+
+
+class StagedSession:
+    """One reading session: the sources are open, the last group of volumes is held."""
+
+    def __init__(self, reader: StagedReader) -> None:
+        self._reader = reader
+        self._blocks = SourceBlocks(reader.sources)
+        self._held: tuple[tuple[int, ...], Array] | None = None
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the sessions of the sources."""
+        self._held = None
+        self._blocks.close(kind, error, trace)
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the values at `axes`, computing each volume once."""
+        if not out.size:
+            return
+        if len(axes) == 3:
+            self._take((0,), axes, out[..., None])
+            return
+        *space, time = axes
+        if isinstance(time, int):
+            self._take((time,), tuple(space), out[..., None])
+            return
+        ascending = sorted(set(time))
+        places: dict[int, list[int]] = {position: [] for position in ascending}
+        for place, position in enumerate(time):
+            places[position].append(place)
+        n_group = self._reader.group_volumes
+        for start in range(0, len(ascending), n_group):
+            group = tuple(ascending[start : start + n_group])
+            first = [places[position][0] for position in group]
+            if first == list(range(first[0], first[0] + len(first))):
+                self._take(group, tuple(space), out[..., first[0] : first[0] + len(first)])
+            else:
+                values = np.empty((*out.shape[:-1], len(group)), out.dtype, order="F")
+                self._take(group, tuple(space), values)
+                out[..., first] = values
+            for position in group:
+                for place in places[position][1:]:
+                    out[..., place] = out[..., places[position][0]]
+
+    def _take(self, group: tuple[int, ...], space: tuple[Axis, ...], out: Array) -> None:
+        """Fill `out` with these volumes at the positions `space` of the grid."""
+        shape = (*self._reader.shape[:3], len(group))
+        is_whole = all(axis == range(length) for axis, length in zip(space, shape, strict=False))
+        is_direct = is_whole and out.flags.f_contiguous and out.dtype == self._reader.dtype
+        if is_direct and (self._held is None or self._held[0] != group):
+            self._compute(group, out)
+            return
+        if self._held is None or not set(group) <= set(self._held[0]):
+            values = np.empty(shape, self._reader.dtype, order="F")
+            self._compute(group, values)
+            self._held = (group, values)
+        held, values = self._held
+        where = [held.index(position) for position in group]
+        out[...] = _picked(values[..., _as_index(where)], space)
+
+    def _compute(self, group: tuple[int, ...], out: Array) -> None:
+        self._reader.transform.apply(self._blocks.read(group), out)
+
+
+class SourceBlocks:
+    """The sources of a stage, open for reading: blocks of 4D ones, the whole of 3D ones."""
+
+    def __init__(self, sources: tuple[LazyArray, ...]) -> None:
+        self._sources = sources
+        self._stack = ExitStack()
+        self._sessions: list[ArraySession] | None = None
+        self._constants: dict[int, Array] = {}
+
+    def close(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        """End all sessions; what an error of the pass was is handed on to them."""
+        self._constants.clear()
+        self._stack.__exit__(kind, error, trace)
+
+    def read(
+        self, volumes: Sequence[int], buffers: Sequence[Array | None] | None = None
+    ) -> list[Array]:
+        """Return a block of these volumes, ascending, of each source; 3D ones have one volume."""
+        if self._sessions is None:
+            self._sessions = [self._stack.enter_context(one.open()) for one in self._sources]
+        blocks: list[Array] = []
+        for number, (source, session) in enumerate(
+            zip(self._sources, self._sessions, strict=True)
+        ):
+            if source.ndim == 3:
+                blocks.append(self._constant(number, source, session))
+                continue
+            view = source.view((..., _as_index(volumes)))
+            buffer = None if buffers is None else buffers[number]
+            if buffer is None:
+                buffer = np.empty(view.shape, _native(source.dtype), order="F")
+            fill_block(view, session, buffer)
+            blocks.append(buffer)
+        return blocks
+
+    def _constant(self, number: int, source: LazyArray, session: ArraySession) -> Array:
+        if number not in self._constants:
+            values = np.empty(source.shape, _native(source.dtype), order="F")
+            fill_block(source, session, values)
+            self._constants[number] = values[..., None]
+        return self._constants[number]
+
+
+def fill_block(view: LazyArray, session: ArraySession, out: Array) -> None:
+    """Fill `out`, in native byte order, with the values of a lazy array."""
+    axes = view.window.axes
+    # Axes that were dropped or added by slicing are none of the source.
+    kept = tuple(len(axis) for axis in axes if not isinstance(axis, int))
+    conversion = view.conversion
+    if out.dtype != view.dtype:
+        conversion = conversion.then(out.dtype)
+    read_into(session, axes, out.reshape(kept, order="F"), conversion, view.reader.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Staging:
+    """A stage that whoever reads whole volumes can apply itself, outside of the reading thread.
+
+    Attributes
+    ----------
+    reader : StagedReader
+        The stage.
+    sources : tuple of LazyArray
+        Its sources, cut to the volumes that are asked for.
+    """
+
+    reader: StagedReader
+    sources: tuple[LazyArray, ...]
+
+    @property
+    def source_volume_bytes(self) -> int:
+        """Bytes of one volume of all 4D sources together."""
+        return sum(
+            _volume_bytes(source.shape, source.dtype)
+            for source in self.sources
+            if source.ndim == 4
+        )
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes that are held however many volumes are read at a time."""
+        constants = sum(source.nbytes for source in self.sources if source.ndim == 3)
+        return constants + SCRATCH_BYTES + sum(session_bytes(one) for one in self.sources)
+
+
+def staging_of(array: LazyArray) -> Staging | None:
+    """Return the outermost stage of a 4D array, None if it has none or is cut through volumes."""
+    reader, window = array.reader, array.window
+    if not isinstance(reader, StagedReader) or array.conversion.changes(reader.dtype):
+        return None
+    full = tuple(range(length) for length in reader.shape[:3])
+    if window.axes[:3] != full or window.dims != (0, 1, 2, 3) or len(reader.shape) != 4:
+        return None
+    time = window.axes[3]
+    assert not isinstance(time, int)
+    sources = tuple(
+        source.view((..., _as_index(time))) if source.ndim == 4 else source
+        for source in reader.sources
+    )
+    return Staging(reader, sources)
+
+
+def session_bytes(array: LazyArray) -> int:
+    """Return the bytes that reading an array holds besides what it returns: those of its stages.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Any lazy array.
+
+    Returns
+    -------
+    int
+        0 for the array of a file.
+    """
+    reader = array.reader
+    if isinstance(reader, ConcatReader):
+        return max(session_bytes(part) for part in reader.parts)
+    if not isinstance(reader, StagedReader):
+        return 0
+    n_group = reader.group_volumes
+    total = n_group * _volume_bytes(reader.shape, reader.dtype) + reader.work_bytes(n_group)
+    for source in reader.sources:
+        n_volumes = n_group if source.ndim == 4 else 1
+        total += n_volumes * _volume_bytes(source.shape, source.dtype) + session_bytes(source)
+    return total + SCRATCH_BYTES
+
+
+def _picked(values: Array, space: tuple[Axis, ...]) -> Array:
+    """Return values at the positions `space`; int axes are dropped."""
+    axis = 0
+    for positions in space:
+        if isinstance(positions, int):
+            values = values.take(positions, axis=axis)
+            continue
+        if isinstance(positions, range):
+            stop = positions.stop if positions.stop >= 0 else None
+            cut = slice(positions.start, stop, positions.step)
+            values = values[(*[slice(None)] * axis, cut)]
+        else:
+            values = values.take(np.array(positions, np.intp), axis=axis)
+        axis += 1
+    return values
+
+
+def _as_index(positions: Sequence[int]) -> slice | list[int]:
+    """Return positions as a slice where they are consecutive, which costs nothing to compose."""
+    first = positions[0]
+    if isinstance(positions, range):
+        stop = positions.stop if positions.stop >= 0 else None
+        return slice(positions.start, stop, positions.step)
+    if list(positions) == list(range(first, first + len(positions))):
+        return slice(first, first + len(positions))
+    return list(positions)
+
+
+def _native(dtype: DType) -> DType:
+    return dtype.newbyteorder("=")
+
+
+def _volume_bytes(shape: Shape, dtype: DType) -> int:
+    return math.prod(shape[:3]) * dtype.itemsize

@@ -1,0 +1,193 @@
+"""Run nilearn's own tests with lazyvox in the place of nilearn, and say what passes.
+
+    python tests/equivalence/nilearn_suite.py [--only PART_OF_NAME] [-- pytest options]
+
+The installed nilearn brings its tests. Each of its test modules below is rewritten: every name that
+it imports from nilearn and that lazyvox has too is imported from lazyvox. Texts of messages are
+not compared (`match=` is taken away), as ours are others; types of errors and warnings are. What
+fails must be explained in nilearn_failures.toml, which holds patterns of test names and reasons.
+"""
+
+import argparse
+import ast
+import fnmatch
+import importlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import xml.etree.ElementTree as ET
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+MODULES = (
+    "image/tests/test_image.py",
+    "image/tests/test_resampling.py",
+    "tests/test_signal.py",
+    "tests/test_masking.py",
+    "maskers/tests/test_masker_validation.py",
+    "maskers/tests/test_nifti_masker.py",
+    "maskers/tests/test_nifti_labels_masker.py",
+    "maskers/tests/test_nifti_maps_masker.py",
+    "maskers/tests/test_nifti_spheres_masker.py",
+    "maskers/tests/test_multi_nifti_masker.py",
+    "maskers/tests/test_multi_nifti_labels_masker.py",
+    "maskers/tests/test_multi_nifti_maps_masker.py",
+    "maskers/tests/test_html_report.py",
+)
+
+#: Files that the tests find from their own place.
+DATA = ("glm/tests/spm_dmtx.npz",)
+
+#: Where lazyvox has the names of a module of nilearn.
+REPLACED = {
+    "nilearn.exceptions": "lazyvox.errors",
+    "nilearn.image": "lazyvox.image",
+    "nilearn.image.resampling": "lazyvox.image",
+    "nilearn.maskers": "lazyvox.maskers",
+    "nilearn.masking": "lazyvox.masking",
+    "nilearn.signal": "lazyvox.signal",
+}
+
+FAILURES = Path(__file__).with_name("nilearn_failures.toml")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one test: "passed", "failed" or "skipped", and the message."""
+
+    module: str
+    name: str
+    state: str
+    message: str = ""
+
+
+class Replace(ast.NodeTransformer):
+    """Import what lazyvox has from lazyvox; compare no texts of messages."""
+
+    def visit_ImportFrom(self, node):  # noqa: N802
+        """Split an import in what lazyvox has and what it has not."""
+        target = REPLACED.get(node.module or "")
+        if target is None:
+            return node
+        try:
+            module = importlib.import_module(target)
+        except ImportError:
+            return node
+        ours = [alias for alias in node.names if hasattr(module, alias.name)]
+        theirs = [alias for alias in node.names if not hasattr(module, alias.name)]
+        parts = [(target, ours), (node.module, theirs)]
+        return [ast.ImportFrom(name, names, 0) for name, names in parts if names]
+
+    def visit_Call(self, node):  # noqa: N802
+        """Take `match=` away from pytest.raises and pytest.warns."""
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"raises", "warns"}:
+            node.keywords = [one for one in node.keywords if one.arg != "match"]
+        return node
+
+
+def rewrite(source, target):
+    """Write a test module of nilearn as one of lazyvox."""
+    tree = ast.fix_missing_locations(Replace().visit(ast.parse(source.read_text())))
+    target.write_text(ast.unparse(tree))
+
+
+def prepare(folder, only):
+    """Put the rewritten modules, each in a folder with its fixtures, into `folder`."""
+    spec = importlib.util.find_spec("nilearn")
+    root = Path(spec.submodule_search_locations[0])
+    chosen = [module for module in MODULES if only in module]
+    for data in DATA:
+        (folder / data).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / data, folder / data)
+    for module in chosen:
+        source = root / module
+        package = folder / source.parent.relative_to(root)
+        package.mkdir(parents=True, exist_ok=True)
+        fixtures = source.with_name("conftest.py")
+        if fixtures.exists():
+            rewrite(fixtures, package / "conftest.py")
+        rewrite(source, package / source.name)
+        if source.with_name("data").is_dir():
+            shutil.copytree(source.with_name("data"), package / "data", dirs_exist_ok=True)
+    return chosen
+
+
+def run(only="", options=()):
+    """Run the tests in a process of their own; return one outcome per test."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, only)
+        report = folder / "report.xml"
+        command = [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "nilearn.conftest", "-p"),
+            *("no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null"),
+            *("--rootdir", name, f"--junit-xml={report}", *options, name),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not report.exists():
+            msg = f"pytest wrote no report:\n{done.stdout}\n{done.stderr}"
+            raise RuntimeError(msg)
+        return [outcome_of(case) for case in ET.parse(report).iter("testcase")]
+
+
+def outcome_of(case):
+    """Return the outcome that an element of a JUnit report stands for."""
+    module = case.get("classname").split(".")[-1]
+    for kind, state in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
+        found = case.find(kind)
+        if found is not None:
+            message = found.get("message") or ""
+            return Outcome(module, case.get("name"), state, message.splitlines()[0][:300])
+    return Outcome(module, case.get("name"), "passed")
+
+
+def explanations(path=FAILURES):
+    """Return (pattern of "module::test", reason) of the failures that are explained."""
+    listed = tomllib.loads(path.read_text())["failure"]
+    return [(entry["test"], entry["reason"]) for entry in listed]
+
+
+def reason_for(outcome, explained):
+    """Return why a test fails, None if nobody has said."""
+    identity = f"{outcome.module}::{outcome.name}"
+    # Brackets are part of test names, not of patterns.
+    escaped = [(pattern.replace("[", "[[]"), reason) for pattern, reason in explained]
+    return next((why for glob, why in escaped if fnmatch.fnmatchcase(identity, glob)), None)
+
+
+def summary(outcomes):
+    """Return, per module, how many tests passed, failed and were skipped."""
+    counts = {}
+    for outcome in outcomes:
+        row = counts.setdefault(outcome.module, {"passed": 0, "failed": 0, "skipped": 0})
+        row[outcome.state] += 1
+    return counts
+
+
+def main():
+    """Run, print the table and what is not explained."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="part of a module's path")
+    parser.add_argument("--json", type=Path, help="file for all outcomes")
+    arguments, options = parser.parse_known_args()
+    outcomes = run(arguments.only, [one for one in options if one != "--"])
+    explained = explanations()
+    for module, row in summary(outcomes).items():
+        print(f"{module:40} {row['passed']:5} passed {row['failed']:4} failed")
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    open_ones = [one for one in failed if reason_for(one, explained) is None]
+    for one in open_ones:
+        print(f"not explained: {one.module}::{one.name}\n    {one.message}")
+    print(f"{len(failed)} failures, {len(open_ones)} of them not explained")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
+    return bool(open_ones)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

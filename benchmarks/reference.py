@@ -18,6 +18,7 @@ __all__ = ["Reference", "make_reference"]
 
 N_REGIONS = 64
 N_MASKS = 6
+N_SEEDS = 264
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,26 @@ class Reference:
         return str(self.folder / "labels.nii.gz")
 
     @property
+    def brain(self) -> str:
+        """The mask of the whole brain."""
+        return str(self.folder / "brain.nii.gz")
+
+    @property
+    def maps(self) -> str:
+        """64 smooth maps, one around each region, overlapping."""
+        return str(self.folder / "maps.nii.gz")
+
+    @property
+    def seeds(self) -> str:
+        """A table of 264 coordinates in mm, no two closer than 10 mm."""
+        return str(self.folder / "seeds.tsv")
+
+    @property
+    def template(self) -> str:
+        """A 3D image of the brain at 2 mm, as a target of resampling."""
+        return str(self.folder / "template_2mm.nii.gz")
+
+    @property
     def masks(self) -> list[str]:
         """Six of its regions as masks."""
         return [str(self.folder / f"mask{number}.nii.gz") for number in range(1, N_MASKS + 1)]
@@ -64,6 +85,8 @@ def make_reference(folder: Path, *, with_long: bool) -> Reference:
     inside, affine = brain()
     if not Path(files.labels).exists():
         _write_regions(files, inside, affine)
+    if not Path(files.template).exists():
+        _write_further_regions(files, inside, affine)
     wanted = [
         (files.run, np.float32, 840),
         (files.plain, np.float32, 840),
@@ -117,3 +140,24 @@ def _write_regions(files: Reference, inside: np.ndarray, affine: np.ndarray) -> 
     for number, path in enumerate(files.masks, 1):
         nib.save(nib.Nifti1Image((labels == number).astype(np.uint8), affine), path)
     nib.save(nib.Nifti1Image(labels, affine), files.labels)
+
+
+def _write_further_regions(files: Reference, inside: np.ndarray, affine: np.ndarray) -> None:
+    from scipy import ndimage
+
+    labels = np.asarray(nib.load(files.labels).dataobj)
+    regions = [(labels == label).astype(np.float32) for label in range(1, N_REGIONS + 1)]
+    maps = np.stack([ndimage.gaussian_filter(region, 1, truncate=2) for region in regions], -1)
+    nib.save(nib.Nifti1Image(maps * inside[..., None], affine), files.maps)
+    nib.save(nib.Nifti1Image(inside.astype(np.uint8), affine), files.brain)
+    rng = np.random.default_rng(2)
+    seeds: list[np.ndarray] = []
+    for voxel in rng.permutation(np.argwhere(ndimage.binary_erosion(inside, iterations=2))):
+        place = nib.affines.apply_affine(affine, voxel)
+        if all(np.linalg.norm(place - seed) > 10 for seed in seeds):
+            seeds.append(place)
+    lines = ["\t".join(str(number) for number in seed) for seed in seeds[:N_SEEDS]]
+    Path(files.seeds).write_text("\n".join(["x\ty\tz", *lines, ""]))
+    fine = affine @ np.diag([2 / 3, 2 / 3, 2 / 3, 1])
+    shape = tuple(int(n * 1.5) for n in inside.shape)
+    nib.save(nib.Nifti1Image(np.zeros(shape, np.uint8), fine), files.template)

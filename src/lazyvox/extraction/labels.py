@@ -1,27 +1,26 @@
 """One signal per label of a labels image."""
 
-import copy
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, IntArray, PathLike, override
+from lazyvox._typing import Array, BoolArray, PathLike, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, RegionError
 from lazyvox.extraction.lut import Lut, names_of_labels
-from lazyvox.extraction.reduction import STRATEGIES, Regions, Strategy
-from lazyvox.extraction.rows import FileRows, MemoryRows, RowsPlan
-from lazyvox.extraction.signals import Placement, Signals
-from lazyvox.extraction.tables import TableSpec, check_target
+from lazyvox.extraction.reduction import STRATEGIES, Strategy
+from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
+from lazyvox.lazyimage.classes import LazyImage
+from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
-from lazyvox.store.opening import absolute_path
-from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.masks import (
     RegionImage,
     is_integral,
+    read_mask,
     read_region_image,
     regrid,
     shown_values,
@@ -33,7 +32,7 @@ __all__ = ["Labels"]
 _LARGEST_LABEL = 2**53
 
 
-class Labels(Consumer[Signals]):
+class Labels(GatheredRegions):
     """One signal per region of a labels image.
 
     The result is a `Signals` of shape (n_volumes, n_regions). Columns ascend by label, the
@@ -64,18 +63,26 @@ class Labels(Consumer[Signals]):
         Labels that vanish by that have no column; a warning names them.
     background_label : int, default=0
         The label that is no region.
+    mask_img : image or path, optional
+        A mask: voxels outside of it belong to no region. Labels that vanish by that have no
+        column; a warning names them.
+    keep_masked_labels : bool, default=False
+        Whether labels that vanish keep a column, of zeros.
+    ensure_finite : bool, default=False
+        Whether NaN and infinite voxels count as zero.
 
     Raises
     ------
     RegionError
         When the scan is planned or run: the image holds no label, or fractions, or NaN, or is
-        not 3D; or the table cannot be used.
+        not 3D; the mask leaves none; or the table cannot be used.
     GridMismatchError
-        Likewise: the image is on another grid, and `resample` is false.
+        Likewise: the image or the mask is on another grid, and `resample` is false.
 
     Notes
     -----
-    A NaN voxel makes the value of its region NaN, in that volume, as NumPy's reductions do.
+    A NaN voxel makes the value of its region NaN, in that volume, as NumPy's reductions do,
+    unless `ensure_finite` is true.
     Results do not depend on the size of blocks. Memory: the result, and 40 bytes per labelled
     voxel, however large the labels are.
 
@@ -90,7 +97,7 @@ class Labels(Consumer[Signals]):
     ('LeftBack', '3', (40, 8))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         labels_img: ImageLike | RegionImage,
         *,
@@ -101,183 +108,101 @@ class Labels(Consumer[Signals]):
         overwrite: bool = False,
         resample: bool = False,
         background_label: int = 0,
+        mask_img: ImageLike | RegionImage | None = None,
+        keep_masked_labels: bool = False,
+        ensure_finite: bool = False,
     ) -> None:
+        super().__init__(
+            _checked_strategy(strategy), TableOptions(dtype, out, overwrite, ensure_finite)
+        )
         self._labels_img = labels_img
-        self._strategy = _checked_strategy(strategy)
+        self._mask_img = mask_img
         self._lut = lut
-        self._dtype = np.dtype(np.float64 if dtype is None else dtype)
-        if self._dtype not in {np.dtype(np.float64), np.dtype(np.float32)}:
-            msg = f"`dtype` must be float64 or float32. Got {self._dtype}."
-            raise ParameterError(msg)
-        self._out = None if out is None else absolute_path(out)
-        self._overwrite = overwrite
         self._resample = resample
         self._background = _checked_background(background_label)
-        self._grid: Grid | None = None
-        self._rows: MemoryRows | FileRows | None = None
+        self._keep = keep_masked_labels
+        self._atlas: _Atlas
 
     @property
+    @override
     def imgs(self) -> list[Any]:
         """The labels image, as it was given."""
         return [self._labels_img]
 
-    def writing_to(self, out: PathLike, *, overwrite: bool = False) -> Self:
-        """Return the same consumer with another output.
+    def region_atlas(self, grid: Grid) -> LazyImage:
+        """Return the labels that signals come from: on the grid of the series, inside of the mask.
 
         Parameters
         ----------
-        out : path-like
-            The file.
-        overwrite : bool, default=False
-            Whether an existing file may be replaced.
+        grid : Grid
+            The grid of the series.
 
         Returns
         -------
-        Labels
-            A new consumer.
+        LazyImage
+            A 3D image of 32-bit integers, 64-bit where labels need them, in memory.
         """
-        other = copy.copy(self)
-        other._out, other._overwrite = absolute_path(out), overwrite
-        other._grid, other._rows = None, None
-        return other
-
-    @override
-    def check(self, grid: Grid) -> None:
-        if grid.dtype.kind == "c":
-            msg = f"Labels needs real voxels. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
-        if self._grid is not grid:
-            self._atlas = _read_atlas(
-                self._labels_img, grid, background=self._background, resample=self._resample
-            )
-            self._names = names_of_labels(
-                self._atlas.all_labels, self._lut, background=self._background
-            )
-            self._grid = grid
-        self._plan(grid)
-
-    @override
-    def init(self, grid: Grid) -> None:
         self.check(grid)
-        self._regions = Regions(self._atlas.starts, len(self._atlas.index), grid.dtype)
-        self._rows = self._plan(grid).open()
+        labels = np.asarray(self._atlas.labels)
+        is_small = max(-labels.min(), labels.max(), abs(self._background)) < 2**31
+        values = np.full(
+            grid.n_voxels, self._background, np.dtype(np.int32 if is_small else np.int64)
+        )
+        values[self._layout.index] = labels[self._layout.column_of_voxel]
+        return image_on_grid(grid.template, values.reshape(grid.shape, order="F"), grid.affine)
 
     @override
-    def update(self, block: Array, start: int) -> None:
-        n_volumes = block.shape[3]
-        volumes = block.reshape(-1, n_volumes, order="F").T
-        part = self._table.part(start, n_volumes)
-        gathered = self._regions.gathered
-        for volume, row in zip(volumes, part, strict=True):
-            np.take(volume, self._atlas.index, out=gathered, mode="clip")
-            row[:] = self._regions.reduce(self._strategy)
-        self._table.add(part, start)
-
-    @property
-    @override
-    def takes_slabs(self) -> bool:
-        return True
-
-    @override
-    def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        assert self._grid is not None
-        n_i, n_j, n_k = self._grid.shape
-        values, first = slab.reshape(-1, order="F"), n_i * n_j * k
-        index = self._atlas.index
-        here = np.flatnonzero((index >= first) & (index < first + len(values)))
-        self._regions.gathered[here] = values[index[here] - first]
-        if k + slab.shape[2] == n_k:
-            part = self._table.part(volume, 1)
-            part[0] = self._regions.reduce(self._strategy)
-            self._table.add(part, volume)
-
-    @override
-    def merge(self, other: Self) -> None:
-        self._table.merge(other._table)
-
-    @override
-    def finalize(self) -> Signals:
-        assert self._grid is not None
-        values = self._table.finish()
-        self._rows = None
-        atlas = self._atlas
-        names = [self._names[label] for label in atlas.labels]
-        placement = Placement(atlas.index, atlas.columns)
-        return Signals(
-            values, grid=self._grid, placement=placement, names=names, labels=atlas.labels
+    def _prepare(self, grid: Grid) -> None:
+        mask = None
+        if self._mask_img is not None:
+            mask = read_mask(self._mask_img, grid, name="mask_img", resample=self._resample)
+        self._atlas = _read_atlas(
+            read_region_image(self._labels_img, "labels_img"),
+            grid,
+            mask,
+            background=self._background,
+            resample=self._resample,
+            keep=self._keep,
+        )
+        self._layout = self._atlas.layout
+        self._names = names_of_labels(
+            self._atlas.all_labels, self._lut, background=self._background
         )
 
     @override
-    def state_bytes(self, grid: Grid) -> int:
-        self.check(grid)
-        n_voxels = len(self._atlas.index)
-        # The index, the columns of the placement, and the buffers of one volume.
-        held = n_voxels * (16 + Regions.bytes_per_voxel(grid.dtype))
-        if isinstance(self._labels_img, RegionImage):
-            held += self._labels_img.values.nbytes
-        return held + self._plan(grid).state_bytes
+    def _column_names(self) -> Sequence[str]:
+        return [self._names[label] for label in self._atlas.labels]
 
     @override
-    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        self.check(grid)
-        # A slab looks its voxels up with two masks and an index.
-        return len(self._atlas.index) * 26 + self._plan(grid).work_bytes(block_volumes)
-
-    @property
-    @override
-    def publishes(self) -> bool:
-        return self._out is not None
-
-    @override
-    def abort(self) -> None:
-        if self._rows is not None:
-            self._rows.abort()
-        self._rows = None
+    def _labels(self) -> Sequence[int]:
+        return self._atlas.labels
 
     @override
     def describe(self) -> str:
         return f"Labels, {self._strategy}"
-
-    @property
-    def _table(self) -> MemoryRows | FileRows:
-        assert self._rows is not None
-        return self._rows
-
-    def _plan(self, grid: Grid) -> RowsPlan:
-        labels = self._atlas.labels
-        spec = TableSpec(
-            (grid.n_volumes, len(labels)), self._dtype, lambda: [self._names[n] for n in labels]
-        )
-        if self._out is None:
-            return RowsPlan(spec)
-        check_target(self._out, self._dtype, overwrite=self._overwrite)
-        return RowsPlan(spec, self._out, self._overwrite)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Atlas:
     """Labelled voxels, sorted by label and then by their place in the file.
 
-    `index` numbers the voxels in Fortran order, region r starts at ``starts[r]`` of it.
-    `all_labels` are those of the image, `labels` those that are on the grid.
+    `all_labels` are those of the image, `labels` those that have a column.
     """
 
-    index: IntArray
-    starts: IntArray
+    layout: RegionLayout
     labels: tuple[int, ...]
     all_labels: tuple[int, ...]
 
-    @property
-    def columns(self) -> IntArray:
-        """The region of each voxel."""
-        sizes = np.diff(self.starts, append=len(self.index))
-        return np.repeat(np.arange(len(self.starts)), sizes)
-
 
 def _read_atlas(
-    labels_img: ImageLike | RegionImage, grid: Grid, *, background: int, resample: bool
+    region: RegionImage,
+    grid: Grid,
+    mask: BoolArray | None,
+    *,
+    background: int,
+    resample: bool,
+    keep: bool,
 ) -> _Atlas:
-    region = read_region_image(labels_img, "labels_img")
     values = _as_labels(region)
     all_labels = np.unique(values[values != background])
     if not len(all_labels):
@@ -287,19 +212,33 @@ def _read_atlas(
         )
         raise RegionError(msg)
     placed = regrid(region, values, grid, resample=resample, fill=background)
+    if mask is not None:
+        placed = np.where(mask, placed, background)
     flat = placed.reshape(-1, order="F")
     voxels = np.flatnonzero(flat != background)
-    order = np.argsort(flat[voxels], kind="stable")
-    index = voxels[order]
-    labels, starts = np.unique(flat[index], return_index=True)
-    lost = np.setdiff1d(all_labels, labels)
+    index = voxels[np.argsort(flat[voxels], kind="stable")]
+    present, starts = np.unique(flat[index], return_index=True)
+    if not keep:
+        _warn_of_lost(region, np.setdiff1d(all_labels, present), len(all_labels))
+    labels = all_labels if keep else present
+    layout = RegionLayout(index, starts, np.searchsorted(labels, present))
+    return _Atlas(layout, tuple(labels.tolist()), tuple(all_labels.tolist()))
+
+
+def _warn_of_lost(region: RegionImage, lost: Array, n_labels: int) -> None:
+    """Name the labels that have no voxel on the grid; raise if that is all of them."""
+    if len(lost) == n_labels:
+        msg = (
+            f"{region.name}: `mask_img` must leave a voxel of at least one label. None of "
+            f"{n_labels} labels has a voxel inside of it."
+        )
+        raise RegionError(msg)
     if len(lost):
         msg = (
-            f"{region.name}: {len(lost)} of {len(all_labels)} labels have no voxel on the grid of "
-            f"the images, and no column: {shown_values(lost)}."
+            f"{region.name}: {len(lost)} of {n_labels} labels have no voxel on the grid of "
+            f"the images, inside of the mask if there is one, and no column: {shown_values(lost)}."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
-    return _Atlas(index, starts, tuple(labels.tolist()), tuple(all_labels.tolist()))
 
 
 def _as_labels(region: RegionImage) -> Array:

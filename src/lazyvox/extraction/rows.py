@@ -1,15 +1,27 @@
 """Tables that grow by rows, one volume after the other: in memory, or straight into a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.tables import StoredTable, TableSpec, open_table, table_memory
+from lazyvox.extraction.cleaning import Cleaning
+from lazyvox.extraction.table_stores import HeldTable, SpooledTable
+from lazyvox.extraction.tables import (
+    StoredTable,
+    TableSpec,
+    TableWriter,
+    open_table,
+    table_memory,
+)
 from lazyvox.store.identity import printable
 
-__all__ = ["FileRows", "MemoryRows", "RowsPlan"]
+__all__ = ["CleanedRows", "FileRows", "MemoryRows", "Rows", "RowsPlan"]
+
+#: Rows of a cleaned table that are handed to its file at a time.
+_PIECE_BYTES = 1 << 20
 
 
 class MemoryRows:
@@ -37,9 +49,9 @@ class MemoryRows:
         """Return the array."""
         return self._values
 
-    def merge(self, other: "MemoryRows | FileRows") -> None:
+    def merge(self, other: "Rows") -> None:
         """Copy the rows that the other one was given."""
-        if isinstance(other, FileRows):
+        if not isinstance(other, MemoryRows):
             other.merge(self)
             return
         for rows in other._seen:
@@ -92,7 +104,7 @@ class FileRows:
         self._writer.commit()
         return StoredTable(self._path, self._spec.shape, self._spec.dtype)
 
-    def merge(self, other: "MemoryRows | FileRows") -> None:
+    def merge(self, other: "Rows") -> None:
         """Refuse: two halves of a file cannot be joined."""
         del other
         msg = (
@@ -104,6 +116,77 @@ class FileRows:
     def abort(self) -> None:
         """Remove the temporary file; harmless after `finish`."""
         self._writer.abort()
+
+
+class CleanedRows:
+    """A table that is cleaned when its last row is there.
+
+    Parameters
+    ----------
+    plan : RowsPlan
+        Where the table goes; has a `cleaning`.
+    """
+
+    def __init__(self, plan: "RowsPlan") -> None:
+        assert plan.cleaning is not None, "bug in lazyvox: nothing to clean with"
+        self._spec, self._path, self._cleaning = plan.spec, plan.path, plan.cleaning
+        self._seen: list[slice] = []
+        self._n_seen = 0
+        self._writer: TableWriter | None = None
+        if plan.path is not None:
+            self._writer = open_table(plan.path, plan.cleaned_spec, overwrite=plan.overwrite)
+        self._table = SpooledTable(plan.spec) if plan.is_spooled else HeldTable(plan.spec)
+
+    def part(self, start: int, n_rows: int) -> Array:
+        """Return memory for the rows."""
+        return self._table.part(start, n_rows)
+
+    def add(self, part: Array, start: int) -> None:
+        """Keep the rows; the last ones have a table cleaned that goes to a file, and written."""
+        self._table.write_rows(start, part)
+        self._seen.append(slice(start, start + len(part)))
+        self._n_seen += len(part)
+        if self._writer is not None and self._n_seen == self._spec.shape[0]:
+            self._cleaning.clean(self._table, self._spec.shape)
+            self._write(self._writer)
+
+    def finish(self) -> Array | StoredTable:
+        """Return the cleaned table, or put its file in its place."""
+        n_rows = self._cleaning.n_rows_out
+        if self._writer is None or self._path is None:
+            assert isinstance(self._table, HeldTable), "bug in lazyvox: a result on disk"
+            self._cleaning.clean(self._table, self._spec.shape)
+            return self._table.take(n_rows)
+        self._writer.commit()
+        self._table.close()
+        return StoredTable(self._path, (n_rows, self._spec.shape[1]), self._spec.dtype)
+
+    def merge(self, other: "Rows") -> None:
+        """Copy the rows that the other one was given."""
+        if self._writer is not None or not isinstance(other, CleanedRows):
+            msg = (
+                "results that are cleaned and written to a file cannot be merged. Leave out=None."
+            )
+            raise ParameterError(msg)
+        for rows in other._seen:
+            self.add(other._table.read_rows(rows.start, rows.stop), rows.start)
+
+    def abort(self) -> None:
+        """Remove the temporary files; harmless after `finish`."""
+        self._table.close()
+        if self._writer is not None:
+            self._writer.abort()
+
+    def _write(self, writer: TableWriter) -> None:
+        n_rows = self._cleaning.n_rows_out
+        step = max(_PIECE_BYTES // max(self._spec.row_bytes, 1), 1)
+        for start in range(0, n_rows, step):
+            rows = self._table.read_rows(start, min(start + step, n_rows))
+            writer.write(np.ascontiguousarray(rows))
+        writer.prepare()
+
+
+Rows: TypeAlias = MemoryRows | FileRows | CleanedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +201,54 @@ class RowsPlan:
         The file, None for memory.
     overwrite : bool
         Whether an existing file may be replaced.
+    cleaning : Cleaning or None
+        What is done to the table when it is complete.
     """
 
     spec: TableSpec
     path: str | None = None
     overwrite: bool = False
+    cleaning: Cleaning | None = None
 
-    def open(self) -> "MemoryRows | FileRows":
+    def open(self) -> Rows:
         """Begin the table."""
+        if self.cleaning is not None:
+            return CleanedRows(self)
         if self.path is None:
             return MemoryRows(self.spec)
         return FileRows(self.spec, self.path, overwrite=self.overwrite)
 
     @property
+    def is_spooled(self) -> bool:
+        """Whether the rows wait on disk until they are cleaned."""
+        if self.cleaning is None or self.path is None or self.cleaning.largest_table is None:
+            return False
+        return self.spec.nbytes > self.cleaning.largest_table
+
+    @property
+    def cleaned_spec(self) -> TableSpec:
+        """The table as it is handed out."""
+        if self.cleaning is None:
+            return self.spec
+        return replace(self.spec, shape=(self.cleaning.n_rows_out, self.spec.shape[1]))
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Temporary disk space."""
+        return self.spec.nbytes if self.is_spooled else 0
+
+    @property
     def state_bytes(self) -> int:
         """Bytes held from the first row to the last."""
-        if self.path is None:
-            return self.spec.nbytes
-        return table_memory(self.path, self.spec)
+        held = 0 if self.path is None else table_memory(self.path, self.cleaned_spec)
+        if self.path is None or (self.cleaning is not None and not self.is_spooled):
+            held += self.spec.nbytes
+        if self.cleaning is not None:
+            held += self.cleaning.work_bytes(self.spec.shape, self.spec.dtype)
+        return held
 
     def work_bytes(self, n_rows: int) -> int:
         """Return the bytes that adding so many rows takes for its duration."""
-        return 0 if self.path is None else n_rows * self.spec.row_bytes
+        if self.path is None or (self.cleaning is not None and not self.is_spooled):
+            return 0
+        return n_rows * self.spec.row_bytes

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, DType, IntArray, PathLike, Shape, override
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.rows import FileRows, MemoryRows, RowsPlan
+from lazyvox.extraction.cleaning import Cleaning, cleaned_dtype
+from lazyvox.extraction.reduction import zero_non_finite
+from lazyvox.extraction.rows import Rows, RowsPlan
 from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.extraction.tables import (
     TableSpec,
@@ -55,6 +57,8 @@ class Voxels(Consumer[VoxelSignals]):
         Whether existing files may be replaced.
     resample : bool, default=False
         Whether masks on another grid are brought to that of the series, by nearest neighbour.
+    ensure_finite : bool, default=False
+        Whether NaN and infinite voxels count as zero. By default they stay what they are.
 
     Raises
     ------
@@ -85,6 +89,7 @@ class Voxels(Consumer[VoxelSignals]):
         out: PathLike | None = None,
         overwrite: bool = False,
         resample: bool = False,
+        ensure_finite: bool = False,
     ) -> None:
         self._keys: list[Any] | None
         self._keys, self._mask_imgs = _as_list(mask_imgs)
@@ -93,9 +98,11 @@ class Voxels(Consumer[VoxelSignals]):
         self._out = None if out is None else absolute_path(out)
         self._overwrite = overwrite
         self._resample = resample
+        self._ensure_finite = ensure_finite
+        self._cleaning: Cleaning | None = None
         self._grid: Grid | None = None
         self._gathers: list[_Gather] = []
-        self._rows: list[MemoryRows | FileRows] = []
+        self._rows: list[Rows] = []
 
     @property
     def imgs(self) -> list[Any]:
@@ -119,6 +126,24 @@ class Voxels(Consumer[VoxelSignals]):
         """
         other = copy.copy(self)
         other._out, other._overwrite, other._grid = absolute_path(out), overwrite, None
+        other._gathers, other._rows = [], []
+        return other
+
+    def cleaned_by(self, cleaning: Cleaning) -> Self:
+        """Return the same consumer with signals that are cleaned before they are handed out.
+
+        Parameters
+        ----------
+        cleaning : Cleaning
+            What is done to the signals, for a series of the same length.
+
+        Returns
+        -------
+        Voxels
+            A new consumer.
+        """
+        other = copy.copy(self)
+        other._cleaning, other._grid = cleaning, None
         other._gathers, other._rows = [], []
         return other
 
@@ -146,6 +171,8 @@ class Voxels(Consumer[VoxelSignals]):
         for gather, rows in zip(self._gathers, self._rows, strict=True):
             part = rows.part(start, n_volumes)
             gather.take(volumes, part)
+            if self._ensure_finite:
+                zero_non_finite(part)
             rows.add(part, start)
 
     @property
@@ -163,7 +190,10 @@ class Voxels(Consumer[VoxelSignals]):
                 gather.begin(rows.part(volume, 1))
             gather.take_slab(values, n_i * n_j * k)
             if k + slab.shape[2] == n_k:
-                rows.add(gather.end(), volume)
+                row = gather.end()
+                if self._ensure_finite:
+                    zero_non_finite(row)
+                rows.add(row, volume)
 
     @override
     def merge(self, other: Self) -> None:
@@ -221,8 +251,14 @@ class Voxels(Consumer[VoxelSignals]):
     def _is_npz(self) -> bool:
         return self._out is not None and Path(self._out).suffix.lower() == ".npz"
 
+    @override
+    def scratch_bytes(self, grid: Grid) -> int:
+        self.check(grid)
+        return sum(plan.scratch_bytes for plan in self._plans(grid))
+
     def _result_dtype(self, grid: Grid) -> DType:
-        return signals_dtype(grid.dtype, self._dtype)
+        dtype = signals_dtype(grid.dtype, self._dtype)
+        return dtype if self._cleaning is None else cleaned_dtype(dtype)
 
     def _plans(self, grid: Grid) -> list[RowsPlan]:
         """Return where each result goes, or raise what would go wrong there."""
@@ -232,15 +268,16 @@ class Voxels(Consumer[VoxelSignals]):
             for gather in self._gathers
         ]
         if self._out is None:
-            return [RowsPlan(spec) for spec in specs]
+            return [RowsPlan(spec, cleaning=self._cleaning) for spec in specs]
         if self._is_npz and not self._is_single:
             refuse_existing(self._out, overwrite=self._overwrite)
-            return [RowsPlan(spec) for spec in specs]
+            return [RowsPlan(spec, cleaning=self._cleaning) for spec in specs]
         paths = [self._out] if self._is_single else split_target(self._out, self._set_names())
         for path in paths:
             check_target(path, dtype, overwrite=self._overwrite)
         return [
-            RowsPlan(spec, path, self._overwrite) for spec, path in zip(specs, paths, strict=True)
+            RowsPlan(spec, path, self._overwrite, self._cleaning)
+            for spec, path in zip(specs, paths, strict=True)
         ]
 
     def _set_names(self) -> list[str]:

@@ -123,6 +123,22 @@ class Consumer(ABC, Generic[ResultT]):
         del grid, block_volumes
         return 0
 
+    def scratch_bytes(self, grid: Grid) -> int:
+        """Return the bytes of temporary files.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid, number of volumes and data type of the series.
+
+        Returns
+        -------
+        int
+            Bytes on disk; 0 by default.
+        """
+        del grid
+        return 0
+
     def check(self, grid: Grid) -> None:
         """Raise now, before anything is read, what would go wrong later: called when planning.
 

@@ -18,6 +18,7 @@
     ├── RegionError (ValueError)             a mask, labels image or table that cannot be used
     ├── ParameterError (ValueError)          an argument outside what is allowed
     ├── ParameterTypeError (TypeError)       an argument of the wrong type
+    ├── DimensionError (TypeError)           an image, or a list of them, of the wrong dimension
     ├── ScalingError (ValueError)            values that do not fit the asked data type
     ├── MemoryBudgetError (MemoryError)      no plan fits the budget
     ├── MaterializationError (RuntimeError)  a hidden full load, under `strict`
@@ -34,6 +35,7 @@ library already catch.
 
 __all__ = [
     "CorruptFileError",
+    "DimensionError",
     "FileChangedError",
     "GridMismatchError",
     "HeaderError",
@@ -122,6 +124,10 @@ class ParameterError(LazyvoxError, ValueError):
 
 class ParameterTypeError(LazyvoxError, TypeError):
     """An argument is of the wrong type."""
+
+
+class DimensionError(LazyvoxError, TypeError):
+    """An image, or a list of images, has another number of dimensions than asked for."""
 
 
 class ScalingError(LazyvoxError, ValueError):

@@ -1,5 +1,13 @@
 """Functions on images."""
 
+from lazyvox.image.checking import (
+    check_niimg,
+    check_niimg_3d,
+    check_niimg_4d,
+    get_data,
+    load_img,
+)
+from lazyvox.image.new import copy_img, new_img_like
 from lazyvox.image.over_time import (
     max_img,
     mean_img,
@@ -12,12 +20,19 @@ from lazyvox.image.over_time import (
 from lazyvox.image.over_voxels import dvars, global_signal, histogram
 
 __all__ = [
+    "check_niimg",
+    "check_niimg_3d",
+    "check_niimg_4d",
+    "copy_img",
     "dvars",
+    "get_data",
     "global_signal",
     "histogram",
+    "load_img",
     "max_img",
     "mean_img",
     "min_img",
+    "new_img_like",
     "std_img",
     "sum_img",
     "tsnr_img",

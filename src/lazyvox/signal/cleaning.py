@@ -1,0 +1,249 @@
+"""`clean`: trends, frequencies and confounds out of signals."""
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from lazyvox._typing import Array
+from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.signal.builder import RunBuilder
+from lazyvox.signal.cleaner import Cleaner
+from lazyvox.signal.confounds import ConfoundTable, as_confounds
+from lazyvox.signal.options import (
+    Standardize,
+    check_filter,
+    check_flag,
+    check_padding,
+    check_standardize,
+)
+from lazyvox.signal.standardize import warn_of_one_volume
+from lazyvox.signal.volumes import SampleMask, split_runs
+
+__all__ = ["clean", "prepare_cleaning"]
+
+
+def clean(  # noqa: PLR0913, PLR0917
+    signals: npt.ArrayLike,
+    runs: npt.ArrayLike | None = None,
+    detrend: bool = True,  # noqa: FBT001, FBT002
+    standardize: Standardize | bool | None = "zscore_sample",  # noqa: FBT001
+    sample_mask: SampleMask | None = None,
+    confounds: ConfoundTable | None = None,
+    standardize_confounds: bool = True,  # noqa: FBT001, FBT002
+    filter: str | bool | None = "butterworth",  # noqa: A002, FBT001
+    low_pass: float | None = None,
+    high_pass: float | None = None,
+    t_r: float | None = 2.5,
+    ensure_finite: bool = False,  # noqa: FBT001, FBT002
+    extrapolate: bool = False,  # noqa: FBT001, FBT002
+    *,
+    n_jobs: int | None = 1,
+    overwrite: bool = False,
+    **kwargs: object,
+) -> Array:
+    """Return signals without trend, unwanted frequencies and confounds, standardised.
+
+    Parameters
+    ----------
+    signals : array-like of shape (n_volumes, n_columns)
+        Signals, one in each column.
+    runs : array-like of shape (n_volumes,), optional
+        The run of each volume; every run is cleaned on its own.
+    detrend : bool
+        Whether mean and linear trend are removed, from confounds too.
+    standardize : {"zscore_sample", "psc", True, False} or None
+        What is done last: mean 0 and variance 1, or percent of the mean. True is
+        "zscore_sample", False is None; both with the warning of nilearn.
+    sample_mask : array-like, or a list of one for each run, optional
+        Volumes to keep: ascending indices, or one boolean for each volume.
+    confounds : ndarray, DataFrame, path, or list of these, optional
+        Signals to remove, n_volumes rows each. Files: .csv, .tsv, .txt, .npy.
+    standardize_confounds : bool
+        Whether means are removed from confounds.
+    filter : {"butterworth", "cosine", False} or None
+        Kind of temporal filter.
+    low_pass, high_pass : float or None
+        Cutoffs in Hz.
+    t_r : float or None
+        Seconds between volumes.
+    ensure_finite : bool
+        Whether NaN and infinity are taken as 0; else their columns become NaN.
+    extrapolate : bool
+        Whether volumes that are left out at both ends are extrapolated for the Butterworth
+        filter; else the filter begins and ends with kept volumes.
+    n_jobs : int or None
+        Threads; -1 for all cores.
+    overwrite : bool
+        Whether the result is written into `signals`, an array of float32 or float64.
+    **kwargs : object
+        ``butterworth__order``, ``butterworth__padtype``, ``butterworth__padlen`` and
+        ``butterworth__copy``, as in `butterworth`.
+
+    Returns
+    -------
+    ndarray of shape (n_kept, n_columns)
+        The cleaned signals, volumes in their order; float32 for float32 and small integers.
+
+    Raises
+    ------
+    ParameterError
+        If an option is outside of what is possible, or shapes do not go together.
+    ParameterTypeError
+        If something is of the wrong type.
+    ImageIndexError
+        If `sample_mask` names a volume that does not exist.
+    ImageFileError
+        If a file of confounds cannot be read.
+
+    Notes
+    -----
+    Order: interpolation of volumes that are left out (Butterworth) or leaving them out (else),
+    trend, filter, leaving out, confounds, which went through the same steps, and standardising.
+    Memory: the result (nothing with `overwrite`), and a few MiB for each thread. One pass over
+    the signals.
+
+    Examples
+    --------
+    >>> from lazyvox.signal import clean
+    >>> signals = np.random.default_rng(0).normal(size=(100, 3)) + np.arange(100)[:, None]
+    >>> cleaned = clean(signals, high_pass=0.01, low_pass=0.1, t_r=2.0)
+    >>> cleaned.shape, bool(np.allclose(cleaned.std(axis=0, ddof=1), 1))
+    ((100, 3), True)
+    """
+    workers = resolve_n_jobs(n_jobs)
+    values = _as_array(signals)
+    cleaner = prepare_cleaning(
+        len(values),
+        runs=runs,
+        detrend=detrend,
+        standardize=standardize,
+        sample_mask=sample_mask,
+        confounds=confounds,
+        standardize_confounds=standardize_confounds,
+        filter=filter,
+        low_pass=low_pass,
+        high_pass=high_pass,
+        t_r=t_r,
+        ensure_finite=ensure_finite,
+        extrapolate=extrapolate,
+        **kwargs,
+    )
+    out = _target(signals, cleaner) if overwrite else None
+    return cleaner.apply(values, out, n_jobs=workers)
+
+
+def prepare_cleaning(  # noqa: PLR0913
+    n_volumes: int,
+    *,
+    runs: npt.ArrayLike | None = None,
+    detrend: bool = True,
+    standardize: Standardize | bool | None = "zscore_sample",
+    sample_mask: SampleMask | None = None,
+    confounds: ConfoundTable | None = None,
+    standardize_confounds: bool = True,
+    filter: str | bool | None = "butterworth",  # noqa: A002
+    low_pass: float | None = None,
+    high_pass: float | None = None,
+    t_r: float | None = 2.5,
+    ensure_finite: bool = False,
+    extrapolate: bool = False,
+    **kwargs: object,
+) -> Cleaner:
+    """Check all options of `clean` and work out what does not depend on the signals.
+
+    Parameters
+    ----------
+    n_volumes : int
+        Volumes of the signals.
+    runs, detrend, standardize, sample_mask, confounds, standardize_confounds : object
+        As in `clean`.
+    filter, low_pass, high_pass, t_r, ensure_finite, extrapolate : object
+        As in `clean`.
+    **kwargs : object
+        As in `clean`.
+
+    Returns
+    -------
+    Cleaner
+        What cleans any columns with these options.
+
+    Raises
+    ------
+    ParameterError
+        If an option is outside of what is possible, or shapes do not go together.
+    ParameterTypeError
+        If something is of the wrong type.
+    ImageIndexError
+        If `sample_mask` names a volume that does not exist.
+    ImageFileError
+        If a file of confounds cannot be read.
+
+    Notes
+    -----
+    Memory: a few times the confounds, and the weights of the interpolation, one float64 for each
+    pair of a volume that is left out and one that is kept.
+
+    Examples
+    --------
+    >>> from lazyvox.signal import prepare_cleaning
+    >>> cleaner = prepare_cleaning(100, sample_mask=range(4, 100), standardize=None)
+    >>> cleaner.apply(np.ones((100, 7))).shape
+    (96, 7)
+    """
+    removes_trend = check_flag(detrend, "detrend")
+    centres = check_flag(standardize_confounds, "standardize_confounds")
+    if not isinstance(ensure_finite, bool | np.bool_):
+        msg = f"ensure_finite must be True or False. Got {ensure_finite!r}."
+        raise ParameterError(msg)
+    choice = check_filter(filter, low_pass, high_pass, t_r)
+    padding = check_padding(kwargs)
+    builder = RunBuilder(removes_trend, centres, bool(extrapolate), choice, padding)
+    how = check_standardize(standardize, warns_on_bool=True)
+    if confounds is not None and not removes_trend and not centres:
+        _warn_of_means()
+    table = as_confounds(confounds, n_volumes)
+    volumes = split_runs(n_volumes, runs, sample_mask)
+    if how is not None and min(run.n_kept for run in volumes) == 1:
+        warn_of_one_volume("Standardising")
+    order = np.sort(np.concatenate([run.kept_rows for run in volumes]))
+    parts = tuple(
+        builder.build(run, table, np.searchsorted(order, run.kept_rows)) for run in volumes
+    )
+    is_double = padding.copy and choice.kind == "butterworth"
+    return Cleaner(n_volumes, len(order), parts, how, bool(ensure_finite), is_double)
+
+
+def _warn_of_means() -> None:
+    msg = (
+        "With confounds, detrend or standardize_confounds should be True. Got neither: unless the "
+        "confounds have mean 0, their removal also changes the means of the signals."
+    )
+    warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+
+
+def _as_array(signals: npt.ArrayLike) -> Array:
+    values = np.asarray(signals)
+    if values.ndim != 2:
+        msg = (
+            "signals must be of shape (n_volumes, n_columns). Got shape "
+            f"{values.shape}. Pass signals[:, None] for one signal."
+        )
+        raise ParameterError(msg)
+    return values
+
+
+def _target(signals: npt.ArrayLike, cleaner: Cleaner) -> Array:
+    """Return the rows of the signals that the result is written into."""
+    if (
+        not isinstance(signals, np.ndarray)
+        or not signals.flags.writeable
+        or cleaner.result_dtype(signals.dtype) != signals.dtype
+    ):
+        msg = (
+            "overwrite=True needs signals as a writable array of the type of the result, float32 "
+            f"or float64. Got {type(signals).__name__} of {getattr(signals, 'dtype', 'no dtype')}."
+        )
+        raise ParameterTypeError(msg)
+    return signals[: cleaner.n_rows_out]

@@ -1,0 +1,159 @@
+"""What is done to the volumes of one run: all of it that depends on time only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lazyvox._typing import FloatArray, IntArray
+from lazyvox.signal.recursion import TwoWayFilter
+
+__all__ = ["RunCleaning", "TemporalSteps", "remove_space", "trend_basis"]
+
+
+def trend_basis(n_volumes: int) -> FloatArray:
+    """Return an orthonormal basis of constants and lines.
+
+    Parameters
+    ----------
+    n_volumes : int
+        Number of volumes, at least 2.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, 2), float64
+        The basis.
+    """
+    line = np.arange(n_volumes) - (n_volumes - 1) / 2
+    constant = np.full(n_volumes, 1 / np.sqrt(n_volumes))
+    return np.stack([constant, line / np.linalg.norm(line)], axis=1)
+
+
+def remove_space(signals: FloatArray, basis: FloatArray) -> None:
+    """Make columns orthogonal to a basis, in place.
+
+    Parameters
+    ----------
+    signals : ndarray of shape (n_volumes, n_columns), float64
+        Columns.
+    basis : ndarray of shape (n_volumes, rank), float64
+        Orthonormal columns.
+    """
+    signals -= basis @ (basis.T @ signals)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TemporalSteps:
+    """What happens to signals and confounds alike.
+
+    Attributes
+    ----------
+    n_volumes : int
+        Volumes that are filtered; those that are not kept are interpolated.
+    filled : ndarray of int, or None
+        The interpolated ones; None where there are none.
+    kept : ndarray of int, or None
+        The others; None for all.
+    weights : ndarray of shape (n_filled, n_kept) or None
+        Weights of the interpolation.
+    trend : ndarray of shape (n_volumes, 2) or None
+        What detrending removes.
+    band : TwoWayFilter or None
+        The filter.
+    """
+
+    n_volumes: int
+    filled: IntArray | None
+    kept: IntArray | None
+    weights: FloatArray | None
+    trend: FloatArray | None
+    band: TwoWayFilter | None
+
+    def fill(self, signals: FloatArray) -> FloatArray:
+        """Interpolate the volumes that are not kept.
+
+        Parameters
+        ----------
+        signals : ndarray of shape (n_kept, n_columns), float64
+            The kept volumes.
+
+        Returns
+        -------
+        ndarray of shape (n_volumes, n_columns), float64
+            All of them; `signals` itself where nothing is missing.
+        """
+        if self.weights is None:
+            return signals
+        whole = np.empty((self.n_volumes, signals.shape[1]))
+        whole[self.kept] = signals
+        whole[self.filled] = self.weights @ signals
+        return whole
+
+    def apply(self, filled: FloatArray) -> FloatArray:
+        """Detrend, filter, and leave out the interpolated volumes.
+
+        Parameters
+        ----------
+        filled : ndarray of shape (n_volumes, n_columns), float64
+            What `fill` returned; overwritten.
+
+        Returns
+        -------
+        ndarray of shape (n_kept, n_columns), float64
+            The kept volumes.
+        """
+        signals = filled
+        if self.trend is not None:
+            remove_space(signals, self.trend)
+        if self.band is not None:
+            signals = self.band.apply(signals)
+        return signals if self.weights is None else signals[self.kept]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunCleaning:
+    """The linear part of cleaning one run.
+
+    Attributes
+    ----------
+    rows_in, rows_out : ndarray of int
+        Kept volumes, as rows of the signals and of the result.
+    steps : TemporalSteps
+        Interpolation, detrending and filter.
+    basis : ndarray of shape (n_kept, rank) or None
+        The confounds to remove.
+    restores_mean : bool
+        Whether percent signal change needs the mean of before: the steps have removed it.
+    """
+
+    rows_in: IntArray
+    rows_out: IntArray
+    steps: TemporalSteps
+    basis: FloatArray | None
+    restores_mean: bool = False
+
+    def apply(self, signals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Clean columns, without standardising them.
+
+        Parameters
+        ----------
+        signals : ndarray of shape (n_kept, n_columns), float64
+            The kept volumes; overwritten.
+
+        Returns
+        -------
+        cleaned : ndarray of shape (n_kept, n_columns), float64
+            The result.
+        means : ndarray of shape (n_columns,), float64
+            Means before, interpolated volumes included.
+        """
+        filled = self.steps.fill(signals)
+        means = filled.mean(axis=0)
+        cleaned = self.steps.apply(filled)
+        if self.basis is not None:
+            remove_space(cleaned, self.basis)
+        return cleaned, means
+
+    def work_rows(self) -> int:
+        """Return how many float64 values are held for each column while it is cleaned."""
+        n_pad = 0 if self.steps.band is None else self.steps.band.padlen
+        return 2 * len(self.rows_in) + 3 * (self.steps.n_volumes + 2 * n_pad) + 200

@@ -18,6 +18,7 @@ from lazyvox.image.over_time import (
     var_img,
 )
 from lazyvox.image.over_voxels import dvars, global_signal, histogram
+from lazyvox.image.smoothing import smooth_img
 
 __all__ = [
     "check_niimg",
@@ -33,6 +34,7 @@ __all__ = [
     "mean_img",
     "min_img",
     "new_img_like",
+    "smooth_img",
     "std_img",
     "sum_img",
     "tsnr_img",

@@ -14,6 +14,7 @@ __all__ = ["LazyGroup"]
 _COMMANDS = {
     "info": "Show what images are, what loading them would cost, and whether they are intact.",
     "extract": "Write the time series of masks, and of the regions of an atlas.",
+    "connectivity": "Write how strongly regions go with each other, from their time series.",
     "mean": "Write the mean over time of every voxel.",
     "std": "Write the standard deviation over time of every voxel.",
     "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",

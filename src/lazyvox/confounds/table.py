@@ -17,7 +17,7 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.store.identity import open_regular, printable
 from lazyvox.store.opening import absolute_path
 
-__all__ = ["FrameTable", "Table", "TextTable", "is_number", "open_table"]
+__all__ = ["FrameTable", "Table", "TextTable", "is_number", "open_table", "open_text"]
 
 #: What table writers put where there is no value; BIDS prescribes n/a.
 _MISSING = {"", "n/a", "na", "nan", "-nan", "<na>", "#n/a", "null", "none"}
@@ -168,7 +168,7 @@ def open_table(path_or_table: PathLike | Any) -> Table:
     if hasattr(path_or_table, "columns") and hasattr(path_or_table, "__getitem__"):
         return FrameTable(path_or_table, tuple(str(name) for name in path_or_table.columns))
     if isinstance(path_or_table, str | bytes | os.PathLike):
-        return _open_text(absolute_path(path_or_table))
+        return open_text(path_or_table)
     msg = (
         f"`path_or_table` must be the path of a table, or a DataFrame. "
         f"Got {type(path_or_table).__name__}."
@@ -176,7 +176,9 @@ def open_table(path_or_table: PathLike | Any) -> Table:
     raise ParameterTypeError(msg)
 
 
-def _open_text(path: str) -> TextTable:
+def open_text(path: PathLike) -> TextTable:
+    """Return the table in a file, as `open_table`."""
+    path = absolute_path(path)
     delimiter = _DELIMITERS.get(Path(path).suffix.lower()) or _sniffed(path)
     with closing(_lines(path, delimiter)) as lines:
         _, first = next(lines, (1, []))

@@ -1,0 +1,368 @@
+"""Names and JSON files of results, as BIDS has them for derivatives.
+
+Names are text in, text out. Only `dataset_root`, `hash_file` and `write_sidecar` touch the disk.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lazyvox._typing import override
+from lazyvox._version import __version__
+from lazyvox.errors import ParameterError
+from lazyvox.store.identity import open_regular, printable, raise_read_error
+from lazyvox.store.opening import absolute_path
+from lazyvox.store.sinks import open_sink
+
+__all__ = [
+    "BidsName",
+    "Provenance",
+    "bids_label",
+    "dataset_root",
+    "hash_file",
+    "parse_name",
+    "sidecar_path",
+    "source_uri",
+    "timeseries_name",
+    "write_sidecar",
+]
+
+#: The order that BIDS prescribes; "stat" is not in the standard yet, and has the place that
+#: fMRIPrep's successors give it.
+_ORDER = (
+    "sub", "tpl", "ses", "cohort", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc",
+    "stain", "rec", "dir", "run", "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi",
+    "space", "split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "stat",
+    "label", "desc",
+)  # fmt: skip
+_RANK = {key: rank for rank, key in enumerate(_ORDER)}
+_ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9+]+)")
+_SUFFIX = re.compile(r"[a-zA-Z0-9]+")
+#: What described the image, and no longer describes its signals.
+_DROPPED = ("desc",)
+_DATASET_FILE = "dataset_description.json"
+_HASH_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BidsName:
+    """The parts of a BIDS file name.
+
+    Attributes
+    ----------
+    entities : tuple of (str, str)
+        Keys and labels, in the order of the name.
+    suffix : str
+        What the file holds, such as "bold".
+    extension : str
+        All endings, with the first full stop.
+    """
+
+    entities: tuple[tuple[str, str], ...]
+    suffix: str
+    extension: str
+
+    def get(self, key: str) -> str | None:
+        """Return the label of an entity, None where the name has it not."""
+        return dict(self.entities).get(key)
+
+    def with_entities(self, **labels: str | None) -> "BidsName":
+        """Return the name with entities set, or taken out by None, in the order of BIDS.
+
+        An entity that BIDS does not know stays, in front of "desc".
+        """
+        merged = {key: label for key, label in {**dict(self.entities), **labels}.items() if label}
+        unknown = _RANK["desc"] - 0.5
+        ordered = sorted(merged.items(), key=lambda one: _RANK.get(one[0], unknown))
+        return replace(self, entities=tuple(ordered))
+
+    @override
+    def __str__(self) -> str:
+        """Return the file name."""
+        parts = [f"{key}-{label}" for key, label in self.entities]
+        return "_".join([*parts, self.suffix]) + self.extension
+
+
+def parse_name(path: str) -> BidsName:
+    """Return the parts of a BIDS file name.
+
+    Parameters
+    ----------
+    path : str
+        Name of a file; folders in front are ignored.
+
+    Returns
+    -------
+    BidsName
+        Entities, suffix and extension.
+
+    Raises
+    ------
+    ParameterError
+        If the name is not of the form ``sub-01_key-label_..._suffix.extension``.
+
+    Examples
+    --------
+    >>> name = parse_name("func/sub-01_task-rest_run-2_bold.nii.gz")
+    >>> name.get("task"), name.suffix, name.extension
+    ('rest', 'bold', '.nii.gz')
+    """
+    file_name = PurePosixPath(path).name
+    stem, dot, endings = file_name.partition(".")
+    *parts, suffix = stem.split("_")
+    matches = [_ENTITY.fullmatch(part) for part in parts]
+    entities = tuple((match[1], match[2]) for match in matches if match)
+    keys = [key for key, _ in entities]
+    reason = ""
+    if len(entities) < len(parts):
+        reason = f"{parts[matches.index(None)]!r} is no key-label"
+    elif not keys or keys[0] not in ("sub", "tpl"):
+        reason = "it does not begin with sub-"
+    elif len(set(keys)) < len(keys):
+        reason = "an entity is there twice"
+    elif not _SUFFIX.fullmatch(suffix) or not endings:
+        reason = "there is no suffix and extension, such as bold.nii.gz, at the end"
+    if reason:
+        msg = (
+            f"{printable(file_name)}: a BIDS name must be sub-01_key-label_..._suffix.extension; "
+            f"{reason}. Rename the file, or name the output yourself."
+        )
+        raise ParameterError(msg)
+    return BidsName(entities, suffix, dot + endings)
+
+
+def bids_label(text: str) -> str:
+    """Return a text as a label, which has letters and digits only.
+
+    Parameters
+    ----------
+    text : str
+        Any name.
+
+    Returns
+    -------
+    str
+        The letters and digits; a letter after something else becomes a capital.
+
+    Raises
+    ------
+    ParameterError
+        If it has none.
+
+    Examples
+    --------
+    >>> bids_label("Schaefer2018_100Parcels"), bids_label("left motor-cortex")
+    ('Schaefer2018100Parcels', 'leftMotorCortex')
+    """
+    words: list[str] = re.findall(r"[a-zA-Z0-9]+", text)
+    if not words:
+        msg = f"a BIDS label must have letters (a to z) or digits. Got {text!r}. Rename it."
+        raise ParameterError(msg)
+    return words[0] + "".join(word[0].upper() + word[1:] for word in words[1:])
+
+
+def timeseries_name(
+    run: str, regions: str, *, key: str = "atlas", stat: str = "mean", extension: str = ".tsv"
+) -> str:
+    """Return the name of the signals of regions in a run.
+
+    Parameters
+    ----------
+    run : str
+        BIDS name of the run.
+    regions : str
+        Name of the atlas, or of a mask.
+    key : str, default="atlas"
+        Entity that `regions` is the label of: "atlas", "seg", or "label" for a mask.
+    stat : str, default="mean"
+        What became of the voxels of a region; empty for voxels themselves.
+    extension : str, default=".tsv"
+        Ending of the table.
+
+    Returns
+    -------
+    str
+        The entities of the run, less "desc", which described the image; then those of the
+        signals; and the suffix "timeseries".
+
+    Raises
+    ------
+    ParameterError
+        If `run` is no BIDS name, or `regions` has no letter or digit.
+
+    Notes
+    -----
+    BIDS keeps the entities of the source that tell files apart. "space" and "res" stay: signals
+    of the same run in two spaces differ.
+
+    Examples
+    --------
+    >>> timeseries_name("sub-01_task-rest_space-MNI_desc-preproc_bold.nii.gz", "AAL_2")
+    'sub-01_task-rest_space-MNI_atlas-AAL2_stat-mean_timeseries.tsv'
+    """
+    labels = {key: bids_label(regions), "stat": bids_label(stat) if stat else None}
+    name = parse_name(run).with_entities(**dict.fromkeys(_DROPPED), **labels)
+    return str(replace(name, suffix="timeseries", extension=extension))
+
+
+def sidecar_path(path: str) -> str:
+    """Return the path of the JSON file that describes a file.
+
+    Examples
+    --------
+    >>> sidecar_path("out.v1/sub-01_timeseries.nii.gz")
+    'out.v1/sub-01_timeseries.json'
+    """
+    folder, name = os.path.split(path)
+    stem = name.partition(".")[0] if name[:1] != "." else name
+    return str(PurePosixPath(folder) / f"{stem}.json") if folder else f"{stem}.json"
+
+
+def dataset_root(path: str) -> str | None:
+    """Return the nearest folder above a file that is a BIDS dataset, None where there is none."""
+    for folder in Path(absolute_path(path)).parents:
+        if (folder / _DATASET_FILE).is_file():
+            return str(folder)
+    return None
+
+
+def source_uri(path: str, sidecar: str, *, own_root: str | None, root: str | None) -> str:
+    """Return how the JSON file of a result names a file that it was made from.
+
+    Parameters
+    ----------
+    path : str
+        The source.
+    sidecar : str
+        The JSON file.
+    own_root : str or None
+        Dataset that the JSON file is in: `dataset_root` of it.
+    root : str or None
+        Dataset that the source is in.
+
+    Returns
+    -------
+    str
+        A BIDS URI where both are in one dataset; else the path relative to the JSON file's
+        folder. A URI with the name of another dataset would need an entry in "DatasetLinks".
+
+    Examples
+    --------
+    >>> source_uri("/d/sub-01/func/run.nii", "/d/derivatives/x.json", own_root="/d", root="/d")
+    'bids::sub-01/func/run.nii'
+    >>> source_uri("/raw/sub-01/run.nii", "/out/sub-01/x.json", own_root=None, root="/raw")
+    '../../raw/sub-01/run.nii'
+    """
+    full = absolute_path(path)
+    if own_root is not None and own_root == root:
+        return f"bids::{Path(full).relative_to(own_root).as_posix()}"
+    folder = str(Path(absolute_path(sidecar)).parent)
+    return Path(os.path.relpath(full, folder)).as_posix()
+
+
+def hash_file(path: str) -> str:
+    """Return the SHA-256 of the bytes of a file, in hexadecimal; memory: 1 MiB."""
+    full = absolute_path(path)
+    digest = hashlib.sha256()
+    with os.fdopen(open_regular(full), "rb") as file:
+        try:
+            while piece := file.read(_HASH_PIECE_BYTES):
+                digest.update(piece)
+        except OSError as error:
+            raise_read_error(error, full)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a table of signals was made.
+
+    Attributes
+    ----------
+    sources : sequence of str
+        Runs, masks, atlas and tables that it was made from: URIs or relative paths.
+    regions_sha256 : mapping of str to str
+        SHA-256 of the files of masks and atlases, by the same URIs or paths.
+    parameters : mapping
+        What was asked for, by name.
+    n_volumes : int
+        Volumes of the runs together, censored ones included.
+    censored : sequence of int
+        Numbers of the volumes that have no row, counted from 0.
+    t_r : float or None
+        Seconds between volumes.
+    plan : mapping
+        `Plan.to_dict()` of the pass.
+    peak_bytes : int
+        Peak memory that was measured.
+    description : str
+        One sentence about the table.
+    """
+
+    sources: Sequence[str]
+    regions_sha256: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    n_volumes: int
+    censored: Sequence[int]
+    t_r: float | None
+    plan: Mapping[str, Any]
+    peak_bytes: int
+    description: str = "Time series of regions: a row for each volume, a column for each region."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the JSON file holds; keys that BIDS defines come first.
+
+        Without a repetition time, "SamplingFrequency" is left out. Rows that are left out change
+        nothing about it: it is that of the run, and "CensoredVolumes" says which rows are missing.
+        """
+        record: dict[str, Any] = {
+            "Description": self.description,
+            "Sources": list(self.sources),
+        }
+        if self.t_r:
+            record["SamplingFrequency"] = 1 / float(self.t_r)
+        return {
+            **record,
+            "NumberOfVolumes": int(self.n_volumes),
+            "CensoredVolumes": [int(volume) for volume in self.censored],
+            "RegionsSHA256": dict(self.regions_sha256),
+            "Parameters": dict(self.parameters),
+            "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
+            "Plan": dict(self.plan),
+            "PeakBytes": int(self.peak_bytes),
+        }
+
+
+def write_sidecar(path: str, record: Mapping[str, Any], *, overwrite: bool) -> str:
+    """Write the JSON file of a result beside it, complete or not at all.
+
+    Parameters
+    ----------
+    path : str
+        The result.
+    record : mapping
+        What JSON can hold; `Provenance.to_dict()`.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    str
+        The path of the JSON file.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    target = sidecar_path(path)
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    with open_sink(target, compression="none", overwrite=overwrite) as sink:
+        sink.write(text.encode("utf-8", "backslashreplace") + b"\n")
+        sink.commit()
+    return target

@@ -1,0 +1,193 @@
+"""`lazyvox connectivity`: correlations between the columns of a table of signals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lazyvox._typing import FloatArray
+from lazyvox.cli.heat_map import draw_heat_map, require_plots
+from lazyvox.cli.job import Job, Written, perform
+from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_bytes, write_matrix
+from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.outputs import check_output, list_endings
+from lazyvox.cli.settings import Settings, common_options, examples, output_option
+from lazyvox.cli.signals_file import SignalsFile, open_signals
+from lazyvox.connectivity import ESTIMATORS, KINDS, Estimator
+from lazyvox.connectivity import connectivity as compute
+from lazyvox.errors import MemoryBudgetError
+from lazyvox.extraction.tables import split_target
+from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.plan import Plan
+from lazyvox.runtime.budget import resolve_budget
+
+__all__ = ["connectivity"]
+
+_ENDINGS_OF_PLOTS = (".png",)
+_KINDS = {kind.replace(" ", "-"): kind for kind in KINDS}
+_OUTPUT_TEXT = (
+    f"Matrix to write; ends in {list_endings(MATRIX_ENDINGS)}. Text has the names of the regions "
+    "in the first line and column. Of several kinds each gets a file, its name inserted before "
+    "the ending."
+)
+#: What reading, writing and the decoder of Parquet take besides arrays.
+_FIXED_BYTES = 8 << 20
+#: Signals as read, centred, and squared; and what exists of matrices at a time besides results.
+_COPIES_OF_SIGNALS, _MATRICES = 4, 5
+#: A value as text, and its place in a buffer of text.
+_TEXT_BYTES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrices:
+    """What is computed of which signals, and where it goes."""
+
+    signals: SignalsFile
+    kinds: tuple[str, ...]
+    estimator: Estimator
+    outputs: tuple[str, ...]
+    plots: tuple[str, ...]
+    overwrite: bool
+
+    def plan(self) -> Plan:
+        """Return what will be read, and what memory that takes."""
+        n_volumes, n_columns = self.signals.shape
+        table, matrix = 8 * n_volumes * n_columns, 8 * n_columns**2
+        results = matrix * len(self.kinds)
+        work = _MATRICES * matrix + _TEXT_BYTES * n_columns**2
+        return Plan(
+            source=self.signals.path,
+            shape=self.signals.shape,
+            dtype="float64",
+            passes=1,
+            bytes_read=self.signals.n_bytes,
+            bytes_decoded=table,
+            block_volumes=max(n_volumes, 1),
+            slab_slices=1,
+            n_buffers=_COPIES_OF_SIGNALS,
+            buffer_bytes=_COPIES_OF_SIGNALS * table,
+            block_bytes=table,
+            consumer_bytes=tuple((kind, matrix) for kind in self.kinds),
+            peak_bytes=_FIXED_BYTES + _COPIES_OF_SIGNALS * table + results + work,
+            scratch_bytes=0,
+            budget=resolve_budget(None),
+        )
+
+    def write(self) -> list[Written]:
+        """Compute all matrices, and write them when all exist."""
+        _check_budget(self.plan())
+        names = self.signals.names
+        values = self.signals.read()
+        matrices = [
+            compute(values, _KINDS[kind], estimator=self.estimator, names=names)
+            for kind in self.kinds
+        ]
+        pictures = [
+            draw_heat_map(matrix, names, _KINDS[kind])
+            for matrix, kind in zip(matrices, self.kinds, strict=True)
+            if self.plots
+        ]
+        written = [
+            self._write_matrix(path, matrix, kind)
+            for path, matrix, kind in zip(self.outputs, matrices, self.kinds, strict=True)
+        ]
+        for path, (content, size) in zip(self.plots, pictures, strict=True):
+            write_bytes(path, content, overwrite=self.overwrite)
+            written.append(Written(path, (*size, 4), "uint8"))
+        return written
+
+    def _write_matrix(self, path: str, matrix: FloatArray, kind: str) -> Written:
+        write_matrix(path, matrix, self.signals.names, overwrite=self.overwrite)
+        return Written(path, matrix.shape, str(matrix.dtype), _KINDS[kind])
+
+
+@click.command(
+    epilog=examples(
+        "lazyvox connectivity regions.tsv -o correlation.tsv --plot correlation.png",
+        "lazyvox connectivity regions.tsv --kind partial-correlation -o partial.npy",
+    )
+)
+@click.argument("signals", metavar="SIGNALS", type=click.Path(readable=False, path_type=str))
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(list(_KINDS)),
+    multiple=True,
+    default=("correlation",),
+    show_default=True,
+    metavar="NAME",
+    help=f"What to compute: {', '.join(_KINDS)}. May be given several times.",
+)
+@click.option(
+    "--estimator",
+    type=click.Choice(ESTIMATORS),
+    default=ESTIMATORS[0],
+    show_default=True,
+    metavar="NAME",
+    help="How covariance is estimated: ledoit-wolf, which shrinks it, or empirical.",
+)
+@click.option(
+    "--plot",
+    metavar="PNG",
+    type=click.Path(readable=False, path_type=str),
+    help="Picture of the matrix to write too; of several kinds, each gets one.",
+)
+@output_option(_OUTPUT_TEXT)
+@common_options
+@click.pass_context
+def connectivity(
+    ctx: click.Context,
+    signals: str,
+    kinds: tuple[str, ...],
+    estimator: Estimator,
+    output: str | None,
+    plot: str | None,
+) -> None:
+    """Write how strongly the regions of SIGNALS go with each other.
+
+    SIGNALS is a table with a column for each region, as `lazyvox extract` writes it: .tsv, .csv,
+    .npy or .parquet. Values are those of nilearn's ConnectivityMeasure.
+    """
+    settings = Settings.of(ctx)
+    kinds = tuple(dict.fromkeys(kinds))
+    outputs = _files(output, kinds)
+    check_output(output, MATRIX_ENDINGS, [signals], settings, files=outputs)
+    plots = _files(plot, kinds)
+    if plot is not None:
+        _check_plot(plot, plots, signals, settings)
+    work = _Matrices(
+        open_signals(signals), kinds, estimator, outputs, plots, overwrite=settings.overwrite
+    )
+    perform(Job("connectivity", [signals], work.plan, work.write), settings)
+
+
+def _files(path: str | None, kinds: Sequence[str]) -> tuple[str, ...]:
+    """Return one path for each kind, in the folder as it was given."""
+    if path is None:
+        return ()
+    if len(kinds) == 1:
+        return (path,)
+    names = [kind.replace("-", "_") for kind in kinds]
+    return tuple(str(Path(path).with_name(Path(one).name)) for one in split_target(path, names))
+
+
+def _check_plot(plot: str, files: Sequence[str], signals: str, settings: Settings) -> None:
+    """Check the picture as every output is checked, and call it by its option."""
+    try:
+        check_output(plot, _ENDINGS_OF_PLOTS, [signals], settings, files=files)
+    except WrongUsageError as error:
+        message = error.message.replace("--output", "--plot", 1)
+        raise WrongUsageError(message, error.ctx) from error
+    require_plots()
+
+
+def _check_budget(plan: Plan) -> None:
+    if plan.peak_bytes > plan.budget:
+        n_volumes, n_columns = plan.shape
+        msg = (
+            f"the memory budget must hold the signals and the matrices. Got "
+            f"{format_bytes(plan.budget)}; {n_volumes} volumes of {n_columns} regions need "
+            f"{format_bytes(plan.peak_bytes)}. Pass memory={plan.peak_bytes} or more."
+        )
+        raise MemoryBudgetError(msg)

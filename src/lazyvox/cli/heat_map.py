@@ -1,0 +1,104 @@
+"""A matrix of connectivity as a picture."""
+
+import io
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import FloatArray
+from lazyvox.errors import MissingDependencyError
+
+__all__ = ["draw_heat_map", "require_plots"]
+
+_DPI = 150
+#: Inches for the name of a region: its letters are 6 points, which is half of this, high.
+_ROW_INCHES = 0.165
+_SMALLEST, _LARGEST = 3.2, 20.0
+_FONT_POINTS = (6.0, 9.0)
+_LONGEST_NAME = 36
+_UNDEFINED = "#d9dce0"
+
+
+def require_plots() -> None:
+    """Raise MissingDependencyError where there is no matplotlib."""
+    if find_spec("matplotlib") is None:
+        msg = "--plot needs the package matplotlib. Run `pip install 'lazyvox[plot]'`."
+        raise MissingDependencyError(msg)
+
+
+def draw_heat_map(matrix: FloatArray, names: Sequence[str], kind: str) -> tuple[bytes, list[int]]:
+    """Return a PNG, and its height and width in pixels.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, n)
+        Symmetric.
+    names : sequence of str
+        Names of the regions. Of more than fit legibly, every second, third, ... is written.
+    kind : str
+        What the values are. Of correlations the diagonal, which is 1, stays grey.
+
+    Returns
+    -------
+    tuple of (bytes, list of int)
+        The file, and the size of the picture.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    side = min(max(_ROW_INCHES * len(names), _SMALLEST), _LARGEST)
+    # Names may hold dollar signs, which are no mathematics.
+    style: Any = {"font.family": "DejaVu Sans", "text.parse_math": False}
+    with rc_context(style):
+        figure = Figure(figsize=(side + 2.4, side + 1.6), dpi=_DPI, facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        _draw(axes, figure, matrix, kind)
+        _label(axes, names, side)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
+    del canvas
+    content = file.getvalue()
+    # The header of a PNG: width and height at bytes 16 and 20, most significant byte first.
+    width, height = np.frombuffer(content[16:24], ">u4").tolist()
+    return content, [height, width]
+
+
+def _draw(axes: Any, figure: Any, matrix: FloatArray, kind: str) -> None:
+    from matplotlib import colormaps
+
+    shown = np.array(matrix)
+    if kind != "covariance":
+        np.fill_diagonal(shown, np.nan)
+    largest = float(np.nanmax(np.abs(shown), initial=0))
+    limit = largest if largest > 0 else 1.0
+    colours = colormaps["RdBu_r"].with_extremes(bad=_UNDEFINED)
+    picture = axes.imshow(shown, cmap=colours, vmin=-limit, vmax=limit, interpolation="nearest")
+    bar = figure.colorbar(picture, ax=axes, fraction=0.046, pad=0.03)
+    bar.set_label(kind, size=9)
+    bar.ax.tick_params(labelsize=8)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _label(axes: Any, names: Sequence[str], side: float) -> None:
+    """Write names at both axes, as many as stay legible."""
+    per_name = 72 * side / len(names)
+    points = min(max(0.6 * per_name, _FONT_POINTS[0]), _FONT_POINTS[1])
+    step = int(np.ceil(points * 1.2 / per_name))
+    places = range(0, len(names), step)
+    texts = [_shortened(names[place]) for place in places]
+    axes.set_xticks(places, texts, rotation=90, size=points)
+    axes.set_yticks(places, texts, size=points)
+    axes.tick_params(length=0 if step == 1 else 2)
+
+
+def _shortened(name: str) -> str:
+    one_line = " ".join(name.split())
+    if len(one_line) <= _LONGEST_NAME:
+        return one_line
+    half = (_LONGEST_NAME - 1) // 2
+    return f"{one_line[:half]}…{one_line[-half:]}"

@@ -1,0 +1,62 @@
+"""Square matrices with names, as text with the names on two sides, or as .npy."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from lazyvox._typing import Array
+from lazyvox.extraction.tables import TableSpec, save_table
+from lazyvox.store.sinks import open_sink
+
+__all__ = ["MATRIX_ENDINGS", "write_bytes", "write_matrix"]
+
+_DELIMITERS = {".tsv": "\t", ".csv": ","}
+MATRIX_ENDINGS = (*_DELIMITERS, ".npy")
+_CORNER = "region"
+
+
+def write_matrix(path: str, matrix: Array, names: Sequence[str], *, overwrite: bool) -> None:
+    """Write a matrix, complete or not at all.
+
+    Parameters
+    ----------
+    path : str
+        Ends in one of `MATRIX_ENDINGS`.
+    matrix : ndarray of shape (n, n)
+        The values, written so that they read back as the very same numbers.
+    names : sequence of str
+        Heading, and first column, of a text.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in _DELIMITERS:
+        spec = TableSpec((len(names), len(names)), matrix.dtype, lambda: names)
+        save_table(path, matrix, spec, overwrite=overwrite)
+        return
+    shown = [_harmless(name) for name in names]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=_DELIMITERS[ending], lineterminator="\n")
+    writer.writerow([_CORNER, *shown])
+    for name, row in zip(shown, matrix, strict=True):
+        writer.writerow([name, *map(repr, row.tolist())])
+    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"), overwrite=overwrite)
+
+
+def write_bytes(path: str, content: bytes, *, overwrite: bool) -> None:
+    """Write a file, complete or not at all."""
+    with open_sink(path, compression="none", overwrite=overwrite) as sink:
+        sink.write(content)
+        sink.commit()
+
+
+def _harmless(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula, as in tables of signals."""
+    is_label = name.lstrip("+-").isdigit()
+    return f"'{name}" if name[:1] in {"=", "+", "-", "@", "\t", "\r"} and not is_label else name

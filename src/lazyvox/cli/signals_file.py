@@ -1,0 +1,141 @@
+"""Files of signals as commands read them: names, shape, and the values when they are wanted."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lazyvox._typing import Array
+from lazyvox.confounds.table import is_number, open_text
+from lazyvox.errors import ParameterError
+from lazyvox.extraction.table_writers import load_parquet
+from lazyvox.store.identity import identify, printable
+from lazyvox.store.opening import absolute_path
+
+__all__ = ["SIGNAL_ENDINGS", "SignalsFile", "open_signals"]
+
+SIGNAL_ENDINGS = (".tsv", ".csv", ".npy", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class SignalsFile:
+    """A table of signals that is not read yet.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    names : tuple of str
+        Names of the columns; in a .npy file, which has none, their numbers.
+    shape : tuple of int of length 2
+        Volumes and columns.
+    read : callable
+        Returns the values.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    shape: tuple[int, int]
+    read: Callable[[], Array]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the file."""
+        return identify(self.path).size
+
+
+def open_signals(path: str) -> SignalsFile:
+    """Return what a file of signals holds; of a text, the lines are counted.
+
+    Parameters
+    ----------
+    path : str
+        Ends in one of `SIGNAL_ENDINGS`.
+
+    Returns
+    -------
+    SignalsFile
+        Names and shape.
+
+    Raises
+    ------
+    ParameterError
+        If it is no table of signals.
+    ImageFileError
+        If it cannot be read.
+    MissingDependencyError
+        If pyarrow is needed and not installed.
+    """
+    full = absolute_path(path)
+    identify(full)
+    ending = Path(full).suffix.lower()
+    openers = {
+        ".npy": _open_npy,
+        ".parquet": _open_parquet,
+        ".tsv": _open_text,
+        ".csv": _open_text,
+    }
+    if ending not in openers:
+        msg = (
+            f"{printable(path)}: signals must be in a file that ends in "
+            f"{', '.join(SIGNAL_ENDINGS)}. Got {ending or 'no ending'!r}."
+        )
+        raise ParameterError(msg)
+    return openers[ending](full)
+
+
+def _open_text(path: str) -> SignalsFile:
+    table = open_text(path)
+    names = table.names
+    # Regions without a name are called by their label, which is an integer.
+    if all(is_number(name) for name in names) and not all(name.isdecimal() for name in names):
+        msg = (
+            f"{table.source}: the first line must hold the names of the regions. Got numbers, "
+            f"beginning with {names[0]!r}. Add a line of names."
+        )
+        raise ParameterError(msg)
+    return SignalsFile(path, names, (table.n_rows(), len(names)), partial(table.read, names))
+
+
+def _open_npy(path: str) -> SignalsFile:
+    try:
+        found: object = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        msg = f"{printable(path)}: the file must hold one array of numbers ({error})."
+        raise ParameterError(msg) from error
+    if not isinstance(found, np.ndarray) or found.ndim != 2:
+        got = f"shape {found.shape}" if isinstance(found, np.ndarray) else "several arrays"
+        msg = f"{printable(path)}: signals must have the shape (volumes, regions). Got {got}."
+        raise ParameterError(msg)
+    array = found
+    names = tuple(str(column) for column in range(array.shape[1]))
+    return SignalsFile(path, names, (array.shape[0], array.shape[1]), lambda: array)
+
+
+def _open_parquet(path: str) -> SignalsFile:
+    parquet = load_parquet()
+    from pyarrow.lib import ArrowException
+
+    try:
+        with closing(parquet.ParquetFile(path)) as file:
+            names = tuple(str(name) for name in file.schema_arrow.names)
+            shape = (int(file.metadata.num_rows), len(names))
+    except ArrowException as error:
+        msg = f"{printable(path)}: the file must be a Parquet table ({error})."
+        raise ParameterError(msg) from error
+
+    def read() -> Array:
+        table = parquet.read_table(path)
+        values = np.empty(shape, np.float64)
+        for number, (name, column) in enumerate(zip(names, table.columns, strict=True)):
+            array = column.to_numpy()
+            if array.dtype.kind not in "biuf":
+                msg = f"{printable(path)}, column {name!r}: signals must be numbers."
+                raise ParameterError(msg)
+            values[:, number] = array
+        return values
+
+    return SignalsFile(path, names, shape, read)

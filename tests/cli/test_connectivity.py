@@ -1,0 +1,173 @@
+"""`lazyvox connectivity`."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lazyvox.cli.heat_map import draw_heat_map
+from lazyvox.cli.signals_file import open_signals
+from lazyvox.connectivity import connectivity
+from lazyvox.errors import ParameterError
+
+
+@pytest.fixture
+def regions(lazyvox):
+    """Name of a table of signals that `lazyvox extract` wrote."""
+    argv = ["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--lut", "atlas.tsv"]
+    assert lazyvox(*argv, "-o", "regions.tsv").code == 0
+    return "regions.tsv"
+
+
+def signals(path="regions.tsv"):
+    return np.loadtxt(path, delimiter="\t", skiprows=1)
+
+
+def read(path, delimiter="\t"):
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file, delimiter=delimiter)
+    return head, [row[0] for row in rows], np.array([row[1:] for row in rows], float)
+
+
+@pytest.mark.parametrize(("ending", "delimiter"), [("tsv", "\t"), ("csv", ",")])
+def test_matrix_with_names_on_two_sides(lazyvox, regions, ending, delimiter):
+    done = lazyvox("connectivity", regions, "-o", f"c.{ending}")
+    shown = f"c.{ending} (correlation): 8 x 8, float64\n"
+    assert (done.code, done.out, done.err) == (0, shown, "")
+    head, column, matrix = read(f"c.{ending}", delimiter)
+    assert head == ["region", *column]
+    assert column[:2] == ["LeftFront", "RightFront"]
+    np.testing.assert_array_equal(matrix, connectivity(signals()))
+
+
+def test_several_kinds_get_a_file_each(lazyvox, regions, folder):
+    kinds = ["covariance", "partial-correlation", "covariance"]
+    argv = [word for kind in kinds for word in ("--kind", kind)]
+    done = lazyvox("connectivity", regions, *argv, "--estimator", "empirical", "-o", "c.npy")
+    assert (done.code, done.err) == (0, "")
+    assert sorted(path.name for path in folder.glob("c_*")) == [
+        "c_covariance.npy",
+        "c_partial_correlation.npy",
+    ]
+    wanted = connectivity(signals(), "partial correlation", estimator="empirical")
+    np.testing.assert_array_equal(np.load("c_partial_correlation.npy"), wanted)
+    assert done.out.splitlines()[0] == "c_covariance.npy (covariance): 8 x 8, float64"
+
+
+@pytest.mark.parametrize("ending", ["npy", "csv", "parquet"])
+def test_every_form_of_signals(lazyvox, regions, ending):
+    argv = ["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--lut", "atlas.tsv"]
+    assert lazyvox(*argv, "-o", f"other.{ending}").code == 0
+    assert lazyvox("connectivity", f"other.{ending}", "-o", "other_c.tsv").code == 0
+    head, _, matrix = read("other_c.tsv")
+    assert head[1] == ("0" if ending == "npy" else "LeftFront")
+    np.testing.assert_array_equal(matrix, connectivity(signals()))
+
+
+def test_plot_is_a_png(lazyvox, regions, folder):
+    done = lazyvox("connectivity", regions, "-o", "c.tsv", "--plot", "c.png", "--json")
+    assert (done.code, done.err) == (0, "")
+    record = json.loads(done.out)
+    assert record["command"] == "connectivity"
+    assert [output["path"] for output in record["outputs"]] == ["c.tsv", "c.png"]
+    assert record["outputs"][1]["shape"][2] == 4
+    assert record["plan"]["peak_bytes"] > 0
+    assert (folder / "c.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_quiet_prints_nothing_and_explain_writes_nothing(lazyvox, regions, folder):
+    before = sorted(folder.iterdir())
+    done = lazyvox("connectivity", regions, "--explain")
+    assert (done.code, done.err) == (0, "")
+    assert "consumer   correlation, 512 B" in done.out
+    assert sorted(folder.iterdir()) == before
+    done = lazyvox("connectivity", regions, "-o", "c.tsv", "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "missing option -o/--output: where should the result go?"),
+        (["-o", "c.txt"], "--output c.txt: the name must end in .tsv, .csv, .npy"),
+        (["-o", "old.tsv"], "--output old.tsv: the file exists. Pass --overwrite to replace it"),
+        (["-o", "regions.tsv", "--overwrite"],
+         "--output regions.tsv: this is an input too. Write to another file"),
+        (["-o", "c.tsv", "--plot", "c.jpg"], "--plot c.jpg: the name must end in .png"),
+        (["-o", "c.tsv", "--plot", "old.png"],
+         "--plot old.png: the file exists. Pass --overwrite to replace it"),
+    ],
+)  # fmt: skip
+def test_wrong_usage(lazyvox, regions, folder, argv, message):
+    for name in ("old.tsv", "old.png"):
+        (folder / name).write_text("old")
+    before = sorted(folder.iterdir())
+    done = lazyvox("connectivity", regions, *argv)
+    assert (done.code, done.out, done.err) == (2, "", f"lazyvox: error: {message}\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_wrong_data_is_one_line_and_leaves_nothing(lazyvox, regions, folder):
+    (folder / "bad.tsv").write_text("a\tb\n1\t2\nn/a\t3\n2\t5\n")
+    done = lazyvox("connectivity", "bad.tsv", "-o", "c.tsv")
+    assert done.code == 1
+    assert "Got nan in volume 1 of column 0 ('a')" in done.err
+    done = lazyvox("connectivity", regions, "-o", "c.tsv", "--memory", "1MB")
+    assert done.code == 1
+    assert "40 volumes of 8 regions need 8.0 MiB. Pass --memory " in done.err
+    assert not (folder / "c.tsv").exists()
+
+
+def test_second_kind_that_fails_leaves_no_first(lazyvox, folder):
+    (folder / "few.tsv").write_text("a\tb\tc\n1\t2\t3\n2\t3\t1\n")
+    kinds = ["--kind", "correlation", "--kind", "partial-correlation"]
+    done = lazyvox("connectivity", "few.tsv", *kinds, "--estimator", "empirical", "-o", "c.tsv")
+    assert done.code == 1
+    assert "more volumes than regions" in done.err
+    assert not list(folder.glob("c*"))
+
+
+def test_constant_region_is_a_warning(shell, folder):
+    (folder / "flat.tsv").write_text("a\t=b\n1\t2\n2\t2\n4\t2\n")
+    done = shell("connectivity", "flat.tsv", "-o", "c.tsv")
+    assert done.code == 0
+    assert done.err.startswith("lazyvox: warning: Correlations with a constant are not defined")
+    # A spreadsheet would take the name for a formula.
+    assert read("c.tsv")[0] == ["region", "a", "'=b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("s.npz", b"", r"must be in a file that ends in \.tsv, \.csv, \.npy, \.parquet"),
+        ("s.npy", b"no array", r"must hold one array of numbers"),
+        ("s.parquet", b"no table", r"must be a Parquet table"),
+        ("s.tsv", b"0.5\t0.6\n1\t2\n", r"must hold the names of the regions\. Got numbers"),
+        ("s.tsv", b"", r"must hold the names of the columns\. It is empty"),
+    ],
+)
+def test_files_that_hold_no_signals(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ParameterError, match=message):
+        open_signals(str(tmp_path / name))
+
+
+def test_labels_may_be_names(tmp_path):
+    (tmp_path / "s.tsv").write_text("1\t17\n1\t2\n3\t4\n")
+    assert open_signals(str(tmp_path / "s.tsv")).names == ("1", "17")
+    np.save(tmp_path / "s.npy", np.zeros(3))
+    with pytest.raises(ParameterError, match=r"\(volumes, regions\)\. Got shape \(3,\)"):
+        open_signals(str(tmp_path / "s.npy"))
+
+
+@pytest.mark.parametrize("n_regions", [1, 3, 400])
+def test_pictures_of_any_size(n_regions):
+    rng = np.random.default_rng(0)
+    matrix = np.corrcoef(rng.normal(size=(n_regions, 50))).reshape(n_regions, n_regions)
+    names = [f"${i} " + "long" * 20 for i in range(n_regions)]
+    content, (height, width) = draw_heat_map(matrix, names, "correlation")
+    assert content[:4] == b"\x89PNG"
+    assert 200 < height < 4000
+    assert 200 < width < 4000

@@ -20,6 +20,8 @@ __all__ = ["RunBuilder"]
 
 #: Percent signal change takes the mean of before where less than this part of it is left.
 _MEAN_LEFT = 0.1
+#: What rounding errors leave of a constant 1 that a filter removes.
+_NOTHING_LEFT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,12 @@ class RunBuilder:
         steps = self._steps(volumes)
         basis = self._basis(volumes, confounds, steps)
         run = RunCleaning(volumes.kept_rows, rows_out, steps, basis)
-        cleaned, _ = run.apply(np.ones((len(rows_out), 1)))
-        return replace(run, restores_mean=bool(abs(cleaned.mean()) < _MEAN_LEFT))
+        left, _ = run.apply(np.ones((len(rows_out), 1)))
+        return replace(
+            run,
+            restores_mean=bool(abs(left.mean()) < _MEAN_LEFT),
+            removes_level=steps.trend is not None or bool(np.abs(left).max() < _NOTHING_LEFT),
+        )
 
     def _steps(self, volumes: RunVolumes) -> TemporalSteps:
         """Return interpolation, detrending and filter."""

@@ -194,9 +194,7 @@ def prepare_cleaning(  # noqa: PLR0913
     """
     removes_trend = check_flag(detrend, "detrend")
     centres = check_flag(standardize_confounds, "standardize_confounds")
-    if not isinstance(ensure_finite, bool | np.bool_):
-        msg = f"ensure_finite must be True or False. Got {ensure_finite!r}."
-        raise ParameterError(msg)
+    replaces = _check_finite_option(ensure_finite)
     choice = check_filter(filter, low_pass, high_pass, t_r)
     padding = check_padding(kwargs)
     builder = RunBuilder(removes_trend, centres, bool(extrapolate), choice, padding)
@@ -212,7 +210,14 @@ def prepare_cleaning(  # noqa: PLR0913
         builder.build(run, table, np.searchsorted(order, run.kept_rows)) for run in volumes
     )
     is_double = padding.copy and choice.kind == "butterworth"
-    return Cleaner(n_volumes, len(order), parts, how, bool(ensure_finite), is_double)
+    return Cleaner(n_volumes, len(order), parts, how, replaces, is_double)
+
+
+def _check_finite_option(value: object) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        msg = f"ensure_finite must be True or False. Got {value!r}."
+        raise ParameterError(msg)
+    return bool(value)
 
 
 def _warn_of_means() -> None:

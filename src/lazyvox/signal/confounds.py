@@ -96,7 +96,8 @@ def as_confounds(confounds: ConfoundTable | None, n_volumes: int) -> Confounds |
     parts: Sequence[Any] = confounds if isinstance(confounds, list | tuple) else [confounds]
     if not parts:
         return None
-    tables, names = [], []
+    tables: list[FloatArray] = []
+    names: list[str] = []
     for part in parts:
         values, own, where = _table(part)
         _check_shape(values, n_volumes, where)

@@ -123,6 +123,9 @@ class RunCleaning:
         The confounds to remove.
     restores_mean : bool
         Whether percent signal change needs the mean of before: the steps have removed it.
+    removes_level : bool
+        Whether nothing is left of a constant. Then signals are taken relative to their first
+        volume, so that a constant one becomes exactly 0 and a large mean costs no precision.
     """
 
     rows_in: IntArray
@@ -130,6 +133,7 @@ class RunCleaning:
     steps: TemporalSteps
     basis: FloatArray | None
     restores_mean: bool = False
+    removes_level: bool = False
 
     def apply(self, signals: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Clean columns, without standardising them.
@@ -146,8 +150,11 @@ class RunCleaning:
         means : ndarray of shape (n_columns,), float64
             Means before, interpolated volumes included.
         """
+        level = signals[0].copy() if self.removes_level else 0
+        if self.removes_level:
+            signals -= level
         filled = self.steps.fill(signals)
-        means = filled.mean(axis=0)
+        means = filled.mean(axis=0) + level
         cleaned = self.steps.apply(filled)
         if self.basis is not None:
             remove_space(cleaned, self.basis)

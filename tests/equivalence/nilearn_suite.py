@@ -68,7 +68,7 @@ class Outcome:
 class Replace(ast.NodeTransformer):
     """Import what lazyvox has from lazyvox; compare no texts of messages."""
 
-    def visit_ImportFrom(self, node):  # noqa: N802
+    def visit_ImportFrom(self, node):
         """Split an import in what lazyvox has and what it has not."""
         target = REPLACED.get(node.module or "")
         if target is None:
@@ -82,7 +82,7 @@ class Replace(ast.NodeTransformer):
         parts = [(target, ours), (node.module, theirs)]
         return [ast.ImportFrom(name, names, 0) for name, names in parts if names]
 
-    def visit_Call(self, node):  # noqa: N802
+    def visit_Call(self, node):
         """Take `match=` away from pytest.raises and pytest.warns."""
         self.generic_visit(node)
         if isinstance(node.func, ast.Attribute) and node.func.attr in {"raises", "warns"}:

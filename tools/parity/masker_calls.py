@@ -14,7 +14,7 @@ def masker_cases() -> Iterator[Case]:
     """Yield the calls of lazyvox.maskers: what transforming and going back give."""
     smoothing = {**CLEANING, "smoothing_fwhm": [None, 30]}
     for name, call in (
-        ("NiftiMasker", nifti),
+        ("NiftiMasker", _nifti),
         ("NiftiLabelsMasker", _labels),
         ("NiftiMapsMasker", _maps),
         ("NiftiSpheresMasker", _spheres),

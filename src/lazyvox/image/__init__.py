@@ -1,5 +1,6 @@
 """Functions on images."""
 
+from lazyvox.image.averaging import mean_img
 from lazyvox.image.checking import (
     check_niimg,
     check_niimg_3d,
@@ -7,10 +8,15 @@ from lazyvox.image.checking import (
     get_data,
     load_img,
 )
+from lazyvox.image.components import largest_connected_component_img
+from lazyvox.image.concatenation import concat_imgs
+from lazyvox.image.coordinates import coord_transform
+from lazyvox.image.cropping import crop_img
+from lazyvox.image.high_variance import high_variance_confounds
+from lazyvox.image.indexing import index_img, iter_img
 from lazyvox.image.new import copy_img, new_img_like
 from lazyvox.image.over_time import (
     max_img,
-    mean_img,
     min_img,
     std_img,
     sum_img,
@@ -18,25 +24,38 @@ from lazyvox.image.over_time import (
     var_img,
 )
 from lazyvox.image.over_voxels import dvars, global_signal, histogram
+from lazyvox.image.reordering import reorder_img, swap_img_hemispheres
 from lazyvox.image.smoothing import smooth_img
+from lazyvox.image.thresholding import binarize_img, threshold_img
 
 __all__ = [
+    "binarize_img",
     "check_niimg",
     "check_niimg_3d",
     "check_niimg_4d",
+    "concat_imgs",
+    "coord_transform",
     "copy_img",
+    "crop_img",
     "dvars",
     "get_data",
     "global_signal",
+    "high_variance_confounds",
     "histogram",
+    "index_img",
+    "iter_img",
+    "largest_connected_component_img",
     "load_img",
     "max_img",
     "mean_img",
     "min_img",
     "new_img_like",
+    "reorder_img",
     "smooth_img",
     "std_img",
     "sum_img",
+    "swap_img_hemispheres",
+    "threshold_img",
     "tsnr_img",
     "var_img",
 ]

@@ -268,10 +268,10 @@ def expanded(niimg: Any, *, wildcards: bool = True) -> Any:
         return niimg
     if isinstance(niimg, str | os.PathLike):
         return _matching(os.fspath(niimg)) if wildcards else niimg
-    is_many = hasattr(niimg, "__iter__") and not isinstance(niimg, np.ndarray | dict)
-    if not is_many or hasattr(niimg, "dataobj"):
+    is_array_or_file = isinstance(niimg, np.ndarray | dict) or hasattr(niimg, "read")
+    if is_array_or_file or not hasattr(niimg, "__iter__") or hasattr(niimg, "dataobj"):
         msg = (
-            f"an image must be a path, a nibabel image on a voxel grid, or a list of them. Got "
+            f"an image must be a path or a nibabel image on a voxel grid, or a list of them. Got "
             f"{type(niimg).__name__}. Make an image of an array with an affine first: "
             f"nibabel.Nifti1Image(values, affine)."
         )

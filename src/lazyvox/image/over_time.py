@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lazyvox.image.single import Images, scan_once
 from lazyvox.stream.moments import TSNR, Std, Variance
-from lazyvox.stream.voxelwise import Max, Mean, Min, Sum
+from lazyvox.stream.voxelwise import Max, Min, Sum
 
 if TYPE_CHECKING:
     from lazyvox.lazyimage.classes import LazyImage
@@ -14,58 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "max_img",
-    "mean_img",
     "min_img",
     "std_img",
     "sum_img",
     "tsnr_img",
     "var_img",
 ]
-
-
-def mean_img(
-    imgs: Images,
-    *,
-    memory: int | str | None = None,
-    n_jobs: int = 1,
-    progress: ProgressLike = None,
-) -> LazyImage:
-    """Return the mean over time of every voxel.
-
-    Parameters
-    ----------
-    imgs : image, path, or list of them
-        A 3D or 4D image, or images on one grid that are joined along time.
-    memory : int or str, optional
-        Memory budget, such as ``"256MB"``.
-    n_jobs : int, default=1
-        Threads for the computation, as in scikit-learn; one more thread decodes.
-    progress : bool or callable, optional
-        True shows a bar on stderr.
-
-    Returns
-    -------
-    LazyImage
-        An image in memory, of shape (i, j, k).
-
-    Raises
-    ------
-    ImageFileError
-        If a file is damaged, incomplete, or changes while it is read.
-    MemoryBudgetError
-        If the work does not fit the budget.
-
-    Notes
-    -----
-    One pass. Memory: one float64 volume and the block buffers.
-
-    Examples
-    --------
-    >>> import lazyvox as lv
-    >>> lv.mean_img("run.nii.gz").shape
-    (12, 14, 10)
-    """
-    return scan_once(imgs, Mean(), memory, n_jobs, progress)
 
 
 def sum_img(

@@ -1,0 +1,213 @@
+"""Confounds out of the voxels that vary most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lazyvox._typing import Array, BoolArray, override
+from lazyvox.errors import GridMismatchError, ParameterError
+from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
+from lazyvox.image.joining import same_fov
+from lazyvox.image.masks import mask_on_grid
+from lazyvox.image.new import image_like
+from lazyvox.image.single import scan_once
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.signal import high_variance_confounds as of_signals
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.gather import VoxelGather
+
+if TYPE_CHECKING:
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.series import Grid
+
+__all__ = ["high_variance_confounds"]
+
+
+def high_variance_confounds(
+    imgs: Any,
+    n_confounds: int = 5,
+    percentile: float = 2.0,
+    detrend: bool = True,  # noqa: FBT001, FBT002
+    mask_img: ImageLike | None = None,
+    *,
+    memory: int | str | None = None,
+) -> Array:
+    """Return the main time courses of the voxels that vary most.
+
+    Parameters
+    ----------
+    imgs : image, path, or iterable of them
+        A 4D image, or 3D images.
+    n_confounds : int, default=5
+        Time courses to return.
+    percentile : float, default=2.0
+        Percentage of voxels, those with the largest sums of squares, to take.
+    detrend : bool, default=True
+        Whether mean and linear trend are removed first.
+    mask_img : image or path, optional
+        The voxels to choose from, on the grid of `imgs`; all by default.
+    memory : int or str, optional
+        Memory budget, such as ``"256MB"``.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, n_confounds)
+        Orthonormal time courses, the one that explains most first. The sign of each is arbitrary.
+
+    Raises
+    ------
+    DimensionError
+        If the image is not 4D.
+    GridMismatchError
+        If the mask is not on the grid of the image.
+    ParameterError
+        If a number is outside of what is possible.
+
+    Notes
+    -----
+    Two passes: one finds the voxels, one takes their signals. Memory: five float64 volumes, the
+    signals taken, and the block buffers. Inside of a mask NaN counts as 0; without one a voxel
+    that is NaN at some time is never chosen.
+
+    References
+    ----------
+    Behzadi, Y. et al. (2007). A component based noise correction method (CompCor) for BOLD and
+    perfusion based fMRI. NeuroImage 37(1).
+
+    Examples
+    --------
+    >>> from lazyvox.image import high_variance_confounds
+    >>> high_variance_confounds("run.nii.gz", mask_img="mask.nii.gz", percentile=10).shape
+    (40, 5)
+    """
+    img = check_niimg_4d(imgs)
+    if not 0 <= percentile <= 100:
+        msg = f"`percentile` must be from 0 to 100. Got {percentile:g}."
+        raise ParameterError(msg)
+    mask = None
+    if mask_img is not None:
+        mask = _mask_of(img, mask_img)
+        # The type of signals under a mask.
+        img = image_like(img, lazy_dataobj(img).astype(np.float32))
+    power = scan_once(img, _Power(mask, detrend=detrend), memory, 1, None)
+    among = power if mask is None else power[mask]
+    with np.errstate(invalid="ignore"):
+        chosen = power > np.nanpercentile(among, 100 - percentile)
+    if mask is not None:
+        chosen &= mask
+    signals = scan_once(img, _Take(chosen, zero_non_finite=mask is not None), memory, 1, None)
+    # The last column, of zeros, is the one that is left out of "all".
+    return of_signals(signals, n_confounds, percentile=100, detrend=detrend)
+
+
+def _mask_of(img: Any, mask_img: ImageLike) -> BoolArray:
+    mask = check_niimg_3d(mask_img)
+    if not same_fov(img, mask):
+        msg = (
+            f"`mask_img` ({name_of(mask)}) must be on the voxel grid of the image. Got shape "
+            f"{mask.shape} and affine {mask.affine[:3].tolist()}; {name_of(img)} has shape "
+            f"{img.shape[:3]} and affine {img.affine[:3].tolist()}. Resample the mask first, with "
+            f"resample_to_img(mask_img, imgs, interpolation='nearest')."
+        )
+        raise GridMismatchError(msg)
+    return mask_on_grid(mask, img)
+
+
+class _Power(Consumer[Array]):
+    """Mean over time of the squares of every voxel, after its trend was removed if asked.
+
+    Values are taken as differences to the first volume, which keeps what varies exact.
+    """
+
+    def __init__(self, mask: BoolArray | None, *, detrend: bool) -> None:
+        self._mask = mask
+        self._detrend = detrend
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self._n_volumes = grid.n_volumes
+        self._first: Array | None = None
+        self._sums = np.zeros((3, *grid.shape[::-1])).T
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        total, slope, squares = (self._sums[..., i] for i in range(3))
+        for i in range(block.shape[3]):
+            values = block[..., i].astype(np.float64)
+            if self._mask is not None:
+                values[~np.isfinite(values)] = 0
+            if self._first is None:
+                self._first = values.copy() if self._is_trended else np.zeros_like(values)
+            with np.errstate(invalid="ignore", over="ignore"):
+                values -= self._first
+                total += values
+                slope += values * (start + i - (self._n_volumes - 1) / 2)
+                values *= values
+                squares += values
+
+    @property
+    def _is_trended(self) -> bool:
+        return self._detrend and self._n_volumes > 1
+
+    @override
+    def merge(self, other: Self) -> None:
+        msg = "bug in lazyvox: differences to different volumes"
+        raise AssertionError(msg)
+
+    @override
+    def finalize(self) -> Array:
+        n = self._n_volumes
+        total, slope, squares = (self._sums[..., i] for i in range(3))
+        if self._is_trended:
+            with np.errstate(invalid="ignore", over="ignore"):
+                squares -= total**2 / n + slope**2 * (12 / (n * (n**2 - 1.0)))
+                np.maximum(squares, 0, out=squares)
+        return squares / n
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        return 7 * 8 * grid.n_voxels
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        return 3 * 8 * grid.n_voxels
+
+
+class _Take(Consumer[Array]):
+    """Signals of some voxels, and one more column of zeros."""
+
+    def __init__(self, mask: BoolArray, *, zero_non_finite: bool) -> None:
+        self._gather = VoxelGather.of(mask)
+        self._zero_non_finite = zero_non_finite
+
+    @override
+    def init(self, grid: Grid) -> None:
+        dtype = np.float32 if grid.dtype == np.float32 else np.float64
+        self._signals = np.zeros((grid.n_volumes, self._gather.n_voxels + 1), dtype)
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        n_volumes = block.shape[3]
+        flat = block.reshape(-1, n_volumes, order="F").T
+        rows = self._signals[start : start + n_volumes, :-1]
+        self._gather.take(flat, rows)
+        if self._zero_non_finite:
+            rows[~np.isfinite(rows)] = 0
+
+    @override
+    def merge(self, other: Self) -> None:
+        self._signals += other._signals
+
+    @override
+    def finalize(self) -> Array:
+        return self._signals
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        return 8 * grid.n_volumes * (self._gather.n_voxels + 1) + self._gather.nbytes
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        return block_volumes * self._gather.n_voxels * 2 * grid.dtype.itemsize

@@ -1,0 +1,51 @@
+"""Masks on the grid of an image, read as nilearn's functions on images take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazyvox.errors import RegionError
+from lazyvox.geometry.affines import same_affine
+from lazyvox.geometry.resampling import resample_nearest
+from lazyvox.image.checking import check_niimg_3d
+from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.stream.masks import shown_values
+
+if TYPE_CHECKING:
+    from lazyvox._typing import Array, BoolArray
+    from lazyvox.lazyimage.load import ImageLike
+
+__all__ = ["mask_on_grid"]
+
+
+def mask_on_grid(mask_img: ImageLike, img: Any) -> BoolArray:
+    """Return the voxels of a mask, brought to the grid of an image by nearest neighbour.
+
+    A mask holds 0 and one other value, or no 0 at all; NaN and infinite voxels are outside.
+    """
+    mask = check_niimg_3d(mask_img)
+    values: Array = np.asarray(mask.dataobj)
+    if values.dtype.kind == "f":
+        values = np.where(np.isfinite(values), values, 0)
+    inside: BoolArray = values != 0
+    distinct = np.unique(values)
+    if not inside.any() or len(distinct) > 2 or (len(distinct) == 2 and 0 not in distinct):
+        msg = (
+            f"`mask_img` ({name_of(mask)}): a mask must hold 0 and one other value, and not only "
+            f"0. Got the values {shown_values(values)}. Threshold it first, with binarize_img."
+        )
+        raise RegionError(msg)
+    shape = tuple(img.shape[:3])
+    if inside.shape == shape and same_affine(mask.affine, img.affine, shape):
+        return inside
+    moved: BoolArray = resample_nearest(inside, mask.affine, shape, img.affine, False)  # noqa: FBT003
+    if not moved.any():
+        msg = (
+            f"`mask_img` ({name_of(mask)}): it must overlap with the image. No voxel of the image "
+            f"lies in it. Check the affines: {mask.affine[:3].tolist()} and "
+            f"{img.affine[:3].tolist()}."
+        )
+        raise RegionError(msg)
+    return moved

@@ -1,0 +1,342 @@
+"""Signals of the voxels of a mask: `apply_mask`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from lazyvox._typing import Array, BoolArray, DType, override
+from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
+from lazyvox.image.checking import check_niimg
+from lazyvox.image.new import image_like
+from lazyvox.image.smoothing import smooth_img
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.series import Grid, name_of
+from lazyvox.masking.loading import load_mask_img
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.gather import VoxelGather
+from lazyvox.stream.scan import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.runtime.progress import ProgressLike
+
+__all__ = ["MaskedVoxels", "apply_mask", "mask_values", "signal_dtype"]
+
+
+def apply_mask(
+    imgs: ImageLike | Sequence[ImageLike],
+    mask_img: ImageLike,
+    dtype: npt.DTypeLike = "f",
+    smoothing_fwhm: float | None = None,
+    ensure_finite: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
+) -> Array:
+    """Return the signals of the voxels of a mask, in one pass over the images.
+
+    Parameters
+    ----------
+    imgs : image, path, or list of them
+        A 3D or 4D image, or images on one grid that are joined along time.
+    mask_img : image or path
+        A 3D image of zeros and one other value, on the grid of the images.
+    dtype : dtype-like, default="f"
+        Type of the result. "f" keeps the type of images of floats, and makes float32 of others.
+    smoothing_fwhm : float, optional
+        Full width at half maximum, in mm, of the Gaussian that the volumes are smoothed with
+        before the voxels are taken. Makes `ensure_finite` true.
+    ensure_finite : bool, default=True
+        Whether NaN and infinite values become zero.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, n_voxels), or (n_voxels,) for a 3D image
+        The signals; voxels are in the order of NumPy's boolean indexing.
+
+    Raises
+    ------
+    GridMismatchError
+        If mask and images have different shapes or affines.
+    RegionError
+        If the mask is empty, or has more than one value besides zero.
+    ParameterTypeError
+        If an argument is of the wrong type, or the images are complex and the result is not.
+    ImageFileError
+        If a file is damaged, incomplete, or changes while it is read.
+    MemoryBudgetError
+        If the work does not fit the budget; nothing was read.
+
+    Notes
+    -----
+    One pass. Memory: the result, 24 bytes per voxel of the mask, and the block buffers;
+    `lazyvox.memory_budget` sets the limit. The result is in native byte order.
+
+    Examples
+    --------
+    >>> from lazyvox.masking import apply_mask
+    >>> apply_mask("run.nii.gz", "mask.nii.gz").shape
+    (40, 520)
+    """
+    check_fwhm(smoothing_fwhm)
+    mask, affine = load_mask_img(mask_img)
+    img = check_niimg(imgs)
+    _check_grid(img, mask, affine)
+    return mask_values(
+        img, mask, dtype=dtype, smoothing_fwhm=smoothing_fwhm, ensure_finite=ensure_finite
+    )
+
+
+def mask_values(
+    img: SpatialImage,
+    mask: BoolArray,
+    *,
+    dtype: npt.DTypeLike = "f",
+    smoothing_fwhm: float | None = None,
+    ensure_finite: bool = True,
+    memory: int | str | None = None,
+    progress: ProgressLike = None,
+) -> Array:
+    """Return the voxels of a mask that is on the grid of the image, in one pass.
+
+    Parameters
+    ----------
+    img : nibabel image
+        A 3D or 4D image.
+    mask : ndarray of shape (i, j, k), bool
+        The voxels to take.
+    dtype : dtype-like, default="f"
+        See `apply_mask`; None keeps the type of the image.
+    smoothing_fwhm : float, optional
+        See `apply_mask`.
+    ensure_finite : bool, default=True
+        See `apply_mask`.
+    memory : int or str, optional
+        Memory budget, such as ``"256MB"``.
+    progress : bool or callable, optional
+        True shows a bar on stderr.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, n_voxels), or (n_voxels,) for a 3D image
+        The values.
+
+    Raises
+    ------
+    MemoryBudgetError
+        If the work does not fit the budget; nothing was read.
+    """
+    is_volume = len(img.shape) == 3
+    target = signal_dtype(lazy_dataobj(img).dtype, dtype)
+    if smoothing_fwhm is not None:
+        ensure_finite = True
+        img = smooth_img(_cast(img, target), smoothing_fwhm)
+    scan = Scan(img)
+    rows = scan.add(MaskedVoxels(mask, target, ensure_finite=ensure_finite))
+    scan.run(memory=memory, progress=progress)
+    return rows.result()[0] if is_volume else rows.result()
+
+
+def signal_dtype(stored: DType, dtype: npt.DTypeLike) -> DType:
+    """Return the type of masked values, as nilearn chooses it.
+
+    Parameters
+    ----------
+    stored : numpy.dtype
+        Type of the image.
+    dtype : dtype-like
+        The type asked for; "f" is any float, None the type of the image.
+
+    Returns
+    -------
+    numpy.dtype
+        The type, in native byte order.
+
+    Raises
+    ------
+    ParameterTypeError
+        If `dtype` is no type of real numbers, or an imaginary part would be lost.
+
+    Examples
+    --------
+    >>> signal_dtype(np.dtype(">f8"), "f"), signal_dtype(np.dtype("i2"), "f")
+    (dtype('float64'), dtype('float32'))
+    """
+    wanted: Any = dtype
+    if isinstance(dtype, str) and dtype == "f":
+        wanted = stored if stored.kind == "f" else np.float32
+    found: DType = (stored if wanted is None else np.dtype(wanted)).newbyteorder("=")
+    if found.kind not in "biufc" or (stored.kind == "c" and found.kind != "c"):
+        msg = (
+            f"`dtype` must be a type of numbers that can hold the voxels. Got {dtype!r} for "
+            f"voxels of type {stored}. Take the real part or the magnitude of complex ones first."
+        )
+        raise ParameterTypeError(msg)
+    return found
+
+
+class MaskedVoxels(Consumer[Array]):
+    """The voxels of a mask as an array of shape (n_volumes, n_voxels).
+
+    Parameters
+    ----------
+    mask : ndarray of shape (i, j, k), bool
+        The voxels to take.
+    dtype : numpy.dtype
+        Type of the result.
+    ensure_finite : bool
+        Whether NaN and infinite values become zero.
+    """
+
+    def __init__(self, mask: BoolArray, dtype: DType, *, ensure_finite: bool) -> None:
+        self._gather = VoxelGather.of(mask)
+        self._dtype = dtype
+        self._ensure_finite = ensure_finite
+        self._n_slices = mask.shape[2]
+        self._rows: Array | None = None
+        self._seen = np.zeros(0, bool)
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self._rows = np.empty((grid.n_volumes, self._gather.n_voxels), self._dtype)
+        self._seen = np.zeros(grid.n_volumes, bool)
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        n_volumes = block.shape[3]
+        volumes = block.reshape(-1, n_volumes, order="F").T
+        part = self._held[start : start + n_volumes]
+        self._seen[start : start + n_volumes] = True
+        if self._dtype.kind in "biu" and volumes.dtype.kind == "f":
+            taken = np.empty(part.shape, volumes.dtype)
+            self._gather.take(volumes, taken)
+            self._clean(taken)
+            _cast_into(taken, part)
+            return
+        with np.errstate(over="ignore"):
+            self._gather.take(volumes, part)
+        self._clean(part)
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        values = slab.reshape(-1, order="F")
+        if self._dtype.kind in "biu" and values.dtype.kind == "f":
+            values = values.copy()
+            self._clean(values)
+        n_plane = slab.shape[0] * slab.shape[1]
+        row = self._held[volume]
+        self._seen[volume] = True
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._gather.take_slab(values, n_plane * k, row)
+        if k + slab.shape[2] == self._n_slices:
+            self._clean(row)
+
+    @override
+    def merge(self, other: Self) -> None:
+        self._held[other._seen] = other._held[other._seen]
+        self._seen |= other._seen
+
+    @override
+    def finalize(self) -> Array:
+        rows, self._rows = self._held, None
+        return rows
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        result = grid.n_volumes * self._gather.n_voxels * self._dtype.itemsize
+        return result + self._gather.nbytes
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        copied = 0 if self._dtype == grid.dtype else grid.dtype.itemsize
+        # Two bytes: which of the values are finite, and which are not.
+        return block_volumes * self._gather.n_voxels * (copied + 2 * self._ensure_finite)
+
+    @override
+    def abort(self) -> None:
+        self._rows = None
+
+    @override
+    def describe(self) -> str:
+        return "voxels of a mask"
+
+    @property
+    def _held(self) -> Array:
+        assert self._rows is not None, "bug in lazyvox: update before init"
+        return self._rows
+
+    def _clean(self, values: Array) -> None:
+        if self._ensure_finite and values.dtype.kind in "fc":
+            is_finite = np.isfinite(values)
+            if not is_finite.all():
+                values[~is_finite] = 0
+
+
+def check_fwhm(smoothing_fwhm: Any) -> None:
+    """Refuse a width of smoothing that is neither a number nor None.
+
+    Parameters
+    ----------
+    smoothing_fwhm : object
+        What the user gave.
+
+    Raises
+    ------
+    ParameterTypeError
+        If it is something else.
+    """
+    is_number = isinstance(smoothing_fwhm, Real) and not isinstance(smoothing_fwhm, bool)
+    if smoothing_fwhm is not None and not is_number:
+        msg = (
+            f"`smoothing_fwhm` must be a number of mm, or None. Got "
+            f"{type(smoothing_fwhm).__name__}. Smooth with lazyvox.image.smooth_img first where "
+            f"the axes differ."
+        )
+        raise ParameterTypeError(msg)
+
+
+def _check_grid(img: SpatialImage, mask: BoolArray, affine: Array) -> None:
+    if len(img.shape) not in {3, 4}:
+        msg = (
+            f"{name_of(img)}: `imgs` must be 3D or 4D. Got shape {tuple(img.shape)}. Take a part "
+            f"of it first, img.slicer[..., 0] say."
+        )
+        raise ParameterError(msg)
+    found: Any = img.affine
+    same_shape = tuple(img.shape[:3]) == mask.shape
+    if same_shape and np.allclose(affine, found):
+        return
+    msg = (
+        f"`mask_img` must be on the voxel grid of the images. Got shape {mask.shape} and affine "
+        f"{affine[:3].tolist()}; {name_of(img)} has shape {tuple(img.shape[:3])} and affine "
+        f"{np.asarray(found)[:3].tolist()}. Bring the mask to their grid first, with "
+        f"lazyvox.image.resample_to_img(mask_img, imgs, interpolation='nearest')."
+    )
+    raise GridMismatchError(msg)
+
+
+def _cast(img: SpatialImage, target: DType) -> SpatialImage:
+    """Return the image with voxels of the type that they are smoothed in."""
+    array = lazy_dataobj(img)
+    if target.kind != "f" or array.dtype.newbyteorder("=") == target:
+        return img
+    # By way of the array's own type, so that scaled values are rounded as NumPy would.
+    values: Any = replace(array, conversion=array.conversion.then(target))
+    return image_like(img, values)
+
+
+def _cast_into(values: Array, out: Array) -> None:
+    # NaN and what does not fit becomes what the processor makes of it, as with astype.
+    with np.errstate(invalid="ignore"):
+        np.copyto(out, values, casting="unsafe")

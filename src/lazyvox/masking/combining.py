@@ -1,0 +1,135 @@
+"""Masks of several images: their intersection, and computing them side by side."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from lazyvox._threads import Workers
+from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
+from lazyvox.image.checking import check_niimg_3d
+from lazyvox.image.components import largest_component
+from lazyvox.image.joining import check_same_fov
+from lazyvox.image.new import check_flag, image_like
+from lazyvox.masking.arguments import checked_fraction
+from lazyvox.masking.loading import load_mask_img
+from lazyvox.runtime.budget import memory_budget, resolve_budget
+from lazyvox.runtime.cores import resolve_n_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lazyvox.lazyimage.classes import LazyImage
+    from lazyvox.lazyimage.load import ImageLike
+
+__all__ = ["intersect_masks", "side_by_side"]
+
+ResultT = TypeVar("ResultT")
+
+
+def intersect_masks(
+    mask_imgs: Sequence[ImageLike],
+    threshold: float = 0.5,
+    connected: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
+) -> LazyImage:
+    """Return the voxels that are in more than a fraction of several masks.
+
+    Parameters
+    ----------
+    mask_imgs : list of images or paths
+        3D images of zeros and one other value, on one grid.
+    threshold : float, default=0.5
+        The fraction, from 0 (the union) to 1 (voxels that are in all of them).
+    connected : bool, default=True
+        Whether the largest connected part alone is kept.
+
+    Returns
+    -------
+    LazyImage
+        A mask in memory, of int8.
+
+    Raises
+    ------
+    ParameterError
+        If there is no mask, or `threshold` is not from 0 to 1.
+    GridMismatchError
+        If the masks are not on one grid.
+    RegionError
+        If a mask has more than one value besides zero.
+    ParameterTypeError
+        If an argument is of the wrong type.
+
+    Notes
+    -----
+    Memory: one int32 volume and one mask, however many masks there are.
+
+    Examples
+    --------
+    >>> from lazyvox.masking import intersect_masks
+    >>> both = intersect_masks(["left.nii.gz", "right.nii.gz"], threshold=0)
+    >>> int(np.asarray(both.dataobj).sum())
+    520
+    """
+    check_flag(connected, "connected")
+    fraction = min(checked_fraction(threshold, "threshold"), 1 - 1e-7)
+    if isinstance(mask_imgs, str | bytes) or not hasattr(mask_imgs, "__len__"):
+        msg = f"`mask_imgs` must be a list of masks. Got {type(mask_imgs).__name__}."
+        raise ParameterTypeError(msg)
+    if not len(mask_imgs):
+        msg = "`mask_imgs` must hold at least one mask. Got none."
+        raise ParameterError(msg)
+    imgs = [check_niimg_3d(img) for img in mask_imgs]
+    for number, img in enumerate(imgs[1:], 1):
+        check_same_fov(imgs[0], img, number)
+    counts = np.zeros(imgs[0].shape, np.int32, order="F")
+    for img in imgs:
+        counts += load_mask_img(img, allow_empty=True)[0]
+    common = counts > fraction * len(imgs)
+    part = largest_component(common) if connected else None
+    return image_like(imgs[0], (common if part is None else part).astype(np.int8))
+
+
+def side_by_side(
+    func: Callable[[Any], ResultT], items: Sequence[Any], n_jobs: int
+) -> list[ResultT]:
+    """Return what a function makes of each item, several at a time within the memory budget.
+
+    Parameters
+    ----------
+    func : callable
+        Takes one item, and keeps to the memory budget in force.
+    items : sequence
+        The items.
+    n_jobs : int
+        How many may be under way, as in scikit-learn; fewer are where their shares of the budget
+        would be too small.
+
+    Returns
+    -------
+    list
+        The results, in the order of the items.
+    """
+    n_workers = min(resolve_n_jobs(n_jobs), len(items))
+    budget = resolve_budget(None)
+    while n_workers > 1:
+        try:
+            return _in_threads(func, items, n_workers, budget // n_workers)
+        except MemoryBudgetError:
+            # Raised before a voxel is read.
+            n_workers //= 2
+    return [func(item) for item in items]
+
+
+def _in_threads(
+    func: Callable[[Any], ResultT], items: Sequence[Any], n_workers: int, share: int
+) -> list[ResultT]:
+    def within(item: Any) -> ResultT:
+        with memory_budget(share):
+            return func(item)
+
+    with Workers(n_workers, "lazyvox-masks") as workers:
+        # A thread begins without the settings of its maker, such as that a plan is wanted.
+        jobs = [workers.submit(copy_context().run, within, item) for item in items]
+        return [job.result() for job in jobs]

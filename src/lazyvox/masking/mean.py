@@ -1,0 +1,148 @@
+"""The mean volume that masks are computed from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lazyvox._typing import Array, override
+from lazyvox.errors import ParameterTypeError
+from lazyvox.image.new import image_like
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.scan import Scan
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.runtime.progress import ProgressLike
+
+__all__ = ["MeanVolume", "mean_volume"]
+
+#: What the computation of a mask holds for each voxel once the series has been read: the mean, its
+#: sorted values, their differences; or numbered parts and their count.
+BYTES_AFTERWARDS = 32
+
+
+def mean_volume(
+    img: SpatialImage,
+    target_affine: npt.ArrayLike | None,
+    target_shape: npt.ArrayLike | None,
+    progress: ProgressLike = None,
+) -> tuple[Array, Array]:
+    """Return the mean over time as nilearn computes it for masks, and its affine.
+
+    Parameters
+    ----------
+    img : nibabel image
+        A 3D or 4D image of real numbers; a 3D one is its own mean.
+    target_affine : array-like, optional
+        Affine that the mean is resampled to, as in `lazyvox.image.resample_img`.
+    target_shape : array-like, optional
+        Shape that it is resampled to.
+    progress : bool or callable, optional
+        True shows a bar on stderr.
+
+    Returns
+    -------
+    mean : ndarray of shape (i, j, k)
+        A fresh array: of floats in their own type, of integers in float64. A 3D image keeps its
+        type.
+    affine : ndarray of shape (4, 4)
+        Voxel indices to world coordinates, in mm.
+
+    Raises
+    ------
+    ParameterTypeError
+        If voxels are no real numbers.
+
+    Notes
+    -----
+    One pass.
+    """
+    if lazy_dataobj(img).dtype.kind not in "biuf":
+        msg = (
+            f"{name_of(img)}: a mask is computed from real voxels. Got "
+            f"{lazy_dataobj(img).dtype}. Take the magnitude first."
+        )
+        raise ParameterTypeError(msg)
+    mean = _volume(img) if len(img.shape) == 3 else _mean_over_time(img, progress)
+    affine: Any = np.array(img.affine, dtype=np.float64)
+    if target_affine is None and target_shape is None:
+        return mean, affine
+    from lazyvox.image.resampling import resample_img
+
+    resampled = resample_img(
+        image_like(img, mean), target_affine=target_affine, target_shape=target_shape
+    )
+    return np.array(resampled.dataobj), np.asarray(resampled.affine, dtype=np.float64)
+
+
+class MeanVolume(Consumer[Array]):
+    """Mean over time, summed in the type that NumPy sums in: float32 voxels in float32.
+
+    The widest gap of a histogram may move with the last bit of the values. Added in the same
+    order and type as in an array read by nibabel, they are the same to that bit.
+    """
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self._total = np.zeros(grid.shape, _sum_dtype(grid.dtype), order="F")
+        self._n_volumes = 0
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        # Infinities of both signs make NaN, here as in NumPy's mean.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for i in range(block.shape[3]):
+                np.add(self._total, block[..., i], out=self._total)
+        self._n_volumes += block.shape[3]
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        part = self._total[..., k : k + slab.shape[2]]
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.add(part, slab[..., 0], out=part)
+        self._n_volumes += k == 0
+
+    @override
+    def merge(self, other: Self) -> None:
+        self._total += other._total
+        self._n_volumes += other._n_volumes
+
+    @override
+    def finalize(self) -> Array:
+        return np.divide(self._total, self._n_volumes, out=self._total)
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        return max(BYTES_AFTERWARDS, _sum_dtype(grid.dtype).itemsize) * grid.n_voxels
+
+    @override
+    def describe(self) -> str:
+        return "mean, and the mask made of it"
+
+
+def _mean_over_time(img: SpatialImage, progress: ProgressLike) -> Array:
+    scan = Scan(img)
+    mean = scan.add(MeanVolume())
+    scan.run(progress=progress)
+    return mean.result()
+
+
+def _volume(img: SpatialImage) -> Array:
+    values = np.asarray(img.dataobj)
+    return values.astype(values.dtype.newbyteorder("="), order="F")
+
+
+def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    is_wide = dtype.kind == "f" and dtype.itemsize > 2
+    return dtype.newbyteorder("=") if is_wide else np.dtype(np.float64)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lazyvox._typing import FloatArray
-from lazyvox.cli.heat_map import draw_heat_map, require_plots
+from lazyvox.cli.heat_map import draw_heat_map, picture_memory, require_plots
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_bytes, write_matrix
 from lazyvox.cli.outcome import WrongUsageError
@@ -35,8 +35,8 @@ _OUTPUT_TEXT = (
 _FIXED_BYTES = 8 << 20
 #: Signals as read, centred, and squared; and what exists of matrices at a time besides results.
 _COPIES_OF_SIGNALS, _MATRICES = 4, 5
-#: A value as text, and its place in a buffer of text.
-_TEXT_BYTES = 100
+#: A value of one line as a Python float, as text, and in a buffer.
+_LINE_BYTES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ class _Matrices:
         n_volumes, n_columns = self.signals.shape
         table, matrix = 8 * n_volumes * n_columns, 8 * n_columns**2
         results = matrix * len(self.kinds)
-        work = _MATRICES * matrix + _TEXT_BYTES * n_columns**2
+        work = _MATRICES * matrix + _LINE_BYTES * n_columns
+        work += picture_memory(n_columns) if self.plots else 0
         return Plan(
             source=self.signals.path,
             shape=self.signals.shape,

@@ -41,12 +41,13 @@ def write_matrix(path: str, matrix: Array, names: Sequence[str], *, overwrite: b
         save_table(path, matrix, spec, overwrite=overwrite)
         return
     shown = [_harmless(name) for name in names]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=_DELIMITERS[ending], lineterminator="\n")
-    writer.writerow([_CORNER, *shown])
-    for name, row in zip(shown, matrix, strict=True):
-        writer.writerow([name, *map(repr, row.tolist())])
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"), overwrite=overwrite)
+    with open_sink(path, compression="none", overwrite=overwrite) as sink:
+        sink.write(_line([_CORNER, *shown], _DELIMITERS[ending]))
+        for name, row in zip(shown, matrix, strict=True):
+            # Numbers need no quotes: without csv this takes half the time.
+            numbers = _DELIMITERS[ending].join(map(repr, row.tolist()))
+            sink.write(_line([name, ""], _DELIMITERS[ending])[:-1] + numbers.encode() + b"\n")
+        sink.commit()
 
 
 def write_bytes(path: str, content: bytes, *, overwrite: bool) -> None:
@@ -54,6 +55,12 @@ def write_bytes(path: str, content: bytes, *, overwrite: bool) -> None:
     with open_sink(path, compression="none", overwrite=overwrite) as sink:
         sink.write(content)
         sink.commit()
+
+
+def _line(cells: Sequence[str], delimiter: str) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _harmless(name: str) -> str:

@@ -1,15 +1,14 @@
 """`load_confounds`: regressors and censored volumes from a table, by the names of strategies."""
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
 
 from lazyvox._typing import BoolArray, FloatArray, IntArray, PathLike, override
+from lazyvox.confounds.checks import check_names, check_numbers, check_present
 from lazyvox.confounds.compcor import read_metadata
 from lazyvox.confounds.scrubbing import drop_short_segments, motion_outliers
 from lazyvox.confounds.strategy import (
@@ -20,7 +19,7 @@ from lazyvox.confounds.strategy import (
     parse_strategy,
     split_names,
 )
-from lazyvox.confounds.table import Table, is_number, open_table
+from lazyvox.confounds.table import Table, open_table
 from lazyvox.errors import LazyvoxWarning, ParameterError
 
 __all__ = ["Confounds", "load_confounds"]
@@ -227,7 +226,7 @@ def load_confounds(  # noqa: PLR0913
     if strategy is None:
         strategy = _DEFAULT_STRATEGY if columns is None else ()
     table = open_table(path_or_table)
-    _check_names(table)
+    check_names(table)
     components = (
         *parse_strategy(split_names(strategy, "strategy"), models, table.names),
         *(Component("columns", name) for name in split_names(columns or (), "columns")),
@@ -247,7 +246,7 @@ def _load(
     """Read what components ask for, censor, fill the first row, and subtract means."""
     chosen = _chosen(table, components, facts)
     scrubs = _SCRUB_COLUMNS if any(one.kind == "scrub" for one in components) else []
-    _check_present([*chosen, *scrubs], table)
+    check_present([*chosen, *scrubs], table)
     flags = [name for name in table.names if _FLAGS[1] in name]
     flags += [name for name in chosen if any(flag in name for flag in _FLAGS)]
     names = sorted(set(chosen) - set(flags))
@@ -256,7 +255,7 @@ def _load(
     if not len(read):
         msg = f"{table.source}: confounds must have one row for each volume. Got no row."
         raise ParameterError(msg)
-    _check_numbers(read, wanted, table.source)
+    check_numbers(read, wanted, table.source)
     n_names, n_numbers = len(names), len(names) + len(scrubs)
     censored = (np.nan_to_num(read[:, n_numbers:]) != 0).any(axis=1)
     if scrubs:
@@ -267,16 +266,6 @@ def _load(
     if demean:
         values -= values.mean(axis=0) if kept is None else values[kept].mean(axis=0)
     return Confounds(values, tuple(names), kept, table.source)
-
-
-def _check_names(table: Table) -> None:
-    """Refuse a table without names, whose first row would be taken for them."""
-    if all(is_number(name) for name in table.names):
-        msg = (
-            f"{table.source}: the first line must hold the names of the columns. Got numbers "
-            f"only: {_listed(table.names)}. Add a line of names."
-        )
-        raise ParameterError(msg)
 
 
 def _chosen(
@@ -297,43 +286,6 @@ def _chosen(
             warnings.warn(msg, LazyvoxWarning, stacklevel=4)
         chosen += found
     return chosen
-
-
-def _check_present(names: Sequence[str], table: Table) -> None:
-    """Raise one error about all columns that the table has not."""
-    missing = [name for name in dict.fromkeys(names) if name not in table.names]
-    if not missing:
-        return
-    close = [one for name in missing for one in get_close_matches(name, table.names, n=2)]
-    near = list(dict.fromkeys(close))
-    hint = f"{'Near them are' if near else 'It has'} {_listed(near or table.names)}"
-    msg = (
-        f"{table.source}: the table must have every column that is asked for. Missing: "
-        f"{_listed(missing)}. {hint}. Correct the names, or choose another strategy."
-    )
-    raise ParameterError(msg)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return ", ".join(repr(name) for name in names[:6]) + more
-
-
-def _check_numbers(values: FloatArray, names: Sequence[str], source: str) -> None:
-    """Refuse infinity anywhere, and n/a below the first row."""
-    bad = ~np.isfinite(values)
-    if len(values) > 1:
-        bad[0] &= ~np.isnan(values[0])
-    if not bad.any():
-        return
-    row, column = np.argwhere(bad)[0]
-    got = "n/a" if math.isnan(values[row, column]) else str(values[row, column])
-    where = "below the first row" if got == "n/a" else "in any row"
-    msg = (
-        f"{source}, column {names[column]!r}, row {row}: a confound must not be {got} {where}. "
-        f"Leave that column out, or correct the table."
-    )
-    raise ParameterError(msg)
 
 
 def _fill_first_row(values: FloatArray) -> None:

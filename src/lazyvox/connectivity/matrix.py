@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import BoolArray, FloatArray
+from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.connectivity.covariance import empirical_covariance, ledoit_wolf_covariance
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 
@@ -120,6 +120,11 @@ def _checked(signals: npt.ArrayLike, names: Sequence[str] | None) -> FloatArray:
     if names is not None and len(names) != array.shape[1]:
         msg = f"`names` must name each of {array.shape[1]} columns. Got {len(names)} names."
         raise ParameterError(msg)
+    _check_finite(array, names)
+    return array.astype(np.float64)
+
+
+def _check_finite(array: Array, names: Sequence[str] | None) -> None:
     is_finite = np.isfinite(array)
     if not is_finite.all():
         row, column = np.argwhere(~is_finite)[0]
@@ -129,7 +134,6 @@ def _checked(signals: npt.ArrayLike, names: Sequence[str] | None) -> FloatArray:
             f"Leave out these volumes or regions."
         )
         raise ParameterError(msg)
-    return array.astype(np.float64)
 
 
 def _centred(values: FloatArray) -> tuple[FloatArray, BoolArray]:

@@ -26,7 +26,7 @@ from .errors import (
     TruncatedFileError,
     UnsupportedFormatError,
 )
-from .extraction import Labels, Signals, Voxels, extract
+from .extraction import Labels, Maps, Signals, Spheres, Voxels, extract
 from .image import (
     dvars,
     global_signal,
@@ -79,6 +79,7 @@ __all__ = [
     "LazyvoxError",
     "LazyvoxWarning",
     "MaterializationError",
+    "Maps",
     "Max",
     "Mean",
     "Measurement",
@@ -96,6 +97,7 @@ __all__ = [
     "Scan",
     "ScanCancelledError",
     "Signals",
+    "Spheres",
     "Std",
     "Sum",
     "TruncatedFileError",

@@ -1,41 +1,139 @@
-"""Cleaning of the signals of regions and voxels, a block of columns at a time."""
+"""Cleaning of the signals of regions and voxels: what is asked for, and how tables go through it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from lazyvox._threads import Workers
 from lazyvox._typing import Array, DType
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.lazyimage.series import Grid
+from lazyvox.signal.cleaner import Cleaner
+from lazyvox.signal.cleaning import prepare_cleaning
 
-__all__ = ["Cleaning", "ColumnTable", "SignalCleaner", "cleaned_dtype"]
+__all__ = ["Cleaning", "CleaningOptions", "ColumnTable"]
 
-#: Size of a block of columns in float64: small enough to be cleaned near the processor, wide
-#: enough that the products with the operators of time are products of matrices.
+#: Columns that are read from a table on disk at a time: wide enough that each row is one long
+#: read, and small against any budget.
 _BLOCK_BYTES = 16 << 20
 
+_CLEAN_ARGS = ("runs", "ensure_finite", "extrapolate")
 
-class SignalCleaner(Protocol):
-    """What cleans a block of columns; see `lazyvox.signal`."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleaningOptions:
+    """What is done to signals after they were extracted; see `lazyvox.extract`.
+
+    Attributes
+    ----------
+    confounds : array-like, table, path, or list of these, optional
+        Signals to remove.
+    detrend : bool
+        Whether mean and linear trend are removed.
+    standardize : {"zscore_sample", "psc"} or None
+        What is done last.
+    standardize_confounds : bool
+        Whether means are removed from confounds.
+    filter : {"butterworth", "cosine", False} or None
+        Kind of temporal filter; None is a Butterworth filter where there is a cutoff.
+    low_pass, high_pass : float or None
+        Cutoffs in Hz.
+    t_r : float or None
+        Seconds between volumes; None takes those of the header.
+    clean_args : mapping
+        Further options of `lazyvox.signal.clean`.
+    """
+
+    confounds: Any = None
+    detrend: bool = False
+    standardize: str | bool | None = None
+    standardize_confounds: bool = True
+    filter: str | bool | None = None
+    low_pass: float | None = None
+    high_pass: float | None = None
+    t_r: float | None = None
+    clean_args: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def n_rows_out(self) -> int:
-        """Number of volumes that are left."""
+    def are_set(self) -> bool:
+        """Whether anything is to be done."""
+        is_filtered = self.low_pass is not None or self.high_pass is not None or bool(self.filter)
+        is_scaled = self.detrend is not False or self.standardize is not None
+        return is_filtered or is_scaled or self.confounds is not None or bool(self.clean_args)
 
-    def work_bytes(self, n_columns: int) -> int:
-        """Return what cleaning so many columns at a time allocates."""
+    def prepare(
+        self, grid: Grid, sample_mask: npt.ArrayLike | None, *, n_jobs: int, largest_table: int
+    ) -> "Cleaning":
+        """Check all options against a series, and work out what does not depend on its voxels.
 
-    def apply(self, block: Array, /) -> Array:
-        """Return the cleaned signals of a block of shape (n_volumes, n_columns)."""
+        Parameters
+        ----------
+        grid : Grid
+            The series, all of its volumes.
+        sample_mask : array-like, optional
+            The volumes to keep.
+        n_jobs : int
+            Threads.
+        largest_table : int
+            See `Cleaning`.
+
+        Returns
+        -------
+        Cleaning
+            What is done to each table of signals.
+
+        Raises
+        ------
+        ParameterError
+            If an option is out of range, has no effect, or does not fit the series.
+        ParameterTypeError
+            If an option is of the wrong type, or unknown.
+        """
+        self._check()
+        options: Any = {
+            "sample_mask": sample_mask,
+            "confounds": self.confounds,
+            "detrend": self.detrend,
+            "standardize": self.standardize,
+            "standardize_confounds": self.standardize_confounds,
+            "filter": "butterworth" if self.filter is None else self.filter,
+            "low_pass": self.low_pass,
+            "high_pass": self.high_pass,
+            "t_r": grid.t_r if self.t_r is None else self.t_r,
+        }
+        cleaner = prepare_cleaning(grid.n_volumes, **options, **self.clean_args)
+        return Cleaning(cleaner, n_jobs, largest_table)
+
+    def _check(self) -> None:
+        if self.filter is False and not (self.low_pass is None and self.high_pass is None):
+            msg = (
+                f"`filter` must be 'butterworth' or 'cosine' where there is a cutoff. Got False "
+                f"with low_pass={self.low_pass} and high_pass={self.high_pass}."
+            )
+            raise ParameterError(msg)
+        unknown = [
+            name
+            for name in self.clean_args
+            if name not in _CLEAN_ARGS and not name.startswith("butterworth__")
+        ]
+        if unknown:
+            msg = (
+                f"`clean_args` must hold {', '.join(_CLEAN_ARGS)} or butterworth__... keywords "
+                f"only. Got {unknown[0]!r}."
+            )
+            raise ParameterTypeError(msg)
 
 
 class ColumnTable(Protocol):
     """A table whose columns can be read and replaced, in memory or on disk."""
 
+    def column_blocks(self, block_bytes: int) -> Sequence[tuple[int, int]]:
+        """Return where the blocks of columns that are cleaned at a time start and stop."""
+
     def read_columns(self, start: int, stop: int) -> Array:
-        """Return columns, all of their rows, as an array of their own."""
+        """Return columns, all of their rows; to be overwritten."""
 
     def write_columns(self, start: int, values: Array) -> None:
         """Replace the first rows of columns."""
@@ -47,7 +145,7 @@ class Cleaning:
 
     Attributes
     ----------
-    cleaner : SignalCleaner
+    cleaner : Cleaner
         Cleans blocks of columns.
     n_jobs : int
         Threads.
@@ -56,7 +154,7 @@ class Cleaning:
         keeps every table in memory.
     """
 
-    cleaner: SignalCleaner
+    cleaner: Cleaner
     n_jobs: int = 1
     largest_table: int | None = None
 
@@ -65,38 +163,20 @@ class Cleaning:
         """Number of volumes that are left."""
         return self.cleaner.n_rows_out
 
-    def work_bytes(self, shape: tuple[int, int], dtype: DType) -> int:
+    def table_dtype(self, dtype: DType) -> DType:
+        """Return the floating-point type in which signals of a type are held and cleaned."""
+        # float32 holds integers of 16 bits exactly, and no larger ones.
+        return self.cleaner.result_dtype(np.result_type(dtype, np.float32))
+
+    def work_bytes(self, n_columns: int, *, is_spooled: bool) -> int:
         """Return what cleaning a table allocates for its duration."""
-        n_columns = min(_columns_at_a_time(shape[0]), shape[1])
-        block_bytes = 2 * shape[0] * n_columns * dtype.itemsize
-        return self.n_jobs * (block_bytes + self.cleaner.work_bytes(n_columns))
+        block = _BLOCK_BYTES if is_spooled else 0
+        return block + self.cleaner.work_bytes(n_columns, self.n_jobs)
 
-    def clean(self, table: ColumnTable, shape: tuple[int, int]) -> None:
+    def clean(self, table: ColumnTable) -> None:
         """Clean all columns of a table in place; the first `n_rows_out` rows hold the result."""
-        blocks = list(_blocks(shape))
-        if self.n_jobs == 1 or len(blocks) == 1:
-            for start, stop in blocks:
-                self._clean_block(table, start, stop)
-            return
-        with Workers(min(self.n_jobs, len(blocks)), "lazyvox-cleaning") as workers:
-            calls = [partial(self._clean_block, table, start, stop) for start, stop in blocks]
-            for job in [workers.submit(call) for call in calls]:
-                job.result()
-
-    def _clean_block(self, table: ColumnTable, start: int, stop: int) -> None:
-        table.write_columns(start, self.cleaner.apply(table.read_columns(start, stop)))
-
-
-def cleaned_dtype(dtype: DType) -> DType:
-    """Return the floating-point type in which signals of a type are held to be cleaned."""
-    return np.result_type(dtype, np.float32)
-
-
-def _columns_at_a_time(n_rows: int) -> int:
-    return max(_BLOCK_BYTES // max(8 * n_rows, 1), 16)
-
-
-def _blocks(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    step = _columns_at_a_time(shape[0])
-    for start in range(0, shape[1], step):
-        yield start, min(start + step, shape[1])
+        for start, stop in table.column_blocks(_BLOCK_BYTES):
+            values = table.read_columns(start, stop)
+            cleaned = values[: self.n_rows_out]
+            self.cleaner.apply(values, cleaned, n_jobs=self.n_jobs)
+            table.write_columns(start, cleaned)

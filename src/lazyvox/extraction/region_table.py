@@ -182,11 +182,13 @@ class RegionTable(Consumer[Signals]):
         return self._rows
 
     def _plan(self, grid: Grid) -> RowsPlan:
-        names = self._column_names()
-        spec = TableSpec((grid.n_volumes, len(names)), self._dtype, lambda: names)
+        names, dtype = self._column_names(), self._dtype
+        if self._cleaning is not None:
+            dtype = self._cleaning.table_dtype(dtype)
+        spec = TableSpec((grid.n_volumes, len(names)), dtype, lambda: names)
         if self._out is None:
             return RowsPlan(spec, cleaning=self._cleaning)
-        check_target(self._out, self._dtype, overwrite=self._overwrite)
+        check_target(self._out, dtype, overwrite=self._overwrite)
         return RowsPlan(spec, self._out, self._overwrite, self._cleaning)
 
 

@@ -147,7 +147,7 @@ class CleanedRows:
         self._seen.append(slice(start, start + len(part)))
         self._n_seen += len(part)
         if self._writer is not None and self._n_seen == self._spec.shape[0]:
-            self._cleaning.clean(self._table, self._spec.shape)
+            self._cleaning.clean(self._table)
             self._write(self._writer)
 
     def finish(self) -> Array | StoredTable:
@@ -155,7 +155,7 @@ class CleanedRows:
         n_rows = self._cleaning.n_rows_out
         if self._writer is None or self._path is None:
             assert isinstance(self._table, HeldTable), "bug in lazyvox: a result on disk"
-            self._cleaning.clean(self._table, self._spec.shape)
+            self._cleaning.clean(self._table)
             return self._table.take(n_rows)
         self._writer.commit()
         self._table.close()
@@ -244,7 +244,7 @@ class RowsPlan:
         if self.path is None or (self.cleaning is not None and not self.is_spooled):
             held += self.spec.nbytes
         if self.cleaning is not None:
-            held += self.cleaning.work_bytes(self.spec.shape, self.spec.dtype)
+            held += self.cleaning.work_bytes(self.spec.shape[1], is_spooled=self.is_spooled)
         return held
 
     def work_bytes(self, n_rows: int) -> int:

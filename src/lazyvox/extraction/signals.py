@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lazyvox._typing import Array, DType, IntArray, PathLike, Shape, override
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.errors import MissingDependencyError
+from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
@@ -31,11 +32,32 @@ class Placement:
     index : ndarray of shape (n,), intp
         Voxels, numbered in Fortran order.
     column : ndarray of shape (n,), intp, or None
-        The column of each; None where voxel n is column n.
+        The column of each; None where voxel n is column n, or where there are `maps`.
+    share : ndarray of shape (n,), or None
+        What each entry adds to its voxel, where voxels are listed more than once.
+    maps : LinearMaps or None
+        Weights of all columns at each voxel.
     """
 
     index: IntArray
     column: IntArray | None = None
+    share: Array | None = None
+    maps: LinearMaps | None = None
+
+    @property
+    def is_of_voxels(self) -> bool:
+        """Whether each column is one voxel."""
+        return self.column is None and self.maps is None
+
+    def fill(self, full: Array, lines: Array) -> None:
+        """Put signals, of shape (n_volumes, n_columns), at their voxels of volumes of zeros."""
+        if self.maps is not None:
+            full[:, self.index] = self.maps.combine(lines)
+        elif self.share is not None and self.column is not None:
+            values = lines[:, self.column] * self.share
+            np.add.at(full.T, self.index, values.T.astype(full.dtype, copy=False))
+        else:
+            full[:, self.index] = lines if self.column is None else lines[:, self.column]
 
     def voxel_names(self, shape: Shape) -> list[str]:
         """Return the indices of every voxel as text, such as "12_3_40"."""
@@ -46,7 +68,8 @@ class Placement:
 class Signals:
     """Signals of voxels or regions: an array of shape (n_volumes, n_columns), and what it means.
 
-    Made by `lazyvox.extract`, and by the consumers `lazyvox.Voxels` and `lazyvox.Labels`.
+    Made by `lazyvox.extract`, and by the consumers `lazyvox.Voxels`, `lazyvox.Labels`,
+    `lazyvox.Maps` and `lazyvox.Spheres`.
     ``np.asarray(signals)`` is the array.
 
     Parameters
@@ -112,7 +135,7 @@ class Signals:
     @property
     def ijk(self) -> IntArray | None:
         """Voxel indices of each column, of shape (n_columns, 3), or None for regions."""
-        if self._placement.column is not None:
+        if not self._placement.is_of_voxels:
             return None
         ijk = np.unravel_index(self._placement.index, self._grid.shape, order="F")
         return np.stack(ijk, axis=1)
@@ -139,8 +162,9 @@ class Signals:
         Returns
         -------
         LazyImage
-            A lazy image of shape (i, j, k, n_volumes): voxels hold their own values, or that of
-            their region; zero elsewhere.
+            A lazy image of shape (i, j, k, n_volumes): voxels hold their own values, that of
+            their region, the mean of their spheres, or the sum of the maps weighted by their
+            signals; zero elsewhere.
 
         Notes
         -----
@@ -296,8 +320,7 @@ class _Volumes:
         rows = np.asarray(self._signals.values[time])
         lines = np.atleast_2d(rows)
         full = np.zeros((len(lines), int(np.prod(self.shape[:3]))), self.dtype)
-        column = placement.column
-        full[:, placement.index] = lines if column is None else lines[:, column]
+        placement.fill(full, lines)
         volumes = full.T.reshape(*self.shape[:3], len(lines), order="F")
         return volumes[(*space, 0 if rows.ndim == 1 else slice(None))]
 

@@ -38,13 +38,17 @@ class HeldTable:
         """Return a view of the rows."""
         return self._values[start:stop]
 
+    def column_blocks(self, block_bytes: int) -> list[tuple[int, int]]:
+        """Return all columns as one block: they are changed where they are."""
+        del block_bytes
+        return [(0, self._values.shape[1])]
+
     def read_columns(self, start: int, stop: int) -> Array:
-        """Return columns as an array of their own."""
-        return np.array(self._values[:, start:stop], order="C")
+        """Return a view of columns."""
+        return self._values[:, start:stop]
 
     def write_columns(self, start: int, values: Array) -> None:
-        """Replace the first rows of columns."""
-        self._values[: len(values), start : start + values.shape[1]] = values
+        """Do nothing: views were changed."""
 
     def take(self, n_rows: int) -> Array:
         """Return the first rows in memory that holds nothing else; the table is used up."""
@@ -86,6 +90,12 @@ class SpooledTable:
         values = np.empty((stop - start, self._spec.shape[1]), self._spec.dtype)
         self._read(values, start * self._spec.row_bytes)
         return values
+
+    def column_blocks(self, block_bytes: int) -> list[tuple[int, int]]:
+        """Return blocks of columns of at most so many bytes."""
+        n_rows, n_columns = self._spec.shape
+        step = max(block_bytes // (n_rows * self._spec.dtype.itemsize), 1)
+        return [(start, min(start + step, n_columns)) for start in range(0, n_columns, step)]
 
     def read_columns(self, start: int, stop: int) -> Array:
         """Read columns, all of their rows."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, DType, IntArray, PathLike, Shape, override
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.cleaning import Cleaning, cleaned_dtype
+from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.reduction import zero_non_finite
 from lazyvox.extraction.rows import Rows, RowsPlan
 from lazyvox.extraction.signals import Placement, Signals
@@ -258,7 +258,7 @@ class Voxels(Consumer[VoxelSignals]):
 
     def _result_dtype(self, grid: Grid) -> DType:
         dtype = signals_dtype(grid.dtype, self._dtype)
-        return dtype if self._cleaning is None else cleaned_dtype(dtype)
+        return dtype if self._cleaning is None else self._cleaning.table_dtype(dtype)
 
     def _plans(self, grid: Grid) -> list[RowsPlan]:
         """Return where each result goes, or raise what would go wrong there."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.array.staged import session_bytes, staging_of
+from lazyvox.array.staged import fill_spools, scratch_bytes, session_bytes, staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import decoded_bytes, stored_bytes
 from lazyvox.lazyimage.load import ImageLike
@@ -202,6 +202,7 @@ class Scan:
         reporter.start(plan.passes * self.grid.n_volumes, "volumes", _short(plan.source))
         try:
             with explained_shortage(plan.peak_bytes, plan.budget):
+                fill_spools(self._series.array)
                 self._run_prepass(consumers, plan.budget, n_threads, reporter)
                 results = self._run_pass(consumers, plan.budget, n_threads, reporter)
         finally:
@@ -312,7 +313,7 @@ class Scan:
                 (consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers
             ),
             peak_bytes=max(layout.peak_bytes for layout in layouts),
-            scratch_bytes=0,
+            scratch_bytes=scratch_bytes(array),
             budget=budget,
         )
 

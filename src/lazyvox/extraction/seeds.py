@@ -1,0 +1,179 @@
+"""Seeds of spheres: coordinates in mm, from arrays, lists and tables."""
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lazyvox._typing import Array, PathLike
+from lazyvox.errors import ParameterError, RegionError
+from lazyvox.store.identity import open_regular, printable
+from lazyvox.store.opening import absolute_path
+
+__all__ = ["SeedTable", "SeedsLike", "looks_like_seeds", "read_seeds"]
+
+SeedsLike: TypeAlias = npt.ArrayLike | PathLike | Any
+
+_AXES = ("x", "y", "z")
+_DELIMITERS = {".tsv": "\t", ".csv": ","}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeedTable:
+    """Seeds, as they were given or as a table lists them.
+
+    Attributes
+    ----------
+    xyz : ndarray of shape (n_seeds, 3), float64
+        Coordinates in mm.
+    names : tuple of str, or None
+        A name for each.
+    radii : tuple of float, or None
+        A radius in mm for each.
+    """
+
+    xyz: Array
+    names: tuple[str, ...] | None = None
+    radii: tuple[float, ...] | None = None
+
+
+def looks_like_seeds(roi: object) -> bool:
+    """Return whether a description of regions is coordinates rather than images.
+
+    Parameters
+    ----------
+    roi : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for arrays, data frames, paths of .tsv and .csv, triples, and lists of triples.
+
+    Examples
+    --------
+    >>> looks_like_seeds([(0, 0, 0), (9, 3, 1)]), looks_like_seeds(["a.nii", "b.nii", "c.nii"])
+    (True, False)
+    """
+    if isinstance(roi, str | os.PathLike):
+        return Path(os.fspath(roi)).suffix.lower() in _DELIMITERS
+    if isinstance(roi, np.ndarray) or _is_frame(roi):
+        return True
+    return isinstance(roi, list | tuple) and bool(roi) and all(_is_seed_part(one) for one in roi)
+
+
+def read_seeds(seeds: Any) -> SeedTable:
+    """Return the seeds that an array, a list or a table holds.
+
+    Parameters
+    ----------
+    seeds : array-like of shape (n, 3) or (3,), pandas.DataFrame, or path
+        Coordinates in mm. Tables, ``.tsv`` and ``.csv`` files among them, have the columns x, y
+        and z, and may have "name" and "radius".
+
+    Returns
+    -------
+    SeedTable
+        The seeds; at least one.
+
+    Raises
+    ------
+    RegionError
+        If there is no seed, or one is no triple of finite numbers.
+
+    Examples
+    --------
+    >>> read_seeds([(0, -52, 18)]).xyz
+    array([[  0., -52.,  18.]])
+    """
+    if isinstance(seeds, str | os.PathLike):
+        return _from_file(absolute_path(seeds))
+    if _is_frame(seeds):
+        rows = ([str(cell) for cell in row] for row in seeds.itertuples(index=False))
+        return _from_rows([str(name) for name in seeds.columns], rows, "`seeds`")
+    if not isinstance(seeds, Iterable):
+        msg = f"`seeds` must be a list of (x, y, z) in mm. Got {type(seeds).__name__}."
+        raise RegionError(msg)
+    listed: Any = list(seeds)
+    if len(listed) == 3 and all(np.ndim(one) == 0 for one in listed):
+        listed = [listed]
+    return SeedTable(_checked([_triple(i, seed) for i, seed in enumerate(listed)]))
+
+
+def _is_frame(roi: Any) -> bool:
+    return hasattr(roi, "itertuples") and hasattr(roi, "columns")
+
+
+def _is_seed_part(item: object) -> bool:
+    if isinstance(item, list | tuple | np.ndarray):
+        return len(item) == 3 and all(isinstance(one, int | float | np.number) for one in item)
+    return isinstance(item, int | float | np.number)
+
+
+def _triple(number: int, seed: Any) -> list[float]:
+    try:
+        values = [float(one) for one in seed]
+    except (TypeError, ValueError) as error:
+        msg = f"`seeds` must be triples of coordinates in mm. Got {seed!r} as seed {number}."
+        raise RegionError(msg) from error
+    if len(values) != 3:
+        msg = f"`seeds` must be triples of coordinates in mm. Seed {number} has {len(values)}."
+        raise RegionError(msg)
+    return values
+
+
+def _checked(triples: Sequence[Sequence[float]]) -> Array:
+    xyz = np.array(triples, dtype=np.float64).reshape(-1, 3)
+    if not len(xyz):
+        msg = "`seeds` must hold at least one seed. Got none."
+        raise RegionError(msg)
+    bad = np.flatnonzero(~np.isfinite(xyz).all(axis=1))
+    if len(bad):
+        msg = (
+            f"`seeds` must be finite coordinates in mm. Got {xyz[bad[0]].tolist()} as seed "
+            f"{bad[0]}. Remove it, or give its coordinates."
+        )
+        raise RegionError(msg)
+    return xyz
+
+
+def _from_file(path: str) -> SeedTable:
+    ending = Path(path).suffix.lower()
+    if ending not in _DELIMITERS:
+        msg = f"{printable(path)}: a table of seeds must be .tsv or .csv. Got {ending!r}."
+        raise ParameterError(msg)
+    with os.fdopen(open_regular(path), encoding="utf-8-sig", newline="") as file:
+        lines = [line for line in csv.reader(file, delimiter=_DELIMITERS[ending]) if any(line)]
+    if not lines:
+        msg = f"{printable(path)}: a table of seeds must have the columns x, y and z. Got nothing."
+        raise RegionError(msg)
+    return _from_rows(lines[0], lines[1:], printable(path))
+
+
+def _from_rows(header: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> SeedTable:
+    columns = {title.strip().lower(): place for place, title in enumerate(header)}
+    if not set(_AXES) <= columns.keys():
+        msg = f"{name}: a table of seeds must have the columns x, y and z. Got {list(header)}."
+        raise RegionError(msg)
+    lines = list(rows)
+    xyz = [[_number(row, columns[axis], i, name) for axis in _AXES] for i, row in enumerate(lines)]
+    names, radii = None, None
+    if "name" in columns:
+        names = tuple(row[columns["name"]] for row in lines)
+    if "radius" in columns:
+        radii = tuple(_number(row, columns["radius"], i, name) for i, row in enumerate(lines))
+    return SeedTable(_checked(xyz), names, radii)
+
+
+def _number(row: Sequence[str], column: int, number: int, name: str) -> float:
+    cell = row[column] if column < len(row) else ""
+    try:
+        return float(cell)
+    except ValueError as error:
+        msg = f"{name}, seed {number}: coordinates and radii must be numbers in mm. Got {cell!r}."
+        raise RegionError(msg) from error

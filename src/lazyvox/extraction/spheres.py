@@ -1,0 +1,198 @@
+"""One signal per sphere around a seed."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lazyvox._typing import Array, IntArray, PathLike, override
+from lazyvox.errors import ParameterError, RegionError
+from lazyvox.extraction.lut import names_of_labels
+from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
+from lazyvox.extraction.seeds import SeedsLike, read_seeds
+from lazyvox.extraction.signals import Placement
+from lazyvox.geometry.spheres import sphere_voxels
+from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.series import Grid
+from lazyvox.stream.masks import RegionImage, read_mask
+
+__all__ = ["Spheres"]
+
+
+class Spheres(GatheredRegions):
+    """One signal per sphere: the mean of the voxels around a seed.
+
+    The result is a `Signals` of shape (n_volumes, n_seeds), its columns in the order of the seeds.
+
+    Parameters
+    ----------
+    seeds : array-like of shape (n, 3), pandas.DataFrame, or path
+        Centres in mm, in the space of the images. Tables, ``.tsv`` and ``.csv`` files among
+        them, have the columns x, y and z, and may have "name" and "radius".
+    radius : float, optional
+        Radius in mm; a voxel belongs to a sphere if its centre lies within it. By default that
+        of the table, or else the one voxel nearest to each seed.
+    mask_img : image or path, optional
+        A mask: voxels outside of it belong to no sphere.
+    allow_overlap : bool, default=False
+        Whether spheres may share voxels.
+    names : sequence of str, optional
+        A name for each seed; by default those of the table, or else their numbers from 0.
+    dtype : dtype-like, optional
+        float64, the default, or float32. Computed in float64 in any case.
+    out : path-like, optional
+        File that is written while the series is read: ``.npy``, ``.tsv``, ``.csv`` or
+        ``.parquet``.
+    overwrite : bool, default=False
+        Whether an existing file may be replaced.
+    resample : bool, default=False
+        Whether a mask on another grid is brought to that of the series, by nearest neighbour.
+    ensure_finite : bool, default=False
+        Whether NaN and infinite voxels count as zero. By default they make the value of their
+        sphere NaN in that volume.
+
+    Raises
+    ------
+    RegionError
+        If a seed is no triple of finite numbers; and, when the scan is planned or run, if a
+        sphere has no voxel in the image and the mask, or spheres overlap and may not.
+    GridMismatchError
+        Likewise: the mask is on another grid, and `resample` is false.
+
+    Notes
+    -----
+    Besides the voxels within the radius a sphere holds, as in nilearn, the voxel nearest to the
+    seed and the first one that has the same whole millimetres as the seed. Memory: the result,
+    and 40 bytes per voxel of the spheres.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> scan = lv.Scan("run.nii.gz")
+    >>> seeds = scan.add(lv.Spheres([(-8, 0, 0), (8, 0, 0)], radius=5, names=["left", "right"]))
+    >>> scan.run()
+    >>> seeds.result()
+    <Signals of 2 regions, 40 volumes, float64, t_r=2.0>
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        seeds: SeedsLike,
+        radius: float | None = None,
+        *,
+        mask_img: ImageLike | RegionImage | None = None,
+        allow_overlap: bool = False,
+        names: Sequence[str] | None = None,
+        dtype: npt.DTypeLike | None = None,
+        out: PathLike | None = None,
+        overwrite: bool = False,
+        resample: bool = False,
+        ensure_finite: bool = False,
+    ) -> None:
+        super().__init__("mean", TableOptions(dtype, out, overwrite, ensure_finite))
+        self._seeds = read_seeds(seeds)
+        self._radii = _checked_radii(radius, self._seeds.radii, len(self._seeds.xyz))
+        self._mask_img = mask_img
+        self._allow_overlap = allow_overlap
+        self._names = _names(names if names is not None else self._seeds.names, self.n_seeds)
+        self._resample = resample
+        self._share: Array | None = None
+
+    @property
+    def n_seeds(self) -> int:
+        """Number of seeds, and of columns."""
+        return len(self._seeds.xyz)
+
+    @property
+    @override
+    def imgs(self) -> list[Any]:
+        """No image defines spheres."""
+        return []
+
+    @override
+    def _prepare(self, grid: Grid) -> None:
+        mask = None
+        if self._mask_img is not None:
+            mask = read_mask(self._mask_img, grid, name="mask_img", resample=self._resample)
+        voxels = [
+            sphere_voxels(seed, radius, grid.affine, grid.shape, mask)
+            for seed, radius in zip(self._seeds.xyz, self._radii, strict=True)
+        ]
+        self._refuse_empty(voxels, has_mask=mask is not None)
+        index = np.concatenate(voxels)
+        counts = np.bincount(index, minlength=grid.n_voxels)
+        self._share = None
+        if counts.max() > 1:
+            if not self._allow_overlap:
+                self._refuse_overlap(voxels)
+            self._share = 1 / counts[index]
+        starts = np.cumsum([0, *[len(one) for one in voxels[:-1]]])
+        self._layout = RegionLayout(index, starts, np.arange(self.n_seeds))
+
+    @override
+    def _column_names(self) -> Sequence[str]:
+        return self._names
+
+    @override
+    def _placement(self) -> Placement:
+        # A voxel of several spheres shows the mean of their signals.
+        return Placement(self._layout.index, self._layout.column_of_voxel, self._share)
+
+    @override
+    def describe(self) -> str:
+        return f"Spheres around {self.n_seeds} seed{'s' * (self.n_seeds > 1)}"
+
+    def _refuse_empty(self, voxels: Sequence[IntArray], *, has_mask: bool) -> None:
+        empty = [number for number, one in enumerate(voxels) if not len(one)]
+        if not empty:
+            return
+        where = "the image and the mask" if has_mask else "the image"
+        msg = (
+            f"`seeds`: every sphere must hold a voxel of {where}. {len(empty)} of "
+            f"{self.n_seeds} hold none: {self._shown(empty)}. Coordinates are in mm, in the "
+            f"space of the image's affine: check that they are not voxel indices or of another "
+            f"template."
+        )
+        raise RegionError(msg)
+
+    def _refuse_overlap(self, voxels: Sequence[IntArray]) -> None:
+        pairs = combinations(range(self.n_seeds), 2)
+        one, other = next((a, b) for a, b in pairs if np.intersect1d(voxels[a], voxels[b]).size)
+        msg = (
+            f"`seeds`: spheres must not overlap. Those around {self._shown([one, other])} share "
+            f"voxels. Pass a smaller radius, or allow_overlap=True."
+        )
+        raise RegionError(msg)
+
+    def _shown(self, numbers: Sequence[int]) -> str:
+        shown = [
+            f"{self._names[number]} at {tuple(self._seeds.xyz[number].tolist())}"
+            for number in numbers[:4]
+        ]
+        return ", ".join(shown) + (", ..." if len(numbers) > 4 else "")
+
+
+def _checked_radii(
+    radius: Any, listed: Sequence[float] | None, n_seeds: int
+) -> list[float | None]:
+    """Return a radius for each seed: the one that was given, else the table's, else None."""
+    if radius is None and listed is None:
+        return [None] * n_seeds
+    given = listed if radius is None else [radius] * n_seeds
+    assert given is not None, "bug in lazyvox: no radius"
+    for one in given:
+        is_number = isinstance(one, int | float | np.number) and not isinstance(one, bool)
+        if not is_number or not 0 <= one < np.inf:
+            msg = f"`radius` must be a length in mm, 0 or more, or None. Got {one!r}."
+            raise ParameterError(msg)
+    return [float(one) for one in given]
+
+
+def _names(names: Sequence[str] | None, n_seeds: int) -> tuple[str, ...]:
+    if names is not None and len(names) != n_seeds:
+        msg = f"`names` must hold one name per seed. Got {len(names)} for {n_seeds} seeds."
+        raise RegionError(msg)
+    found = names_of_labels(range(n_seeds), None if names is None else list(names))
+    return tuple(found[number] for number in range(n_seeds))

@@ -76,9 +76,12 @@ class Maps(RegionTable):
 
     Examples
     --------
+    >>> import nibabel
     >>> import lazyvox as lv
     >>> scan = lv.Scan("run.nii.gz")
-    >>> networks = scan.add(lv.Maps("maps.nii.gz", names=["front", "back"]))
+    >>> halves = [lv.load(name).get_fdata() for name in ("left.nii.gz", "right.nii.gz")]
+    >>> maps = nibabel.Nifti1Image(np.stack(halves, axis=-1), lv.load("run.nii.gz").affine)
+    >>> networks = scan.add(lv.Maps(maps, names=["left", "right"]))
     >>> scan.run()
     >>> networks.result()
     <Signals of 2 regions, 40 volumes, float64, t_r=2.0>

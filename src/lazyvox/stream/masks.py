@@ -263,7 +263,7 @@ def _volume(img: SpatialImage, name: str) -> Array:
         return np.asarray(dataobj).reshape(shape[:3])
     hint = ""
     if len(shape) == 4:
-        hint = " It looks like maps, which this version does not extract: make masks of them."
+        hint = " It looks like maps: pass lazyvox.Maps(...) for one signal per map."
     msg = f"{name}: it must be 3D, or 4D with one volume. Got shape {shape}.{hint}"
     raise RegionError(msg)
 

@@ -313,7 +313,8 @@ class Scan:
                 (consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers
             ),
             peak_bytes=max(layout.peak_bytes for layout in layouts),
-            scratch_bytes=scratch_bytes(array),
+            scratch_bytes=scratch_bytes(array)
+            + sum(consumer.scratch_bytes(grid) for consumer in consumers),
             budget=budget,
         )
 

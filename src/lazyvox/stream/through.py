@@ -116,6 +116,11 @@ class Through(Consumer[list[Any]]):
         each = [consumer.work_bytes(inner, block_volumes) for consumer in self._consumers]
         return block_volumes * inner.volume_bytes + max([staged, *each])
 
+    @override
+    def scratch_bytes(self, grid: Grid) -> int:
+        inner = self._grid(grid)
+        return sum(consumer.scratch_bytes(inner) for consumer in self._consumers)
+
     @property
     @override
     def publishes(self) -> bool:

@@ -13,9 +13,19 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import ConcatReader
 from lazyvox.array.lazy_array import LazyArray, read_into
 from lazyvox.array.reader import ArraySession
+from lazyvox.array.spooled import SpooledReader
 from lazyvox.planning.indexing import Axis
 
-__all__ = ["StagedReader", "Staging", "VolumeTransform", "session_bytes", "staged", "staging_of"]
+__all__ = [
+    "StagedReader",
+    "Staging",
+    "VolumeTransform",
+    "fill_spools",
+    "scratch_bytes",
+    "session_bytes",
+    "staged",
+    "staging_of",
+]
 
 #: Volumes are transformed in groups of about this size: the cost of starting vanishes, and the
 #: group stays near the processor.
@@ -312,6 +322,8 @@ def session_bytes(array: LazyArray) -> int:
     reader = array.reader
     if isinstance(reader, ConcatReader):
         return max(session_bytes(part) for part in reader.parts)
+    if isinstance(reader, SpooledReader):
+        return reader.session_bytes
     if not isinstance(reader, StagedReader):
         return 0
     n_group = reader.group_volumes
@@ -320,6 +332,45 @@ def session_bytes(array: LazyArray) -> int:
         n_volumes = n_group if source.ndim == 4 else 1
         total += n_volumes * _volume_bytes(source.shape, source.dtype) + session_bytes(source)
     return total + SCRATCH_BYTES
+
+
+def scratch_bytes(array: LazyArray) -> int:
+    """Return the bytes of temporary files that reading an array makes: those of its spools.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Any lazy array.
+
+    Returns
+    -------
+    int
+        0 for the array of a file.
+    """
+    own = array.reader.scratch_bytes if isinstance(array.reader, SpooledReader) else 0
+    return own + sum(scratch_bytes(source) for source in _sources_of(array))
+
+
+def fill_spools(array: LazyArray) -> None:
+    """Compute now what reading an array would compute first, in the thread that waits for it.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Any lazy array. What was computed before is not computed again.
+    """
+    if isinstance(array.reader, SpooledReader):
+        array.reader.prepare()
+        return
+    for source in _sources_of(array):
+        fill_spools(source)
+
+
+def _sources_of(array: LazyArray) -> tuple[LazyArray, ...]:
+    reader = array.reader
+    if isinstance(reader, ConcatReader):
+        return reader.parts
+    return reader.sources if isinstance(reader, StagedReader | SpooledReader) else ()
 
 
 def _picked(values: Array, space: tuple[Axis, ...]) -> Array:

@@ -1,5 +1,6 @@
 """Functions on images."""
 
+from lazyvox.image.arithmetic import math_img
 from lazyvox.image.averaging import mean_img
 from lazyvox.image.checking import (
     check_niimg,
@@ -8,6 +9,7 @@ from lazyvox.image.checking import (
     get_data,
     load_img,
 )
+from lazyvox.image.cleaning import clean_img
 from lazyvox.image.components import largest_connected_component_img
 from lazyvox.image.concatenation import concat_imgs
 from lazyvox.image.coordinates import coord_transform
@@ -33,6 +35,7 @@ __all__ = [
     "check_niimg",
     "check_niimg_3d",
     "check_niimg_4d",
+    "clean_img",
     "concat_imgs",
     "coord_transform",
     "copy_img",
@@ -46,6 +49,7 @@ __all__ = [
     "iter_img",
     "largest_connected_component_img",
     "load_img",
+    "math_img",
     "max_img",
     "mean_img",
     "min_img",

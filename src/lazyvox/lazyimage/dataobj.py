@@ -11,6 +11,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
 from lazyvox.array.reader import FileReader
+from lazyvox.array.spooled import SpooledReader
 from lazyvox.array.staged import StagedReader
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.identity import identify
@@ -37,7 +38,7 @@ def stored_bytes(array: LazyArray) -> int:
     reader = array.reader
     if isinstance(reader, ConcatReader):
         return sum(stored_bytes(part) for part in reader.parts)
-    if isinstance(reader, StagedReader):
+    if isinstance(reader, StagedReader | SpooledReader):
         return sum(stored_bytes(source) for source in reader.sources)
     if isinstance(reader, FileReader | MappedReader):
         return reader.source.stored_size
@@ -47,6 +48,9 @@ def stored_bytes(array: LazyArray) -> int:
 def decoded_bytes(array: LazyArray) -> int:
     """Return the bytes of stored values that reading an array decodes."""
     reader = array.reader
+    if isinstance(reader, SpooledReader):
+        # All of them, whatever is asked for: each volume of the result depends on all volumes.
+        return sum(decoded_bytes(source) for source in reader.sources)
     if isinstance(reader, StagedReader):
         whole = sum(decoded_bytes(source) for source in reader.sources)
         n_volumes = array.shape[3] if array.ndim > 3 else 1

@@ -12,7 +12,7 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, DType, PathLike
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray, read_into
-from lazyvox.array.staged import session_bytes
+from lazyvox.array.staged import fill_spools, scratch_bytes, session_bytes
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import OutputSpec, plan_output
@@ -134,6 +134,7 @@ def save(
     reporter = resolve_progress(progress)
     reporter.start(array.size * plan.passes, "voxels", Path(output.files[0][0]).name)
     try:
+        fill_spools(array)
         if encoding.needs_extent:
             encoding = _scaled_to_extent(array, encoding, plan.block_bytes, reporter)
             output = _plan_output(img, array, encoding, path)
@@ -319,7 +320,7 @@ def _plan(
         block_bytes=block_bytes,
         consumer_bytes=(("Write", packing + (8 << 20)),),
         peak_bytes=fixed + N_BUFFERS * block_bytes,
-        scratch_bytes=output.decoded_bytes,
+        scratch_bytes=output.decoded_bytes + scratch_bytes(array),
         budget=budget,
     )
 

@@ -1,0 +1,218 @@
+"""`math_img`: arithmetic with images, said as a formula."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazyvox.array.expression import cast, elementwise
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.memory_reader import MemoryReader
+from lazyvox.array.staged import StagedReader
+from lazyvox.errors import (
+    GridMismatchError,
+    ImageIndexError,
+    LazyvoxError,
+    LazyvoxWarning,
+    ParameterError,
+)
+from lazyvox.image.checking import check_niimg
+from lazyvox.image.formula import (
+    FormulaAttributeError,
+    FormulaError,
+    FormulaTypeError,
+    parse_formula,
+)
+from lazyvox.image.formula_evaluation import Evaluation
+from lazyvox.image.joining import same_fov
+from lazyvox.image.new import new_img_like
+from lazyvox.image.streamed_reductions import statistics_over_time
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox._typing import Array
+    from lazyvox.lazyimage.classes import LazyImage
+
+__all__ = ["math_img"]
+
+
+def math_img(formula: str, copy_header_from: str | None = None, **imgs: Any) -> LazyImage:
+    """Return the image that a formula of images gives.
+
+    Parameters
+    ----------
+    formula : str
+        A Python expression of the images, by the names that they are passed under, numbers,
+        operators, indices, and functions of NumPy as ``np.name``. It is never evaluated as code.
+    copy_header_from : str, optional
+        Name of the image whose header the result gets; by default the header is new. The result
+        must have as many axes as that image.
+    **imgs : image, path, or list of them
+        The images, on one grid.
+
+    Returns
+    -------
+    LazyImage
+        A lazy image where the formula is element-wise at its outermost level, else an array
+        image. The affine, and without `copy_header_from` the class, is that of the last image.
+        Booleans become uint8.
+
+    Raises
+    ------
+    ParameterError
+        If there is no image, or none of the name `copy_header_from`, or it has another number of
+        axes; or if the formula cannot be computed: a ValueError, SyntaxError, NameError or
+        AttributeError too.
+    ParameterTypeError
+        If the values of the formula have the wrong types.
+    GridMismatchError
+        If the images do not share one grid.
+    MaterializationError
+        Under `lazyvox.strict`, if a function needs a whole 4D array.
+
+    Warns
+    -----
+    LazyvoxWarning
+        If an image is not used.
+
+    Notes
+    -----
+    Element-wise operations are computed block by block when the result is read or saved: one pass
+    over each file, a few MiB of intermediate results. Values and data types are NumPy's, so that
+    integers wrap: load images with ``dtype=`` to avoid it. Reductions (mean, std, var, sum, min,
+    max, any, all, and others along axes of space) are computed at once, in one pass in bounded
+    memory for all those of one expression. Other functions (`numpy.percentile`, `numpy.sort`)
+    read their argument whole.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> from lazyvox.image import math_img
+    >>> z = "(img - np.mean(img, axis=-1, keepdims=True)) / np.std(img, axis=-1, keepdims=True)"
+    >>> math_img(z, img="run.nii.gz").shape
+    (12, 14, 10, 40)
+    """
+    tree = parse_formula(formula)
+    _warn_of_unused(tree, formula, copy_header_from, imgs)
+    loaded = {name: check_niimg(img) for name, img in imgs.items()}
+    _check_images(loaded, copy_header_from)
+    value = _evaluated(tree, formula, loaded)
+    if copy_header_from is None:
+        template = list(loaded.values())[-1]
+        return _as_image(template, value, copy_header=False)
+    template = loaded[copy_header_from]
+    if value.ndim != template.ndim:
+        msg = (
+            f"the header of an image fits results with as many axes. {formula!r} gives "
+            f"{value.ndim}, {copy_header_from} has {template.ndim}: leave out copy_header_from."
+        )
+        raise ParameterError(msg)
+    return _as_image(template, value, copy_header=True)
+
+
+def _warn_of_unused(
+    tree: ast.expr, formula: str, copy_header_from: str | None, imgs: dict[str, Any]
+) -> None:
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    unused = sorted(set(imgs) - used - {copy_header_from})
+    if unused:
+        msg = f"every image should be part of the formula. {formula!r} does not name {unused}."
+        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+
+
+def _check_images(loaded: dict[str, SpatialImage], copy_header_from: str | None) -> None:
+    if not loaded:
+        msg = "a formula needs at least one image, passed by name: math_img('-img', img=path)."
+        raise ParameterError(msg)
+    (name, first), *others = loaded.items()
+    for other_name, other in others:
+        if not same_fov(first, other):
+            msg = (
+                f"the images of a formula must share one grid. {name} ({name_of(first)}) has "
+                f"shape {first.shape} and affine {_rows(first)}; {other_name} ({name_of(other)}) "
+                f"has shape {other.shape} and affine {_rows(other)}. Resample one to the other."
+            )
+            raise GridMismatchError(msg)
+    if copy_header_from is not None and copy_header_from not in loaded:
+        msg = (
+            f"`copy_header_from` must be the name of one of the images, {sorted(loaded)}. Got "
+            f"{copy_header_from!r}."
+        )
+        raise ParameterError(msg)
+
+
+def _rows(img: SpatialImage) -> object:
+    affine: Any = img.affine
+    return affine[:3].tolist()
+
+
+def _evaluated(tree: ast.expr, formula: str, loaded: dict[str, SpatialImage]) -> Any:
+    """Return the array that a formula gives; errors name the formula."""
+    try:
+        value = Evaluation(tree, {name: lazy_dataobj(img) for name, img in loaded.items()}).value()
+    except (FormulaError, FormulaTypeError) as error:
+        msg = f"in the formula {formula!r}: {error}"
+        raise type(error)(msg) from error
+    except (LazyvoxError, ArithmeticError) as error:
+        error.add_note(f"in the formula {formula!r}")
+        raise
+    except (ValueError, TypeError, IndexError) as error:
+        kind = _kind_of(error)
+        msg = f"the formula {formula!r} must be one that NumPy computes. It says: {error}."
+        raise kind(msg) from error
+    if isinstance(value, LazyArray | np.ndarray | np.generic):
+        return value
+    msg = f"the formula {formula!r} must give an array. It gives a {type(value).__name__}."
+    raise FormulaAttributeError(msg)
+
+
+def _kind_of(error: Exception) -> type[LazyvoxError]:
+    """Return the error of ours for one of NumPy's."""
+    if isinstance(error, TypeError):
+        return FormulaTypeError
+    # An axis that does not exist is both a ValueError and an IndexError.
+    return FormulaError if isinstance(error, ValueError) else ImageIndexError
+
+
+def _as_image(
+    template: SpatialImage, value: LazyArray | Array | np.generic, *, copy_header: bool
+) -> LazyImage:
+    """Return the image of a result, with display limits where no file need be read for them."""
+    if not isinstance(value, LazyArray):
+        return new_img_like(template, np.asarray(value), copy_header=copy_header)
+    if value.dtype.kind == "b":
+        value = elementwise(cast, value, dtype=np.dtype(np.uint8))
+    is_wide = value.dtype in (np.int64, np.uint64)
+    if not (copy_header or is_wide) or value.dtype.kind not in "biuf" or not _is_in_memory(value):
+        return new_img_like(template, value, copy_header=copy_header)
+    low, high = _extent(value)
+    limits = np.iinfo(np.int32)
+    if is_wide and limits.min <= low and high <= limits.max:
+        value = elementwise(cast, value, dtype=np.dtype(np.int32))
+        msg = "voxels of 64-bit integers become int32, in which all of them fit."
+        warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+    img = new_img_like(template, value, copy_header=copy_header)
+    header: Any = img.header
+    if copy_header and "cal_max" in header:
+        header["cal_max"], header["cal_min"] = high, low
+    return img
+
+
+def _is_in_memory(array: LazyArray) -> bool:
+    reader = array.reader
+    if isinstance(reader, StagedReader):
+        return all(_is_in_memory(source) for source in reader.sources)
+    return isinstance(reader, MemoryReader) and isinstance(reader.values, np.ndarray)
+
+
+def _extent(array: LazyArray) -> tuple[Any, Any]:
+    """Return the smallest and the largest value."""
+    if array.ndim == 3:
+        array = array.view((..., None))
+    found = statistics_over_time(array, {"min", "max"})
+    return found["min"].min().item(), found["max"].max().item()

@@ -1,0 +1,322 @@
+"""`clean_img`: trends, frequencies and confounds out of the course of every voxel."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazyvox._typing import override
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.spooled import Spool, SpooledReader
+from lazyvox.errors import (
+    GridMismatchError,
+    LazyvoxWarning,
+    ParameterError,
+    ParameterTypeError,
+)
+from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
+from lazyvox.image.joining import same_fov
+from lazyvox.image.masks import mask_on_grid
+from lazyvox.image.new import new_img_like
+from lazyvox.image.streamed_reductions import as_scannable
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.describe import repetition_time
+from lazyvox.planning.blocks import FIXED_BYTES
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.signal.cleaning import prepare_cleaning
+from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.scan import Scan
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from lazyvox._typing import Array, DType, IntArray, Shape
+    from lazyvox.lazyimage.classes import LazyImage
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.signal.cleaner import Cleaner
+
+__all__ = ["clean_img"]
+
+#: Columns are cleaned in blocks of this size: rows of a block are then read and written in pieces
+#: of several KiB, and the block is small beside what a budget allows.
+BLOCK_BYTES = 8 << 20
+
+_CLEAN = "clean__"
+
+
+def clean_img(  # noqa: PLR0913, PLR0917
+    imgs: Any,
+    runs: npt.ArrayLike | None = None,
+    detrend: bool = True,  # noqa: FBT001, FBT002
+    standardize: Any = True,  # noqa: FBT002
+    confounds: Any = None,
+    low_pass: float | None = None,
+    high_pass: float | None = None,
+    t_r: float | None = None,
+    ensure_finite: bool = False,  # noqa: FBT001, FBT002
+    mask_img: ImageLike | None = None,
+    **kwargs: Any,
+) -> LazyImage:
+    """Return a run whose voxels are cleaned: trend, frequencies and confounds removed.
+
+    Parameters
+    ----------
+    imgs : image, path, or list of them
+        A 4D image, or 3D images on one grid.
+    runs : array-like of shape (n_volumes,), optional
+        The run of each volume; every run is cleaned on its own.
+    detrend : bool, default=True
+        Whether mean and linear trend are removed.
+    standardize : {"zscore_sample", "psc", True, False} or None, default=True
+        What is done last. True is "zscore_sample", False is None; both with a warning.
+    confounds : ndarray, DataFrame, path, or list of these, optional
+        Signals to remove, one row for each volume.
+    low_pass, high_pass : float, optional
+        Cutoffs in Hz.
+    t_r : float, optional
+        Seconds between volumes; needed with a cutoff.
+    ensure_finite : bool, default=False
+        Whether NaN and infinity are taken as 0; inside of a mask they always are.
+    mask_img : image or path, optional
+        The voxels to clean, on the grid of `imgs`; others become 0.
+    **kwargs : object
+        Further options of `lazyvox.signal.clean`, their names preceded by ``clean__``:
+        ``clean__sample_mask``, ``clean__filter``.
+
+    Returns
+    -------
+    LazyImage
+        A lazy image; with a sample mask it has fewer volumes. With `mask_img`, class and affine
+        are the mask's and the header is new, else all of them are those of `imgs`.
+
+    Raises
+    ------
+    ParameterError
+        If an option is outside of what is possible, or lengths do not go together.
+    ParameterTypeError
+        If something is of the wrong type.
+    DimensionError
+        If `imgs` is not 4D, or the mask not 3D.
+    GridMismatchError
+        If the mask is on another grid.
+    MemoryBudgetError
+        If the pass that reads `imgs` does not fit the memory budget.
+
+    Notes
+    -----
+    Reads no voxel. When the first voxel of the result is read, one pass over `imgs` writes the
+    voxels to a nameless temporary file (in the folder that TMPDIR names; in memory if they take
+    at most a quarter of the memory budget), where they are cleaned in blocks. Both are gone with
+    the last image of the result. A pickled image computes its own. Memory: the buffers of the
+    pass, or about 30 MiB. A plan says the size of the file as `scratch_bytes`.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> from lazyvox.image import clean_img
+    >>> img = clean_img("run.nii.gz", standardize="psc", high_pass=0.01, t_r=2.0)
+    >>> img.shape, img.in_memory
+    ((12, 14, 10, 40), False)
+    """
+    img = check_niimg_4d(imgs)
+    _check_t_r(img, low_pass, high_pass, t_r)
+    source = lazy_dataobj(img)
+    cleaner = prepare_cleaning(
+        source.shape[3],
+        runs=runs,
+        detrend=detrend,
+        standardize=standardize,
+        confounds=confounds,
+        low_pass=low_pass,
+        high_pass=high_pass,
+        t_r=t_r,
+        ensure_finite=ensure_finite,
+        **_clean_options(kwargs),
+    )
+    mask = None if mask_img is None else _checked_mask(mask_img, img)
+    places = None if mask is None else _places(mask, img)
+    budget = resolve_budget(None)
+    job = CleaningJob(source, cleaner, places, budget)
+    job.check()
+    array = LazyArray.over(SpooledReader(job, budget // 4))
+    if mask is None:
+        return new_img_like(img, array)
+    return new_img_like(mask, array, copy_header=False)
+
+
+def _check_t_r(img: Any, low_pass: object, high_pass: object, t_r: object) -> None:
+    if t_r is not None or (low_pass is None and high_pass is None):
+        return
+    found = repetition_time(img.header)
+    hint = "Its header has none" if found is None else f"Its header says {found:g}: pass t_r"
+    msg = (
+        f"`t_r`, the seconds between volumes, must be given with low_pass or high_pass. Got None "
+        f"for {name_of(img)}. {hint} if that is right."
+    )
+    raise ParameterError(msg)
+
+
+def _clean_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the further options of cleaning; others have no effect, as in nilearn."""
+    others = sorted(name for name in kwargs if not name.startswith(_CLEAN))
+    if others:
+        msg = f"further options must begin with {_CLEAN!r}. Got {others}, without effect."
+        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+    return {
+        name.removeprefix(_CLEAN): value for name, value in kwargs.items() if name not in others
+    }
+
+
+def _checked_mask(mask_img: Any, img: Any) -> Any:
+    mask = check_niimg_3d(mask_img)
+    if same_fov(img, mask):
+        return mask
+    msg = (
+        f"`mask_img` must be on the grid of `imgs`. {name_of(mask)} has shape {mask.shape} and "
+        f"affine {mask.affine[:3].tolist()}; {name_of(img)} has shape {img.shape[:3]} and affine "
+        f"{img.affine[:3].tolist()}. Resample the mask: resample_to_img(mask_img, imgs)."
+    )
+    raise GridMismatchError(msg)
+
+
+def _places(mask: Any, img: Any) -> IntArray:
+    """Return the positions of the voxels of a mask, in Fortran order."""
+    return np.flatnonzero(mask_on_grid(mask, img).reshape(-1, order="F"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleaningJob:
+    """The cleaning of one run: a pass that spools its voxels, then blocks of columns.
+
+    Attributes
+    ----------
+    source : LazyArray
+        The run.
+    cleaner : Cleaner
+        What is done to each column.
+    places : ndarray of int or None
+        The voxels to clean, in Fortran order.
+    budget : int
+        Memory budget of the pass.
+    """
+
+    source: LazyArray
+    cleaner: Cleaner
+    places: IntArray | None
+    budget: int
+
+    @property
+    def name(self) -> str:
+        """What plans and messages call it."""
+        return "clean"
+
+    @property
+    def sources(self) -> tuple[LazyArray, ...]:
+        """The run."""
+        return (self.source,)
+
+    @property
+    def shape(self) -> Shape:
+        """Grid of the run, and the volumes that are kept."""
+        return (*self.source.shape[:3], self.cleaner.n_rows_out)
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the result."""
+        stored = self.source.dtype.newbyteorder("=")
+        if self.places is not None and stored.kind != "f":
+            stored = np.dtype(np.float32)
+        return self.cleaner.result_dtype(stored)
+
+    @property
+    def n_rows(self) -> int:
+        """Volumes of the run."""
+        return self.cleaner.n_volumes
+
+    @property
+    def n_columns(self) -> int:
+        """Voxels that are cleaned."""
+        n_voxels = int(np.prod(self.source.shape[:3], dtype=np.int64))
+        return n_voxels if self.places is None else len(self.places)
+
+    @property
+    def work_bytes(self) -> int:
+        """What the pass, or then the cleaning of one block, holds at most."""
+        block = self._block_columns * self.n_rows * self.dtype.itemsize
+        cleaning = 2 * block + self.cleaner.work_bytes(self._block_columns) + FIXED_BYTES
+        held = 0 if self.places is None else self.places.nbytes
+        return held + max(self._scan().plan(self.budget).peak_bytes, cleaning)
+
+    def check(self) -> None:
+        """Raise now what would go wrong for want of memory, or for voxels that are no numbers."""
+        if self.source.dtype.kind not in "fiub":
+            msg = f"voxels must be real numbers to be cleaned. Got {self.source.dtype}."
+            raise ParameterTypeError(msg)
+        self._scan().plan(self.budget)
+
+    def fill(self, spool: Spool) -> None:
+        """Spool the run in one pass, and clean it there, block by block."""
+        self._scan(spool).run(self.budget)
+        for start in range(0, self.n_columns, self._block_columns):
+            columns = range(start, min(start + self._block_columns, self.n_columns))
+            block = np.empty((self.n_rows, len(columns)), self.dtype)
+            spool.read_columns(columns, block)
+            cleaned = block[: self.cleaner.n_rows_out]
+            self.cleaner.apply(block, cleaned)
+            spool.write_columns(columns, cleaned)
+
+    @property
+    def _block_columns(self) -> int:
+        columns = BLOCK_BYTES // (self.n_rows * self.dtype.itemsize)
+        return max(min(columns, self.n_columns), 32)
+
+    def _scan(self, spool: Spool | None = None) -> Scan:
+        scan = Scan(as_scannable(self.source))
+        scan.add(_ToSpool(spool, self.places, self.dtype))
+        return scan
+
+
+class _ToSpool(Consumer[None]):
+    """Writes the voxels of every volume to a spool."""
+
+    def __init__(self, spool: Spool | None, places: IntArray | None, dtype: DType) -> None:
+        self._spool = spool
+        self._places = places
+        self._dtype = dtype
+
+    @override
+    def init(self, grid: Grid) -> None:
+        assert self._spool is not None, "bug in lazyvox: a plan was run"
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        assert self._spool is not None, "bug in lazyvox: a plan was run"
+        for place in range(block.shape[3]):
+            values = block[..., place].reshape(-1, order="F")
+            if self._places is not None:
+                values = values[self._places]
+                if values.dtype.kind == "f":
+                    values[~np.isfinite(values)] = 0
+            with np.errstate(over="ignore"):
+                row = values.astype(self._dtype, copy=False)
+            self._spool.write_row(start + place, row)
+
+    @override
+    def merge(self, other: _ToSpool) -> None:
+        """Nothing to merge: rows are in the spool."""
+
+    @override
+    def finalize(self) -> None:
+        """Nothing to return: rows are in the spool."""
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        return 0
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        return grid.n_voxels * (grid.dtype.itemsize + self._dtype.itemsize + 2)

@@ -1,0 +1,338 @@
+"""Formulas computed: a walk over the syntax tree, with a function for each kind of node."""
+
+import ast
+import operator
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lazyvox.array.expression import cast
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.image.formula import FormulaAttributeError, FormulaNameError, FormulaTypeError
+from lazyvox.image.formula_functions import (
+    ELEMENTWISE,
+    REDUCTIONS,
+    WHOLE,
+    apply_elementwise,
+    apply_whole,
+    power,
+    reduce_array,
+    taken,
+)
+from lazyvox.image.streamed_reductions import OVER_TIME, TimeStatistics, statistics_over_time
+
+__all__ = ["Evaluation"]
+
+_BINARY: dict[type[ast.operator], np.ufunc] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.remainder,
+    ast.BitAnd: np.bitwise_and,
+    ast.BitOr: np.bitwise_or,
+    ast.BitXor: np.bitwise_xor,
+}
+
+#: The operators themselves, for operands that are in memory: Python's numbers stay Python's.
+_PLAIN: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
+}
+
+_UNARY: dict[type[ast.unaryop], tuple[np.ufunc, Callable[[Any], Any]]] = {
+    ast.UAdd: (np.positive, operator.pos),
+    ast.USub: (np.negative, operator.neg),
+    ast.Invert: (np.invert, operator.invert),
+}
+
+_COMPARED: dict[type[ast.cmpop], tuple[np.ufunc, Callable[[Any, Any], Any]]] = {
+    ast.Lt: (np.less, operator.lt),
+    ast.LtE: (np.less_equal, operator.le),
+    ast.Gt: (np.greater, operator.gt),
+    ast.GtE: (np.greater_equal, operator.ge),
+    ast.Eq: (np.equal, operator.eq),
+    ast.NotEq: (np.not_equal, operator.ne),
+}
+
+_METHODS = frozenset(
+    [
+        "astype",
+        "mean",
+        "std",
+        "var",
+        "sum",
+        "min",
+        "max",
+        "any",
+        "all",
+        "prod",
+        "clip",
+        "round",
+        "copy",
+        "argmin",
+        "argmax",
+        "cumsum",
+        "cumprod",
+        "squeeze",
+        "ravel",
+        "flatten",
+        "transpose",
+        "conj",
+        "conjugate",
+    ]
+)
+_PROPERTIES = frozenset(["shape", "ndim", "size", "dtype", "real", "imag", "T"])
+_CONSTANTS = frozenset(["pi", "e", "inf", "nan", "euler_gamma", "newaxis"])
+_BUILTINS: dict[str, Any] = {"abs": np.absolute, "int": int, "float": float, "bool": bool}
+
+
+class Evaluation:
+    """The value of a formula for some images.
+
+    Reductions over time of one and the same expression are found first and computed in one pass.
+
+    Parameters
+    ----------
+    tree : ast.expr
+        From `parse_formula`.
+    names : mapping of str to LazyArray
+        The voxels of each image.
+    """
+
+    def __init__(self, tree: ast.expr, names: Mapping[str, LazyArray]) -> None:
+        self._tree = tree
+        self._names = names
+        self._wanted = _reductions_in(tree)
+        self._statistics: dict[str, TimeStatistics] = {}
+
+    def value(self) -> Any:
+        """Return what the formula gives: lazy, in memory, or no array at all."""
+        return self._value(self._tree)
+
+    def _value(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Tuple | ast.List):
+            values = [self._value(item) for item in node.elts]
+            return tuple(values) if isinstance(node, ast.Tuple) else values
+        if isinstance(node, ast.Slice):
+            parts = (node.lower, node.upper, node.step)
+            return slice(*(None if part is None else self._value(part) for part in parts))
+        method = getattr(self, f"_{type(node).__name__.lower()}")
+        return method(node)
+
+    def _name(self, node: ast.Name) -> Any:
+        if node.id in self._names:
+            return self._names[node.id]
+        if node.id in _BUILTINS:
+            return _BUILTINS[node.id]
+        msg = (
+            f"every name must be that of an image, or np. Got {node.id!r}; the images are "
+            f"{sorted(self._names)}."
+        )
+        raise FormulaNameError(msg)
+
+    def _binop(self, node: ast.BinOp) -> Any:
+        left, right = self._value(node.left), self._value(node.right)
+        if isinstance(node.op, ast.Pow):
+            return power(_operand(left), _operand(right))
+        kind = type(node.op)
+        return _applied(_BINARY[kind], _PLAIN[kind], left, right)
+
+    def _unaryop(self, node: ast.UnaryOp) -> Any:
+        if isinstance(node.op, ast.Not):
+            _refuse_truth("not")
+        return _applied(*_UNARY[type(node.op)], self._value(node.operand))
+
+    def _compare(self, node: ast.Compare) -> Any:
+        if len(node.ops) > 1:
+            _refuse_truth("a chain of comparisons")
+        left, right = self._value(node.left), self._value(node.comparators[0])
+        return _applied(*_COMPARED[type(node.ops[0])], left, right)
+
+    def _boolop(self, node: ast.BoolOp) -> Any:
+        _refuse_truth("and" if isinstance(node.op, ast.And) else "or")
+
+    def _subscript(self, node: ast.Subscript) -> Any:
+        return taken(self._value(node.value), self._value(node.slice))
+
+    def _attribute(self, node: ast.Attribute) -> Any:
+        if _is_numpy(node.value):
+            return _from_numpy(node.attr)
+        value = self._value(node.value)
+        if node.attr not in _PROPERTIES or callable(value):
+            _refuse_attribute(node.attr)
+        if node.attr in {"real", "imag"}:
+            return apply_elementwise(getattr(np, node.attr), value)
+        if node.attr == "T":
+            return apply_whole(np.transpose, value)
+        return getattr(value, node.attr)
+
+    def _call(self, node: ast.Call) -> Any:
+        options = {str(one.arg): self._value(one.value) for one in node.keywords}
+        arguments = [self._value(argument) for argument in node.args]
+        function = node.func
+        if isinstance(function, ast.Attribute) and not _is_numpy(function.value):
+            if function.attr not in _METHODS:
+                _refuse_attribute(function.attr)
+            value = self._value(function.value)
+            return self._applied_to(function.attr, [value, *arguments], options, function.value)
+        called = self._value(function)
+        if called is np.absolute or isinstance(called, type):
+            return _converted(called, arguments, options)
+        if not callable(called):
+            msg = f"{ast.unparse(function)} must be a function to be called with arguments."
+            raise FormulaTypeError(msg)
+        of = node.args[0] if node.args else None
+        return self._applied_to(called.__name__, arguments, options, of, called)
+
+    def _applied_to(
+        self,
+        name: str,
+        arguments: list[Any],
+        options: dict[str, Any],
+        of: ast.AST | None,
+        function: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Return a function of NumPy, or a method of the same name, of its arguments."""
+        if name == "astype":
+            return _as_type(*arguments, **options)
+        if name in {"copy", "array", "asarray"} and not options and len(arguments) == 1:
+            return arguments[0]
+        found = function or getattr(np, {"flatten": "ravel"}.get(name, name))
+        if isinstance(found, np.ufunc) or name in ELEMENTWISE:
+            _check_elementwise(name, options)
+            return apply_elementwise(found, *map(_operand, arguments), **options)
+        if name in REDUCTIONS and arguments:
+            value, *rest = arguments
+            named = dict(zip(_positions(name), rest, strict=False)) | options
+            return reduce_array(name, value, named, self._statistics_of(of))
+        return apply_whole(found, *arguments, **options)
+
+    def _statistics_of(
+        self, of: ast.AST | None
+    ) -> Callable[[LazyArray, tuple[str, ...]], TimeStatistics]:
+        """Return the source of statistics of an expression: one pass for all that are wanted."""
+        key = "" if of is None else ast.dump(of)
+
+        def statistics(array: LazyArray, names: tuple[str, ...]) -> TimeStatistics:
+            # What was compared with 0, for any and all, is another array than the expression.
+            place = f"{array.dtype} {key}"
+            found = self._statistics.setdefault(place, {})
+            missing = set(names) - set(found)
+            if missing:
+                wanted = self._wanted[key] if set(names) <= self._wanted[key] else set()
+                found.update(statistics_over_time(array, missing | (wanted - set(found))))
+            return found
+
+        return statistics
+
+
+def _reductions_in(tree: ast.expr) -> dict[str, set[str]]:
+    """Return what is asked of each expression of a formula over time."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        name = node.func.attr.removeprefix("a") if node.func.attr in {"amin", "amax"} else None
+        name = name or node.func.attr
+        is_function = _is_numpy(node.func.value)
+        of = (node.args[0] if node.args else None) if is_function else node.func.value
+        if of is not None and name in OVER_TIME and name not in {"any", "all"}:
+            wanted[ast.dump(of)] |= set(OVER_TIME[name])
+    return wanted
+
+
+def _is_numpy(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in {"np", "numpy"}
+
+
+def _from_numpy(name: str) -> Any:
+    """Return what a formula may use of NumPy under a name."""
+    found = getattr(np, name, None)
+    is_ufunc = isinstance(found, np.ufunc) and found.nout == 1 and found.signature is None
+    is_dtype = isinstance(found, type) and issubclass(found, np.number | np.bool_)
+    if is_ufunc or is_dtype or name in _CONSTANTS | ELEMENTWISE | REDUCTIONS | WHOLE | {"astype"}:
+        return found
+    return _refuse_attribute(f"np.{name}")
+
+
+def _applied(ufunc: np.ufunc, plain: Callable[..., Any], *operands: Any) -> Any:
+    checked = [_operand(operand) for operand in operands]
+    if any(isinstance(operand, LazyArray) for operand in checked):
+        return apply_elementwise(ufunc, *checked)
+    return plain(*checked)
+
+
+def _operand(value: Any) -> Any:
+    """Return a value that can be computed with."""
+    if isinstance(value, LazyArray | np.ndarray | np.generic | bool | int | float | complex):
+        return value
+    if isinstance(value, list):
+        return np.asarray(value)
+    msg = f"operands must be images, arrays or numbers. Got {type(value).__name__}."
+    raise FormulaTypeError(msg)
+
+
+def _converted(called: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """Return ``abs(x)``, ``np.float32(x)``, ``float(x)``."""
+    if len(arguments) != 1 or options:
+        msg = f"{called.__name__} takes one argument. Got {len(arguments) + len(options)}."
+        raise FormulaTypeError(msg)
+    value = _operand(arguments[0])
+    if called is np.absolute:
+        return apply_elementwise(np.absolute, value)
+    if called in {int, float, bool}:
+        if isinstance(value, LazyArray):
+            msg = f"{called.__name__}() takes one number. Got an image: use astype."
+            raise FormulaTypeError(msg)
+        return called(value)
+    return _as_type(value, called)
+
+
+def _as_type(value: Any, dtype: Any) -> Any:
+    wanted = np.dtype(dtype)
+    if wanted.kind not in "biufc":
+        msg = f"a data type must be one of numbers. Got {wanted}."
+        raise FormulaTypeError(msg)
+    return apply_elementwise(cast, _operand(value), dtype=wanted)
+
+
+def _check_elementwise(name: str, options: dict[str, Any]) -> None:
+    refused = set(options) & {"out", "where"}
+    if refused:
+        msg = f"{name} cannot be called with {sorted(refused)} in a formula. Use np.where."
+        raise FormulaTypeError(msg)
+
+
+def _positions(name: str) -> tuple[str, ...]:
+    """Return the names of the arguments of a reduction after the array."""
+    is_quantile = "percentile" in name or "quantile" in name
+    return ("q", "axis") if is_quantile else ("axis",)
+
+
+def _refuse_attribute(name: str) -> Any:
+    msg = (
+        f"a formula may use element-wise functions and reductions of NumPy, and of arrays "
+        f"{', '.join(sorted(_METHODS))}. Got {name!r}."
+    )
+    raise FormulaAttributeError(msg)
+
+
+def _refuse_truth(what: str) -> None:
+    msg = (
+        f"the truth value of an image is ambiguous, so that {what} has no meaning. Use & | ~ with "
+        f"brackets: (img > 0) & (img < 9)."
+    )
+    raise ValueError(msg)

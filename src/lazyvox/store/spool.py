@@ -1,0 +1,132 @@
+"""Temporary space for what is computed once and read many times: a nameless file, or memory."""
+
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import numpy as np
+
+from lazyvox.errors import OutputError
+from lazyvox.planning.memory import format_bytes
+
+__all__ = ["ByteStore", "FileStore", "MemoryStore", "spool_folder"]
+
+
+class ByteStore(Protocol):
+    """So many bytes that can be written and read anywhere, by any thread."""
+
+    def write(self, offset: int, values: memoryview, /) -> None:
+        """Write bytes at an offset."""
+
+    def readinto(self, offset: int, buffer: memoryview, /) -> None:
+        """Fill a buffer with the bytes from an offset on; they were written before."""
+
+    def close(self) -> None:
+        """Give the space back."""
+
+
+class MemoryStore:
+    """Bytes in memory.
+
+    Parameters
+    ----------
+    nbytes : int
+        How many.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self._bytes = np.empty(nbytes, np.uint8).data
+
+    def write(self, offset: int, values: memoryview, /) -> None:
+        """Write bytes at an offset."""
+        self._bytes[offset : offset + values.nbytes] = values
+
+    def readinto(self, offset: int, buffer: memoryview, /) -> None:
+        """Fill a buffer with the bytes from an offset on."""
+        buffer[:] = self._bytes[offset : offset + buffer.nbytes]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._bytes = memoryview(b"")
+
+
+class FileStore:
+    """Bytes in a temporary file that has no name, so that no crash can leave it behind.
+
+    Parameters
+    ----------
+    nbytes : int
+        How many.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self._folder = spool_folder()
+        self._nbytes = nbytes
+        try:
+            free = shutil.disk_usage(self._folder).free
+            if free < nbytes:
+                _refuse(self._folder, nbytes, f"{format_bytes(free)} are free")
+            with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
+                self._descriptor = os.dup(file.fileno())
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            _refuse(self._folder, nbytes, str(error.strerror or error), error)
+        self._closer = weakref.finalize(self, os.close, self._descriptor)
+
+    def write(self, offset: int, values: memoryview, /) -> None:
+        """Write bytes at an offset."""
+        rest = values
+        while rest.nbytes:
+            try:
+                n_written = os.pwrite(self._descriptor, rest, offset)
+            except OSError as error:
+                _refuse(self._folder, self._nbytes, str(error.strerror or error), error)
+            rest, offset = rest[n_written:], offset + n_written
+
+    def readinto(self, offset: int, buffer: memoryview, /) -> None:
+        """Fill a buffer with the bytes from an offset on."""
+        rest = buffer
+        while rest.nbytes:
+            n_read = os.preadv(self._descriptor, [rest], offset)
+            assert n_read, "bug in lazyvox: a temporary file is read where nothing was written"
+            rest, offset = rest[n_read:], offset + n_read
+
+    def close(self) -> None:
+        """Close the file, which removes it."""
+        self._closer()
+
+
+def spool_folder() -> Path:
+    """Return the folder of temporary files: TMPDIR where it is set, else the system's.
+
+    Returns
+    -------
+    Path
+        It may not exist.
+
+    Raises
+    ------
+    OutputError
+        If the system has none that can be written to.
+    """
+    named = os.environ.get("TMPDIR")
+    if named:
+        return Path(named)
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        msg = f"temporary files need a folder. {error}. Set TMPDIR to a folder with space."
+        raise OutputError(msg) from error
+
+
+def _refuse(folder: Path, nbytes: int, why: str, error: OSError | None = None) -> NoReturn:
+    msg = (
+        f"the folder of temporary files, {str(folder)!a}, must take {format_bytes(nbytes)}. "
+        f"It does not: {why}. Set the environment variable TMPDIR to a folder with more space, or "
+        f"allow more memory with lazyvox.memory_budget."
+    )
+    raise OutputError(msg) from error

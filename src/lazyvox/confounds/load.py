@@ -131,8 +131,8 @@ def load_confounds(  # noqa: PLR0913
     compcor: CompCor = "anat_combined",
     n_compcor: int | Literal["all"] = "all",
     scrub: int = 5,
-    fd_threshold: float = 0.2,
-    std_dvars_threshold: float = 3.0,
+    fd_threshold: float = 0.5,
+    std_dvars_threshold: float = 1.5,
     demean: bool = True,
     metadata: Mapping[str, Any] | PathLike | None = None,
 ) -> Confounds:
@@ -165,9 +165,9 @@ def load_confounds(  # noqa: PLR0913
         CompCor components to take of each mask.
     scrub : int, default=5
         With "scrub", stretches of fewer volumes than this between censored ones are censored too.
-    fd_threshold : float, default=0.2
+    fd_threshold : float, default=0.5
         Framewise displacement in mm above which "scrub" censors a volume.
-    std_dvars_threshold : float, default=3.0
+    std_dvars_threshold : float, default=1.5
         Standardized DVARS above which "scrub" censors a volume.
     demean : bool, default=True
         Whether the mean over the volumes that are kept is subtracted from each column.

@@ -103,8 +103,8 @@ def test_temporal_compcor_needs_no_metadata(tsv):
 
 def test_scrubbing_and_non_steady_state(tmp_path):
     table = cells()
-    table["framewise_displacement"][10] = "0.21"
-    table["std_dvars"][14] = "3.1"
+    table["framewise_displacement"][10] = "0.51"
+    table["std_dvars"][14] = "1.6"
     table["non_steady_state_outlier00"] = ["1"] + ["0"] * (N_VOLUMES - 1)
     path = write(tmp_path / "c.tsv", table)
     found = load_confounds(path, "motion6,scrub")

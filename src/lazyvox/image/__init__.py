@@ -27,6 +27,7 @@ from lazyvox.image.over_time import (
 )
 from lazyvox.image.over_voxels import dvars, global_signal, histogram
 from lazyvox.image.reordering import reorder_img, swap_img_hemispheres
+from lazyvox.image.resampling import resample_img, resample_to_img
 from lazyvox.image.smoothing import smooth_img
 from lazyvox.image.thresholding import binarize_img, threshold_img
 
@@ -55,6 +56,8 @@ __all__ = [
     "min_img",
     "new_img_like",
     "reorder_img",
+    "resample_img",
+    "resample_to_img",
     "smooth_img",
     "std_img",
     "sum_img",

@@ -8,10 +8,10 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.lazyimage.classes import LazyImage, lazy_image
+from lazyvox.image.checking import check_niimg
+from lazyvox.image.new import image_like
+from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.derive import image_on_grid
-from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import as_series
 
 __all__ = ["Volumes", "derived_image", "volumes_of"]
@@ -51,8 +51,8 @@ def volumes_of(img: Any) -> Volumes:
 
     Parameters
     ----------
-    img : image, path, or list of them
-        A 3D or 4D image; or a list of 3D and 4D images on one grid, joined along time.
+    img : image, path, pattern, or list of them
+        A 3D or 4D image; or a list of images on one grid, joined along time.
 
     Returns
     -------
@@ -68,13 +68,9 @@ def volumes_of(img: Any) -> Volumes:
     GridMismatchError
         If the images of a list are on different grids.
     """
-    if isinstance(img, list | tuple):
-        series = as_series(img)
-        return Volumes(series.grid.template, series.array, series.grid.affine)
-    found = as_image(img)
-    series = as_series(found)
-    array = lazy_dataobj(found) if len(found.shape) == 3 else series.array
-    return Volumes(found, array, series.grid.affine)
+    found = check_niimg(img)
+    # A series has a time axis in any case: it checks the image, and knows its affine.
+    return Volumes(found, lazy_dataobj(found), as_series(found).grid.affine)
 
 
 def derived_image(
@@ -99,13 +95,10 @@ def derived_image(
         An image that is saved in the floating-point type of its source; where the source is
         stored in integers and the values are none, in float32.
     """
-    if not copy_header:
-        img = lazy_image(type(source.img), array, affine, None)
-        img.update_header()
-        return img
-    values: Any = array
-    img = image_on_grid(source.img, values, affine)
-    stored: Any = np.dtype(source.img.get_data_dtype())
-    if array.dtype.kind == "f" and array.dtype.itemsize == 8 and stored.kind != "c":
+    img = image_like(source.img, array, affine, copy_header=copy_header)
+    stored: DType = np.dtype(source.img.get_data_dtype())
+    is_short = stored.kind in "iuf" and stored.itemsize < 8
+    if copy_header and array.dtype == np.float64 and is_short:
+        # float64 holds what scaling makes of short values; a file needs no more than float32.
         img.set_data_dtype(stored if stored.kind == "f" else np.float32)
     return img

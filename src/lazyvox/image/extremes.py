@@ -1,0 +1,82 @@
+"""Smallest and largest value of a series, found by a pass of their own when first asked for."""
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import Array, override
+from lazyvox.array.lazy_array import LazyArray
+
+__all__ = ["Extremes"]
+
+#: Volumes are read in pieces of about this size.
+_PIECE_BYTES = 1 << 20
+
+
+class Extremes:
+    """Smallest and largest value of an array, 0 among them; NaN does not count.
+
+    Nothing is read before `limits` is called. Safe from many threads: one of them reads.
+
+    Parameters
+    ----------
+    array : LazyArray
+        3D or 4D.
+    """
+
+    def __init__(self, array: LazyArray) -> None:
+        self._array = array
+        self._lock = threading.Lock()
+        self._limits: tuple[float, float] | None = None
+
+    def limits(self) -> tuple[float, float]:
+        """Return smallest and largest value; reads the array the first time.
+
+        Returns
+        -------
+        tuple of float
+            The smaller of 0 and the smallest value, the larger of 0 and the largest.
+        """
+        with self._lock:
+            if self._limits is None:
+                self._limits = self._read()
+            return self._limits
+
+    @property
+    def work_bytes(self) -> int:
+        """Most bytes that reading allocates."""
+        array = self._array
+        return max(_volume_bytes(array), _PIECE_BYTES) + _PIECE_BYTES
+
+    def _read(self) -> tuple[float, float]:
+        array, low, high = self._array, 0.0, 0.0
+        if array.ndim == 3:
+            return _widened(array.read(), low, high)
+        step = max(_PIECE_BYTES // max(_volume_bytes(array), 1), 1)
+        with array.open() as session:
+            for start in range(0, array.shape[3], step):
+                piece = array.view((..., slice(start, start + step))).read_in(session)
+                low, high = _widened(piece, low, high)
+        return low, high
+
+    @override
+    def __getstate__(self) -> tuple[LazyArray, tuple[float, float] | None]:
+        """Return the state without the lock."""
+        return self._array, self._limits
+
+    def __setstate__(self, state: Any) -> None:
+        """Take a state over."""
+        self._array, self._limits = state
+        self._lock = threading.Lock()
+
+
+def _widened(values: Array, low: float, high: float) -> tuple[float, float]:
+    """Return limits that hold these values too."""
+    lowest, highest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    # All NaN gives NaN, which fmin and fmax pass over as well.
+    return float(np.fmin(lowest, low)), float(np.fmax(highest, high))
+
+
+def _volume_bytes(array: LazyArray) -> int:
+    return int(np.prod(array.shape[:3], dtype=np.int64)) * array.dtype.itemsize

@@ -1,0 +1,417 @@
+"""What all maskers share: fitting, the one pass of a transform, results, scikit-learn's rules."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from lazyvox._typing import Array, DType
+from lazyvox.errors import MissingDependencyError, ParameterError, ParameterTypeError
+from lazyvox.image import check_niimg, high_variance_confounds
+from lazyvox.image.new import image_like
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.maskers.caching import cached, fingerprint, open_memory
+from lazyvox.maskers.inputs import check_images, middle_volume, read_mask_img
+from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_parameters
+from lazyvox.maskers.progress import shown, tell
+from lazyvox.maskers.work import Stage, Work, do_work
+from lazyvox.signal import Cleaner, prepare_cleaning
+
+try:
+    from sklearn import get_config
+    from sklearn.base import BaseEstimator, TransformerMixin
+    from sklearn.utils.validation import check_is_fitted
+except ImportError as error:
+    _NEEDED = "Maskers need the package scikit-learn. Run `pip install 'lazyvox[maskers]'`."
+    raise MissingDependencyError(_NEEDED) from error
+
+__all__ = ["BaseMasker", "check_is_fitted"]
+
+
+class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the maskers: scikit-learn transformers whose input is images.
+
+    A class that derives from this one says what it fits in `_fit_regions`, and what one
+    transform is made of in `_work`.
+    """
+
+    memory_level: int
+
+    #: Parameters that do not change the result of a transform.
+    _UNKEYED: ClassVar[frozenset[str]] = frozenset(
+        {"memory", "memory_level", "memory_budget", "memmap_dir", "verbose", "n_jobs", "reports"}
+    )
+
+    @abstractmethod
+    def _fit_regions(self, imgs: Any) -> None:
+        """Fit the regions; `imgs` may be None."""
+
+    @abstractmethod
+    def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
+        """Return what the transform of one image is made of; reads no voxel of it."""
+
+    def fit(self, imgs: Any = None, y: Any = None) -> Self:
+        """Prepare the masker.
+
+        Parameters
+        ----------
+        imgs : image, path, or list of them, optional
+            Data that the masker will be used on. Where regions are given, only the grid of it
+            matters and no voxel is read.
+        y : None
+            Not used; for scikit-learn.
+
+        Returns
+        -------
+        masker
+            The masker itself.
+        """
+        del y
+        return self._fit(_listed(imgs), warns=True)
+
+    def _fit(self, imgs: Any, *, warns: bool) -> Self:
+        check_parameters(self.get_params(deep=False))
+        if imgs is not None:
+            self._tell(f"Loading data from {shown(imgs, self.verbose)}")
+            check_images(imgs)
+        self._warns_of_images = warns
+        self._report_content: dict[str, Any] = {"reports_at_fit_time": self.reports}
+        self._reporting_data: dict[str, Any] | None = None
+        self.clean_args_ = {} if self.clean_args is None else self.clean_args
+        self.memory_ = open_memory(self.memory, verbose=self.verbose)
+        self.mask_img_: Any = None
+        if self.mask_img is not None:
+            self._tell(f"Loading mask from {shown(self.mask_img, self.verbose)}")
+            self.mask_img_ = read_mask_img(self.mask_img, imgs)
+        self._fit_regions(imgs)
+        self._tell("Finished fit")
+        return self
+
+    def transform(self, imgs: Any, confounds: Any = None, sample_mask: Any = None) -> Array:
+        """Extract and clean signals, in one pass over the images.
+
+        Parameters
+        ----------
+        imgs : image, path, pattern, or list of 3D ones
+            The images.
+        confounds : array, table, path, or list of them, optional
+            Signals to remove, one row per volume; see `lazyvox.signal.clean`.
+        sample_mask : array-like, optional
+            Volumes to keep: numbers, or one boolean per volume.
+
+        Returns
+        -------
+        ndarray of shape (n_volumes, n_elements)
+            The signals; of shape (n_elements,) for a 3D image.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ParameterTypeError
+            If `imgs` is no image.
+
+        Notes
+        -----
+        Memory: the result, and what `memory_budget` allows for buffers and cleaning. One pass;
+        one more where `high_variance_confounds` is set.
+        """
+        check_is_fitted(self)
+        imgs = _listed(imgs)
+        check_images(imgs)
+        self._warn_of_boolean()
+        result: Array = self.transform_single_imgs(
+            imgs, confounds=self._all_confounds(imgs, confounds), sample_mask=sample_mask
+        )
+        return result
+
+    def fit_transform(
+        self, imgs: Any, y: Any = None, confounds: Any = None, sample_mask: Any = None
+    ) -> Array:
+        """Fit, then transform the same images.
+
+        Parameters
+        ----------
+        imgs : image, path, pattern, or list of 3D ones
+            The images.
+        y : None
+            Not used; for scikit-learn.
+        confounds : array, table, path, or list of them, optional
+            As for `transform`.
+        sample_mask : array-like, optional
+            As for `transform`.
+
+        Returns
+        -------
+        ndarray of shape (n_volumes, n_elements)
+            As from `transform`.
+        """
+        del y
+        imgs = _listed(imgs)
+        return self._fit(imgs, warns=False).transform(
+            imgs, confounds=confounds, sample_mask=sample_mask
+        )
+
+    def transform_single_imgs(
+        self, imgs: Any, confounds: Any = None, sample_mask: Any = None
+    ) -> Any:
+        """Extract and clean the signals of one series; `transform` calls this.
+
+        Parameters
+        ----------
+        imgs : image, path, pattern, or list of 3D ones
+            The images.
+        confounds : array, table, path, or list of them, optional
+            As for `transform`.
+        sample_mask : array-like, optional
+            As for `transform`.
+
+        Returns
+        -------
+        ndarray of shape (n_volumes, n_elements)
+            The signals; of shape (n_elements,) for a 3D image.
+        """
+        check_is_fitted(self)
+        self._tell(f"Loading data from {shown(imgs, self.verbose)}")
+        work = self._work(imgs, confounds, sample_mask)
+        self._tell_of(work)
+        return self._done(work)
+
+    def _checked(self, imgs: Any) -> Any:
+        """Return images as one image; reads headers only."""
+        listed = _listed(imgs)
+        check_images(listed)
+        return check_niimg(listed)
+
+    def _done(self, work: Work) -> Any:
+        """Return the result of one transform, and keep what its columns mean."""
+        result = self._result(work, self.memory_budget, getattr(self, "n_jobs", 1))
+        if work.publish is not None:
+            work.publish()
+        return result
+
+    def _result(self, work: Work, memory: float | str | None, n_jobs: int) -> Any:
+        """Return the result of one transform, from the cache if it is there."""
+
+        def compute() -> Array:
+            return do_work([work], memory=memory, n_jobs=n_jobs)[0]
+
+        return compute() if work.folder is not None else self._cached(compute, work.key)
+
+    def _make_work(  # noqa: PLR0913 - the parts of one transform
+        self,
+        img: Any,
+        *,
+        stage: Stage,
+        extractor: Callable[[DType], Any],
+        regions: tuple[Any, ...],
+        confounds: Any,
+        sample_mask: Any,
+        is_single: bool,
+        finish: Callable[[Array], Array] | None = None,
+        publish: Callable[[], None] | None = None,
+    ) -> Work:
+        """Return the work on a checked 4D image."""
+        cleaner = self._cleaner(img.shape[3], confounds, sample_mask)
+        target = self._result_dtype(lazy_dataobj(img).dtype)
+        squeezes = is_single and not self._has_container()
+
+        def result(values: Array) -> Array:
+            done = values if finish is None else finish(values)
+            if target is not None:
+                done = done.astype(target, copy=False)
+            return done.squeeze() if squeezes else done
+
+        key: tuple[Any, ...] = ()
+        if self._has_cache():
+            key = self._key("transform", img, stage.key, regions, confounds, sample_mask, squeezes)
+        folder = None if self.memmap_dir is None else Path(self.memmap_dir)
+        return Work(img, stage, extractor, cleaner, result, key, folder, publish)
+
+    def _has_container(self) -> bool:
+        """Return whether scikit-learn puts results into tables, which need two axes."""
+        own = getattr(self, "_sklearn_output_config", None)
+        return own is not None or get_config()["transform_output"] != "default"
+
+    def _cleaner(self, n_volumes: int, confounds: Any, sample_mask: Any) -> Cleaner | None:
+        """Return what cleans the signals, None where nothing is asked for."""
+        how: Any = {True: "zscore_sample", False: None}.get(self.standardize, self.standardize)
+        asked = (how, self.low_pass, self.high_pass, sample_mask)
+        is_idle = all(option is None for option in asked) and not self.detrend
+        if is_idle and not self.clean_args_ and (confounds is None or confounds == []):
+            return None
+        return prepare_cleaning(
+            n_volumes,
+            runs=getattr(self, "runs", None),
+            detrend=self.detrend,
+            standardize=how,
+            sample_mask=sample_mask,
+            confounds=confounds,
+            standardize_confounds=self.standardize_confounds,
+            low_pass=self.low_pass,
+            high_pass=self.high_pass,
+            t_r=self.t_r,
+            **self.clean_args_,
+        )
+
+    def _result_dtype(self, source: DType) -> DType | None:
+        """Return the type that was asked for, None where the result keeps its own."""
+        if self.dtype is None:
+            return None
+        if isinstance(self.dtype, str) and self.dtype == "auto":
+            return np.dtype(np.int32 if source.kind == "i" else np.float32)
+        return np.dtype(self.dtype)
+
+    def _all_confounds(self, imgs: Any, confounds: Any) -> list[Any] | None:
+        """Return the confounds as a list, with those of high variance first."""
+        if confounds is None and not self.high_variance_confounds:
+            return None
+        found: list[Any] = []
+        if self.high_variance_confounds:
+            found.append(
+                self._cached(
+                    lambda: high_variance_confounds(imgs), self._image_key("confounds", imgs)
+                )
+            )
+        if confounds is None:
+            return found
+        return found + (confounds if isinstance(confounds, list) else [confounds])
+
+    def _warn_of_boolean(self) -> None:
+        if self.standardize in {True, False} and self.standardize is not None:
+            msg = (
+                f"`standardize` should be 'zscore_sample', 'psc' or None. Got {self.standardize}. "
+                f"nilearn is going to refuse booleans; here they stay, and mean "
+                f"{'zscore_sample' if self.standardize else None!r}."
+            )
+            warnings.warn(msg, MaskerFutureWarning, stacklevel=3)
+
+    def _check_array(self, signals: Any) -> Array:
+        """Return signals for `inverse_transform` as an array of the right width."""
+        if hasattr(signals, "to_numpy"):
+            signals = signals.to_numpy().squeeze()
+        values = np.atleast_1d(np.asanyarray(signals))
+        if values.ndim > 2 or values.shape[-1] != self.n_elements_:
+            hint = ""
+            if values.ndim == 2 and values.shape[0] == self.n_elements_:
+                hint = " Transpose it: rows are volumes."
+            msg = (
+                f"signals must be of shape ({self.n_elements_},), or (n_volumes, "
+                f"{self.n_elements_}): one column per element of the masker. Got shape "
+                f"{values.shape}.{hint}"
+            )
+            raise ParameterError(msg)
+        if values.dtype.kind not in "biufc":
+            msg = f"signals must be numbers. Got {values.dtype}."
+            raise ParameterTypeError(msg)
+        if values.dtype == bool:
+            target = np.int32 if self.dtype is None else self._result_dtype(values.dtype)
+            msg = f"signals should be numbers. Got booleans, taken as {np.dtype(target)}."
+            warnings.warn(msg, MaskerWarning, stacklevel=3)
+            values = values.astype(target)
+        return values
+
+    def _as_asked(self, img: Any, source: DType) -> Any:
+        """Return an image of signals in the type of the signals, or the one asked for; lazily."""
+        target = self._result_dtype(source) or source
+        array = lazy_dataobj(img)
+        if array.dtype == target:
+            return img
+        held: Any = img.dataobj
+        if isinstance(held, np.ndarray):
+            return image_like(img, held.astype(target), img.affine)
+        return image_like(img, array.astype(target), img.affine)
+
+    def _keep_for_report(self, imgs: Any, **facts: Any) -> None:
+        """Keep what a report shows: the regions, and one volume, not read before it is needed."""
+        if not self.reports:
+            return
+        volume, dimension = (None, None) if imgs is None else middle_volume(imgs)
+        self._reporting_data = {
+            "mask": self.mask_img_,
+            "dim": dimension,
+            "images": volume,
+            **facts,
+        }
+
+    def _has_cache(self) -> bool:
+        return self._memory().location is not None
+
+    def _memory(self) -> Any:
+        # A cache may have been set after fitting, as nilearn allows.
+        if self.memory is not None and self.memory is not getattr(self, "_memory_given", None):
+            self._memory_given = self.memory
+            self.memory_ = open_memory(self.memory, verbose=self.verbose)
+        return self.memory_
+
+    def _cached(self, compute: Callable[[], Any], key: tuple[Any, ...]) -> Any:
+        """Return a result from the cache, where `memory` and `memory_level` ask for one."""
+        memory = self._memory()
+        if memory.location is not None and self.memory_level == 0:
+            msg = (
+                "`memory_level` should be at least 1 where `memory` is given. Got 0. It is set to "
+                "1, and results are kept."
+            )
+            warnings.warn(msg, MaskerWarning, stacklevel=4)
+            self.memory_level = 1
+        if memory.location is None and self.memory_level > 1:
+            msg = (
+                f"`memory` should be a folder where `memory_level` is above 1. Got None and "
+                f"{self.memory_level}: nothing is kept."
+            )
+            warnings.warn(msg, MaskerWarning, stacklevel=4)
+        return cached(memory, compute, key, shelve=getattr(self, "_shelving", False) or False)
+
+    def _key(self, what: str, img: Any, *parts: Any) -> tuple[Any, ...]:
+        """Return what a result depends on: the images, the parameters, and more."""
+        if not self._has_cache():
+            return ()
+        options = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in self._UNKEYED
+        }
+        return (
+            what,
+            type(self).__name__,
+            fingerprint(img),
+            fingerprint(options),
+            fingerprint(parts),
+        )
+
+    def _image_key(self, what: str, imgs: Any) -> tuple[Any, ...]:
+        """Return the key of a result that depends on images alone."""
+        if not self._has_cache():
+            return ()
+        return (what, fingerprint(check_niimg(imgs)))
+
+    def _tell(self, text: str, level: int = 1) -> None:
+        tell(self, text, self.verbose, level=level)
+
+    def _tell_of(self, work: Work) -> None:
+        if work.stage.affine is not None or work.stage.shape is not None:
+            self._tell("Resampling images")
+        if work.stage.smoothing_fwhm is not None:
+            self._tell("Smoothing images")
+        self._tell("Extracting region signals")
+        self._tell("Cleaning extracted signals")
+
+    @property
+    def _n_features_out(self) -> int:
+        """Number of columns, for scikit-learn."""
+        n_elements: int = self.n_elements_
+        return n_elements
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: images are the input."""
+        from lazyvox.maskers.tags import masker_tags
+
+        return masker_tags(super().__sklearn_tags__())
+
+
+def _listed(imgs: Any) -> Any:
+    """Return images that are looked at more than once: a generator as a list."""
+    return list(imgs) if isinstance(imgs, Iterator) else imgs

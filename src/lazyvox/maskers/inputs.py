@@ -1,0 +1,138 @@
+"""What users pass to maskers as images and masks."""
+
+import glob
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.image import check_niimg
+from lazyvox.image.new import image_like
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.load import as_image
+from lazyvox.masking import load_mask_img
+
+__all__ = ["check_images", "is_one_image", "middle_volume", "read_mask_img", "same_fov"]
+
+
+def is_one_image(imgs: Any) -> bool:
+    """Return whether something stands for a single image: an image, a path, a pattern."""
+    return isinstance(imgs, SpatialImage | str | os.PathLike)
+
+
+def check_images(imgs: Any) -> None:
+    """Raise for what is no image and no list of images; opens files, reads no voxel.
+
+    Parameters
+    ----------
+    imgs : image, path, pattern, or list of them
+        What a user passed.
+
+    Raises
+    ------
+    ParameterTypeError
+        If it is something else.
+    ParameterError
+        If an image has no voxel.
+    ImageNotFoundError
+        If there is no such file.
+    """
+    if is_one_image(imgs):
+        if isinstance(imgs, str) and glob.has_magic(imgs) and not Path(imgs).exists():
+            check_niimg(imgs)
+            return
+        path = imgs if isinstance(imgs, SpatialImage) else Path(imgs).expanduser()
+        img = as_image(path)
+        if 0 in img.shape:
+            msg = f"{name_of(img)}: an image must hold voxels. Got shape {img.shape}."
+            raise ParameterError(msg)
+        return
+    if hasattr(imgs, "toarray"):
+        msg = "`imgs` must be a nibabel image, a path, or a list of them. Got a sparse array."
+        raise ParameterTypeError(msg)
+    if isinstance(imgs, bytes | dict | np.ndarray) or not hasattr(imgs, "__iter__"):
+        msg = (
+            f"`imgs` must be a nibabel image, a path, or a list of them. Got "
+            f"{type(imgs).__name__}. An array needs its affine: nibabel.Nifti1Image(values, affine)."
+        )
+        raise ParameterTypeError(msg)
+    for img in imgs:
+        check_images(img)
+
+
+def read_mask_img(mask_img: Any, imgs: Any) -> Any:
+    """Return a mask as an image in memory.
+
+    Parameters
+    ----------
+    mask_img : image or path
+        A 3D image of zeros and one other value; a voxel of a 4D one is inside if it is so in all
+        volumes.
+    imgs : image, path, or list of them, optional
+        The images that it is for.
+
+    Returns
+    -------
+    LazyImage
+        A 3D image of zeros and ones.
+
+    Raises
+    ------
+    ParameterTypeError
+        If the images are none that a volume can mask.
+    RegionError
+        If the mask is empty.
+    """
+    img = check_niimg(mask_img, atleast_4d=True)
+    array = lazy_dataobj(img)
+    inside = np.ones(array.shape[:3], bool)
+    for volume in range(array.shape[3]):
+        values = np.asarray(array.view((..., volume)).read())
+        # NaN is outside, as is zero.
+        inside &= np.nan_to_num(values) != 0 if values.dtype.kind == "f" else values != 0
+    del imgs
+    mask = image_like(img, inside.astype(np.uint8), img.affine)
+    load_mask_img(mask)
+    return mask
+
+
+def same_fov(first: Any, second: Any) -> bool:
+    """Return whether two images have one grid, as nilearn compares them."""
+    same_shape = tuple(first.shape[:3]) == tuple(second.shape[:3])
+    return same_shape and np.allclose(first.affine, second.affine)
+
+
+def middle_volume(imgs: Any) -> tuple[Any, int]:
+    """Return the middle volume of a series, and how many dimensions there are.
+
+    Parameters
+    ----------
+    imgs : image, path, pattern, or list of them
+        A 3D image, a series, or a list of series, of which the first is taken.
+
+    Returns
+    -------
+    volume : nibabel image
+        A lazy image of a file; a copy of one in memory.
+    dimension : int
+        3 for a volume, 4 for a series, 5 for a list of series.
+    """
+    dimension = 0
+    if isinstance(imgs, list | tuple):
+        first = check_niimg(imgs[0])
+        dimension = len(first.shape) + 1
+        img = first if dimension == 5 else check_niimg(list(imgs))
+    else:
+        img = check_niimg(imgs)
+        dimension = len(img.shape)
+    if len(img.shape) == 3:
+        return img, dimension
+    array = lazy_dataobj(img).view((..., img.shape[3] // 2))
+    values: Any = array
+    if isinstance(img.dataobj, np.ndarray):
+        # A view would keep, and pickle, the whole series.
+        values = np.asarray(array.read())
+    return image_like(img, values, img.affine), dimension

@@ -1,0 +1,247 @@
+"""Names of labelled regions: the table that a labels masker fits."""
+
+import csv
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lazyvox.errors import MissingDependencyError, ParameterError, ParameterTypeError
+from lazyvox.maskers.parameters import MaskerWarning
+
+__all__ = ["LookUpTable", "fit_table"]
+
+BACKGROUND = "Background"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpTable:
+    """A table of regions, one row each.
+
+    Attributes
+    ----------
+    columns : dict of list
+        The columns by name; "index" and "name" are among them.
+    """
+
+    columns: Mapping[str, list[Any]]
+
+    @property
+    def index(self) -> list[Any]:
+        """The label of each row."""
+        return list(self.columns["index"])
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each row."""
+        return list(self.columns["name"])
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.columns["index"])
+
+    def rows(self, numbers: Sequence[int]) -> "LookUpTable":
+        """Return the table of some rows, in the order given."""
+        return LookUpTable(
+            {name: [column[i] for i in numbers] for name, column in self.columns.items()}
+        )
+
+    def of_labels(self, labels: Sequence[Any]) -> "LookUpTable":
+        """Return the rows of labels, in the order given; those without a row are unknown."""
+        first = {label: i for i, label in reversed(list(enumerate(self.index)))}
+        known = self.rows([first[label] for label in labels if label in first])
+        missing = [label for label in labels if label not in first]
+        table = known.with_rows([{"index": label, "name": UNKNOWN} for label in missing])
+        place = {label: i for i, label in enumerate(table.index)}
+        return table.rows([place[label] for label in labels])
+
+    def with_rows(
+        self, rows: Sequence[Mapping[str, Any]], *, first: bool = False
+    ) -> "LookUpTable":
+        """Return the table with more rows, NaN where they have no value."""
+        columns: dict[str, list[Any]] = {}
+        for name, column in self.columns.items():
+            added = [row.get(name, float("nan")) for row in rows]
+            columns[name] = [*added, *column] if first else [*column, *added]
+        return LookUpTable(columns)
+
+    def to_dataframe(self) -> Any:
+        """Return the table as a pandas.DataFrame."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            msg = "Tables need the package pandas. Run `pip install 'lazyvox[table]'`."
+            raise MissingDependencyError(msg) from error
+        return pd.DataFrame(dict(self.columns))
+
+
+def fit_table(
+    present: Sequence[Any], *, background: Any, labels: Any = None, lut: Any = None
+) -> LookUpTable:
+    """Return the table of the labels that are in an image.
+
+    Parameters
+    ----------
+    present : sequence
+        Distinct finite values of the image, ascending.
+    background : number
+        The label that is no region.
+    labels : list of str, optional
+        Names in the order of the values.
+    lut : pandas.DataFrame or path, optional
+        A table with columns "index" and "name".
+
+    Returns
+    -------
+    LookUpTable
+        One row per value, ascending; the row of the background, if it is in the image, is called
+        "Background", a value without a name "unknown".
+
+    Raises
+    ------
+    ParameterError
+        If both are given, or the table lacks a column.
+    ParameterTypeError
+        If `labels` is no list of text.
+    """
+    if labels:
+        _check_labels(labels, lut)
+    if lut is not None:
+        table = read_table(lut)
+    else:
+        table = _named_table(present, background, None if not labels else list(labels))
+    table = _with_background(table, background)
+    found = set(present)
+    kept = table.rows([i for i, label in enumerate(table.index) if label in found])
+    missing = sorted(found - set(kept.index))
+    kept = kept.with_rows([{"index": label, "name": UNKNOWN} for label in missing])
+    return kept.rows(sorted(range(len(kept)), key=kept.index.__getitem__))
+
+
+def read_table(lut: Any) -> LookUpTable:
+    """Return the table that a `lut` parameter means.
+
+    Parameters
+    ----------
+    lut : pandas.DataFrame, path-like, mapping or LookUpTable
+        The table, or a text file with one line per region and a header.
+
+    Returns
+    -------
+    LookUpTable
+        The table.
+
+    Raises
+    ------
+    ParameterError
+        If it has no column "index" or "name", or the file is no table.
+    ParameterTypeError
+        If it is no table at all.
+    """
+    if isinstance(lut, LookUpTable):
+        return lut
+    if isinstance(lut, str | os.PathLike):
+        columns = _read_text(Path(lut).expanduser())
+    elif hasattr(lut, "columns") and hasattr(lut, "__getitem__"):
+        columns = {str(name): list(lut[name]) for name in lut.columns}
+    elif isinstance(lut, Mapping):
+        columns = {str(name): list(column) for name, column in lut.items()}
+    else:
+        msg = (
+            f"`lut` must be a pandas.DataFrame or the path of a table. Got {type(lut).__name__}. "
+            f"A list of names is `labels`."
+        )
+        raise ParameterTypeError(msg)
+    if not {"index", "name"} <= set(columns):
+        msg = f"`lut` must have the columns 'index' and 'name'. Got {', '.join(columns)}."
+        raise ParameterError(msg)
+    return LookUpTable(columns)
+
+
+def _check_labels(labels: Any, lut: Any) -> None:
+    if lut is not None:
+        msg = "names come from `labels` or from `lut`. Got both: leave one of them out."
+        raise ParameterError(msg)
+    if not isinstance(labels, list):
+        msg = f"`labels` must be a list of names. Got {type(labels).__name__}."
+        raise ParameterTypeError(msg)
+    wrong = [i for i, label in enumerate(labels) if not isinstance(label, str)]
+    if wrong:
+        msg = (
+            f"`labels` must be a list of names. Got {type(labels[wrong[0]]).__name__} at place "
+            f"{wrong[0]}."
+        )
+        raise ParameterTypeError(msg)
+
+
+def _named_table(present: Sequence[Any], background: Any, labels: list[str] | None) -> LookUpTable:
+    """Return the table of names in the order of the values, or of the values as names."""
+    values = list(present)
+    if len(values) == 1 and values[0] != background:
+        msg = f"the labels image holds a single value, {values[0]}: one region covers all of it."
+        warnings.warn(msg, MaskerWarning, stacklevel=2)
+    if labels is None:
+        names = [BACKGROUND if value == background else str(value) for value in values]
+        return LookUpTable({"index": values, "name": names})
+    names = [BACKGROUND if name == "background" else name for name in labels]
+    if background in values and BACKGROUND not in names:
+        names.insert(values.index(background), BACKGROUND)
+    if len(names) != len(values):
+        few = len(names) < len(values)
+        done = f"the last regions are called {UNKNOWN!r}" if few else "the last names are dropped"
+        msg = (
+            f"`labels` must hold one name per value of the labels image. Got {len(names)} for "
+            f"{len(values)} values, background included: {done}."
+        )
+        warnings.warn(msg, MaskerWarning, stacklevel=2)
+    names = [*names, *[UNKNOWN] * (len(values) - len(names))][: len(values)]
+    return LookUpTable({"index": values, "name": names})
+
+
+def _with_background(table: LookUpTable, background: Any) -> LookUpTable:
+    """Return the table with the background in its first row, under that name."""
+    here = [i for i, label in enumerate(table.index) if label == background]
+    if not here:
+        row = {"index": background, "name": BACKGROUND, "color": "FFFFFF"}
+        return table.with_rows([row], first=True)
+    others = [i for i in range(len(table)) if i not in here]
+    moved = table.rows([*here, *others])
+    names = [BACKGROUND, *moved.names[1:]]
+    return LookUpTable({**moved.columns, "name": names})
+
+
+def _read_text(path: Path) -> dict[str, list[Any]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        msg = f"{path}: the table of regions cannot be read: {error.strerror or error}."
+        raise ParameterError(msg) from error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        msg = f"{path}: a table of regions must have a header and rows. Got an empty file."
+        raise ParameterError(msg)
+    delimiter = max("\t,;", key=lines[0].count)
+    if delimiter not in lines[0]:
+        delimiter = " "
+    header, *rows = list(csv.reader(lines, delimiter=delimiter))
+    for number, row in enumerate(rows, 2):
+        if len(row) > len(header):
+            msg = f"{path}: line {number} has {len(row)} fields, the header {len(header)}."
+            raise ParameterError(msg)
+    filled = [row + [""] * (len(header) - len(row)) for row in rows]
+    return {name: _typed([row[i] for row in filled]) for i, name in enumerate(header)}
+
+
+def _typed(column: list[str]) -> list[Any]:
+    """Return a column of text as integers, else as floats, else as it is."""
+    for kind in (int, float):
+        try:
+            return [kind(cell) if cell else np.nan for cell in column]
+        except ValueError:
+            continue
+    return [cell or np.nan for cell in column]

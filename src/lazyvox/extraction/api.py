@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_npz
+from lazyvox.image.smoothing import smooth_img
 from lazyvox.lazyimage.series import as_series
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.stream.scan import Scan
 
 if TYPE_CHECKING:
@@ -22,7 +27,10 @@ if TYPE_CHECKING:
     from lazyvox.lazyimage.load import ImageLike
     from lazyvox.runtime.progress import ProgressLike
 
-__all__ = ["build_scan", "checked_sample_mask", "extract"]
+__all__ = ["Preparation", "build_scan", "checked_sample_mask", "extract"]
+
+#: Part of the budget that a table may take which waits to be cleaned and goes to a file.
+_HELD_PART = 4
 
 
 def extract(  # noqa: PLR0913
@@ -31,7 +39,19 @@ def extract(  # noqa: PLR0913
     *,
     strategy: str = "mean",
     lut: Lut | None = None,
+    radius: float | None = None,
+    mask_img: ImageLike | None = None,
     sample_mask: npt.ArrayLike | None = None,
+    smoothing_fwhm: float | Sequence[float] | str | None = None,
+    confounds: Any = None,
+    detrend: bool = False,
+    standardize: str | None = None,
+    standardize_confounds: bool = True,
+    filter: str | bool | None = None,  # noqa: A002
+    low_pass: float | None = None,
+    high_pass: float | None = None,
+    t_r: float | None = None,
+    clean_args: Mapping[str, Any] | None = None,
     dtype: npt.DTypeLike | None = None,
     out: PathLike | None = None,
     overwrite: bool = False,
@@ -40,23 +60,48 @@ def extract(  # noqa: PLR0913
     n_jobs: int = 1,
     progress: ProgressLike = None,
 ) -> Any:
-    """Return the signals of masks and atlas regions; the images are read once.
+    """Return the signals of masks, atlas regions, maps and spheres; the images are read once.
 
     Parameters
     ----------
     imgs : image, path, or list of them
         A 3D or 4D image, or images on one grid that are joined along time.
-    rois : image, path, Voxels or Labels, or list or dict of them
+    rois : image, path, coordinates, Voxels, Labels, Maps or Spheres, or list or dict of them
         A mask (zeros and one other integer) gives the signal of each of its voxels, a labels
-        image (several integers) one signal per region. `lazyvox.Voxels` and `lazyvox.Labels` say
-        the kind themselves. Masks may overlap.
+        image (several integers) one signal per region, a 4D image one per map, coordinates in mm
+        (an array of shape (n, 3), a list of triples, a table or its file) one per sphere.
+        `lazyvox.Voxels`, `Labels`, `Maps` and `Spheres` say the kind themselves. Masks may
+        overlap.
     strategy : str, default="mean"
-        What becomes of the voxels of a region: "mean", "sum", "median", "minimum", "maximum",
+        What becomes of the voxels of a label: "mean", "sum", "median", "minimum", "maximum",
         "standard_deviation" or "variance".
     lut : path, table, dict or list, optional
-        Names of the regions; see `lazyvox.Labels`.
+        Names of labels or maps; see `lazyvox.Labels`.
+    radius : float, optional
+        Radius of spheres in mm; by default a sphere is the one voxel nearest to its seed.
+    mask_img : image or path, optional
+        A mask that labels, maps and spheres are confined to.
     sample_mask : array-like, optional
         The volumes to keep: their numbers, ascending, or a boolean for every volume.
+    smoothing_fwhm : float, sequence of 3 floats or "fast", optional
+        Full width at half maximum, in mm, of the Gaussian that volumes are smoothed with first.
+    confounds : array-like, pandas.DataFrame, path, or list of these, optional
+        Signals to remove, a row for each volume of the images.
+    detrend : bool, default=False
+        Whether mean and linear trend are removed.
+    standardize : {"zscore_sample", "psc"}, optional
+        What is done last: mean 0 and variance 1, or percent of the mean.
+    standardize_confounds : bool, default=True
+        Whether means are removed from confounds.
+    filter : {"butterworth", "cosine", False}, optional
+        Kind of temporal filter; by default Butterworth where there is a cutoff.
+    low_pass, high_pass : float, optional
+        Cutoffs in Hz.
+    t_r : float, optional
+        Seconds between volumes; by default those of the header.
+    clean_args : mapping, optional
+        Further keywords of `lazyvox.signal.clean`: "runs", "extrapolate", "ensure_finite", and
+        those that begin with "butterworth__".
     dtype : dtype-like, optional
         Type of the signals; by default that of the images for voxels, float64 for regions.
     out : path-like, optional
@@ -66,24 +111,25 @@ def extract(  # noqa: PLR0913
     overwrite : bool, default=False
         Whether existing files may be replaced.
     resample : bool, default=False
-        Whether regions on another grid are brought to that of the images, by nearest neighbour.
+        Whether regions on another grid are brought to that of the images: maps by linear
+        interpolation, all others by nearest neighbour.
     memory : int or str, optional
         Memory budget, such as ``"256MB"``.
     n_jobs : int, default=1
-        Threads for the extraction, as in scikit-learn; one more thread decodes.
+        Threads for extraction and cleaning, as in scikit-learn; one more thread decodes.
     progress : bool or callable, optional
         True shows a bar on stderr.
 
     Returns
     -------
     Signals, or list or dict of Signals
-        Like `rois`. Values of voxels are equal, bit by bit, to
-        ``np.asarray(img.dataobj)[mask].T``.
+        Like `rois`. Values of voxels that are neither smoothed nor cleaned are equal, bit by bit,
+        to ``np.asarray(img.dataobj)[mask].T``.
 
     Raises
     ------
     RegionError
-        If an image is neither a mask nor labels, or a table of names cannot be used.
+        If an image is none of the above, or a table of names or seeds cannot be used.
     GridMismatchError
         If regions are on another grid, and `resample` is false.
     ParameterError
@@ -97,8 +143,13 @@ def extract(  # noqa: PLR0913
 
     Notes
     -----
-    One pass. Memory: the signals, unless written to files; 24 to 56 bytes per voxel in a region;
-    and the block buffers. A failed call leaves no partial file.
+    One pass. Memory: the signals, unless written to files; 24 to 56 bytes per voxel in a region,
+    and 8 per voxel and map; the block buffers; and a few MiB per thread that cleans. Voxels that
+    are cleaned and written, and larger than a quarter of the budget, wait in a temporary file. A
+    failed call leaves no partial file. Steps are those of nilearn, in its order: smoothing,
+    extraction, then cleaning as in `lazyvox.signal.clean`. All volumes are extracted where
+    signals are cleaned: volumes that `sample_mask` leaves out are interpolated for a Butterworth
+    filter, and dropped after it.
 
     Examples
     --------
@@ -109,11 +160,31 @@ def extract(  # noqa: PLR0913
     >>> regions = lv.extract("run.nii.gz", "atlas.nii.gz", lut="atlas.tsv", sample_mask=range(5))
     >>> regions.shape, regions.names[0]
     ((5, 8), 'LeftFront')
+    >>> seeds = [(-8, 0, 0), (8, 0, 0)]
+    >>> cleaned = lv.extract("run.nii.gz", seeds, radius=5, detrend=True, standardize="psc")
+    >>> cleaned.shape, bool(abs(cleaned.values.mean()) < 1e-6)
+    ((40, 2), True)
     """
     scan, assemble = build_scan(
         imgs,
         rois,
-        options=RegionOptions(strategy, lut, dtype, resample),
+        options=RegionOptions(strategy, lut, dtype, resample, radius, mask_img),
+        preparation=Preparation(
+            smoothing_fwhm,
+            CleaningOptions(
+                confounds=confounds,
+                detrend=detrend,
+                standardize=standardize,
+                standardize_confounds=standardize_confounds,
+                filter=filter,
+                low_pass=low_pass,
+                high_pass=high_pass,
+                t_r=t_r,
+                clean_args=clean_args or {},
+            ),
+            memory,
+            n_jobs,
+        ),
         sample_mask=sample_mask,
         out=out,
         overwrite=overwrite,
@@ -122,11 +193,34 @@ def extract(  # noqa: PLR0913
     return assemble()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Preparation:
+    """What is done to volumes before, and to signals after the extraction.
+
+    Attributes
+    ----------
+    smoothing_fwhm : float, sequence of 3 floats, "fast" or None
+        Width of the Gaussian that volumes are smoothed with, in mm.
+    cleaning : CleaningOptions
+        What is done to signals.
+    memory : int, str or None
+        Memory budget: large tables wait on disk until they are cleaned.
+    n_jobs : int
+        Threads that clean.
+    """
+
+    smoothing_fwhm: float | Sequence[float] | str | None = None
+    cleaning: CleaningOptions = field(default_factory=CleaningOptions)
+    memory: int | str | None = None
+    n_jobs: int = 1
+
+
 def build_scan(
     imgs: ImageLike | Sequence[ImageLike],
     rois: RoiLike | Sequence[RoiLike] | Mapping[Any, RoiLike],
     *,
     options: RegionOptions,
+    preparation: Preparation | None = None,
     sample_mask: npt.ArrayLike | None = None,
     out: PathLike | None = None,
     overwrite: bool = False,
@@ -137,10 +231,12 @@ def build_scan(
     ----------
     imgs : image, path, or list of them
         See `extract`.
-    rois : image, path, Voxels or Labels, or list or dict of them
+    rois : image, path, coordinates or consumer, or list or dict of them
         See `extract`; masks and labels images are read here.
     options : RegionOptions
         How regions are extracted.
+    preparation : Preparation, optional
+        Smoothing and cleaning; none by default.
     sample_mask : array-like, optional
         See `extract`.
     out : path-like, optional
@@ -155,13 +251,35 @@ def build_scan(
     assemble : callable
         After the run, returns the signals in the form of `rois`.
     """
+    prepared = preparation or Preparation()
+    series: Any = imgs
+    if prepared.smoothing_fwhm is not None:
+        series = smooth_img(series, prepared.smoothing_fwhm)
     volumes = None
-    if sample_mask is not None:
+    cleans = prepared.cleaning.are_set
+    if sample_mask is not None and not (cleans and "runs" in prepared.cleaning.clean_args):
         volumes = checked_sample_mask(sample_mask, as_series(imgs).grid.n_volumes)
-    scan = Scan(imgs, volumes=volumes)
+    scan = Scan(series, volumes=None if cleans else volumes)
+    cleaning = None
+    if cleans:
+        cleaning = prepared.cleaning.prepare(
+            scan.grid,
+            sample_mask if volumes is None else volumes,
+            n_jobs=resolve_n_jobs(prepared.n_jobs),
+            largest_table=resolve_budget(prepared.memory) // _HELD_PART,
+        )
     regions = resolve_rois(rois, options)
+    if cleaning is not None:
+        regions = regions.cleaned_by(cleaning)
     if out is not None:
         regions = regions.writing_to(out, overwrite=overwrite)
+    return scan, _hung(scan, regions, out, overwrite=overwrite)
+
+
+def _hung(
+    scan: Scan, regions: RoiSet, out: PathLike | None, *, overwrite: bool
+) -> Callable[[], Any]:
+    """Hang region sets on a scan, and return what gives their results."""
     handles = [scan.add(consumer) for consumer in regions.consumers]
 
     def assemble() -> Any:
@@ -170,7 +288,7 @@ def build_scan(
             write_npz(out, _by_name(regions, results), overwrite=overwrite)
         return regions.assemble(results)
 
-    return scan, assemble
+    return assemble
 
 
 def checked_sample_mask(sample_mask: npt.ArrayLike, n_volumes: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""What `rois` means: masks, labels images, or consumers that say it themselves."""
+"""What `rois` means: masks, labels images, maps, seeds, or consumers that say it themselves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +9,15 @@ import numpy.typing as npt
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError, RegionError
+from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.lut import Lut
+from lazyvox.extraction.maps import Maps
+from lazyvox.extraction.seeds import SeedsLike, looks_like_seeds
+from lazyvox.extraction.spheres import Spheres
 from lazyvox.extraction.tables import refuse_existing, split_target
 from lazyvox.extraction.voxels import Voxels, region_names
-from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.store.opening import absolute_path
 from lazyvox.stream.masks import (
     RegionImage,
@@ -26,8 +30,8 @@ from lazyvox.stream.masks import (
 
 __all__ = ["RegionOptions", "RoiLike", "RoiSet", "resolve_rois"]
 
-RoiConsumer: TypeAlias = Voxels | Labels
-RoiLike: TypeAlias = ImageLike | RoiConsumer
+RoiConsumer: TypeAlias = Voxels | Labels | Maps | Spheres
+RoiLike: TypeAlias = ImageLike | RoiConsumer | SeedsLike
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,22 +48,25 @@ class RegionOptions:
         Type of the results.
     resample : bool
         Whether regions on another grid are brought to that of the series.
+    radius : float, optional
+        Radius of spheres, in mm.
+    mask_img : image or path, optional
+        A mask that labels, maps and spheres are confined to.
     """
 
     strategy: str = "mean"
     lut: Lut | None = None
     dtype: npt.DTypeLike | None = None
     resample: bool = False
-
-    @property
-    def concern_labels(self) -> bool:
-        """Whether something is set that has no meaning for masks."""
-        return self.strategy != "mean" or self.lut is not None
+    radius: float | None = None
+    mask_img: ImageLike | None = None
 
     @property
     def are_default(self) -> bool:
         """Whether nothing is set."""
-        return not (self.concern_labels or self.resample) and self.dtype is None
+        given = (self.lut, self.dtype, self.radius, self.mask_img)
+        is_plain = self.strategy == "mean" and not self.resample
+        return is_plain and all(value is None for value in given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class RoiSet:
 
     Attributes
     ----------
-    consumers : tuple of Voxels or Labels
+    consumers : tuple of Voxels, Labels, Maps or Spheres
         One per region set.
     names : tuple of str
         Name of each, for files.
@@ -96,6 +103,11 @@ class RoiSet:
         written = tuple(one.writing_to(path, overwrite=overwrite) for one, path in pairs)
         return replace(self, consumers=written)
 
+    def cleaned_by(self, cleaning: Cleaning) -> "RoiSet":
+        """Return the set with signals that are cleaned."""
+        cleaned = tuple(one.cleaned_by(cleaning) for one in self.consumers)
+        return replace(self, consumers=cleaned)
+
     def is_npz(self, out: PathLike) -> bool:
         """Return whether the results of several region sets go into one file."""
         return not self.is_single and absolute_path(out).lower().endswith(".npz")
@@ -114,11 +126,12 @@ def resolve_rois(
 
     Parameters
     ----------
-    rois : image, path, Voxels or Labels, or list or dict of them
-        An image of zeros and one other integer is a mask, one of several integers holds labels.
-        `lazyvox.Voxels` and `lazyvox.Labels` say the kind themselves.
+    rois : image, path, seeds, consumer, or list or dict of them
+        An image of zeros and one other integer is a mask, one of several integers holds labels,
+        one in 4D holds maps; coordinates are seeds of spheres. `lazyvox.Voxels`, `Labels`, `Maps`
+        and `Spheres` say the kind themselves.
     options : RegionOptions
-        For images and paths.
+        For what does not say it itself.
 
     Returns
     -------
@@ -128,7 +141,7 @@ def resolve_rois(
     Raises
     ------
     RegionError
-        If an image is neither mask nor labels, or maps or seeds are given.
+        If an image is neither mask nor labels nor maps, or seeds cannot be used.
     ParameterError
         If there are no regions, or an option concerns none of them.
 
@@ -140,14 +153,13 @@ def resolve_rois(
     keys: tuple[Any, ...] | None = None
     given: Any = rois
     items: list[Any] = [given]
-    is_single = not isinstance(rois, Mapping | list | tuple)
+    is_single = looks_like_seeds(rois) or not isinstance(rois, Mapping | list | tuple)
     if isinstance(rois, Mapping):
         keys, items = tuple(rois), list(rois.values())
     elif not is_single:
-        _refuse_seeds(rois)
         items = list(given)
     if not items:
-        msg = "`rois` must hold at least one mask or labels image. Got none."
+        msg = "`rois` must hold at least one mask, labels image, image of maps or seed. Got none."
         raise ParameterError(msg)
     shown = ["rois"] if is_single else [f"rois[{key!r}]" for key in keys or range(len(items))]
     consumers = tuple(
@@ -160,17 +172,39 @@ def resolve_rois(
 
 
 def _consumer(roi: Any, name: str, options: RegionOptions) -> RoiConsumer:
-    if isinstance(roi, Voxels | Labels):
+    if isinstance(roi, RoiConsumer):
         return roi
+    if looks_like_seeds(roi):
+        _refuse_array(roi)
+        return Spheres(
+            roi,
+            options.radius,
+            mask_img=options.mask_img,
+            dtype=options.dtype,
+            resample=options.resample,
+        )
     if isinstance(roi, Mapping | list | tuple):
-        _refuse_seeds(roi)
         msg = (
-            f"`{name}` must be one image, or lazyvox.Voxels([...]) for several masks. Got a "
-            f"{type(roi).__name__}."
+            f"`{name}` must be one image, lazyvox.Voxels([...]) for several masks, or (x, y, z) "
+            f"coordinates. Got a {type(roi).__name__}."
         )
         raise ParameterTypeError(msg)
-    _refuse_seeds(roi)
-    region = read_region_image(roi, name)
+    if isinstance(roi, RegionImage):
+        return _of_volume(roi, options)
+    shape = tuple(as_image(roi).shape)
+    if len(shape) == 4 and shape[3] != 1:
+        return Maps(
+            roi,
+            names=options.lut,
+            mask_img=options.mask_img,
+            dtype=options.dtype,
+            resample=options.resample,
+        )
+    return _of_volume(read_region_image(roi, name), options)
+
+
+def _of_volume(region: RegionImage, options: RegionOptions) -> RoiConsumer:
+    """Return what a 3D image is: a mask or labels."""
     if is_two_valued(region.values):
         mask = replace(region, values=as_mask(region))
         return Voxels(mask, dtype=options.dtype, resample=options.resample)
@@ -185,12 +219,13 @@ def _consumer(roi: Any, name: str, options: RegionOptions) -> RoiConsumer:
         lut=options.lut,
         dtype=options.dtype,
         resample=options.resample,
+        mask_img=options.mask_img,
     )
 
 
 def _source(roi: Any) -> Any:
-    """Return the image that a region set is named after, None where there are several."""
-    if isinstance(roi, Voxels | Labels):
+    """Return the image that a region set is named after, None where there is not one."""
+    if isinstance(roi, RoiConsumer):
         return roi.imgs[0] if len(roi.imgs) == 1 else None
     return roi
 
@@ -199,40 +234,55 @@ def _check_options(
     items: Sequence[Any], consumers: Sequence[RoiConsumer], options: RegionOptions
 ) -> None:
     """Refuse options that would be dropped silently."""
-    explicit = [isinstance(item, Voxels | Labels) for item in items]
-    if all(explicit) and not options.are_default:
+    implicit = [
+        consumer
+        for item, consumer in zip(items, consumers, strict=True)
+        if not isinstance(item, RoiConsumer)
+    ]
+    if not implicit and not options.are_default:
         msg = (
-            "`strategy`, `lut`, `dtype` and `resample` hold for images and paths. Got "
-            "lazyvox.Voxels or lazyvox.Labels only: set them there."
+            "`strategy`, `lut`, `dtype`, `resample`, `radius` and `mask_img` hold for images, "
+            "paths and coordinates. Got lazyvox.Voxels, Labels, Maps or Spheres only: set them "
+            "there."
         )
         raise ParameterError(msg)
-    concerned = any(
-        isinstance(consumer, Labels) and not is_explicit
-        for consumer, is_explicit in zip(consumers, explicit, strict=True)
+    _check_concern(implicit, "strategy", (Labels,), is_set=options.strategy != "mean")
+    _check_concern(implicit, "lut", (Labels, Maps), is_set=options.lut is not None)
+    _check_concern(implicit, "radius", (Spheres,), is_set=options.radius is not None)
+    confined = (Labels, Maps, Spheres)
+    _check_concern(implicit, "mask_img", confined, is_set=options.mask_img is not None)
+
+
+_KINDS: dict[type, str] = {
+    Labels: "labels images",
+    Maps: "images of maps",
+    Spheres: "seeds of spheres",
+}
+
+
+def _check_concern(
+    consumers: Sequence[RoiConsumer], option: str, kinds: tuple[type, ...], *, is_set: bool
+) -> None:
+    if not is_set or any(isinstance(consumer, kinds) for consumer in consumers):
+        return
+    shown = " and ".join(_KINDS[kind] for kind in kinds)
+    found = {_KINDS.get(type(consumer), "masks") for consumer in consumers}
+    msg = (
+        f"`{option}` holds for {shown}. Got {' and '.join(sorted(found))} only. An image with a "
+        f"single label is a mask unless you say lazyvox.Labels(...)."
     )
-    if options.concern_labels and not concerned:
-        msg = (
-            "`strategy` and `lut` hold for labels images. Got masks only. An image with a single "
-            "label is a mask unless you say lazyvox.Labels(...)."
-        )
-        raise ParameterError(msg)
+    raise ParameterError(msg)
 
 
-def _refuse_seeds(roi: Any) -> None:
-    """Raise for coordinates, which would be the centres of spheres."""
-    is_table = isinstance(roi, np.ndarray) or hasattr(roi, "itertuples")
-    if not is_table and isinstance(roi, list | tuple):
-        is_table = bool(roi) and all(
-            isinstance(item, int | float | np.number)
-            or (isinstance(item, list | tuple | np.ndarray) and len(item) == 3)
-            for item in roi
-        )
-    if is_table:
+def _refuse_array(roi: Any) -> None:
+    """Raise for arrays that cannot be coordinates."""
+    if not isinstance(roi, np.ndarray) or roi.shape == (3,):
+        return
+    if roi.ndim != 2 or roi.shape[1] != 3 or not len(roi):
         msg = (
-            "`rois` must be masks or labels images. Got an array, which looks like the seeds of "
-            "spheres. This version does not extract spheres: make a mask of each, or use "
-            "nilearn's NiftiSpheresMasker. An array that is a mask needs its affine: "
-            "nibabel.Nifti1Image(mask.astype('uint8'), img.affine)."
+            f"`rois`: an array must hold the seeds of spheres, of shape (n, 3). Got shape "
+            f"{roi.shape}. An array that is a mask needs its affine: "
+            f"nibabel.Nifti1Image(mask.astype('uint8'), img.affine)."
         )
         raise RegionError(msg)
 
@@ -241,8 +291,8 @@ def _refuse_fractions(region: RegionImage) -> NoReturn:
     msg = (
         f"{region.name}: an image in 3D must be a mask (zero and one other integer) or hold "
         f"labels (integers). Got fractions: {shown_values(region.values)}. It looks like "
-        f"probabilities: threshold it, and pass the mask or lazyvox.Voxels(mask); or like labels "
-        f"that were interpolated: resample them by nearest neighbour, and pass "
-        f"lazyvox.Labels(labels)."
+        f"probabilities: threshold it, and pass the mask or lazyvox.Voxels(mask), or pass a 4D "
+        f"image of it as lazyvox.Maps(maps); or like labels that were interpolated: resample them "
+        f"by nearest neighbour, and pass lazyvox.Labels(labels)."
     )
     raise RegionError(msg)

@@ -189,15 +189,45 @@ class TestRois:
         path = self.other(np.zeros((12, 14, 10), "u1"))
         self.refused(path, RegionError, "there must be a region in it")
 
-    def test_maps_are_not_part_of_this_version(self, folder):
-        path = self.other(np.ones((12, 14, 10, 3), "f4"))
-        self.refused(path, RegionError, "looks like maps, which this version does not extract")
+    def test_image_in_4d_is_maps(self, folder):
+        path = self.other(np.random.default_rng(0).random((12, 14, 10, 3), "f4"))
+        signals = extract("run.nii.gz", path, lut=["a", "b", "c"])
+        assert signals.shape == (40, 3)
+        assert signals.names == ("a", "b", "c")
 
     @pytest.mark.parametrize(
-        "seeds", [np.zeros((4, 3)), [(0, 0, 0), (1, 2, 3)], (1.0, 2.0, 3.0), [[1, 2, 3]]]
+        "seeds",
+        [
+            np.array([[0.0, 0, 0], [9, 0, 3]]),
+            [(0, 0, 0), (9, 0, 3)],
+            ((0, 0, 0), np.array([9, 0, 3])),
+            [[0, 0, 0], [9, 0, 3]],
+        ],
     )
-    def test_seeds_are_not_part_of_this_version(self, folder, seeds):
-        self.refused(seeds, RegionError, "looks like the seeds of spheres")
+    def test_coordinates_are_seeds(self, folder, seeds):
+        signals = extract("run.nii.gz", seeds, radius=4)
+        assert signals.shape == (40, 2)
+        both = extract("run.nii.gz", {"seeds": seeds, "mask": "mask.nii.gz"}, radius=4)
+        assert (both["seeds"].values == signals.values).all()
+
+    def test_one_triple_is_one_seed(self, folder):
+        assert extract("run.nii.gz", (1.0, 2.0, 3.0)).shape == (40, 1)
+
+    def test_tables_of_seeds(self, folder):
+        import pandas as pd
+
+        lines = ["x\ty\tz\tname\tradius", "0\t0\t0\tcentre\t4", "12\t0\t3\tright\t3"]
+        (folder / "seeds.tsv").write_text("\n".join(lines) + "\n")
+        from_file = extract("run.nii.gz", "seeds.tsv")
+        assert from_file.names == ("centre", "right")
+        frame = pd.read_csv(folder / "seeds.tsv", sep="\t")
+        assert (extract("run.nii.gz", frame).values == from_file.values).all()
+        (both,) = extract("run.nii.gz", ["seeds.tsv"], out="roi.npy")
+        assert both.path.endswith("roi_seeds.npy")
+
+    @pytest.mark.parametrize("seeds", [np.zeros((4, 2)), np.zeros((0, 3)), np.zeros(4)])
+    def test_array_that_is_no_seeds(self, folder, seeds):
+        self.refused(seeds, RegionError, r"seeds of spheres, of shape \(n, 3\)")
 
     def test_mask_as_a_plain_array_says_how_to_make_an_image(self, folder):
         self.refused(np.ones((12, 14, 10)), RegionError, "needs its affine: nibabel")
@@ -215,17 +245,28 @@ class TestRois:
 
     @pytest.mark.parametrize("rois", [[], {}])
     def test_nothing(self, folder, rois):
-        self.refused(rois, ParameterError, "at least one mask or labels image")
+        self.refused(rois, ParameterError, "at least one mask, labels image")
 
     def test_list_in_a_list(self, folder):
         rois = [["left.nii.gz", "right.nii.gz"]]
-        self.refused(rois, ParameterTypeError, r"or lazyvox.Voxels\(\[...\]\) for several")
+        self.refused(rois, ParameterTypeError, r"lazyvox.Voxels\(\[...\]\) for several")
 
-    @pytest.mark.parametrize("options", [{"strategy": "median"}, {"lut": "atlas.tsv"}])
-    def test_option_for_labels_without_labels(self, folder, options):
-        self.refused("mask.nii.gz", ParameterError, "hold for labels images", **options)
+    @pytest.mark.parametrize(
+        ("options", "match"),
+        [
+            ({"strategy": "median"}, "`strategy` holds for labels images. Got masks only"),
+            ({"lut": "atlas.tsv"}, "`lut` holds for labels images and images of maps"),
+            ({"radius": 3}, "`radius` holds for seeds of spheres. Got masks only"),
+            ({"mask_img": "mask.nii.gz"}, "`mask_img` holds for labels images and"),
+        ],
+    )
+    def test_option_that_concerns_no_region(self, folder, options, match):
+        self.refused("mask.nii.gz", ParameterError, match, **options)
 
-    @pytest.mark.parametrize("options", [{"dtype": "f8"}, {"resample": True}, {"lut": {1: "a"}}])
+    @pytest.mark.parametrize(
+        "options",
+        [{"dtype": "f8"}, {"resample": True}, {"lut": {1: "a"}}, {"mask_img": "mask.nii.gz"}],
+    )
     def test_option_beside_explicit_consumers(self, folder, options):
         rois = Labels("atlas.nii.gz")
-        self.refused(rois, ParameterError, "hold for images and paths", **options)
+        self.refused(rois, ParameterError, "hold for images, paths", **options)

@@ -203,12 +203,12 @@ def prepare_cleaning(  # noqa: PLR0913
         _warn_of_means()
     table = as_confounds(confounds, n_volumes)
     volumes = split_runs(n_volumes, runs, sample_mask)
-    if how is not None and min(run.n_kept for run in volumes) == 1:
-        warn_of_one_volume("Standardising")
     order = np.sort(np.concatenate([run.kept_rows for run in volumes]))
     parts = tuple(
         builder.build(run, table, np.searchsorted(order, run.kept_rows)) for run in volumes
     )
+    if how is not None and min(run.n_kept for run in volumes) == 1:
+        warn_of_one_volume("Standardising")
     is_double = padding.copy and choice.kind == "butterworth"
     return Cleaner(n_volumes, len(order), parts, how, replaces, is_double)
 

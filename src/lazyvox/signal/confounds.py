@@ -101,8 +101,9 @@ def as_confounds(confounds: ConfoundTable | None, n_volumes: int) -> Confounds |
     for part in parts:
         values, own, where = _table(part)
         _check_shape(values, n_volumes, where)
-        columns = own or [str(len(names) + j) for j in range(values.shape[1])]
-        tables.append(_as_float(values, columns))
+        table = values[:, np.newaxis] if values.ndim == 1 else values
+        columns = own or [str(len(names) + j) for j in range(table.shape[1])]
+        tables.append(_as_float(table, columns))
         names += columns
     return Confounds(np.hstack(tables), tuple(names))
 
@@ -188,8 +189,7 @@ def _check_shape(values: Array, n_volumes: int, where: str) -> None:
     raise ParameterError(msg)
 
 
-def _as_float(values: Array, names: Sequence[str]) -> FloatArray:
-    columns = values[:, np.newaxis] if values.ndim == 1 else values
+def _as_float(columns: Array, names: Sequence[str]) -> FloatArray:
     if columns.dtype.kind in "fiub":
         return columns.astype(np.float64)
     if columns.dtype.kind == "c":

@@ -206,17 +206,7 @@ def check_filter(kind: object, low_pass: object, high_pass: object, t_r: object)
             warnings.warn(msg, LazyvoxWarning, stacklevel=4)
         return FilterChoice(None)
     if kind == "cosine":
-        if seconds is None or high is None:
-            msg = f"filter='cosine' needs t_r and high_pass. Got t_r={t_r}, high_pass={high}."
-            raise ParameterError(msg)
-        check_seconds(seconds)
-        if not 0 <= high < np.inf:
-            msg = f"high_pass must be a frequency in Hz, at least 0. Got {high}."
-            raise ParameterError(msg)
-        if low is not None:
-            msg = f"filter='cosine' only removes slow changes: low_pass={low} has no effect."
-            warnings.warn(msg, LazyvoxWarning, stacklevel=4)
-        return FilterChoice("cosine", None, high, seconds)
+        return _cosine_choice(low, high, seconds)
     if kind != "butterworth":
         msg = f"filter must be 'butterworth', 'cosine', False or None. Got {kind!r}."
         raise ParameterError(msg)
@@ -227,6 +217,20 @@ def check_filter(kind: object, low_pass: object, high_pass: object, t_r: object)
         raise ParameterError(msg)
     check_seconds(seconds)
     return FilterChoice("butterworth", low, high, seconds)
+
+
+def _cosine_choice(low: float | None, high: float | None, t_r: float | None) -> FilterChoice:
+    if t_r is None or high is None:
+        msg = f"filter='cosine' needs t_r and high_pass. Got t_r={t_r}, high_pass={high}."
+        raise ParameterError(msg)
+    check_seconds(t_r)
+    if not 0 <= high < np.inf:
+        msg = f"high_pass must be a frequency in Hz, at least 0. Got {high}."
+        raise ParameterError(msg)
+    if low is not None:
+        msg = f"filter='cosine' only removes slow changes: low_pass={low} has no effect."
+        warnings.warn(msg, LazyvoxWarning, stacklevel=5)
+    return FilterChoice("cosine", None, high, t_r)
 
 
 def check_seconds(t_r: float) -> None:

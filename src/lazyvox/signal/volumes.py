@@ -138,6 +138,11 @@ def _indices(values: Array, name: str) -> IntArray:
 
 
 def _check_range(kept: IntArray, n_volumes: int, name: str) -> None:
+    if len(kept) > n_volumes:
+        msg = (
+            f"{name} must hold each of {n_volumes} volumes at most once. Got {len(kept)} indices."
+        )
+        raise ImageIndexError(msg)
     if kept.min() < 0:
         msg = f"{name} must count volumes from 0. Got {kept.min()}."
         raise ParameterError(msg)

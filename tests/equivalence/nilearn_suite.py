@@ -42,11 +42,9 @@ MODULES = (
 #: Files that the tests find from their own place.
 DATA = ("glm/tests/spm_dmtx.npz",)
 
-#: Where lazyvox has the names of a module of nilearn.
+#: Where lazyvox has the names of a package of nilearn.
 REPLACED = {
-    "nilearn.exceptions": "lazyvox.errors",
     "nilearn.image": "lazyvox.image",
-    "nilearn.image.resampling": "lazyvox.image",
     "nilearn.maskers": "lazyvox.maskers",
     "nilearn.masking": "lazyvox.masking",
     "nilearn.signal": "lazyvox.signal",
@@ -70,17 +68,26 @@ class Replace(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node):
         """Split an import in what lazyvox has and what it has not."""
-        target = REPLACED.get(node.module or "")
-        if target is None:
+        if node.module == "nilearn.exceptions":
+            return [self._builtin(alias.name) for alias in node.names]
+        target = next((ours for name, ours in REPLACED.items() if in_package(node, name)), None)
+        if target is None or ".tests" in node.module:
             return node
-        try:
-            module = importlib.import_module(target)
-        except ImportError:
-            return node
+        module = importlib.import_module(target)
         ours = [alias for alias in node.names if hasattr(module, alias.name)]
         theirs = [alias for alias in node.names if not hasattr(module, alias.name)]
         parts = [(target, ours), (node.module, theirs)]
         return [ast.ImportFrom(name, names, 0) for name, names in parts if names]
+
+    @staticmethod
+    def _builtin(name):
+        """Return the assignment that puts the built-in base in the place of a class of nilearn's.
+
+        Our errors and warnings share these bases, not the classes.
+        """
+        own = getattr(importlib.import_module("nilearn.exceptions"), name)
+        base = next(one for one in own.__mro__ if one.__module__ == "builtins")
+        return ast.parse(f"{name} = {base.__name__}").body[0]
 
     def visit_Call(self, node):
         """Take `match=` away from pytest.raises and pytest.warns."""
@@ -88,6 +95,11 @@ class Replace(ast.NodeTransformer):
         if isinstance(node.func, ast.Attribute) and node.func.attr in {"raises", "warns"}:
             node.keywords = [one for one in node.keywords if one.arg != "match"]
         return node
+
+
+def in_package(node, name):
+    """Return whether an import takes from a package or one of its modules."""
+    return f"{node.module or ''}.".startswith(f"{name}.")
 
 
 def rewrite(source, target):
@@ -147,17 +159,20 @@ def outcome_of(case):
 
 
 def explanations(path=FAILURES):
-    """Return (pattern of "module::test", reason) of the failures that are explained."""
-    listed = tomllib.loads(path.read_text())["failure"]
-    return [(entry["test"], entry["reason"]) for entry in listed]
+    """Return the failures that are explained: patterns of "module::test" or of messages, reasons."""
+    return tomllib.loads(path.read_text())["failure"]
 
 
 def reason_for(outcome, explained):
     """Return why a test fails, None if nobody has said."""
     identity = f"{outcome.module}::{outcome.name}"
-    # Brackets are part of test names, not of patterns.
-    escaped = [(pattern.replace("[", "[[]"), reason) for pattern, reason in explained]
-    return next((why for glob, why in escaped if fnmatch.fnmatchcase(identity, glob)), None)
+    for entry in explained:
+        # Brackets are part of test names, not of patterns.
+        name = entry.get("test", "*").replace("[", "[[]")
+        message = entry.get("message", "*").replace("[", "[[]")
+        if fnmatch.fnmatchcase(identity, name) and fnmatch.fnmatchcase(outcome.message, message):
+            return entry["reason"]
+    return None
 
 
 def summary(outcomes):

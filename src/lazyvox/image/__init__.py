@@ -27,11 +27,12 @@ from lazyvox.image.over_time import (
 )
 from lazyvox.image.over_voxels import dvars, global_signal, histogram
 from lazyvox.image.reordering import reorder_img, swap_img_hemispheres
-from lazyvox.image.resampling import resample_img, resample_to_img
+from lazyvox.image.resampling import BoundingBoxError, resample_img, resample_to_img
 from lazyvox.image.smoothing import smooth_img
 from lazyvox.image.thresholding import binarize_img, threshold_img
 
 __all__ = [
+    "BoundingBoxError",
     "binarize_img",
     "check_niimg",
     "check_niimg_3d",

@@ -349,10 +349,15 @@ def _iterate_volumes(img: SpatialImage) -> Iterator[SpatialImage]:
 
 
 def _iterate_list(items: list[Any], ensure_ndim: int | None, dtype: Any) -> Iterator[SpatialImage]:
+    """Return an iterator over images of one grid; what is no image is found now."""
     if not items:
         msg = "a list must hold at least one image. Got an empty one."
         raise ParameterError(msg)
-    ndim = None if ensure_ndim is None else ensure_ndim - 1
+    kept = [item if isinstance(item, str | os.PathLike) else expanded(item) for item in items]
+    return _on_one_grid(kept, None if ensure_ndim is None else ensure_ndim - 1, dtype)
+
+
+def _on_one_grid(items: list[Any], ndim: int | None, dtype: Any) -> Iterator[SpatialImage]:
     first: SpatialImage | None = None
     for number, item in enumerate(items):
         img = _of_list(item, number, ndim, dtype)

@@ -80,8 +80,8 @@ def crop_img(
     del copy
     check_flag(copy_header, "copy_header")
     checked = check_niimg(img)
-    inside = _above(checked, rtol, memory)
-    shape = checked.shape[:3]
+    low, high = _extremes(checked, memory)
+    inside = _above(low, high, rtol)
     if inside.any():
         offset = _bounds(inside, pad=pad)
     else:
@@ -90,21 +90,28 @@ def crop_img(
             f"largest one, and no NaN. It does not: the whole image is returned."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
-        offset = tuple(slice(0, n) for n in shape)
+        offset = tuple(slice(0, n) for n in low.shape)
     axes = tuple(range(one.start, one.stop) for one in offset)
-    affine = sliced_affine(checked.affine, axes)
-    part = lazy_dataobj(checked).view((*offset, ...))
-    cropped = image_like(checked, part, affine, copy_header=copy_header)
+    cropped = image_like(
+        checked,
+        lazy_dataobj(checked).view((*offset, ...)),
+        sliced_affine(checked.affine, axes),
+        copy_header=copy_header,
+        extent=(low[offset].min(), high[offset].max()),
+    )
     return (cropped, offset) if return_offset else cropped
 
 
-def _above(img: Any, rtol: float, memory: int | str | None) -> BoolArray:
-    """Return which voxels are at some time further from zero than negligible."""
+def _extremes(img: Any, memory: int | str | None) -> tuple[Array, Array]:
+    """Return the smallest and the largest value over time of every voxel."""
     scan = Scan(img)
     lowest, highest = scan.add(Min()), scan.add(Max())
     scan.run(memory=memory)
-    low: Array = np.asarray(lowest.result().dataobj)
-    high: Array = np.asarray(highest.result().dataobj)
+    return np.asarray(lowest.result().dataobj), np.asarray(highest.result().dataobj)
+
+
+def _above(low: Array, high: Array, rtol: float) -> BoolArray:
+    """Return which voxels are at some time further from zero than negligible."""
     # As Python numbers: the negative of an unsigned or of the smallest integer would wrap around.
     limit = rtol * max(-low.min().item(), high.max().item())
     found: BoolArray = (low < -limit) | (high > limit)

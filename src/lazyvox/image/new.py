@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.freesurfer.mghformat import MGHError
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.wrapstruct import WrapStruct
 
@@ -15,6 +16,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.errors import LazyvoxWarning, ParameterTypeError
 from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, LazyNifti1Image
+from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def copy_img(img: Any) -> LazyImage:
         msg = f"`img` must be a nibabel image. Got {type(img).__name__}. Load a path first."
         raise ParameterTypeError(msg)
     held: Any = img.dataobj
-    data = np.array(held, order="K") if isinstance(held, np.ndarray) else held
+    data = np.array(held, order="K") if isinstance(held, np.ndarray) else lazy_dataobj(img)
     return image_like(img, _values(data), img.affine)
 
 
@@ -119,11 +121,13 @@ def image_like(
     affine: npt.ArrayLike | None = None,
     *,
     copy_header: bool = True,
+    extent: tuple[float, float] | None = None,
 ) -> LazyImage:
     """Return an image of `data` with the class and, if asked, the header of `ref`; reads nothing.
 
-    The type in the header is that of the data, whatever `ref` is stored as: in the type of
-    integers that were averaged or smoothed the result would be rounded on saving.
+    `extent` is the smallest and the largest value, where that is known of lazy data. The type in the header is that of the data, whatever `ref` is stored as: in the type of
+    integers that were averaged or smoothed the result would be rounded on saving. A part of `ref`
+    keeps the stored type, in which it is saved bit by bit.
     """
     image_class: Any = _class_for(ref, data.dtype)
     given: Any = ref.affine if affine is None else affine
@@ -134,14 +138,25 @@ def image_like(
         fresh: LazyImage = image_class(data, matrix, **options)
         return fresh
     header = image_class.header_class.from_header(ref.header)
-    header.set_data_dtype(data.dtype)
-    header.set_data_shape(data.shape)
-    _set_display_limits(header, data)
+    header.set_data_dtype(ref.get_data_dtype() if _is_part(ref, data) else data.dtype)
+    if header.get_data_shape() != data.shape:
+        header.set_data_shape(data.shape)
+    _set_display_limits(header, data, extent)
     img: LazyImage = image_class(data, None, header=header)
     img._affine = matrix
     # Writes sform and qform only where the affine is not the header's: rounding would change it.
     img.update_header()
     return img
+
+
+def _is_part(ref: SpatialImage, data: LazyArray | Array) -> bool:
+    """Return whether an array is a slice of the voxels of an image, neither computed nor cast."""
+    if not isinstance(data, LazyArray) or isinstance(ref.dataobj, np.ndarray):
+        return False
+    whole = lazy_dataobj(ref)
+    # NumPy takes float64 and None, the type that is not set, as equal: dtypes are compared too.
+    is_cast = data.dtype != whole.dtype or data.conversion != whole.conversion
+    return data.reader == whole.reader and not is_cast
 
 
 def check_flag(value: object, name: str) -> None:
@@ -205,17 +220,20 @@ def _class_for(ref: SpatialImage, dtype: DType) -> type[LazyImage]:
     found = LAZY_CLASSES[plain]
     try:
         found.header_class().set_data_dtype(dtype)
-    except (HeaderDataError, TypeError):
+    except (HeaderDataError, MGHError):
         return LazyNifti1Image
     return found if found.rw else LazyNifti1Image
 
 
-def _set_display_limits(header: Any, data: LazyArray | Array) -> None:
+def _set_display_limits(
+    header: Any, data: LazyArray | Array, extent: tuple[float, float] | None
+) -> None:
     """Set the fields of a header that speak of its values; to 0, unset, where nobody read them."""
     fields = set(header) if isinstance(header, WrapStruct) else set()
     for field in fields & {"glmax", "glmin", "cal_max", "cal_min"}:
         header[field] = 0
-    known = isinstance(data, np.ndarray) and data.size and data.dtype.kind in "biuf"
-    if known and {"cal_max", "cal_min"} <= fields:
+    if isinstance(data, np.ndarray) and data.size and data.dtype.kind in "biuf":
+        extent = (np.min(data), np.max(data))
+    if extent is not None and {"cal_max", "cal_min"} <= fields:
         with np.errstate(over="ignore"):
-            header["cal_max"], header["cal_min"] = np.max(data), np.min(data)
+            header["cal_min"], header["cal_max"] = extent

@@ -63,8 +63,8 @@ def percentile_of(
         msg = f"a percentile must be from 0 to 100. Got {percentile:g}."
         raise ParameterError(msg)
     counter = LeadingBits([(0, None)], mask, two_sided=two_sided)
-    first: list[Array] = scan_once(img, counter, memory, 1, None)
-    counts = first[0]
+    whole: list[Array] = scan_once(img, counter, memory, 1, None)
+    counts = whole[0]
     n_values = int(counts.sum())
     if not n_values:
         return float("nan")
@@ -95,7 +95,8 @@ def _keys_at(
         counter = LeadingBits(
             [(start, shift) for start in starts], first.mask, two_sided=first.two_sided
         )
-        tables = dict(zip(starts, scan_once(img, counter, memory, 1, None), strict=True))
+        counted: list[Array] = scan_once(img, counter, memory, 1, None)
+        tables = dict(zip(starts, counted, strict=True))
         found = [_next_bits(tables[start], rank, start, shift) for start, rank in found]
     return [start for start, _ in found]
 

@@ -247,7 +247,12 @@ def _thresholded(
     transform = ThresholdTransform(number, two_sided, int(min_cluster), is_binary)
     masks = [] if mask is None else [in_memory_array(mask, "mask_img")]
     array = staged(transform, lazy_dataobj(checked), *masks)
-    return image_like(checked, array.read() if is_3d else array, copy_header=copy_header)
+    return image_like(
+        checked,
+        array.read() if is_3d else array,
+        copy_header=copy_header,
+        extent=(0, 1) if is_binary else None,
+    )
 
 
 def _single_image(img: Any) -> Any:

@@ -1,14 +1,16 @@
 """Read the maps of a 4D image, one at a time, and keep their voxels that are not zero."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, RegionError
 from lazyvox.geometry.affines import same_affine
+from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.lazyimage.series import Grid, name_of
@@ -22,6 +24,8 @@ class MapsImage:
 
     Attributes
     ----------
+    img : nibabel image
+        The image.
     array : LazyArray
         Its voxels, of shape (i, j, k, n_maps).
     affine : ndarray of shape (4, 4)
@@ -30,6 +34,7 @@ class MapsImage:
         What messages call it: its parameter and its file.
     """
 
+    img: SpatialImage
     array: LazyArray
     affine: Array
     name: str
@@ -41,16 +46,35 @@ class MapsImage:
 
     def check_grid(self, grid: Grid) -> None:
         """Raise `GridMismatchError` if the maps are on another grid."""
-        shape = self.array.shape[:3]
-        if shape == grid.shape and same_affine(self.affine, grid.affine, grid.shape):
+        if self.is_on(grid):
             return
         msg = (
-            f"{self.name}: maps must be on the voxel grid of the images. Got shape {shape} and "
+            f"{self.name}: maps must be on the voxel grid of the images. Got shape "
+            f"{self.array.shape[:3]} and "
             f"affine {self.affine[:3].tolist()}; the images have shape {grid.shape} and affine "
             f"{grid.affine[:3].tolist()}. Pass resample=True to bring the maps to their grid by "
             f"linear interpolation, or resample them yourself."
         )
         raise GridMismatchError(msg)
+
+    def on_grid(self, grid: Grid) -> "MapsImage":
+        """Return the maps on a grid, by linear interpolation where it is another one."""
+        if self.is_on(grid):
+            return self
+        moved = resample_img(
+            self.img,
+            target_affine=grid.affine,
+            target_shape=grid.shape,
+            interpolation="linear",
+            force_resample=True,
+            copy_header=True,
+        )
+        return replace(self, img=moved, array=lazy_dataobj(moved), affine=grid.affine)
+
+    def is_on(self, grid: Grid) -> bool:
+        """Return whether the maps are on a grid."""
+        shape = self.array.shape[:3]
+        return shape == grid.shape and same_affine(self.affine, grid.affine, grid.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +133,7 @@ def open_maps(maps_img: ImageLike, name: str) -> MapsImage:
     if array.dtype.kind not in "biuf":
         msg = f"{full_name}: the weights of maps must be real numbers. Got {array.dtype}."
         raise RegionError(msg)
-    return MapsImage(array, np.asarray(img.affine, np.float64), full_name)
+    return MapsImage(img, array, np.asarray(img.affine, np.float64), full_name)
 
 
 def read_maps(maps: MapsImage, mask: BoolArray | None, *, ensure_finite: bool) -> MapVoxels:

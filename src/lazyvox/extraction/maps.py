@@ -186,6 +186,8 @@ class Maps(RegionTable):
         mask = None
         if self._mask_img is not None:
             mask = read_mask(self._mask_img, grid, name="mask_img", resample=self._resample)
+        if self._resample:
+            maps = maps.on_grid(grid)
         maps.check_grid(grid)
         found = read_maps(maps, mask, ensure_finite=self._ensure_finite)
         self._check_maps(maps, found)

@@ -21,6 +21,7 @@ __all__ = [
     "TableSpec",
     "TableWriter",
     "TextWriter",
+    "harmless_name",
     "load_parquet",
     "npy_header",
     "parquet_group_rows",
@@ -115,7 +116,7 @@ class TextWriter(_Writer):
         self._lines = io.StringIO(newline="")
         self._delimiter = delimiter
         header = csv.writer(self._lines, delimiter=delimiter, lineterminator="\n")
-        header.writerow([_harmless(name) for name in spec.names()])
+        header.writerow([harmless_name(name) for name in spec.names()])
         self._flush()
 
     def write(self, rows: Array) -> None:
@@ -246,7 +247,13 @@ def load_parquet() -> Any:
     return pyarrow.parquet
 
 
-def _harmless(name: str) -> str:
-    """Return a name that no spreadsheet takes for a formula."""
+def harmless_name(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula.
+
+    Examples
+    --------
+    >>> harmless_name("=1+1"), harmless_name("-12")
+    ("'=1+1", '-12')
+    """
     is_number = name.lstrip("+-").isdigit()
     return f"'{name}" if name[:1] in {"=", "+", "-", "@", "\t", "\r"} and not is_number else name

@@ -10,7 +10,11 @@ import numpy.typing as npt
 from lazyvox._typing import Array, Shape
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 
-__all__ = ["BoundingBoxError", "ResamplingGrid", "resampling_grid", "voxel_mapping"]
+__all__ = ["AffineError", "BoundingBoxError", "ResamplingGrid", "resampling_grid", "voxel_mapping"]
+
+
+class AffineError(ParameterError, np.linalg.LinAlgError):
+    """A matrix that is no affine, or cannot be inverted."""
 
 
 class BoundingBoxError(GridMismatchError):
@@ -66,9 +70,10 @@ def resampling_grid(
     ------
     BoundingBoxError
         If all of the image has negative indices in the grid on some axis.
+    AffineError
+        If an affine has another shape or cannot be inverted.
     ParameterError
-        If an affine has another shape or cannot be inverted, or `target_shape` is not of length 3
-        or comes without an affine of shape (4, 4).
+        If `target_shape` is not of length 3 or comes without an affine of shape (4, 4).
     ParameterTypeError
         If `target_shape` does not consist of integers.
 
@@ -117,7 +122,7 @@ def voxel_mapping(affine: Array, target_affine: Array) -> tuple[Array, Array]:
 
     Raises
     ------
-    ParameterError
+    AffineError
         If `affine` cannot be inverted.
 
     Examples
@@ -162,7 +167,7 @@ def _checked_affine(target_affine: Any) -> Array:
         raise ParameterTypeError(msg) from None
     if target.shape not in {(3, 3), (4, 4)}:
         msg = f"`target_affine` must be of shape (4, 4) or (3, 3). Got shape {target.shape}."
-        raise ParameterError(msg)
+        raise AffineError(msg)
     return target
 
 
@@ -177,7 +182,7 @@ def _inverse(affine: Array, name: str) -> Array:
         f"{name} must be invertible: each axis needs a length and a direction of its own. Got "
         f"{np.asarray(affine).tolist()}."
     )
-    raise ParameterError(msg)
+    raise AffineError(msg)
 
 
 def _inverse_as_scipys(affine: Array) -> Array:

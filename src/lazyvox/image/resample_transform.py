@@ -103,7 +103,7 @@ class ResampleTransform:
 
         Raises
         ------
-        ParameterError
+        AffineError
             If `affine` cannot be inverted.
         """
         grid = tuple(int(length) for length in shape[:3])
@@ -185,30 +185,19 @@ class ResampleTransform:
             if limits is not None:
                 np.clip(target, *_within(limits, target.dtype), out=target)
 
-    @property
-    def _takes_voxels(self) -> bool:
-        """Whether every voxel of the result is one of the source."""
-        return self.order == 0 or (self.aligned is not None and self.aligned.weights is None)
+    def look_at(self, values: Array) -> BoolArray | None:
+        """Warn, once, of what makes interpolation doubtful.
 
-    def _resample(self, values: Array, out: Array) -> None:
-        missing = self._look_at(values)
-        if missing is not None and not self._takes_voxels:
-            values = extrapolated(values, missing)
-        if self._takes_voxels:
-            self._take(values, out)
-        elif out.dtype.kind in "fc":
-            self._interpolate(values.astype(out.dtype, order="F", copy=False), out)
-        else:
-            floats = np.empty(out.shape, np.float64, order="F")
-            self._interpolate(values.astype(np.float64, order="F"), floats)
-            _round_into(floats, out)
-        if missing is not None:
-            place = np.empty(out.shape, np.bool_, order="F")
-            self._take(missing, place, fill=0)
-            out[place] = np.nan
+        Parameters
+        ----------
+        values : ndarray of shape `shape`
+            One volume.
 
-    def _look_at(self, values: Array) -> BoolArray | None:
-        """Warn of what makes interpolation doubtful; return which values are not finite, if any."""
+        Returns
+        -------
+        ndarray of bool or None
+            Which values are not finite, None if all are.
+        """
         if values.dtype.kind in "fc":
             with np.errstate(invalid="ignore"):
                 low, high = values.min(), values.max()
@@ -232,6 +221,28 @@ class ResampleTransform:
                 'interpolation="nearest" to keep zeros and ones.',
             )
         return None
+
+    @property
+    def _takes_voxels(self) -> bool:
+        """Whether every voxel of the result is one of the source."""
+        return self.order == 0 or (self.aligned is not None and self.aligned.weights is None)
+
+    def _resample(self, values: Array, out: Array) -> None:
+        missing = self.look_at(values)
+        if missing is not None and not self._takes_voxels:
+            values = extrapolated(values, missing)
+        if self._takes_voxels:
+            self._take(values, out)
+        elif out.dtype.kind in "fc":
+            self._interpolate(values.astype(out.dtype, order="F", copy=False), out)
+        else:
+            floats = np.empty(out.shape, np.float64, order="F")
+            self._interpolate(values.astype(np.float64, order="F"), floats)
+            _round_into(floats, out)
+        if missing is not None:
+            place = np.empty(out.shape, np.bool_, order="F")
+            self._take(missing, place, fill=0)
+            out[place] = np.nan
 
     def _take(self, values: Array, out: Array, fill: float | None = None) -> None:
         """Fill `out` with nearest voxels, whatever the order."""

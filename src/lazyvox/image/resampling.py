@@ -4,11 +4,12 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from lazyvox.array.staged import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError
-from lazyvox.geometry.grids import BoundingBoxError, resampling_grid
+from lazyvox.geometry.grids import AffineError, BoundingBoxError, resampling_grid
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.extremes import Extremes
 from lazyvox.image.new import check_flag, copy_img
@@ -23,6 +24,7 @@ from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import name_of
 
 __all__ = [
+    "AffineError",
     "BinaryImageWarning",
     "BoundingBoxError",
     "NonFiniteWarning",
@@ -82,8 +84,10 @@ def resample_img(  # noqa: PLR0913, PLR0917
     ------
     BoundingBoxError
         If all of the image has negative indices in the grid on some axis.
+    AffineError
+        If an affine is of another shape or cannot be inverted.
     ParameterError
-        If affine, shape, interpolation or order are none, or the image is not 3D or 4D.
+        If shape, interpolation or order are none, or the image is not 3D or 4D.
     ParameterTypeError
         If `img` is no image, or a parameter of the wrong type.
 
@@ -92,14 +96,14 @@ def resample_img(  # noqa: PLR0913, PLR0917
     LazyvoxWarning
         If the image has no sform, or signed integers become floats.
     BinaryImageWarning
-        On reading: if zeros and ones are interpolated.
+        If zeros and ones are interpolated; of images in memory at once, of others when read.
     NonFiniteWarning
-        On reading: if the image has NaN or infinite voxels. They are replaced by means of their
+        Likewise, if the image has NaN or infinite voxels. They are replaced by means of their
         neighbours, and voxels of the result that are nearest to one of them are NaN.
 
     Notes
     -----
-    Reads no voxel. A pass over the result is one pass over the file, with ``clip=True`` and
+    Reads no voxel of a file. A pass over the result is one pass over the file, with ``clip=True`` and
     "continuous" one more, on the first reading, for the extremes. Memory: a few volumes besides
     the blocks of the pass. Where the axes of both grids are parallel, each axis is one product
     with a matrix; other grids go through `scipy.ndimage.affine_transform`. In float32 both
@@ -134,6 +138,7 @@ def resample_img(  # noqa: PLR0913, PLR0917
         shift_only=not force_resample,
     )
     _warn_of_floats(source, transform)
+    _look_at_memory(source, transform)
     if clip:
         transform = transform.clipped_to(Extremes(source.array))
     return derived_image(
@@ -246,3 +251,12 @@ def _warn_of_floats(source: Volumes, transform: ResampleTransform) -> None:
             f'{result.name}. Pass interpolation="nearest" to keep integers.'
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+
+
+def _look_at_memory(source: Volumes, transform: ResampleTransform) -> None:
+    """Warn of values of an image in memory at once: nothing need be read to see them."""
+    held: Any = source.img.dataobj
+    if not isinstance(held, np.ndarray):
+        return
+    for number in range(held.shape[3] if held.ndim == 4 else 1):
+        transform.look_at(held[..., number] if held.ndim == 4 else held)

@@ -11,6 +11,7 @@ import numpy as np
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.new import check_flag, image_like
+from lazyvox.image.resampling import resample_to_img
 from lazyvox.lazyimage.load import load
 from lazyvox.masking.arguments import checked_list, checked_opening
 from lazyvox.masking.volumes import opened
@@ -94,10 +95,8 @@ def compute_brain_mask(
     _check_mask_type(mask_type)
     target: Any = check_niimg(target_img)
     template = _template()
-    from lazyvox.image.resampling import resample_to_img
-
     on_grid = resample_to_img(template, target, interpolation="linear", force_resample=True)
-    mask = np.asarray(on_grid.dataobj) >= threshold
+    mask = np.asarray(on_grid.dataobj) >= 100 * threshold
     hint = "The images must be in MNI space and see the brain; or `threshold` is too high."
     mask = opened(mask, n_openings, hint, connected=connected)
     return image_like(target, mask.astype(np.uint8))
@@ -189,9 +188,11 @@ def _check_mask_type(mask_type: str) -> None:
 
 
 def _template() -> LazyImage:
-    """Return the mask of the template as floats, ready to be interpolated."""
+    """Return the mask of the template, 100 inside and 0 outside."""
     # The file lies with the demo, of which nothing is imported.
     folder = resources.files("lazyvox") / "demo" / "data"
     with resources.as_file(folder / "mni152_brain_mask_3mm.nii.gz") as path:
         img = load(path)
-        return image_like(img, (np.asarray(img.dataobj) != 0).astype(np.float32))
+        inside = np.asarray(img.dataobj) != 0
+    # Percentages, which no one takes for a mask that must not be interpolated.
+    return image_like(img, np.where(inside, np.float32(100), np.float32(0)))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from lazyvox._typing import Array, override
+from lazyvox.array.staged import StagedReader, staged
 from lazyvox.errors import ParameterTypeError
 from lazyvox.image.new import image_like
+from lazyvox.image.resample_transform import ResampleTransform
+from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.scan import Scan
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from nibabel.spatialimages import SpatialImage
 
+    from lazyvox.array.lazy_array import LazyArray
     from lazyvox.lazyimage.series import Grid
     from lazyvox.runtime.progress import ProgressLike
 
@@ -73,12 +78,13 @@ def mean_volume(
     affine: Any = np.array(img.affine, dtype=np.float64)
     if target_affine is None and target_shape is None:
         return mean, affine
-    from lazyvox.image.resampling import resample_img
-
     resampled = resample_img(
-        image_like(img, mean), target_affine=target_affine, target_shape=target_shape
+        image_like(img, mean, copy_header=False),
+        target_affine=target_affine,
+        target_shape=target_shape,
     )
-    return np.array(resampled.dataobj), np.asarray(resampled.affine, dtype=np.float64)
+    values = _as_scipy_does(lazy_dataobj(resampled)).read()
+    return values, np.asarray(resampled.affine, dtype=np.float64)
 
 
 class MeanVolume(Consumer[Array]):
@@ -136,6 +142,18 @@ def _mean_over_time(img: SpatialImage, progress: ProgressLike) -> Array:
     mean = scan.add(MeanVolume())
     scan.run(progress=progress)
     return mean.result()
+
+
+def _as_scipy_does(array: LazyArray) -> LazyArray:
+    """Return a resampled volume computed by scipy's spline, not by its products of matrices.
+
+    What is background is decided by equality: here the last bit of the result matters, and for a
+    single volume the time does not.
+    """
+    reader = array.reader
+    if not isinstance(reader, StagedReader) or not isinstance(reader.transform, ResampleTransform):
+        return array
+    return staged(replace(reader.transform, aligned=None), *reader.sources)
 
 
 def _volume(img: SpatialImage) -> Array:

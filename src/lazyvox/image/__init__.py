@@ -33,7 +33,6 @@ from lazyvox.image.thresholding import binarize_img, threshold_img
 
 __all__ = [
     "BoundingBoxError",
-    "BoundingBoxError",
     "binarize_img",
     "check_niimg",
     "check_niimg_3d",

@@ -17,7 +17,7 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
 RUN = DATA / "haxby2001_sub001_run001_25mm_bold.nii.gz"
 AFFINE = np.array([[-3.0, 0, 0, 40], [0, 3, 0, -50], [0, 0, 4, -30], [0, 0, 0, 1]])
 SHAPE = (7, 8, 6, 9)
-DTYPES = ("float32", "float64", "int16", "uint8", "int32", ">i2", ">f4")
+DTYPES = ("float32", "float64", "int16", ">i2")
 HEADER_FIELDS = ("dim", "pixdim", "qform_code", "sform_code", "xyzt_units", "intent_code")
 
 
@@ -202,8 +202,8 @@ def test_swap_img_hemispheres(opened):
     assert_same(ours.swap_img_hemispheres(img), theirs.swap_img_hemispheres(img))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8", "int8"])
-@pytest.mark.parametrize("threshold", [0, 12.5, 30, "0%", "17.3%", "80%", "99.9%", "100%"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+@pytest.mark.parametrize("threshold", [0, 12.5, "0%", "17.3%", "100%"])
 @pytest.mark.parametrize("two_sided", [True, False])
 @pytest.mark.parametrize("cluster", [0, 4])
 @pytest.mark.parametrize("shape", [SHAPE, SHAPE[:3]])
@@ -320,6 +320,34 @@ def test_mean_img_of_a_list_gives_each_image_the_same_weight(opened):
     flat = [opened(series("float64", SHAPE[:3], n)) for n in range(4)]
     assert_same(ours.mean_img(flat), theirs.mean_img(flat), rtol=1e-12)
     assert_same(ours.mean_img(iter(flat)), theirs.mean_img(flat), rtol=1e-12)
+
+
+def test_mean_img_on_other_grids(opened):
+    moved = AFFINE @ np.diag([1, 1.1, 0.9, 1])
+    imgs = [opened(series("float64")), opened(series("float64", affine=moved, seed=2))]
+    assert_same(ours.mean_img(imgs), theirs.mean_img(imgs), rtol=1e-5)
+    target = {"target_affine": np.diag([4.0, 4, 4])}
+    assert_same(ours.mean_img(imgs, **target), theirs.mean_img(imgs, **target), rtol=1e-5)
+    assert_same(ours.mean_img(imgs[0], **target), theirs.mean_img(imgs[0], **target), rtol=1e-5)
+
+
+def test_concat_on_other_grids(opened):
+    moved = AFFINE @ np.diag([1, 1.1, 0.9, 1])
+    imgs = [opened(series()), opened(series(affine=moved, seed=2))]
+    with pytest.warns(UserWarning, match="image 1 .* is not on the grid of image 0"):
+        found = ours.concat_imgs(imgs, auto_resample=True)
+    with pytest.warns(UserWarning, match="Affine is different"):
+        expected = theirs.concat_imgs(imgs, auto_resample=True)
+    assert_same(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("resample", ["continuous", "linear", "nearest"])
+def test_reorder_img_with_rotated_axes(opened, resample):
+    affine = AFFINE.copy()
+    affine[:2, :2] = np.array([[0.8, -0.6], [0.6, 0.8]]) * 3
+    img = opened(series("float32", affine=affine))
+    found = ours.reorder_img(img, resample=resample)
+    assert_same(found, theirs.reorder_img(img, resample=resample), rtol=1e-3)
 
 
 @pytest.mark.parametrize("points", [(1, 2.5, 3), (np.arange(6.0),) * 3, (np.ones((2, 3)),) * 3])

@@ -129,16 +129,18 @@ def image_like(
     integers that were averaged or smoothed the result would be rounded on saving. A part of `ref`
     keeps the stored type, in which it is saved bit by bit.
     """
-    image_class: Any = _class_for(ref, data.dtype)
+    # No format stores half precision.
+    dtype = np.dtype(np.float32) if data.dtype == np.float16 else data.dtype
+    image_class: Any = _class_for(ref, dtype)
     given: Any = ref.affine if affine is None else affine
     matrix = np.array(np.eye(4) if given is None else given, dtype=np.float64)
     if not copy_header:
         is_nifti = issubclass(image_class, nib.Nifti1Pair)
-        options: Any = {"dtype": data.dtype} if is_nifti else {}
+        options: Any = {"dtype": dtype} if is_nifti else {}
         fresh: LazyImage = image_class(data, matrix, **options)
         return fresh
     header = image_class.header_class.from_header(ref.header)
-    header.set_data_dtype(ref.get_data_dtype() if _is_part(ref, data) else data.dtype)
+    header.set_data_dtype(ref.get_data_dtype() if _is_part(ref, data) else dtype)
     if header.get_data_shape() != data.shape:
         header.set_data_shape(data.shape)
     _set_display_limits(header, data, extent)

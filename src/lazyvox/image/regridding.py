@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from lazyvox.errors import GridMismatchError, LazyvoxWarning
+from lazyvox.errors import LazyvoxWarning
 from lazyvox.image.joining import same_fov
+from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import name_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,5 @@ def on_first_grid(imgs: Sequence[SpatialImage]) -> list[SpatialImage]:
 
 
 def resampled(img: Any, affine: Any, shape: Any, interpolation: str = "continuous") -> Any:
-    """Return an image on a grid, lazily."""
-    del affine, shape, interpolation
-    msg = f"{name_of(img)}: images must be on one voxel grid: resample it first."
-    raise GridMismatchError(msg)
+    """Return an image on a grid; its volumes are resampled when they are read."""
+    return resample_img(img, target_affine=affine, target_shape=shape, interpolation=interpolation)

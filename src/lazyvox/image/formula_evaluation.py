@@ -13,14 +13,13 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.image.formula import FormulaAttributeError, FormulaNameError, FormulaTypeError
 from lazyvox.image.formula_functions import (
     ELEMENTWISE,
-    REDUCTIONS,
     WHOLE,
     apply_elementwise,
     apply_whole,
     power,
-    reduce_array,
     taken,
 )
+from lazyvox.image.formula_reductions import REDUCTIONS, reduce_array
 from lazyvox.image.streamed_reductions import OVER_TIME, TimeStatistics, statistics_over_time
 
 __all__ = ["Evaluation"]

@@ -136,7 +136,7 @@ class ResampleTransform:
         can_overshoot = self.order == 3 and not self._takes_voxels
         if not can_overshoot and self.fill_value == 0:
             return self
-        return replace(self, extremes=extremes, _warned=set())
+        return replace(self, extremes=extremes)
 
     def out_shape(self, shapes: tuple[Shape, ...]) -> Shape:
         """Return the grid of the result."""
@@ -214,7 +214,7 @@ class ResampleTransform:
             return None
         else:
             low, high = values.min(), values.max()
-        if self.order and low in {0, 1} and high in {0, 1} and _is_binary(values):
+        if self.order and low in {0, 1} and high == 1 and _is_binary(values):
             self._warn(
                 BinaryImageWarning,
                 "an image of zeros and ones is interpolated, which gives values in between. Pass "

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox.array.memory_reader import in_memory_array
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.errors import ImageIndexError, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.image.new import image_like
@@ -100,7 +101,8 @@ def _unmasked(
         volume = np.zeros(mask.shape, dtype, order=order)
         volume[mask] = signals
         return image_like(template, volume, affine, copy_header=False)
-    volumes = in_memory_array(_Volumes(signals, mask, dtype), "an image of signals")
+    placed = _Volumes(signals, mask, dtype)
+    volumes = LazyArray.over(MemoryReader(placed, "an image of signals", placed.shape, dtype))
     # The header of the mask speaks of the mask.
     return image_like(template, volumes, affine, copy_header=False)
 

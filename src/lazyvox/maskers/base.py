@@ -81,11 +81,12 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._report_content: dict[str, Any] = {"reports_at_fit_time": self.reports}
         self._reporting_data: dict[str, Any] | None = None
         self.clean_args_ = {} if self.clean_args is None else self.clean_args
+        self._opened = self.memory
         self.memory_ = open_memory(self.memory, verbose=self.verbose)
         self.mask_img_: Any = None
         if self.mask_img is not None:
             self._tell(f"Loading mask from {shown(self.mask_img, self.verbose)}")
-            self.mask_img_ = read_mask_img(self.mask_img, imgs)
+            self.mask_img_ = read_mask_img(self.mask_img)
         self._fit_regions(imgs)
         self._tell("Finished fit")
         return self
@@ -213,6 +214,7 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         is_single: bool,
         finish: Callable[[Array], Array] | None = None,
         publish: Callable[[], None] | None = None,
+        watches: bool = False,
     ) -> Work:
         """Return the work on a checked 4D image."""
         cleaner = self._cleaner(img.shape[3], confounds, sample_mask)
@@ -229,7 +231,9 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self._has_cache():
             key = self._key("transform", img, stage.key, regions, confounds, sample_mask, squeezes)
         folder = None if self.memmap_dir is None else Path(self.memmap_dir)
-        return Work(img, stage, extractor, cleaner, result, key, folder, publish)
+        # Smoothing has set what is not finite to zero before.
+        watches = watches and stage.smoothing_fwhm is None
+        return Work(img, stage, extractor, cleaner, result, key, folder, publish, watches)
 
     def _has_container(self) -> bool:
         """Return whether scikit-learn puts results into tables, which need two axes."""
@@ -239,13 +243,14 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _cleaner(self, n_volumes: int, confounds: Any, sample_mask: Any) -> Cleaner | None:
         """Return what cleans the signals, None where nothing is asked for."""
         how: Any = {True: "zscore_sample", False: None}.get(self.standardize, self.standardize)
-        asked = (how, self.low_pass, self.high_pass, sample_mask)
+        runs = getattr(self, "runs", None)
+        asked = (how, self.low_pass, self.high_pass, sample_mask, runs)
         is_idle = all(option is None for option in asked) and not self.detrend
         if is_idle and not self.clean_args_ and (confounds is None or confounds == []):
             return None
         return prepare_cleaning(
             n_volumes,
-            runs=getattr(self, "runs", None),
+            runs=runs,
             detrend=self.detrend,
             standardize=how,
             sample_mask=sample_mask,
@@ -318,12 +323,13 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return an image of signals in the type of the signals, or the one asked for; lazily."""
         target = self._result_dtype(source) or source
         array = lazy_dataobj(img)
-        if array.dtype == target:
-            return img
         held: Any = img.dataobj
-        if isinstance(held, np.ndarray):
-            return image_like(img, held.astype(target), img.affine)
-        return image_like(img, array.astype(target), img.affine)
+        if array.dtype != target:
+            values = held.astype(target) if isinstance(held, np.ndarray) else array.astype(target)
+            img = image_like(img, values, img.affine)
+        if img.get_data_dtype() != target:
+            img.set_data_dtype(target)
+        return img
 
     def _keep_for_report(self, imgs: Any, **facts: Any) -> None:
         """Keep what a report shows: the regions, and one volume, not read before it is needed."""
@@ -341,9 +347,9 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self._memory().location is not None
 
     def _memory(self) -> Any:
-        # A cache may have been set after fitting, as nilearn allows.
-        if self.memory is not None and self.memory is not getattr(self, "_memory_given", None):
-            self._memory_given = self.memory
+        # A cache may be set after fitting, as nilearn allows.
+        if self.memory is not self._opened:
+            self._opened = self.memory
             self.memory_ = open_memory(self.memory, verbose=self.verbose)
         return self.memory_
 

@@ -1,17 +1,19 @@
-"""Maps whose voxels that are NaN or infinite are taken as zero."""
+"""Voxels that are NaN or infinite: looked for, or taken as zero."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape
+from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.staged import staged
 from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.series import Grid
+from lazyvox.stream.consumer import Consumer
 
-__all__ = ["finite_img"]
+__all__ = ["NonFiniteWatch", "finite_img"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +61,55 @@ def finite_img(img: Any) -> Any:
     if array.dtype.kind != "f":
         return img
     return image_like(img, staged(FiniteTransform(), array), img.affine)
+
+
+class NonFiniteWatch(Consumer[bool]):
+    """Whether a voxel of the series is NaN or infinite.
+
+    Notes
+    -----
+    The sum of a block says so, at a small part of the cost of looking at every voxel.
+    """
+
+    def __init__(self) -> None:
+        self._found = False
+
+    @override
+    def init(self, grid: Grid) -> None:
+        del grid
+        self._found = False
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        del start
+        if not self._found:
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = np.add.reduce(block.reshape(-1, order="F"))
+            # Finite values may add up to infinity: then all are looked at.
+            self._found = not np.isfinite(total) and not bool(np.isfinite(block).all())
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        del k
+        self.update(slab, volume)
+
+    @override
+    def merge(self, other: Self) -> None:
+        self._found = self._found or other._found
+
+    @override
+    def finalize(self) -> bool:
+        return self._found
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        return 1
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        return grid.n_voxels * block_volumes

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,49 @@ from lazyvox.image import check_niimg
 from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.load import as_image
+from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.masking import load_mask_img
 
-__all__ = ["check_images", "is_one_image", "middle_volume", "read_mask_img", "same_fov"]
+__all__ = [
+    "as_series_img",
+    "check_images",
+    "is_one_image",
+    "middle_volume",
+    "read_mask_img",
+    "same_fov",
+]
 
 
 def is_one_image(imgs: Any) -> bool:
     """Return whether something stands for a single image: an image, a path, a pattern."""
     return isinstance(imgs, SpatialImage | str | os.PathLike)
+
+
+def as_series_img(imgs: Any) -> tuple[Any, bool]:
+    """Return images as one 4D image, and whether they were one 3D image.
+
+    Parameters
+    ----------
+    imgs : image, path, pattern, or list of 3D ones
+        What a user passed.
+
+    Returns
+    -------
+    img : nibabel image
+        4D; the very image that was passed, if it is.
+    is_single : bool
+        Whether it was 3D.
+
+    Raises
+    ------
+    DimensionError
+        If it is neither.
+    """
+    given = imgs
+    if is_one_image(imgs):
+        given = check_niimg(imgs)
+    is_single = isinstance(given, SpatialImage) and len(given.shape) == 3
+    return check_niimg(given, atleast_4d=True, ensure_ndim=4), is_single
 
 
 def check_images(imgs: Any) -> None:
@@ -63,7 +99,7 @@ def check_images(imgs: Any) -> None:
         check_images(img)
 
 
-def read_mask_img(mask_img: Any, imgs: Any) -> Any:
+def read_mask_img(mask_img: Any) -> Any:
     """Return a mask as an image in memory.
 
     Parameters
@@ -71,8 +107,6 @@ def read_mask_img(mask_img: Any, imgs: Any) -> Any:
     mask_img : image or path
         A 3D image of zeros and one other value; a voxel of a 4D one is inside if it is so in all
         volumes.
-    imgs : image, path, or list of them, optional
-        The images that it is for.
 
     Returns
     -------
@@ -82,18 +116,27 @@ def read_mask_img(mask_img: Any, imgs: Any) -> Any:
     Raises
     ------
     ParameterTypeError
-        If the images are none that a volume can mask.
+        If it is no image.
     RegionError
         If the mask is empty.
     """
     img = check_niimg(mask_img, atleast_4d=True)
     array = lazy_dataobj(img)
     inside = np.ones(array.shape[:3], bool)
+    n_bad = 0
     for volume in range(array.shape[3]):
         values = np.asarray(array.view((..., volume)).read())
-        # NaN is outside, as is zero.
-        inside &= np.nan_to_num(values) != 0 if values.dtype.kind == "f" else values != 0
-    del imgs
+        inside &= values != 0
+        if values.dtype.kind == "f":
+            is_finite = np.isfinite(values)
+            inside &= is_finite
+            n_bad += int(values.size - np.count_nonzero(is_finite))
+    if n_bad:
+        msg = (
+            f"{name_of(img)}: the voxels of a mask should be finite. {n_bad} are NaN or infinite; "
+            f"they count as outside."
+        )
+        warnings.warn(msg, MaskerWarning, stacklevel=5)
     mask = image_like(img, inside.astype(np.uint8), img.affine)
     load_mask_img(mask)
     return mask

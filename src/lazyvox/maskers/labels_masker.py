@@ -16,7 +16,7 @@ from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
-from lazyvox.maskers.inputs import same_fov
+from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.lookup import fit_table
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_choice
 from lazyvox.maskers.placing import placed_img
@@ -58,8 +58,10 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         Whether the time courses of the voxels of highest variance are removed.
     detrend : bool, default=False
         Whether linear trends are removed.
-    low_pass, high_pass : float, optional
-        Cutoff frequencies in Hz.
+    low_pass : float, optional
+        Frequency in Hz above which changes are removed.
+    high_pass : float, optional
+        Frequency in Hz below which changes are removed.
     t_r : float, optional
         Repetition time in seconds, needed for filters.
     dtype : dtype-like or "auto", optional
@@ -277,8 +279,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
 
     @override
     def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        given = check_niimg(imgs)
-        img = check_niimg(given, atleast_4d=True, ensure_ndim=4)
+        img, is_single = as_series_img(imgs)
         labels_img, mask_img = self._regions_for(img)
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
         if self.resampling_target == "labels" and not same_fov(labels_img, img):
@@ -306,9 +307,10 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
             regions=(codes, affine, len(kept)),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=len(given.shape) == 3,
+            is_single=is_single,
             finish=_with_zero_columns(columns, len(kept)),
             publish=publish,
+            watches=True,
         )
 
     def _regions_for(self, img: Any) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.finite import finite_img
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
-from lazyvox.maskers.inputs import same_fov
+from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.parameters import MaskerFutureWarning, check_choice
 from lazyvox.maskers.placing import placed_img, placement_of_maps
 from lazyvox.maskers.progress import shown
@@ -51,8 +51,10 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         Whether the time courses of the voxels of highest variance are removed.
     detrend : bool, default=False
         Whether linear trends are removed.
-    low_pass, high_pass : float, optional
-        Cutoff frequencies in Hz.
+    low_pass : float, optional
+        Frequency in Hz above which changes are removed.
+    high_pass : float, optional
+        Frequency in Hz below which changes are removed.
     t_r : float, optional
         Repetition time in seconds, needed for filters.
     dtype : dtype-like or "auto", optional
@@ -203,8 +205,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
 
     @override
     def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        given = check_niimg(imgs)
-        img = check_niimg(given, atleast_4d=True, ensure_ndim=4)
+        img, is_single = as_series_img(imgs)
         maps_img, mask_img = self._regions_for(img)
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
         affine = img.affine
@@ -220,14 +221,14 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
             warnings.warn(msg, MaskerFutureWarning, stacklevel=4)
         weights: Any = image_like(maps_img, lazy_dataobj(maps_img), affine)
         mask = None if mask_img is None else _region(mask_img, affine)
-        is_single = lazy_dataobj(maps_img).dtype == np.float32
+        is_float32 = lazy_dataobj(maps_img).dtype == np.float32
 
         def extractor(dtype: DType) -> Maps:
             return Maps(
                 weights,
                 mask_img=mask,
                 keep_masked_maps=self.keep_masked_maps,
-                dtype=np.float32 if is_single and dtype == np.float32 else np.float64,
+                dtype=np.float32 if is_float32 and dtype == np.float32 else np.float64,
                 allow_overlap=self.allow_overlap,
                 ensure_finite=True,
             )
@@ -243,8 +244,9 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
             regions=(weights, None if mask is None else mask.values) if self._has_cache() else (),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=len(given.shape) == 3,
+            is_single=is_single,
             finish=count,
+            watches=True,
         )
 
     def _regions_for(self, img: Any) -> tuple[Any, Any]:

@@ -32,8 +32,10 @@ class MultiNiftiMapsMasker(MultiMasker, NiftiMapsMasker):
         Whether the time courses of the voxels of highest variance are removed.
     detrend : bool, default=False
         Whether linear trends are removed.
-    low_pass, high_pass : float, optional
-        Cutoff frequencies in Hz.
+    low_pass : float, optional
+        Frequency in Hz above which changes are removed.
+    high_pass : float, optional
+        Frequency in Hz below which changes are removed.
     t_r : float, optional
         Repetition time in seconds, needed for filters.
     dtype : dtype-like or "auto", optional

@@ -43,8 +43,10 @@ class MultiNiftiMasker(MultiMasker, NiftiMasker):
         Whether linear trends are removed.
     high_variance_confounds : bool, default=False
         Whether the time courses of the voxels of highest variance are removed.
-    low_pass, high_pass : float, optional
-        Cutoff frequencies in Hz.
+    low_pass : float, optional
+        Frequency in Hz above which changes are removed.
+    high_pass : float, optional
+        Frequency in Hz below which changes are removed.
     t_r : float, optional
         Repetition time in seconds, needed for filters.
     target_affine : array-like of shape (3, 3) or (4, 4), optional

@@ -14,7 +14,7 @@ from lazyvox.extraction import Voxels
 from lazyvox.image import check_niimg, crop_img, resample_img
 from lazyvox.image.new import image_like
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.inputs import middle_volume, same_fov
+from lazyvox.maskers.inputs import as_series_img, middle_volume, same_fov
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
 from lazyvox.maskers.work import Stage, Work
 from lazyvox.masking import (
@@ -54,8 +54,10 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
         Whether linear trends are removed.
     high_variance_confounds : bool, default=False
         Whether the time courses of the voxels of highest variance are removed.
-    low_pass, high_pass : float, optional
-        Cutoff frequencies in Hz.
+    low_pass : float, optional
+        Frequency in Hz above which changes are removed.
+    high_pass : float, optional
+        Frequency in Hz below which changes are removed.
     t_r : float, optional
         Repetition time in seconds, needed for filters.
     target_affine : array-like of shape (3, 3) or (4, 4), optional
@@ -271,8 +273,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
 
     @override
     def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        given = check_niimg(imgs)
-        img = check_niimg(given, atleast_4d=True, ensure_ndim=4)
+        img, is_single = as_series_img(imgs)
         mask_img = self.mask_img_
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
         if not same_fov(img, mask_img):
@@ -293,7 +294,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
             regions=(mask, affine),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=len(given.shape) == 3,
+            is_single=is_single,
         )
 
     def inverse_transform(self, X: Any) -> Any:

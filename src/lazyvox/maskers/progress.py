@@ -38,6 +38,6 @@ def shown(imgs: Any, verbose: int) -> str:
         return "[" + ", ".join(shown(img, verbose) for img in some) + "]"
     name = imgs.get_filename() if isinstance(imgs, SpatialImage) else imgs
     if name is None:
-        return f"{type(imgs).__name__} of shape {imgs.shape}"
+        return f"{type(imgs).__name__} of shape {getattr(imgs, 'shape', None)}"
     text = str(name)
     return text if int(verbose) > 1 or len(text) <= 20 else f"...{text[-17:]}"

@@ -9,11 +9,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from lazyvox._typing import DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Spheres
-from lazyvox.image import check_niimg
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import resampled_mask
-from lazyvox.maskers.inputs import same_fov
+from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.placing import placed_img
 from lazyvox.maskers.work import Stage, Work
 from lazyvox.stream.masks import RegionImage
@@ -47,8 +46,10 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
         Whether the time courses of the voxels of highest variance are removed.
     detrend : bool, default=False
         Whether linear trends are removed.
-    low_pass, high_pass : float, optional
-        Cutoff frequencies in Hz.
+    low_pass : float, optional
+        Frequency in Hz above which changes are removed.
+    high_pass : float, optional
+        Frequency in Hz below which changes are removed.
     t_r : float, optional
         Repetition time in seconds, needed for filters.
     dtype : dtype-like or "auto", optional
@@ -152,8 +153,7 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
 
     @override
     def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        given = check_niimg(imgs)
-        img = check_niimg(given, atleast_4d=True, ensure_ndim=4)
+        img, is_single = as_series_img(imgs)
         mask_img = self.mask_img_
         if mask_img is not None and not same_fov(img, mask_img):
             mask_img = resampled_mask(mask_img, img)
@@ -170,7 +170,8 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
             regions=(mask, self.seeds_),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=len(given.shape) == 3,
+            is_single=is_single,
+            watches=mask is None,
         )
 
     def _spheres(self, mask: Any, affine: Any, dtype: Any) -> Spheres:

@@ -1,6 +1,7 @@
 """What one transform is made of, and the pass that does several of them."""
 
 import uuid
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.signals import Signals
 from lazyvox.image import resample_img, smooth_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.maskers.finite import NonFiniteWatch
+from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.signal import Cleaner
@@ -85,6 +88,8 @@ class Work:
         Where the result is kept as a file; None for memory.
     publish : callable, optional
         Called when the result is there.
+    watches : bool
+        Whether to warn of voxels that are not finite.
     """
 
     img: Any
@@ -95,6 +100,7 @@ class Work:
     key: tuple[Any, ...] = field(default=())
     folder: Path | None = None
     publish: Callable[[], None] | None = None
+    watches: bool = False
 
     def consumer(self, dtype: DType, memory: int, n_jobs: int) -> Extractor:
         """Return the consumer that extracts and cleans."""
@@ -185,6 +191,8 @@ class _Pass:
                 dtype = lazy_dataobj(prepared).dtype.newbyteorder("=")
                 affine = prepared.affine
             consumers = [work.consumer(dtype, memory, n_jobs) for _, work in works]
+            if dtype.kind == "f" and any(work.watches for _, work in works):
+                consumers.append(NonFiniteWatch())
             behind = _behind(transforms, consumers, affine)
             handles.append([scan.add(consumer) for consumer in behind])
         scan.run(memory=memory, n_jobs=n_jobs)
@@ -193,9 +201,18 @@ class _Pass:
             signals: Any = [handle.result() for handle in group]
             for _ in transforms:
                 signals = signals[0]
-            for (number, work), one in zip(works, signals, strict=True):
+            for (number, work), one in zip(works, signals, strict=False):
                 found[number] = work.values(one)
+            if len(signals) > len(works) and signals[-1]:
+                self._warn_of_non_finite()
         return found
+
+    def _warn_of_non_finite(self) -> None:
+        msg = (
+            f"{name_of(self._img)}: voxels should be finite. Some are NaN or infinite; they count "
+            f"as zero."
+        )
+        warnings.warn(msg, MaskerWarning, stacklevel=8)
 
 
 def _behind(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.extraction.table_writers import TableSpec
 from lazyvox.lazyimage.series import Grid
 from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.cleaning import prepare_cleaning
@@ -17,7 +18,7 @@ __all__ = ["Cleaning", "CleaningOptions", "ColumnTable"]
 
 #: Columns that are read from a table on disk at a time: wide enough that each row is one long
 #: read, and small against any budget.
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 8 << 20
 
 _CLEAN_ARGS = ("runs", "ensure_finite", "extrapolate")
 
@@ -168,10 +169,10 @@ class Cleaning:
         # float32 holds integers of 16 bits exactly, and no larger ones.
         return self.cleaner.result_dtype(np.result_type(dtype, np.float32))
 
-    def work_bytes(self, n_columns: int, *, is_spooled: bool) -> int:
+    def work_bytes(self, spec: TableSpec, *, is_spooled: bool) -> int:
         """Return what cleaning a table allocates for its duration."""
-        block = _BLOCK_BYTES if is_spooled else 0
-        return block + self.cleaner.work_bytes(n_columns, self.n_jobs)
+        block = min(_BLOCK_BYTES, spec.nbytes) if is_spooled else 0
+        return block + self.cleaner.work_bytes(spec.shape[1], self.n_jobs)
 
     def clean(self, table: ColumnTable) -> None:
         """Clean all columns of a table in place; the first `n_rows_out` rows hold the result."""

@@ -244,7 +244,7 @@ class RowsPlan:
         if self.path is None or (self.cleaning is not None and not self.is_spooled):
             held += self.spec.nbytes
         if self.cleaning is not None:
-            held += self.cleaning.work_bytes(self.spec.shape[1], is_spooled=self.is_spooled)
+            held += self.cleaning.work_bytes(self.spec, is_spooled=self.is_spooled)
         return held
 
     def work_bytes(self, n_rows: int) -> int:

@@ -68,11 +68,13 @@ def compute_brain_mask(
         If `mask_type` is another one.
     ParameterTypeError
         If an argument is of the wrong type.
+    BoundingBoxError
+        If the images lie outside of the template altogether.
 
     Warns
     -----
     MaskWarning
-        If the mask is empty: the images are not in MNI space, or see none of the brain.
+        If the mask is empty: the images see none of the brain.
 
     Notes
     -----

@@ -156,7 +156,7 @@ class LeadingBits(Consumer[list[Array]]):
             bits = self.shift_of(None) if shift is None else shift
             # Keys below `low` wrap around to large numbers, and fall out with those above.
             places = (keys - keys.dtype.type(low)) >> keys.dtype.type(bits)
-            inside = places[places < len(counts)]
+            inside = places if shift is None else places[places < len(counts)]
             new = np.bincount(inside.astype(np.intp), minlength=len(counts))
             np.add(counts, new, out=counts)
 
@@ -186,10 +186,12 @@ def _keys(values: Array, *, two_sided: bool) -> Array:
     """Return unsigned integers that ascend with magnitudes, or with what is not negative."""
     kind: Any = np.dtype(f"u{values.dtype.itemsize}")
     if values.dtype.kind == "f":
-        values = np.where(np.isfinite(values), values, values.dtype.type(0))
-        # A sum with 0 makes -0.0 positive.
-        values = np.abs(values) if two_sided else values[values >= 0] + values.dtype.type(0)
-        return values.view(kind)
+        bits = values.view(kind)
+        magnitudes: Array = bits & kind.type(np.iinfo(kind).max >> 1)
+        # All patterns from that of infinity on are infinite or NaN.
+        beyond = np.array(np.inf, values.dtype).view(kind)
+        magnitudes[magnitudes >= beyond] = 0
+        return magnitudes if two_sided else magnitudes[(bits == magnitudes) | (magnitudes == 0)]
     if values.dtype.kind != "i":
         return values.view(kind)
     if not two_sided:

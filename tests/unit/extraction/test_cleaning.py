@@ -82,7 +82,9 @@ def test_full_disk_says_where_and_leaves_nothing(folder, spooled, monkeypatch):
 
     monkeypatch.setattr(table_stores.os, "pwrite", full)
     before = sorted(folder.iterdir())
-    with pytest.raises(OutputError, match=r"temporary space.*No space left on device\. Set TMPDIR"):
+    with pytest.raises(
+        OutputError, match=r"temporary space.*No space left on device\. Set TMPDIR"
+    ):
         extract("run.nii.gz", "mask.nii.gz", out="v.npy", detrend=True)
     assert sorted(folder.iterdir()) == before
 

@@ -247,7 +247,7 @@ class CleaningJob:
     def work_bytes(self) -> int:
         """What the pass, or then the cleaning of one block, holds at most."""
         block = self._block_columns * self.n_rows * self.dtype.itemsize
-        cleaning = 2 * block + self.cleaner.work_bytes(self._block_columns) + FIXED_BYTES
+        cleaning = block + self.cleaner.work_bytes(self._block_columns) + FIXED_BYTES
         held = 0 if self.places is None else self.places.nbytes
         return held + max(self._scan().plan(self.budget).peak_bytes, cleaning)
 

@@ -1,0 +1,136 @@
+"""Formulas of images: lazy, streamed, and never run as code."""
+
+import pickle
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import lazyvox as lv
+from lazyvox.array import FileReader
+from lazyvox.image import math_img, smooth_img
+from lazyvox.lazyimage.classes import lazy_image
+from lazyvox.planning.spec import ArraySpec
+from lazyvox.testing import CountingSource, MemorySource, TripwireSource, random_values
+
+SHAPE = (8, 9, 7, 11)
+VALUES = random_values(SHAPE, "<i2")
+OFFSET = 352
+
+
+def image_over(wrap):
+    """Return a source and a lazy image over it."""
+    content = bytes(OFFSET) + VALUES.tobytes(order="F")
+    source = wrap(MemorySource(content, compression="gzip", path="/nowhere/run.nii.gz"))
+    reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET))
+    header = nib.Nifti1Header()
+    header.set_data_shape(SHAPE)
+    header.set_data_dtype(VALUES.dtype)
+    return source, lazy_image(nib.Nifti1Image, lv.LazyArray.over(reader), np.eye(4), header)
+
+
+@pytest.mark.parametrize("formula", ["img + 1", "img > 3", "img[..., ::2]", "np.exp(img[..., 0])"])
+def test_element_wise_formulas_read_no_voxel(formula):
+    _, img = image_over(TripwireSource)
+    assert math_img(formula, img=img).shape[:3] == SHAPE[:3]
+
+
+def test_reductions_of_one_expression_share_a_pass():
+    source, img = image_over(CountingSource)
+    std = math_img("(np.mean(img, axis=-1) - img.min(axis=-1)) / np.std(img, axis=-1)", img=img)
+    source.assert_each_byte_once()
+    expected = (VALUES.mean(-1) - VALUES.min(-1)) / VALUES.std(-1)
+    np.testing.assert_allclose(std.get_fdata(), expected)
+
+
+def test_a_formula_of_a_formula_is_one_pass():
+    source, img = image_over(CountingSource)
+    smoothed = smooth_img(math_img("img * 2.5 - img", img=img), 2)
+    scan = lv.Scan(smoothed)
+    mean = scan.add(lv.Mean())
+    scan.run()
+    source.assert_each_byte_once()
+    assert mean.result().shape == SHAPE[:3]
+
+
+def test_a_lazy_result_pickles_scans_and_saves(example_folder, tmp_path):
+    img = math_img("(run - 3) * (mask[..., None] > 0)", **paths(example_folder))
+    again = pickle.loads(pickle.dumps(img))
+    np.testing.assert_array_equal(again.get_fdata(), img.get_fdata())
+    lv.save(img, tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(nib.load(tmp_path / "out.nii.gz").get_fdata(), img.get_fdata())
+
+
+def paths(folder):
+    return {"run": folder / "run.nii.gz", "mask": folder / "mask.nii.gz"}
+
+
+def test_strict_refuses_what_reads_the_whole():
+    _, img = image_over(TripwireSource)
+    with lv.strict(), pytest.raises(lv.MaterializationError, match="median in a formula"):
+        math_img("np.median(img, axis=-1)", img=img)
+    with lv.strict(), pytest.raises(lv.MaterializationError, match="argmax in a formula"):
+        math_img("np.argmax(img, axis=-1)", img=img)
+
+
+HOSTILE = [
+    "__import__('os').system('id')",
+    "img.__class__",
+    "img.dtype.type",
+    "9**9**9",
+    "9**9**9 * img",
+    "'x' * 1000000000000",
+    "'" + "x" * 20_000 + "'",
+    "lambda: img",
+    "[x for x in img]",
+    "(y := img)",
+    "img if img else 1",
+    "np.load('x')",
+    "np.lib.format",
+    "np.memmap('x')",
+    "np.ndarray((9, 9))",
+    "np.os.system('id')",
+    "open('x')",
+    "eval('1')",
+    "img.tofile('x')",
+    "img.dump('x')",
+    "np.add.reduce(img)",
+    "np.frompyfunc(img, 1, 1)",
+    "f'{img}'",
+    "print(img)",
+    "img @ img",
+    "1 << 99999999999",
+    "np.add(img, 1, out=img)",
+    "np.clip(*[img, 0, 1])",
+    "np.clip(**{'a': img})",
+    "(" * 500 + "img" + ")" * 500,
+    "-" * 5000 + "img",
+    "img\x00",
+]
+
+
+@pytest.mark.filterwarnings("ignore:every image should be part of the formula")
+@pytest.mark.parametrize("formula", HOSTILE, ids=lambda formula: formula[:30])
+def test_what_is_no_arithmetic_is_refused_before_anything_is_read(formula):
+    _, img = image_over(TripwireSource)
+    with pytest.raises((lv.ParameterError, lv.ParameterTypeError), match="formula"):
+        math_img(formula, img=img)
+
+
+def test_images_that_do_not_go_together(example_folder):
+    _, img = image_over(TripwireSource)
+    with pytest.raises(lv.GridMismatchError, match=r"must share one grid. a .* b .*\(12, 14, 10"):
+        math_img("a + b", a=img, b=example_folder / "run.nii.gz")
+    with pytest.raises(ValueError, match="at least one image"):
+        math_img("1 + 1")
+    with pytest.raises(ValueError, match=r"one of the images, \['img'\]. Got 'other'"):
+        math_img("img", copy_header_from="other", img=img)
+    with pytest.raises(ValueError, match="gives 3, img has 4"):
+        math_img("img[..., 0]", copy_header_from="img", img=img)
+
+
+def test_images_that_are_not_used():
+    _, img = image_over(TripwireSource)
+    with pytest.warns(lv.LazyvoxWarning, match=r"does not name \['a'\]"):
+        math_img("image + 1", image=img, a=img)
+    math_img("image + 1", "a", image=img, a=img)

@@ -13,15 +13,15 @@ from lazyvox.testing.images import write_nifti
 MEAN = ["mean", "run.nii.gz", "-o"]
 MASK = ["extract", "run.nii.gz", "--mask", "left.nii.gz"]
 USAGE = [
-    (["extract", "run.nii.gz", "--maks", "m"], "no such option: --maks; did you mean --mask?"),
+    (["extract", "run.nii.gz", "--maks", "m"], "no such option: --maks; did you mean --mask or --maps or --mask-img?"),
     (["--json", "info"], "no such option: --json; options of a command follow its name, see lazyvox --help"),
     (["mean", "--zzz"], "no such option: --zzz; see lazyvox mean --help"),
     (["extrat"], "no such command: extrat; did you mean extract?"),
-    (["xyz"], "no such command: xyz; there are info, extract, connectivity, mean, std, tsnr, slice, convert, demo"),
+    (["xyz"], "no such command: xyz; there are info, extract, connectivity, mean, std, tsnr, slice, concat, convert, demo"),
     (["mean"], "Missing argument 'RUN...'; see lazyvox mean --help"),
     (["mean", "run.nii.gz"], "missing option -o/--output: where should the result go?"),
-    (["extract", "run.nii.gz", "-o", "o.npy"], "no regions: pass --mask MASK, once or more, or --labels ATLAS, or both"),
-    ([*MASK, "--lut", "atlas.tsv", "-o", "o.npy"], "--lut names the regions of --labels, which is missing"),
+    (["extract", "run.nii.gz", "-o", "o.npy"], "no regions: pass --mask MASK, once or more, --labels ATLAS, --maps MAPS or --seeds TABLE, or several of them"),
+    ([*MASK, "--lut", "atlas.tsv", "-o", "o.npy"], "--lut names the regions of --labels, or of --maps; both are missing"),
     ([*MASK, "-o", "o.xlsx"], "--output o.xlsx: the name must end in .tsv, .csv, .npy, .npz, .parquet"),
     ([*MASK, "-o", "o.zarr"], "--output o.zarr: the name must end in .tsv, .csv, .npy, .npz, .parquet"),
     ([*MEAN, "o.txt"], "--output o.txt: the name must end in .mgz, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),

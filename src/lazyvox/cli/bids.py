@@ -6,7 +6,9 @@ Names are text in, text out. Only `dataset_root`, `hash_file` and `write_sidecar
 import hashlib
 import json
 import os
+import platform
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -333,9 +335,17 @@ class Provenance:
             "RegionsSHA256": dict(self.regions_sha256),
             "Parameters": dict(self.parameters),
             "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
+            "SoftwareVersions": _software_versions(),
             "Plan": dict(self.plan),
             "PeakBytes": int(self.peak_bytes),
         }
+
+
+def _software_versions() -> dict[str, str]:
+    """Return the versions of what computed; scipy's where it was needed."""
+    modules = {name: sys.modules.get(name) for name in ("numpy", "nibabel", "scipy")}
+    found = {name: str(module.__version__) for name, module in modules.items() if module}
+    return {"Python": platform.python_version(), **found}
 
 
 def write_sidecar(path: str, record: Mapping[str, Any], *, overwrite: bool) -> str:

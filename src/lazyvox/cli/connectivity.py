@@ -10,7 +10,6 @@ from lazyvox._typing import FloatArray
 from lazyvox.cli.heat_map import draw_heat_map, picture_memory, require_plots
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_bytes, write_matrix
-from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_output, list_endings
 from lazyvox.cli.settings import Settings, common_options, examples, output_option
 from lazyvox.cli.signals_file import SignalsFile, open_signals
@@ -156,7 +155,8 @@ def connectivity(
     check_output(output, MATRIX_ENDINGS, [signals], settings, files=outputs)
     plots = _files(plot, kinds)
     if plot is not None:
-        _check_plot(plot, plots, signals, settings)
+        check_output(plot, _ENDINGS_OF_PLOTS, [signals], settings, files=plots, option="--plot")
+        require_plots()
     work = _Matrices(
         open_signals(signals), kinds, estimator, outputs, plots, overwrite=settings.overwrite
     )
@@ -171,16 +171,6 @@ def _files(path: str | None, kinds: Sequence[str]) -> tuple[str, ...]:
         return (path,)
     names = [kind.replace("-", "_") for kind in kinds]
     return tuple(str(Path(path).with_name(Path(one).name)) for one in split_target(path, names))
-
-
-def _check_plot(plot: str, files: Sequence[str], signals: str, settings: Settings) -> None:
-    """Check the picture as every output is checked, and call it by its option."""
-    try:
-        check_output(plot, _ENDINGS_OF_PLOTS, [signals], settings, files=files)
-    except WrongUsageError as error:
-        message = error.message.replace("--output", "--plot", 1)
-        raise WrongUsageError(message, error.ctx) from error
-    require_plots()
 
 
 def _check_budget(plan: Plan) -> None:

@@ -1,166 +1,137 @@
-"""`lazyvox extract`: time series of masks and of the regions of an atlas, in one pass."""
+"""`lazyvox extract`: time series of masks, atlas regions, maps and spheres, in one pass."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import click
+import numpy as np
 
+from lazyvox.array.memory_reader import in_memory_array
+from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning, cleaning_options
+from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
-from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import check_output, stem_of
+from lazyvox.cli.region_options import Regions, region_options
 from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
-from lazyvox.extraction.api import checked_sample_mask
-from lazyvox.extraction.labels import Labels
-from lazyvox.extraction.tables import split_target, write_npz
-from lazyvox.extraction.voxels import Voxels
-from lazyvox.lazyimage.series import as_series
-from lazyvox.stream.consumer import Handle
+from lazyvox.cli.sidecars import Inputs, write_sidecars
+from lazyvox.cli.signal_targets import Targets, choose_targets
+from lazyvox.extraction.api import Preparation, build_scan, checked_sample_mask
+from lazyvox.extraction.rois import RegionOptions
+from lazyvox.extraction.signals import Signals
+from lazyvox.extraction.tables import write_npz
+from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.save import save
+from lazyvox.lazyimage.series import Grid, as_series
+from lazyvox.planning.plan import Plan
+from lazyvox.runtime.dry_run import plan as plan_of
+from lazyvox.runtime.peak import peak_memory
 from lazyvox.stream.scan import Scan
 
 __all__ = ["extract"]
 
-_Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
-
-_ENDINGS = (".tsv", ".csv", ".npy", ".npz", ".parquet")
-_STRATEGIES = (
-    "mean",
-    "sum",
-    "median",
-    "minimum",
-    "maximum",
-    "standard_deviation",
-    "variance",
-)
 _OUTPUT_TEXT = (
     "What to write; ends in .tsv, .csv, .npy, .parquet, or .npz (an array for each region set, "
     "named after its file). Of several region sets each gets a file, its name inserted before "
-    "the ending, except in .npz."
+    "the ending, except in .npz. In a folder files get BIDS names, and a JSON file beside each."
 )
 _TYPES = ("float32", "float64")
+_Choice = TypeVar("_Choice", Regions, CleaningChoice, ConfoundChoice)
 
 
 @dataclass(frozen=True, slots=True)
-class _Regions:
-    """Which region sets are asked for, and how they are read.
+class _Extraction:
+    """A scan that is ready to run, and what becomes of its results."""
 
-    Attributes
-    ----------
-    mask : tuple of str
-        Masks.
-    labels : str or None
-        Atlas.
-    lut : str or None
-        Table with the names of its regions.
-    strategy : str
-        What becomes of the voxels of a region.
-    resample : bool
-        Whether images on another grid are resampled.
-    """
+    scan: Scan
+    assemble: Callable[[], Sequence[Signals]]
+    grid: Grid
+    inputs: Inputs
+    cleaning: PreparedCleaning
+    targets: Targets
+    settings: Settings
 
-    mask: tuple[str, ...]
-    labels: str | None
-    lut: str | None
-    strategy: str
-    resample: bool
+    def plan(self) -> Plan:
+        """Return the plan of the pass, and of writing images after it."""
+        found = self.scan.plan(n_jobs=self.settings.n_jobs)
+        if not self.targets.images:
+            return found
+        shape = (*self.grid.shape, int(self.cleaning.kept.sum()))
+        empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
+        img = image_on_grid(self.grid.template, empty, self.grid.affine)
+        saved = max(plan_of(save, img, path, n_jobs=1).peak_bytes for path in self.targets.images)
+        results = sum(size for _, size in found.consumer_bytes)
+        return replace(found, peak_bytes=max(found.peak_bytes, results + saved))
 
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense together."""
-        if not self.paths:
-            msg = "no regions: pass --mask MASK, once or more, or --labels ATLAS, or both"
-            raise WrongUsageError(msg)
-        if self.lut and not self.labels:
-            msg = "--lut names the regions of --labels, which is missing"
-            raise WrongUsageError(msg)
+    def work(self) -> list[Written]:
+        """Run the scan, and write what it does not write itself."""
+        plan = self.plan()
+        with peak_memory() if self.targets.has_sidecars else nullcontext() as peak:
+            self.scan.run(n_jobs=self.settings.n_jobs, progress=self.settings.progress)
+            found = self.assemble()
+            written = [*self._tables(found), *self._images(found)]
+        if peak is not None:
+            write_sidecars(
+                self.targets.tables,
+                self.inputs,
+                self.cleaning,
+                plan,
+                t_r=self.inputs.cleaning.t_r or self.grid.t_r,
+                peak_bytes=peak.bytes,
+                overwrite=self.settings.overwrite,
+            )
+        return written
 
-    @property
-    def paths(self) -> list[str]:
-        """The images of the region sets."""
-        return [*self.mask, *([self.labels] if self.labels else [])]
+    def _tables(self, found: Sequence[Signals]) -> list[Written]:
+        """Write the tables that were not written during the pass."""
+        names = self.inputs.regions.names()
+        paths = self.targets.tables
+        if self.targets.archive:
+            arrays = list(zip(names, (one.values for one in found), strict=True))
+            write_npz(self.targets.archive, arrays, overwrite=self.settings.overwrite)
+            paths = (self.targets.archive,) * len(found)
+        written = []
+        for path, name, signals in zip(paths, names, found, strict=bool(paths)):
+            if signals.path is None and not self.targets.archive:
+                signals.save(path, overwrite=self.settings.overwrite)
+            written.append(Written(path, signals.shape, str(signals.dtype), name))
+        return written
 
-    @property
-    def inputs(self) -> list[str]:
-        """All files that are read besides the runs."""
-        return [*self.paths, *([self.lut] if self.lut else [])]
-
-    def names(self) -> list[str]:
-        """Return a name for each region set: its file's, with its folder's where that is needed."""
-        stems = [stem_of(path) for path in self.paths]
-        count = Counter(stems)
-        return [
-            f"{Path(path).absolute().parent.name}_{stem}" if count[stem] > 1 else stem
-            for path, stem in zip(self.paths, stems, strict=True)
-        ]
-
-
-def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    ctx.ensure_object(dict)[param.name] = value
-
-
-_REGION_OPTIONS = (
-    click.option(
-        "--mask",
-        multiple=True,
-        metavar="MASK",
-        type=click.Path(readable=False, path_type=str),
-        expose_value=False,
-        callback=_keep,
-        help="Mask image: a column for each of its voxels. May be given several times.",
-    ),
-    click.option(
-        "--labels",
-        metavar="ATLAS",
-        type=click.Path(readable=False, path_type=str),
-        expose_value=False,
-        callback=_keep,
-        help="Labels image: a column for each of its regions.",
-    ),
-    click.option(
-        "--lut",
-        metavar="TABLE",
-        type=click.Path(readable=False, path_type=str),
-        expose_value=False,
-        callback=_keep,
-        help="Names of the regions: a BIDS dseg.tsv, FSL's XML, or FreeSurfer's colour table.",
-    ),
-    click.option(
-        "--strategy",
-        type=click.Choice(_STRATEGIES),
-        default="mean",
-        show_default=True,
-        metavar="NAME",
-        expose_value=False,
-        callback=_keep,
-        help=f"What becomes of the voxels of a region: {', '.join(_STRATEGIES)}.",
-    ),
-    click.option(
-        "--resample",
-        is_flag=True,
-        expose_value=False,
-        callback=_keep,
-        help="Bring masks and atlas to the grid of RUN, by nearest neighbour.",
-    ),
-)
-
-
-def _region_options(command: _Decorated) -> _Decorated:
-    for option in reversed(_REGION_OPTIONS):
-        command = option(command)
-    return command
+    def _images(self, found: Sequence[Signals]) -> list[Written]:
+        """Write the images that the signals stand for."""
+        written = []
+        names = self.inputs.regions.names()
+        for path, name, signals in zip(self.targets.images, names, found, strict=False):
+            img = signals.to_img()
+            save(img, path, dtype=signals.dtype, overwrite=self.settings.overwrite, n_jobs=1)
+            written.append(Written(path, tuple(img.shape), str(signals.dtype), name))
+        return written
 
 
 @click.command(
     epilog=examples(
         "lazyvox extract run.nii.gz --mask left.nii.gz --mask right.nii.gz -o voxels.npz",
         "lazyvox extract run.nii.gz --labels atlas.nii.gz --lut atlas.tsv -o regions.tsv",
+        "lazyvox extract run.nii.gz --seeds seeds.tsv --radius 5 --smoothing-fwhm 6 --detrend \\",
+        "      --high-pass 0.01 --standardize zscore_sample -o seeds.tsv",
+        "lazyvox extract sub-01_task-rest_bold.nii.gz --labels atlas.nii.gz \\",
+        "      --confounds sub-01_task-rest_desc-confounds_timeseries.tsv \\",
+        "      --confound-strategy motion24,wm_csf --fd-threshold 0.5 -o derivatives/",
     )
 )
 @runs_argument
-@_region_options
+@region_options
+@cleaning_options
 @output_option(_OUTPUT_TEXT)
+@click.option(
+    "--inverse",
+    metavar="IMG",
+    type=click.Path(readable=False, path_type=str),
+    help="Image to write of the signals: each voxel has the signal of its region. With it, -o may "
+    "be left out.",
+)
 @click.option(
     "--sample-mask",
     metavar="FILE",
@@ -171,7 +142,7 @@ def _region_options(command: _Decorated) -> _Decorated:
 @click.option(
     "--dtype",
     type=click.Choice(_TYPES),
-    help="Type of the values; by default that of RUN for masks, and float64 for --labels.",
+    help="Type of the values; by default that of RUN for masks, else float64.",
 )
 @common_options
 @click.pass_context
@@ -179,89 +150,69 @@ def extract(
     ctx: click.Context,
     runs: tuple[str, ...],
     output: str | None,
+    inverse: str | None,
     sample_mask: str | None,
     dtype: str | None,
 ) -> None:
-    """Write the time series of masks, and of the regions of an atlas.
+    """Write the time series of masks, and of the regions of an atlas, maps and spheres.
 
-    Several runs on one grid are joined along time. However many masks there are, each run is
-    read once.
+    Steps are those of nilearn, in its order: smoothing, extraction, trend, filter, confounds,
+    standardizing.
+
+    Several runs on one grid are joined along time, and cleaned one by one. However many region
+    sets there are, each run is read once.
     """
     settings = Settings.of(ctx)
-    regions = _Regions(**ctx.ensure_object(dict))
-    inputs = [*runs, *regions.inputs, *([sample_mask] if sample_mask else [])]
-    files = _files(output, regions.names())
-    target = check_output(output, _ENDINGS, inputs, settings, files=files)
-    scan = Scan(list(runs), volumes=_volumes(sample_mask, runs))
-    direct = files if len(files) == len(regions.paths) and not _is_npz(target) else None
-    handles = _add_consumers(scan, regions, direct, dtype, overwrite=settings.overwrite)
-
-    def work() -> list[Written]:
-        scan.run(n_jobs=settings.n_jobs, progress=settings.progress)
-        found = [handle.result() for handle in handles]
-        if direct is None:
-            values = [one.values for one in found]
-            write_npz(
-                target,
-                list(zip(regions.names(), values, strict=True)),
-                overwrite=settings.overwrite,
-            )
-        paths = direct or [target] * len(found)
-        return [
-            Written(path, one.shape, str(one.dtype), name)
-            for path, one, name in zip(paths, found, regions.names(), strict=True)
-        ]
-
-    perform(Job("extract", inputs, lambda: scan.plan(n_jobs=settings.n_jobs), work), settings)
+    inputs = Inputs(
+        runs,
+        _chosen(ctx, Regions),
+        _chosen(ctx, CleaningChoice),
+        _chosen(ctx, ConfoundChoice),
+        sample_mask,
+        dtype,
+    )
+    targets = choose_targets(output, inverse, runs, inputs.regions, inputs.paths, settings)
+    work = _extraction(inputs, targets, settings)
+    perform(Job("extract", inputs.paths, work.plan, work.work), settings)
 
 
-def _volumes(sample_mask: str | None, runs: Sequence[str]) -> list[int] | None:
-    """Return the volumes to keep, all of them where no file says which."""
-    if sample_mask is None:
-        return None
-    keep = read_sample_mask(sample_mask)
-    return checked_sample_mask(keep, as_series(list(runs)).grid.n_volumes)
+def _chosen(ctx: click.Context, kind: type[_Choice]) -> _Choice:
+    """Return the options that belong to one record."""
+    given = ctx.ensure_object(dict)
+    values: dict[str, Any] = {one.name: given[one.name] for one in fields(kind)}
+    return kind(**values)
 
 
-def _is_npz(path: str) -> bool:
-    return path.lower().endswith(".npz")
+def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extraction:
+    """Check everything that can be checked without reading a volume."""
+    grid = as_series(list(inputs.runs)).grid
+    keep = None
+    if inputs.sample_mask is not None:
+        keep = checked_sample_mask(read_sample_mask(inputs.sample_mask), grid.n_volumes)
+    cleaning = inputs.cleaning.prepare(
+        inputs.confounds,
+        _lengths(inputs.runs),
+        keep,
+        header_t_r=grid.t_r,
+        run=inputs.runs[0],
+    )
+    # What images are made of must be in memory.
+    is_direct = bool(targets.tables) and not targets.images
+    outs = targets.tables if is_direct else [None] * len(inputs.regions.paths)
+    scan, assemble = build_scan(
+        list(inputs.runs),
+        inputs.regions.consumers(outs, inputs.dtype, overwrite=settings.overwrite),
+        options=RegionOptions(),
+        preparation=Preparation(
+            inputs.cleaning.smoothing_fwhm, cleaning.options, settings.memory, settings.n_jobs
+        ),
+        sample_mask=cleaning.sample_mask,
+    )
+    return _Extraction(scan, assemble, grid, inputs, cleaning, targets, settings)
 
 
-def _files(output: str | None, names: Sequence[str]) -> list[str]:
-    """Return the files that will be written, in the folder as it was given."""
-    if output is None:
-        return []
-    if len(names) == 1 or _is_npz(output):
-        return [output]
-    # The folder stays as it was given: relative paths are easier to read.
-    return [str(Path(output).with_name(Path(path).name)) for path in split_target(output, names)]
-
-
-def _add_consumers(
-    scan: Scan,
-    regions: _Regions,
-    files: Sequence[str] | None,
-    dtype: str | None,
-    *,
-    overwrite: bool,
-) -> list[Handle[Any]]:
-    """Hang one consumer for each region set on a scan, each writing to its file if it has one."""
-    outs: Sequence[str | None] = files or [None] * len(regions.paths)
-    handles: list[Handle[Any]] = [
-        scan.add(
-            Voxels(path, dtype=dtype, out=out, overwrite=overwrite, resample=regions.resample)
-        )
-        for path, out in zip(regions.mask, outs, strict=False)
-    ]
-    if regions.labels:
-        labels = Labels(
-            regions.labels,
-            strategy=regions.strategy,
-            lut=regions.lut,
-            dtype=dtype,
-            out=outs[-1],
-            overwrite=overwrite,
-            resample=regions.resample,
-        )
-        handles.append(scan.add(labels))
-    return handles
+def _lengths(runs: Sequence[str]) -> list[int]:
+    """Return the volumes of each run; images in 3D are the volumes of one run."""
+    shapes = [as_image(run).shape for run in runs]
+    lengths = [shape[3] if len(shape) > 3 else 1 for shape in shapes]
+    return lengths if max(lengths) > 1 else [sum(lengths)]

@@ -13,12 +13,13 @@ __all__ = ["LazyGroup"]
 #: The line about each command in the overview.
 _COMMANDS = {
     "info": "Show what images are, what loading them would cost, and whether they are intact.",
-    "extract": "Write the time series of masks, and of the regions of an atlas.",
+    "extract": "Write the time series of masks, atlas regions, maps and spheres; cleaned.",
     "connectivity": "Write how strongly regions go with each other, from their time series.",
     "mean": "Write the mean over time of every voxel.",
     "std": "Write the standard deviation over time of every voxel.",
     "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",
     "slice": "Write a part of an image, such as one volume.",
+    "concat": "Write images as one, joined along time.",
     "convert": "Write an image in another format, data type or compression.",
     "demo": "Make a run of real size, extract from it, measure, and plot.",
 }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lazyvox._typing import Array
+from lazyvox.extraction.table_writers import harmless_name
 from lazyvox.extraction.tables import TableSpec, save_table
 from lazyvox.store.sinks import open_sink
 
@@ -40,7 +41,7 @@ def write_matrix(path: str, matrix: Array, names: Sequence[str], *, overwrite: b
         spec = TableSpec((len(names), len(names)), matrix.dtype, lambda: names)
         save_table(path, matrix, spec, overwrite=overwrite)
         return
-    shown = [_harmless(name) for name in names]
+    shown = [harmless_name(name) for name in names]
     with open_sink(path, compression="none", overwrite=overwrite) as sink:
         sink.write(_line([_CORNER, *shown], _DELIMITERS[ending]))
         for name, row in zip(shown, matrix, strict=True):
@@ -61,9 +62,3 @@ def _line(cells: Sequence[str], delimiter: str) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
     return text.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _harmless(name: str) -> str:
-    """Return a name that no spreadsheet takes for a formula, as in tables of signals."""
-    is_label = name.lstrip("+-").isdigit()
-    return f"'{name}" if name[:1] in {"=", "+", "-", "@", "\t", "\r"} and not is_label else name

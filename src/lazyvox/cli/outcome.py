@@ -18,21 +18,47 @@ __all__ = ["Outcome", "SomeFailedError", "WrongUsageError", "one_line", "print_e
 _INTERRUPTED = 130
 _NO_READER = 141
 
+
+def _as_option(found: re.Match[str]) -> str:
+    """Return an option in place of the name of a parameter, with or without a value behind it."""
+    return f"--{found[1].replace('_', '-')}{' ' * found[0].endswith('=')}"
+
+
 #: What errors of the library call by its Python name has another name on the command line.
 _SPELLINGS = (
     (re.compile(r"\bmemory=(\d+)"), r"--memory \1"),
     (re.compile(r"\bn_jobs=(-?\d+)"), r"--jobs \1"),
     (re.compile(r"\bresample=True"), "--resample"),
+    (re.compile(r"\ballow_overlap=True"), "--allow-overlap"),
     (re.compile(r"\boverwrite=True|\ballow overwriting"), "--overwrite"),
     (re.compile(r"`mask_imgs(\[\d+\])?`"), "--mask"),
+    (re.compile(r"`mask_img`"), "--mask-img"),
     (re.compile(r"`labels_img`"), "--labels"),
+    (re.compile(r"`maps_img`"), "--maps"),
+    (re.compile(r"`(seeds|radius|lut|scale)`"), r"--\1"),
     (re.compile(r"`sample_mask`"), "--sample-mask"),
-    (re.compile(r"`lut`"), "--lut"),
-    (re.compile(r"`scale`"), "--scale"),
+    (re.compile(r"`fwhm`"), "--smoothing-fwhm"),
+    (re.compile(r"`strategy`"), "--confound-strategy"),
+    (re.compile(r"\bcolumns='([^']*)'"), r"--confound-columns '\1'"),
+    (re.compile(r"\bcompcor='\w+'"), "CompCor"),
+    (re.compile(r"pass `metadata`, or"), "or"),
+    (re.compile(r"\blower scrub\b"), "lower --scrub"),
+    (re.compile(r"\bpass filter=None"), "leave out --filter"),
+    (re.compile(r"Lower the order, pass a shorter padlen \([^)]*\) or"), "Pass"),
+    (re.compile(r"\b(estimator|filter)='([\w-]+)'"), r"--\1 \2"),
     (re.compile(r"\bscale=\"auto\""), "--scale auto"),
     (re.compile(r"(?<!-)\bcompresslevel\b"), "--compresslevel"),
-    (re.compile(r"\blazyvox\.Labels\(\.\.\.\)"), "--labels"),
+    (re.compile(r"\blazyvox\.(Labels|Maps)\(\.\.\.\)"), lambda found: f"--{found[1].lower()}"),
+    (re.compile(r"\blazyvox\.Voxels\((\.\.\.|mask)\)"), "--mask"),
     (re.compile(r"\bimg\.slicer\[([^\]]*)\]"), r'`lazyvox slice` with "\1"'),
+    # As words of their own: in quotes, and in lists of names, they are strategies or columns.
+    (
+        re.compile(
+            r"(?<![-\w'\"`,])(?<!, )(low_pass|high_pass|t_r|fd_threshold|std_dvars_threshold|"
+            r"sample_mask)(?:=(?=[\d.])|(?![\w'\"]))"
+        ),
+        _as_option,
+    ),
 )
 
 

@@ -7,9 +7,17 @@ from pathlib import Path
 
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
+from lazyvox.extraction.tables import split_target
 from lazyvox.store.identity import printable
 
-__all__ = ["IMAGE_ENDINGS", "check_output", "list_endings", "stem_of"]
+__all__ = [
+    "IMAGE_ENDINGS",
+    "check_files",
+    "check_output",
+    "list_endings",
+    "split_image_target",
+    "stem_of",
+]
 
 _PACKED = (".gz", ".bz2", ".zst")
 
@@ -22,6 +30,10 @@ IMAGE_ENDINGS = (
 _KINDS = (".nii", ".hdr", ".img", ".mgh", ".mgz", ".head", ".brik", ".mnc")
 
 
+class _UnfitFileError(Exception):
+    """Why a file cannot be written."""
+
+
 def check_output(
     output: str | None,
     endings: Sequence[str],
@@ -29,6 +41,7 @@ def check_output(
     settings: Settings,
     *,
     files: Sequence[str] = (),
+    option: str = "--output",
 ) -> str:
     """Return the output that was asked for, or raise the usage error that it would be.
 
@@ -44,6 +57,8 @@ def check_output(
         Whether the output may exist, and whether it is needed at all.
     files : sequence of str
         The files that will be written, where they are not `output` itself.
+    option : str, default="--output"
+        The option, as messages call it.
 
     Returns
     -------
@@ -61,15 +76,43 @@ def check_output(
         msg = "missing option -o/--output: where should the result go?"
         raise WrongUsageError(msg)
     if Path(output).is_dir() or output.endswith(os.sep):
-        msg = f"--output {printable(output)}: this is a directory. Add a file name"
+        msg = f"{option} {printable(output)}: this is a directory. Add a file name"
         raise WrongUsageError(msg)
     if not output.lower().endswith(tuple(endings)):
-        msg = f"--output {printable(output)}: the name must end in {list_endings(endings)}"
+        msg = f"{option} {printable(output)}: the name must end in {list_endings(endings)}"
         raise WrongUsageError(msg)
     if not settings.explain:
-        for path in files or _files_of_image(output):
-            _check_file(path, inputs, overwrite=settings.overwrite)
+        check_files(files or _files_of_image(output), inputs, settings, option=option)
     return output
+
+
+def check_files(
+    files: Sequence[str], inputs: Sequence[str], settings: Settings, *, option: str = "--output"
+) -> None:
+    """Raise the usage error that writing some files would be.
+
+    Parameters
+    ----------
+    files : sequence of str
+        The files that will be written.
+    inputs : sequence of str
+        Files that the command reads.
+    settings : Settings
+        Whether files may exist.
+    option : str, default="--output"
+        The option, as messages call it.
+
+    Raises
+    ------
+    WrongUsageError
+        If a file cannot be written, or must not be.
+    """
+    for path in files:
+        try:
+            _check_file(path, inputs, overwrite=settings.overwrite)
+        except _UnfitFileError as error:
+            msg = f"{option} {printable(path)}: {error}"
+            raise WrongUsageError(msg) from None
 
 
 def list_endings(endings: Sequence[str]) -> str:
@@ -104,6 +147,21 @@ def stem_of(path: str) -> str:
     return name
 
 
+def split_image_target(path: str, names: Sequence[str]) -> list[str]:
+    """Return one path of an image for each name, the name inserted before the endings.
+
+    Examples
+    --------
+    >>> split_image_target("out/all.nii.gz", ["left", "right"])
+    ['out/all_left.nii.gz', 'out/all_right.nii.gz']
+    """
+    stem = stem_of(path)
+    endings = Path(path).name[len(stem) :]
+    # A table's ending for a moment: that of an image may have two parts.
+    tables = split_target(f"{stem}.tsv", names)
+    return [str(Path(path).with_name(Path(one).stem + endings)) for one in tables]
+
+
 def _files_of_image(path: str) -> list[str]:
     """Return the path, and its partner where it is one of a pair."""
     lower = path.lower()
@@ -118,28 +176,27 @@ def _files_of_image(path: str) -> list[str]:
 
 
 def _check_file(path: str, inputs: Sequence[str], *, overwrite: bool) -> None:
-    shown = printable(path)
     folder = Path(path).absolute().parent
     if not folder.is_dir():
-        msg = f"--output {shown}: there is no folder {printable(str(folder))}. Create it first"
-        raise WrongUsageError(msg)
+        msg = f"there is no folder {printable(str(folder))}. Create it first"
+        raise _UnfitFileError(msg)
     if not os.path.lexists(path):
         if not os.access(folder, os.W_OK | os.X_OK):
-            msg = f"--output {shown}: this user may not write into {printable(str(folder))}"
-            raise WrongUsageError(msg)
+            msg = f"this user may not write into {printable(str(folder))}"
+            raise _UnfitFileError(msg)
         return
     if Path(path).is_dir():
-        msg = f"--output {shown}: this is a directory. Add a file name"
-        raise WrongUsageError(msg)
+        msg = "this is a directory. Add a file name"
+        raise _UnfitFileError(msg)
     if any(_is_same(path, one) for one in inputs):
-        msg = f"--output {shown}: this is an input too. Write to another file"
-        raise WrongUsageError(msg)
+        msg = "this is an input too. Write to another file"
+        raise _UnfitFileError(msg)
     if not overwrite:
-        msg = f"--output {shown}: the file exists. Pass --overwrite to replace it"
-        raise WrongUsageError(msg)
+        msg = "the file exists. Pass --overwrite to replace it"
+        raise _UnfitFileError(msg)
     if Path(path).exists() and not stat.S_ISREG(Path(path).stat().st_mode):
-        msg = f"--output {shown}: only a regular file can be replaced, not a pipe or device"
-        raise WrongUsageError(msg)
+        msg = "only a regular file can be replaced, not a pipe or device"
+        raise _UnfitFileError(msg)
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -1,0 +1,276 @@
+"""The options of `lazyvox extract` that say how volumes are smoothed and signals cleaned."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from lazyvox._typing import BoolArray, IntArray
+from lazyvox.cli.confound_tables import ConfoundChoice
+from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.errors import ParameterError
+from lazyvox.extraction.cleaning import CleaningOptions
+from lazyvox.store.identity import printable
+
+__all__ = ["CleaningChoice", "PreparedCleaning", "cleaning_options"]
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedCleaning:
+    """What is done to the signals of given runs.
+
+    Attributes
+    ----------
+    options : CleaningOptions
+        For `lazyvox.extraction.api.build_scan`.
+    sample_mask : Any
+        Volumes to keep, for each run where runs are kept apart; None for all.
+    kept : ndarray of bool
+        The same for all runs together.
+    confound_names : tuple of str
+        Columns that are removed.
+    """
+
+    options: CleaningOptions
+    sample_mask: Any
+    kept: BoolArray
+    confound_names: tuple[str, ...]
+
+    @property
+    def censored(self) -> IntArray:
+        """Numbers of the volumes that have no row."""
+        return np.flatnonzero(~self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningChoice:
+    """What the options about smoothing and cleaning say.
+
+    Attributes
+    ----------
+    smoothing_fwhm : float, tuple of 3 floats, "fast" or None
+        Width of the Gaussian, in mm.
+    detrend : bool
+        Whether mean and linear trend are removed.
+    standardize : str or None
+        What is done last.
+    filter : str or None
+        Kind of temporal filter.
+    low_pass, high_pass : float or None
+        Cutoffs in Hz.
+    t_r : float or None
+        Seconds between volumes.
+    """
+
+    smoothing_fwhm: float | tuple[float, ...] | str | None
+    detrend: bool
+    standardize: str | None
+    filter: str | None
+    low_pass: float | None
+    high_pass: float | None
+    t_r: float | None
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense together."""
+        if self.filter == "butterworth" and not self.is_filtered:
+            msg = "--filter butterworth needs a cutoff: pass --low-pass, --high-pass, or both"
+            raise WrongUsageError(msg)
+        if self.filter == "cosine" and self.high_pass is None:
+            msg = "--filter cosine removes what is slower than --high-pass, which is missing"
+            raise WrongUsageError(msg)
+        if self.filter == "cosine" and self.low_pass is not None:
+            msg = "--filter cosine removes slow changes only. Leave out --low-pass, or --filter"
+            raise WrongUsageError(msg)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether there is a cutoff."""
+        return self.low_pass is not None or self.high_pass is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was asked for, for JSON."""
+        return asdict(self)
+
+    def prepare(
+        self,
+        confounds: ConfoundChoice,
+        lengths: Sequence[int],
+        keep: Sequence[int] | None,
+        *,
+        header_t_r: float | None,
+        run: str,
+    ) -> PreparedCleaning:
+        """Return what is done to the signals of runs of so many volumes.
+
+        Parameters
+        ----------
+        confounds : ConfoundChoice
+            What is removed.
+        lengths : sequence of int
+            Volumes of each run.
+        keep : sequence of int or None
+            Numbers of the volumes to keep, of all runs together.
+        header_t_r : float or None
+            Seconds between volumes as the header has them.
+        run : str
+            The run, as messages call it.
+
+        Returns
+        -------
+        PreparedCleaning
+            Options, and volumes to keep.
+        """
+        if self.is_filtered and self.t_r is None and header_t_r is None:
+            msg = (
+                f"{printable(run)}: filtering needs the seconds between volumes. The header does "
+                f"not say them. Pass --t-r SECONDS."
+            )
+            raise ParameterError(msg)
+        found = confounds.load(lengths)
+        kept = found.kept.copy()
+        if keep is not None:
+            kept &= np.isin(np.arange(len(kept)), keep)
+        options = CleaningOptions(
+            confounds=found.frame,
+            detrend=self.detrend,
+            standardize=self.standardize,
+            filter=self.filter,
+            low_pass=self.low_pass,
+            high_pass=self.high_pass,
+            t_r=self.t_r,
+        )
+        mask: Any = None if kept.all() else np.flatnonzero(kept)
+        if options.are_set and len(lengths) > 1:
+            runs = np.repeat(np.arange(len(lengths)), lengths)
+            options = replace(options, clean_args={"runs": runs})
+            if mask is not None:
+                mask = [np.flatnonzero(part) for part in np.split(kept, np.cumsum(lengths)[:-1])]
+        names = () if found.frame is None else found.frame.columns
+        return PreparedCleaning(options, mask, kept, names)
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    ctx.ensure_object(dict)[param.name] = value
+
+
+def _keep_fwhm(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Store widths as `lazyvox.image.smooth_img` takes them."""
+    fwhm: float | tuple[float, ...] | str | None = value
+    if value is not None and value != "fast":
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            numbers = ()
+        is_width = all(0 <= number < np.inf for number in numbers) and any(numbers)
+        if len(numbers) not in {1, 3} or not is_width:
+            msg = f"must be a width in mm, three of them as in 6,6,8, or fast. Got {value!r}"
+            raise click.BadParameter(msg, ctx, param)
+        fwhm = numbers[0] if len(numbers) == 1 else numbers
+    _keep(ctx, param, fwhm)
+
+
+def _number(option: str, metavar: str, text: str, *, may_be_zero: bool = True) -> Any:
+    return click.option(
+        option,
+        metavar=metavar,
+        type=click.FloatRange(min=0, min_open=not may_be_zero),
+        expose_value=False,
+        callback=_keep,
+        help=text,
+    )
+
+
+def _names(option: str, text: str) -> Any:
+    return click.option(
+        option,
+        metavar="NAMES",
+        multiple=True,
+        expose_value=False,
+        callback=_keep,
+        help=text,
+    )
+
+
+def _choice(option: str, choices: Sequence[str], text: str) -> Any:
+    return click.option(
+        option, type=click.Choice(choices), expose_value=False, callback=_keep, help=text
+    )
+
+
+_OPTIONS = (
+    click.option(
+        "--smoothing-fwhm",
+        metavar="MM",
+        expose_value=False,
+        callback=_keep_fwhm,
+        help="Smooth volumes first: full width at half maximum of a Gaussian, or three, as in "
+        "6,6,8, for the axes; or fast.",
+    ),
+    click.option(
+        "--detrend",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Remove mean and linear trend.",
+    ),
+    _number("--low-pass", "HZ", "Remove what is faster.", may_be_zero=False),
+    _number("--high-pass", "HZ", "Remove what is slower."),
+    _number(
+        "--t-r",
+        "SECONDS",
+        "Time between volumes; by default that of the header.",
+        may_be_zero=False,
+    ),
+    _choice("--filter", ("butterworth", "cosine"), "Kind of the filter; by default butterworth."),
+    _choice(
+        "--standardize",
+        ("zscore_sample", "psc"),
+        "Last, bring signals to mean 0 and variance 1, or to percent of their mean.",
+    ),
+    click.option(
+        "--confounds",
+        metavar="TABLE",
+        multiple=True,
+        type=click.Path(readable=False, path_type=str),
+        expose_value=False,
+        callback=_keep,
+        help="Signals to remove, a row for each volume: fMRIPrep's table, or any other. Once for "
+        "each RUN.",
+    ),
+    _names(
+        "--confound-strategy",
+        "What to take of the table, as in motion24,wm_csf,high_pass: motion6, motion12, "
+        "motion24, wm_csf, wm_csf8, global_signal, acompcor5, tcompcor5, high_pass, scrub. "
+        "Without it, and without --confound-columns, all columns.",
+    ),
+    _names("--confound-columns", "Columns to take, as in csf,'trans_*'."),
+    _number(
+        "--fd-threshold",
+        "MM",
+        "Leave out volumes of more framewise displacement; 0.5 with --confound-strategy scrub.",
+    ),
+    _number(
+        "--std-dvars-threshold",
+        "X",
+        "Leave out volumes of more standardized DVARS; 1.5 where volumes are left out at all.",
+    ),
+    click.option(
+        "--scrub",
+        metavar="N",
+        type=click.IntRange(min=0),
+        expose_value=False,
+        callback=_keep,
+        help="Leave out stretches of fewer volumes between those that are left out; 5 by default.",
+    ),
+)
+
+
+def cleaning_options(command: _Decorated) -> _Decorated:
+    """Add the options about cleaning; their values are in the object of the context."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

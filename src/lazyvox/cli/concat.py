@@ -1,0 +1,75 @@
+"""`lazyvox concat`: images joined along time."""
+
+import click
+import numpy as np
+
+from lazyvox.cli.job import Job, Written, perform
+from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
+from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
+from lazyvox.image import concat_imgs
+from lazyvox.lazyimage.classes import LazyImage
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.save import save
+from lazyvox.runtime.dry_run import plan
+
+__all__ = ["concat"]
+
+_TYPES = ("uint8", "int16", "int32", "float32", "float64")
+
+
+@click.command(
+    epilog=examples(
+        "lazyvox concat run-1.nii.gz run-2.nii.gz -o runs.nii.gz",
+        "lazyvox concat volume_*.nii -o series.nii.gz",
+    )
+)
+@runs_argument
+@output_option(f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}.")
+@click.option(
+    "--dtype",
+    type=click.Choice(_TYPES),
+    metavar="TYPE",
+    help="Type of the values; by default that which holds those of all images, or float32 where "
+    f"integers are scaled. One of {', '.join(_TYPES)}.",
+)
+@common_options
+@click.pass_context
+def concat(
+    ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: str | None
+) -> None:
+    """Write images on one grid as one image, joined along time.
+
+    All images are 3D, or all are 4D. One pass; each block is written as it is read.
+    """
+    settings = Settings.of(ctx)
+    target = check_output(output, IMAGE_ENDINGS, runs, settings)
+    img = _joined(runs, dtype)
+    array = lazy_dataobj(img)
+    n_jobs = -1 if settings.jobs is None else settings.jobs
+
+    def write() -> None:
+        save(
+            img,
+            target or "series.nii.gz",
+            dtype=array.dtype,
+            overwrite=settings.overwrite,
+            n_jobs=n_jobs,
+            progress=settings.progress,
+        )
+
+    def work() -> list[Written]:
+        write()
+        return [Written(target, array.shape, str(array.dtype))]
+
+    perform(Job("concat", runs, lambda: plan(write), work), settings)
+
+
+def _joined(paths: tuple[str, ...], dtype: str | None) -> LazyImage:
+    imgs = [as_image(path) for path in paths]
+    if dtype is not None:
+        return concat_imgs(imgs, dtype=dtype)
+    img = concat_imgs(imgs, dtype=None)
+    stored = {lazy_dataobj(one).ondisk_dtype.kind for one in imgs}
+    is_scaled = lazy_dataobj(img).dtype == np.float64 and stored <= set("iu")
+    return concat_imgs(imgs) if is_scaled else img

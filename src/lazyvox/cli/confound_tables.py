@@ -1,0 +1,206 @@
+"""`--confounds`: what is removed from the signals of each run, and which volumes it censors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import BoolArray, FloatArray
+from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.confounds import load_confounds
+from lazyvox.signal.confounds import as_confounds
+from lazyvox.store.identity import printable
+
+__all__ = ["ConfoundChoice", "ConfoundFrame", "RunConfounds"]
+
+#: How fMRIPrep ends the names of its tables, now and formerly.
+_FMRIPREP_ENDINGS = (
+    "desc-confounds_timeseries.tsv",
+    "desc-confounds_regressors.tsv",
+    "_confounds.tsv",
+)
+_SCRUB = "scrub"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfoundFrame:
+    """A table with named columns, in as much of the form of a data frame as cleaning needs.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_volumes, n_columns), float64
+        The table.
+    columns : tuple of str
+        Names of its columns.
+    """
+
+    values: FloatArray
+    columns: tuple[str, ...]
+
+    def to_numpy(self) -> FloatArray:
+        """Return the values."""
+        return self.values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunConfounds:
+    """What tables say about all runs together.
+
+    Attributes
+    ----------
+    frame : ConfoundFrame or None
+        What is removed; None where nothing is.
+    kept : ndarray of bool
+        Which volumes are not censored, of all runs together.
+    """
+
+    frame: ConfoundFrame | None
+    kept: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class ConfoundChoice:
+    """Which confounds are asked for.
+
+    Attributes
+    ----------
+    confounds : tuple of str
+        A table for each run.
+    confound_strategy : tuple of str
+        Names of strategies; each text may hold several, with commas.
+    confound_columns : tuple of str
+        Names, or shell patterns, of columns; likewise.
+    fd_threshold : float or None
+        Framewise displacement above which volumes are censored, in mm.
+    std_dvars_threshold : float or None
+        Standardized DVARS above which volumes are censored.
+    scrub : int or None
+        Length below which stretches between censored volumes are censored too.
+    """
+
+    confounds: tuple[str, ...]
+    confound_strategy: tuple[str, ...]
+    confound_columns: tuple[str, ...]
+    fd_threshold: float | None
+    std_dvars_threshold: float | None
+    scrub: int | None
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense together."""
+        given = {
+            "--confound-strategy": self.confound_strategy,
+            "--confound-columns": self.confound_columns,
+            **{f"--{name.replace('_', '-')}": True for name in self._limits},
+        }
+        for option, value in given.items():
+            if value and not self.confounds:
+                msg = f"{option} concerns the table of --confounds, which is missing"
+                raise WrongUsageError(msg)
+        for name in ("strategy", "columns"):
+            texts = getattr(self, f"confound_{name}")
+            if texts and not any(text.strip(" ,") for text in texts):
+                msg = f"--confound-{name} must hold a name. Got {texts[0]!r}"
+                raise WrongUsageError(msg)
+        for path in self.confounds:
+            if Path(path).name.endswith(_FMRIPREP_ENDINGS) and not self._is_named:
+                msg = (
+                    f"--confounds {printable(path)}: fMRIPrep's tables hold more than should be "
+                    f"removed. Choose with --confound-strategy, such as motion24,wm_csf,"
+                    f"high_pass, or with --confound-columns"
+                )
+                raise WrongUsageError(msg)
+
+    @property
+    def _limits(self) -> dict[str, float]:
+        """The limits of scrubbing that are set."""
+        named: dict[str, float | None] = {
+            "fd_threshold": self.fd_threshold,
+            "std_dvars_threshold": self.std_dvars_threshold,
+            "scrub": self.scrub,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether anything says what to take of a table."""
+        return bool(self.confound_strategy or self.confound_columns or self._limits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was asked for, for JSON; tables are among the sources."""
+        if not self.confounds:
+            return {}
+        # JSON has no infinity.
+        limits = {
+            name: value if np.isfinite(value) else str(value)
+            for name, value in self._limits.items()
+        }
+        return {
+            "confound_strategy": ",".join(self.confound_strategy) or None,
+            "confound_columns": ",".join(self.confound_columns) or None,
+            **limits,
+        }
+
+    def load(self, lengths: Sequence[int]) -> RunConfounds:
+        """Read the tables of runs of so many volumes.
+
+        Parameters
+        ----------
+        lengths : sequence of int
+            Volumes of each run.
+
+        Returns
+        -------
+        RunConfounds
+            Confounds and kept volumes of all runs together.
+
+        Raises
+        ------
+        WrongUsageError
+            If there is not one table for each run.
+        ParameterError
+            If a table does not hold what is asked for, or has not one row for each volume.
+        """
+        n_volumes = sum(lengths)
+        if not self.confounds:
+            return RunConfounds(None, np.ones(n_volumes, bool))
+        if len(self.confounds) != len(lengths):
+            runs = "one run" if len(lengths) == 1 else f"{len(lengths)} runs"
+            msg = (
+                f"--confounds must be given once for each run, in their order. Got "
+                f"{len(self.confounds)} for {runs}"
+            )
+            raise WrongUsageError(msg)
+        pairs = zip(self.confounds, lengths, strict=True)
+        parts = [self._load_one(path, length) for path, length in pairs]
+        kept = np.concatenate([part.kept for part in parts])
+        frames = [part.frame for part in parts if part.frame is not None]
+        return RunConfounds(_stacked(frames), kept)
+
+    def _load_one(self, path: str, n_volumes: int) -> RunConfounds:
+        every = np.ones(n_volumes, bool)
+        if not self._is_named:
+            table = as_confounds(path, n_volumes)
+            assert table is not None, "bug in lazyvox: a path gives a table"
+            return RunConfounds(ConfoundFrame(table.values, table.names), every)
+        limits: Any = self._limits
+        strategy = [*self.confound_strategy, *([_SCRUB] if limits else [])]
+        columns = ",".join(self.confound_columns)
+        found = load_confounds(path, ",".join(strategy), columns or None, **limits)
+        found.check_length(n_volumes)
+        every[found.censored] = False
+        return RunConfounds(ConfoundFrame(found.values, found.names), every)
+
+
+def _stacked(frames: Sequence[ConfoundFrame]) -> ConfoundFrame | None:
+    """Return tables of runs as one; a column that a run has not is zero in it."""
+    names = tuple(dict.fromkeys(name for frame in frames for name in frame.columns))
+    values = np.zeros((sum(len(frame.values) for frame in frames), len(names)))
+    start = 0
+    for frame in frames:
+        stop = start + len(frame.values)
+        values[start:stop, [names.index(name) for name in frame.columns]] = frame.values
+        start = stop
+    # Strategies may censor volumes only.
+    return ConfoundFrame(values, names) if names else None

@@ -1,0 +1,139 @@
+"""The JSON files beside tables of signals: what they were made from, and how."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazyvox.cli.bids import (
+    Provenance,
+    dataset_root,
+    hash_file,
+    sidecar_path,
+    source_uri,
+    write_sidecar,
+)
+from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning
+from lazyvox.cli.confound_tables import ConfoundChoice
+from lazyvox.cli.region_options import Regions
+from lazyvox.planning.plan import Plan
+
+__all__ = ["Inputs", "write_sidecars"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What `lazyvox extract` was asked for.
+
+    Attributes
+    ----------
+    runs : tuple of str
+        The runs.
+    regions : Regions
+        The region sets.
+    cleaning : CleaningChoice
+        Smoothing and cleaning.
+    confounds : ConfoundChoice
+        What is removed.
+    sample_mask : str or None
+        File with the volumes to keep.
+    dtype : str or None
+        Type of the values.
+    """
+
+    runs: tuple[str, ...]
+    regions: Regions
+    cleaning: CleaningChoice
+    confounds: ConfoundChoice
+    sample_mask: str | None
+    dtype: str | None
+
+    @property
+    def paths(self) -> list[str]:
+        """All files that are read."""
+        return [*self.runs, *self.regions.inputs, *self._tables]
+
+    @property
+    def _tables(self) -> list[str]:
+        """Files that concern volumes."""
+        return [*self.confounds.confounds, *([self.sample_mask] if self.sample_mask else [])]
+
+    def sources(self, number: int) -> list[str]:
+        """Return the files that the table of one region set is made from."""
+        return [*self.runs, *self.images(number), *self._lut(number), *self._tables]
+
+    def images(self, number: int) -> list[str]:
+        """Return the files that say what the regions of one region set are."""
+        is_mask = number < len(self.regions.mask)
+        confining = [] if is_mask or not self.regions.mask_img else [self.regions.mask_img]
+        return [self.regions.paths[number], *confining]
+
+    def parameters(self, number: int) -> dict[str, Any]:
+        """Return what was asked for of one region set, for JSON."""
+        return {
+            **self.regions.to_dict(number),
+            "dtype": self.dtype,
+            **self.cleaning.to_dict(),
+            **self.confounds.to_dict(),
+        }
+
+    def _lut(self, number: int) -> list[str]:
+        named = self.regions.labels or self.regions.maps
+        is_named = self.regions.paths[number] == named and number >= len(self.regions.mask)
+        return [self.regions.lut] if is_named and self.regions.lut else []
+
+
+def write_sidecars(
+    tables: Sequence[str],
+    inputs: Inputs,
+    cleaning: PreparedCleaning,
+    plan: Plan,
+    *,
+    t_r: float | None,
+    peak_bytes: int,
+    overwrite: bool,
+) -> None:
+    """Write the JSON file beside each table.
+
+    Parameters
+    ----------
+    tables : sequence of str
+        A table for each region set.
+    inputs : Inputs
+        What was asked for.
+    cleaning : PreparedCleaning
+        What was done to signals.
+    plan : Plan
+        Plan of the pass.
+    t_r : float or None
+        Seconds between volumes.
+    peak_bytes : int
+        Peak memory that was measured.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    described = plan.to_dict()
+    # The sources are named in full, and where they lie is nobody's business.
+    del described["source"]
+    for number, table in enumerate(tables):
+        uris = {path: _uri(path, table) for path in inputs.sources(number)}
+        record = Provenance(
+            sources=[*uris.values()],
+            regions_sha256={uris[path]: hash_file(path) for path in inputs.images(number)},
+            parameters={**inputs.parameters(number), "confounds": list(cleaning.confound_names)},
+            n_volumes=len(cleaning.kept),
+            censored=cleaning.censored.tolist(),
+            t_r=t_r,
+            plan=described,
+            peak_bytes=peak_bytes,
+        )
+        write_sidecar(table, record.to_dict(), overwrite=overwrite)
+
+
+def _uri(path: str, table: str) -> str:
+    sidecar = sidecar_path(table)
+    return source_uri(path, sidecar, own_root=dataset_root(sidecar), root=dataset_root(path))

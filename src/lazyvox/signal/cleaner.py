@@ -14,13 +14,11 @@ from lazyvox._threads import Workers
 from lazyvox._typing import Array, DType, FloatArray
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.signal.options import Standardize
+from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.run_cleaning import RunCleaning
 from lazyvox.signal.standardize import largest, scale_columns, warn_of_zero_means
 
 __all__ = ["Cleaner"]
-
-#: Bytes that the float64 form of the columns of one step takes. Measured with 840 volumes.
-PIECE_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +78,7 @@ class Cleaner:
             Bytes besides block and result.
         """
         rows = self.n_volumes + max(run.work_rows() for run in self.runs)
-        return 8 * rows * min(self._step(), max(n_columns, 1)) * n_jobs
+        return 8 * rows * min(N_COLUMNS, max(n_columns, 1)) * n_jobs
 
     def apply(self, block: Array, out: Array | None = None, *, n_jobs: int = 1) -> Array:
         """Clean the columns of a block.
@@ -139,13 +137,10 @@ class Cleaner:
             msg = f"signals must be real numbers. Got {block.dtype}."
             raise ParameterTypeError(msg)
 
-    def _step(self) -> int:
-        """Return how many columns are cleaned at a time."""
-        return max(PIECE_BYTES // (8 * self.n_volumes), 32)
-
-    def _pieces(self, n_columns: int) -> Iterator[slice]:
-        for start in range(0, n_columns, self._step()):
-            yield slice(start, min(start + self._step(), n_columns))
+    @staticmethod
+    def _pieces(n_columns: int) -> Iterator[slice]:
+        for start in range(0, n_columns, N_COLUMNS):
+            yield slice(start, min(start + N_COLUMNS, n_columns))
 
     def _clean_piece(self, block: Array, out: Array) -> int:
         """Clean some columns; return how many have no mean to relate to."""

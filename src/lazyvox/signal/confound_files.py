@@ -77,7 +77,8 @@ def _parse(lines: list[str], path: str) -> tuple[Array, list[str] | None]:
         raise ParameterError(msg)
     delimiter = next((mark for mark in "\t,;" if mark in lines[0]), None)
     rows = [[cell.strip().strip("\"'") for cell in line.split(delimiter)] for line in lines]
-    has_names = any(not _is_value(cell) for cell in rows[0])
+    # Above the column of row numbers, tables have an empty name; others may be numbers.
+    has_names = not rows[0][0] or any(not _is_value(cell) for cell in rows[0])
     names = rows.pop(0) if has_names else None
     n_columns = len(names) if names is not None else len(rows[0])
     values = np.empty((len(rows), n_columns))

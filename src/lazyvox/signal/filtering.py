@@ -8,12 +8,10 @@ from lazyvox._typing import Array
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.signal.filter_design import design_butterworth
 from lazyvox.signal.options import Padding, check_number, check_padding
+from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.recursion import BlockFilter, TwoWayFilter
 
 __all__ = ["butterworth", "prepare_filter"]
-
-#: Bytes of float64 work that are filtered at a time.
-_PIECE_BYTES = 4 << 20
 
 
 def butterworth(
@@ -84,9 +82,8 @@ def butterworth(
         return signals.copy() if padding.copy else signals
     result = signals.astype(np.float64) if padding.copy else signals
     columns = result.reshape(len(result), -1) if result.ndim == 1 else result
-    step = max(_PIECE_BYTES // (8 * (len(signals) + 2 * two_way.padlen)), 1)
-    for start in range(0, columns.shape[1], step):
-        piece = columns[:, start : start + step]
+    for start in range(0, columns.shape[1], N_COLUMNS):
+        piece = columns[:, start : start + N_COLUMNS]
         piece[...] = two_way.apply(piece)
     return result
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray
+from lazyvox.signal.products import multiply
 from lazyvox.signal.recursion import TwoWayFilter
 
 __all__ = ["RunCleaning", "TemporalSteps", "remove_space", "trend_basis"]
@@ -38,7 +39,7 @@ def remove_space(signals: FloatArray, basis: FloatArray) -> None:
     basis : ndarray of shape (n_volumes, rank), float64
         Orthonormal columns.
     """
-    signals -= basis @ (basis.T @ signals)
+    signals -= multiply(basis, multiply(basis.T, signals))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +86,7 @@ class TemporalSteps:
             return signals
         whole = np.empty((self.n_volumes, signals.shape[1]))
         whole[self.kept] = signals
-        whole[self.filled] = self.weights @ signals
+        whole[self.filled] = multiply(self.weights, signals)
         return whole
 
     def apply(self, filled: FloatArray) -> FloatArray:

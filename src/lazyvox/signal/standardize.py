@@ -7,6 +7,7 @@ import numpy as np
 from lazyvox._typing import Array, DType, FloatArray
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.signal.options import Standardize, check_flag, check_standardize
+from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.run_cleaning import remove_space, trend_basis
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
 #: A column whose variation is below this part of its values is rounding error.
 ROUNDING = 256 * float(np.finfo(np.float64).eps)
 _EPS = float(np.finfo(np.float64).eps)
-_PIECE_BYTES = 4 << 20
 
 
 def largest(signals: FloatArray) -> FloatArray:
@@ -152,15 +152,15 @@ def standardize_signal(
         return signals.copy()
     result = np.empty(signals.shape, _dtype(signals.dtype, detrended=removes_trend))
     basis = trend_basis(len(signals)) if removes_trend else None
-    step, n_void = max(_PIECE_BYTES // (8 * len(signals)), 1), 0
-    for start in range(0, signals.shape[1], step):
-        piece = signals[:, start : start + step].astype(np.float64)
+    n_void = 0
+    for start in range(0, signals.shape[1], N_COLUMNS):
+        piece = signals[:, start : start + N_COLUMNS].astype(np.float64)
         size = largest(piece)
         if basis is not None:
             remove_space(piece, basis)
         if how is not None:
             n_void += scale_columns(piece, how, size)
-        result[:, start : start + step] = piece
+        result[:, start : start + N_COLUMNS] = piece
     warn_of_zero_means(n_void)
     return result
 

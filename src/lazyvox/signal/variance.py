@@ -7,12 +7,11 @@ import numpy as np
 from lazyvox._typing import Array, FloatArray
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.signal.options import check_flag
+from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.run_cleaning import remove_space, trend_basis
 from lazyvox.signal.standardize import warn_of_one_volume
 
 __all__ = ["high_variance_confounds"]
-
-_PIECE_BYTES = 4 << 20
 
 
 def high_variance_confounds(
@@ -70,10 +69,9 @@ def high_variance_confounds(
         )
         raise ParameterError(msg)
     power = np.empty(series.shape[1])
-    step = max(_PIECE_BYTES // (8 * len(series)), 1)
-    for start in range(0, series.shape[1], step):
-        piece = _detrended(series[:, start : start + step], basis)
-        power[start : start + step] = np.einsum("tv,tv->v", piece, piece) / len(series)
+    for start in range(0, series.shape[1], N_COLUMNS):
+        piece = _detrended(series[:, start : start + N_COLUMNS], basis)
+        power[start : start + N_COLUMNS] = np.einsum("tv,tv->v", piece, piece) / len(series)
     with np.errstate(invalid="ignore"):
         chosen = np.flatnonzero(power > np.nanpercentile(power, 100 - percentile))
     if len(chosen) < n_confounds:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, DType, IntArray, PathLike, Shape, override
-from lazyvox.array.memory_reader import in_memory_array
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.errors import MissingDependencyError
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
@@ -179,7 +180,9 @@ class Signals:
         >>> bool((img.dataobj[..., 7][mask] == run.dataobj[..., 7][mask]).all())
         True
         """
-        placed: Any = in_memory_array(_Volumes(self), f"the image of {self!r}")
+        volumes = _Volumes(self)
+        name = f"the image of {self!r}"
+        placed: Any = LazyArray.over(MemoryReader(volumes, name, volumes.shape, volumes.dtype))
         return image_on_grid(self._grid.template, placed, self._grid.affine)
 
     def to_dataframe(self) -> Any:

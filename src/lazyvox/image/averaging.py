@@ -109,15 +109,9 @@ def _images(imgs: Any) -> list[Any]:
 
 
 def _is_one_series(imgs: list[Any]) -> bool:
-    """Return whether one pass gives each image the weight that it has."""
+    """Return whether one pass over all volumes gives each image the same weight."""
     first = imgs[0]
-    return (_is_mixed(imgs) or all(img.shape == first.shape for img in imgs)) and all(
-        same_fov(first, img) for img in imgs
-    )
-
-
-def _is_mixed(imgs: list[Any]) -> bool:
-    return len({len(img.shape) for img in imgs}) > 1
+    return all(img.shape == first.shape and same_fov(first, img) for img in imgs)
 
 
 def _mean_of(img: Any, options: tuple[Any, int, Any]) -> Any:
@@ -132,12 +126,11 @@ def _mean_of_means(
     first = _mean_of(imgs[0], options)
     if target_affine is not None or target_shape is not None:
         first = resampled(first, target_affine, target_shape)
-    weights = [img.shape[3] if len(img.shape) == 4 and _is_mixed(imgs) else 1 for img in imgs]
-    total = np.array(first.dataobj) * weights[0]
-    for img, weight in zip(imgs[1:], weights[1:], strict=True):
+    total = np.array(first.dataobj)
+    for img in imgs[1:]:
         mean = _mean_of(img, options)
         if not same_fov(first, mean):
             mean = resampled(mean, first.affine, first.shape[:3])
-        total += np.asarray(mean.dataobj) * weight
-    total /= sum(weights)
+        total += np.asarray(mean.dataobj)
+    total /= len(imgs)
     return image_like(first, total)

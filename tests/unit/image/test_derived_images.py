@@ -202,8 +202,7 @@ class TestReductions:
         runs = [image(VALUES + i) for i in range(3)]
         np.testing.assert_allclose(mean_img(runs).dataobj, (VALUES + 1).mean(axis=-1))
 
-    def test_mixed_lists_are_one_series(self):
-        """A difference: nilearn gives one volume the weight of a whole run."""
+    def test_each_image_of_a_list_has_the_same_weight(self):
         found = mean_img([image(), image(VALUES[..., 0])])
-        expected = (VALUES.sum(axis=-1) + VALUES[..., 0]) / 13
+        expected = (VALUES.mean(axis=-1) + VALUES[..., 0]) / 2
         np.testing.assert_allclose(found.dataobj, expected)

@@ -213,7 +213,10 @@ class TestInputs:
         parts = [path, image(VALUES[..., 3]), image(VALUES[..., :2]), str(path)]
         joined = np.concatenate([VALUES, VALUES[..., 3:4], VALUES[..., :2], VALUES], axis=-1)
         assert lv.Scan(parts).grid.n_volumes == joined.shape[3]
-        np.testing.assert_allclose(mean_of(parts), joined.mean(axis=-1), rtol=1e-13)
+        scan = lv.Scan(parts)
+        mean = scan.add(lv.Mean())
+        scan.run()
+        np.testing.assert_allclose(mean.result().dataobj, joined.mean(axis=-1), rtol=1e-13)
         for memory in ("9MiB", "1GiB"):
             np.testing.assert_array_equal(
                 np.asarray(lv.sum_img(parts, memory=memory).dataobj), joined.sum(axis=-1)

@@ -1,7 +1,10 @@
+from . import confounds, image, maskers, masking, signal
 from ._version import __version__
 from .array import LazyArray
+from .confounds import Confounds, load_confounds
 from .errors import (
     CorruptFileError,
+    DimensionError,
     FileChangedError,
     GridMismatchError,
     HeaderError,
@@ -40,6 +43,7 @@ from .image import (
     var_img,
 )
 from .lazyimage import LazyImage, load, save
+from .maskers import transform_all
 from .planning import Plan
 from .runtime import Measurement, measure, memory_budget, peak_memory, plan, strict
 from .stream import (
@@ -61,8 +65,10 @@ from .stream import (
 __all__ = [
     "DVARS",
     "TSNR",
+    "Confounds",
     "Consumer",
     "CorruptFileError",
+    "DimensionError",
     "FileChangedError",
     "GlobalSignal",
     "GridMismatchError",
@@ -78,8 +84,8 @@ __all__ = [
     "LazyImage",
     "LazyvoxError",
     "LazyvoxWarning",
-    "MaterializationError",
     "Maps",
+    "MaterializationError",
     "Max",
     "Mean",
     "Measurement",
@@ -106,11 +112,16 @@ __all__ = [
     "Voxels",
     "Write",
     "__version__",
+    "confounds",
     "dvars",
     "extract",
     "global_signal",
     "histogram",
+    "image",
     "load",
+    "load_confounds",
+    "maskers",
+    "masking",
     "max_img",
     "mean_img",
     "measure",
@@ -119,9 +130,11 @@ __all__ = [
     "peak_memory",
     "plan",
     "save",
+    "signal",
     "std_img",
     "strict",
     "sum_img",
+    "transform_all",
     "tsnr_img",
     "var_img",
 ]

@@ -181,7 +181,7 @@ def test_completion_script_is_printed(shell, kind):
     ("words", "wanted"),
     [
         ("lazyvox ex", ["plain,extract"]),
-        ("lazyvox extract --m", ["plain,--mask", "plain,--memory"]),
+        ("lazyvox extract --me", ["plain,--memory"]),
         ("lazyvox extract --strategy med", ["plain,median"]),
         ("lazyvox mean run", ["file,run"]),
     ],
@@ -193,6 +193,12 @@ def test_completion_knows_commands_options_values_and_files(shell, words, wanted
         "COMP_CWORD": str(len(words.split()) - 1),
     }
     assert shell(env=env).out.split() == wanted
+
+
+CLEANING = [
+    "--detrend", "--low-pass", "0.1", "--sample-mask", "keep.txt", "--confounds", "confounds.tsv",
+    "--confound-strategy", "wm_csf", "-o", "o.tsv",
+]  # fmt: skip
 
 
 def modules_of(*argv):
@@ -219,12 +225,16 @@ def test_overview_loads_no_command(folder, argv):
     [
         ["mean", "run.nii.gz", "-o", "o.nii.gz"],
         ["extract", "run.nii.gz", "--mask", "left.nii.gz", "-o", "o.npz"],
+        ["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--smoothing-fwhm", "6", *CLEANING],
         ["slice", "run.nii.gz", "..., 3", "-o", "o.nii.gz"],
         ["info", "run.nii.gz"],
     ],
-    ids=lambda argv: argv[0],
+    ids=["mean", "extract", "extract and clean", "slice", "info"],
 )
 def test_command_loads_what_it_needs_only(folder, argv):
+    (folder / "keep.txt").write_text("\n".join(map(str, range(3, 40))))
+    rows = [f"{number % 3}\t{number % 5}" for number in range(40)]
+    (folder / "confounds.tsv").write_text("\n".join(["csf\twhite_matter", *rows]) + "\n")
     modules = modules_of(*argv)
     assert not {name for name in modules if name.split(".")[0] in HEAVY}
     assert not {name for name in modules if re.fullmatch(r"scipy\.[a-z]\w*", name)} - {

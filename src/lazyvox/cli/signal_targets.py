@@ -93,7 +93,7 @@ def choose_targets(
         tables = _in_folder(output, runs, regions)
         _check_with_sidecars(tables, inputs, settings)
         return Targets(tables, tuple(images), has_sidecars=True)
-    if len(names) > 1 and output.lower().endswith(".npz"):
+    if output.lower().endswith(".npz"):
         check_output(output, TABLE_ENDINGS, inputs, settings)
         return Targets(images=tuple(images), archive=output)
     is_bids = _is_bids(output)

@@ -115,7 +115,7 @@ class _Extraction:
         "lazyvox extract run.nii.gz --mask left.nii.gz --mask right.nii.gz -o voxels.npz",
         "lazyvox extract run.nii.gz --labels atlas.nii.gz --lut atlas.tsv -o regions.tsv",
         "lazyvox extract run.nii.gz --seeds seeds.tsv --radius 5 --smoothing-fwhm 6 --detrend \\",
-        "      --high-pass 0.01 --standardize zscore_sample -o seeds.tsv",
+        "      --high-pass 0.01 --standardize zscore_sample -o spheres.tsv",
         "lazyvox extract sub-01_task-rest_bold.nii.gz --labels atlas.nii.gz \\",
         "      --confounds sub-01_task-rest_desc-confounds_timeseries.tsv \\",
         "      --confound-strategy motion24,wm_csf --fd-threshold 0.5 -o derivatives/",

@@ -295,7 +295,7 @@ def test_a_transform_that_fails_leaves_the_masker_as_it_was(tmp_path):
     damaged[len(damaged) // 2] ^= 255
     (tmp_path / "bad.nii.gz").write_bytes(damaged)
     before = vars(masker).copy()
-    with pytest.raises((ValueError, EOFError), match="bad[.]nii"):
+    with pytest.raises((ValueError, EOFError), match=r"bad\.nii"):
         masker.transform(tmp_path / "bad.nii.gz")
     assert all(vars(masker)[name] is value for name, value in before.items())
     np.testing.assert_array_equal(masker.transform(path), good)

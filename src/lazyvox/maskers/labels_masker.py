@@ -225,9 +225,13 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         img = check_niimg_3d(self.labels_img)
         values = np.asarray(lazy_dataobj(img).read())
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            values = np.where(
-                np.isfinite(values), values, values.dtype.type(self.background_label)
+            msg = (
+                f"`labels_img` ({name_of(img)}): labels should be finite. Some are NaN or "
+                f"infinite; they count as background."
             )
+            warnings.warn(msg, MaskerWarning, stacklevel=6)
+            background = values.dtype.type(self.background_label)
+            values = np.where(np.isfinite(values), values, background)
         if (values == self.background_label).all():
             msg = (
                 f"`labels_img` ({name_of(img)}): there must be a label besides the background "

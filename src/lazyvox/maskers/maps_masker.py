@@ -314,7 +314,8 @@ def _resampled_maps(maps_img: Any, ref_img: Any) -> Any:
             target_shape=tuple(ref_img.shape[:3]),
             target_affine=ref_img.affine,
         )
-    if not _has_weight(moved, None):
+        has_weight = _has_weight(moved, None)
+    if not has_weight:
         msg = (
             f"`maps_img` must overlap with the images. No map has a weight on their grid: shape "
             f"{tuple(ref_img.shape[:3])}, affine {ref_img.affine[:3].tolist()}. Check both affines."

@@ -46,6 +46,7 @@ FAILURES = [
     ([*SEEDS, "near.tsv"], "Those around 0 at (-8.0, 0.0, 0.0), 1 at (-5.0, 0.0, 0.0) share voxels. Pass a smaller radius, or --allow-overlap."),
     ([*SEEDS, "atlas.tsv"], "a table of seeds must have the columns x, y and z. Got ['index', 'name']."),
     ([*SEEDS, "plain.txt"], "a table of seeds must be .tsv or .csv. Got '.txt'."),
+    ([*LABELS, "--inverse", "o.nii", "--memory", "16980000"], "the memory budget must hold the signals, and blocks of the image of them. Got"),
     (["run.nii.gz", "--maps", "atlas.nii.gz", "-o", "o.npy"], "--maps ("),
     (["run.nii.gz", "--labels", "run.nii.gz", "-o", "o.npy"], "It looks like maps: pass --maps for one signal per map."),
     ([*LABELS, "--mask-img", "atlas.nii.gz"], "--mask-img ("),

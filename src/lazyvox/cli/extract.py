@@ -17,6 +17,7 @@ from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
 from lazyvox.cli.sidecars import Inputs, write_sidecars
 from lazyvox.cli.signal_targets import Targets, choose_targets
+from lazyvox.errors import MemoryBudgetError
 from lazyvox.extraction.api import Preparation, build_scan, checked_sample_mask
 from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
@@ -25,6 +26,7 @@ from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Grid, as_series
+from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.dry_run import plan as plan_of
 from lazyvox.runtime.peak import peak_memory
@@ -62,8 +64,15 @@ class _Extraction:
         empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
         img = image_on_grid(self.grid.template, empty, self.grid.affine)
         saved = max(plan_of(save, img, path, n_jobs=1).peak_bytes for path in self.targets.images)
-        results = sum(size for _, size in found.consumer_bytes)
-        return replace(found, peak_bytes=max(found.peak_bytes, results + saved))
+        peak = sum(size for _, size in found.consumer_bytes) + saved
+        if peak > found.budget:
+            msg = (
+                f"the memory budget must hold the signals, and blocks of the image of them. Got "
+                f"{format_bytes(found.budget)}; they need {format_bytes(peak)}. Pass memory="
+                f"{peak} or more, or leave out --inverse."
+            )
+            raise MemoryBudgetError(msg)
+        return replace(found, peak_bytes=max(found.peak_bytes, peak))
 
     def work(self) -> list[Written]:
         """Run the scan, and write what it does not write itself."""

@@ -101,8 +101,10 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
 
     Examples
     --------
+    >>> from lazyvox.image import concat_imgs
     >>> from lazyvox.maskers import NiftiMapsMasker
-    >>> masker = NiftiMapsMasker("maps.nii.gz", standardize="zscore_sample")
+    >>> maps = concat_imgs(["left.nii.gz", "right.nii.gz"])
+    >>> masker = NiftiMapsMasker(maps, standardize="zscore_sample")
     >>> masker.fit_transform("run.nii.gz").shape
     (40, 2)
     """

@@ -85,8 +85,10 @@ class MultiNiftiMapsMasker(MultiMasker, NiftiMapsMasker):
 
     Examples
     --------
+    >>> from lazyvox.image import concat_imgs
     >>> from lazyvox.maskers import MultiNiftiMapsMasker
-    >>> masker = MultiNiftiMapsMasker("maps.nii.gz", standardize=None, n_jobs=2)
+    >>> maps = concat_imgs(["left.nii.gz", "right.nii.gz"])
+    >>> masker = MultiNiftiMapsMasker(maps, standardize=None, n_jobs=2)
     >>> [one.shape for one in masker.fit_transform(["run.nii.gz", "run.nii.gz"])]
     [(40, 2), (40, 2)]
     """

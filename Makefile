@@ -16,7 +16,7 @@ IN_TEST = .venv/bin/python
 IN_DEMO = .venv-demo/bin/python
 IN_BENCH = .venv-bench/bin/python
 
-.PHONY: help test test-long lint format docs-check demo bench clean
+.PHONY: help test test-long lint format docs-check demo bench bench-nilearn parity clean
 .PHONY: environment
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo "make format      let ruff put the code into shape"
 	@echo "make docs-check  run every example of README.md and docs/"
 	@echo "make bench       measure time and memory, next to nibabel and nilearn"
+	@echo "make bench-nilearn   the maskers and functions of nilearn's names, next to nilearn"
+	@echo "make parity      compare every function with nilearn's, and write docs/parity.md"
 	@echo "make clean       remove the environments and caches"
 
 environment:
@@ -61,6 +63,13 @@ demo:
 bench:
 	@tools/build-environment .venv-bench bench
 	@$(IN_BENCH) benchmarks/run.py $(ARGS)
+
+bench-nilearn:
+	@tools/build-environment .venv-bench bench
+	@$(IN_BENCH) benchmarks/against_nilearn.py $(ARGS)
+
+parity: environment
+	@$(IN_TEST) tools/parity $(ARGS)
 
 clean:
 	rm -rf .venv .venv-demo .venv-bench build dist .hypothesis .import_linter_cache \

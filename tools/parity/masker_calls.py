@@ -51,8 +51,8 @@ def masker_cases() -> Iterator[Case]:
         )
 
 
-def _both(masker: Any, files: Files, confounds: Any) -> tuple[Any, Any]:
-    signals = masker.fit_transform(files.run, confounds=confounds)
+def _both(masker: Any, run: Any, confounds: Any) -> tuple[Any, Any]:
+    signals = masker.fit_transform(run, confounds=confounds)
     return signals, masker.inverse_transform(signals)
 
 
@@ -60,7 +60,7 @@ def _nifti(
     lib: Any, files: Files, *, frequencies: Any, with_confounds: bool, **options: Any
 ) -> Any:
     masker = lib.maskers.NiftiMasker(files.brain, t_r=2.5, reports=False, **frequencies, **options)
-    return _both(masker, files, files.motion if with_confounds else None)
+    return _both(masker, files.run, files.motion if with_confounds else None)
 
 
 def _labels(
@@ -69,7 +69,7 @@ def _labels(
     masker = lib.maskers.NiftiLabelsMasker(
         files.atlas, t_r=2.5, reports=False, **frequencies, **options
     )
-    return _both(masker, files, files.motion if with_confounds else None)
+    return _both(masker, files.run, files.motion if with_confounds else None)
 
 
 def _maps(
@@ -82,7 +82,7 @@ def _maps(
         np.stack(found, -1) + np.roll(found, 1, 1).transpose(1, 2, 3, 0), atlas.affine
     )
     masker = lib.maskers.NiftiMapsMasker(img, t_r=2.5, reports=False, **frequencies, **options)
-    return _both(masker, files, files.motion if with_confounds else None)
+    return _both(masker, files.run, files.motion if with_confounds else None)
 
 
 def _spheres(
@@ -99,4 +99,7 @@ def _spheres(
         **frequencies,
         **options,
     )
-    return _both(masker, files, files.motion if with_confounds else None)
+    # Of integers, nilearn truncates the means.
+    run = nib.load(files.run)
+    floats = nib.Nifti1Image(run.get_fdata(dtype=np.float32), run.affine, dtype=np.float32)
+    return _both(masker, floats, files.motion if with_confounds else None)

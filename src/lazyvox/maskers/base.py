@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from lazyvox.errors import MissingDependencyError, ParameterError, ParameterType
 from lazyvox.image import check_niimg, high_variance_confounds
 from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.maskers.caching import cached, fingerprint, open_memory
+from lazyvox.maskers.caching import open_memory
 from lazyvox.maskers.inputs import check_images, middle_volume, read_mask_img
+from lazyvox.maskers.kept_results import KeptResults
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_parameters
 from lazyvox.maskers.progress import shown, tell
 from lazyvox.maskers.work import Stage, Work, do_work
@@ -31,19 +32,12 @@ except ImportError as error:
 __all__ = ["BaseMasker", "check_is_fitted"]
 
 
-class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the maskers: scikit-learn transformers whose input is images.
 
     A class that derives from this one says what it fits in `_fit_regions`, and what one
     transform is made of in `_work`.
     """
-
-    memory_level: int
-
-    #: Parameters that do not change the result of a transform.
-    _UNKEYED: ClassVar[frozenset[str]] = frozenset(
-        {"memory", "memory_level", "memory_budget", "memmap_dir", "verbose", "n_jobs", "reports"}
-    )
 
     @abstractmethod
     def _fit_regions(self, imgs: Any) -> None:
@@ -278,7 +272,8 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.high_variance_confounds:
             found.append(
                 self._cached(
-                    lambda: high_variance_confounds(imgs), self._image_key("confounds", imgs)
+                    lambda: high_variance_confounds(imgs, memory=self.memory_budget),
+                    self._image_key("confounds", imgs),
                 )
             )
         if confounds is None:
@@ -342,57 +337,6 @@ class BaseMasker(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "images": volume,
             **facts,
         }
-
-    def _has_cache(self) -> bool:
-        return self._memory().location is not None
-
-    def _memory(self) -> Any:
-        # A cache may be set after fitting, as nilearn allows.
-        if self.memory is not self._opened:
-            self._opened = self.memory
-            self.memory_ = open_memory(self.memory, verbose=self.verbose)
-        return self.memory_
-
-    def _cached(self, compute: Callable[[], Any], key: tuple[Any, ...]) -> Any:
-        """Return a result from the cache, where `memory` and `memory_level` ask for one."""
-        memory = self._memory()
-        if memory.location is not None and self.memory_level == 0:
-            msg = (
-                "`memory_level` should be at least 1 where `memory` is given. Got 0. It is set to "
-                "1, and results are kept."
-            )
-            warnings.warn(msg, MaskerWarning, stacklevel=4)
-            self.memory_level = 1
-        if memory.location is None and self.memory_level > 1:
-            msg = (
-                f"`memory` should be a folder where `memory_level` is above 1. Got None and "
-                f"{self.memory_level}: nothing is kept."
-            )
-            warnings.warn(msg, MaskerWarning, stacklevel=4)
-        return cached(memory, compute, key, shelve=getattr(self, "_shelving", False) or False)
-
-    def _key(self, what: str, img: Any, *parts: Any) -> tuple[Any, ...]:
-        """Return what a result depends on: the images, the parameters, and more."""
-        if not self._has_cache():
-            return ()
-        options = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if name not in self._UNKEYED
-        }
-        return (
-            what,
-            type(self).__name__,
-            fingerprint(img),
-            fingerprint(options),
-            fingerprint(parts),
-        )
-
-    def _image_key(self, what: str, imgs: Any) -> tuple[Any, ...]:
-        """Return the key of a result that depends on images alone."""
-        if not self._has_cache():
-            return ()
-        return (what, fingerprint(check_niimg(imgs)))
 
     def _tell(self, text: str, level: int = 1) -> None:
         tell(self, text, self.verbose, level=level)

@@ -215,25 +215,13 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
             affine = maps_img.affine
             stage = Stage(affine, tuple(maps_img.shape[:3]), self.smoothing_fwhm)
         check_one_grid({"maps_img": maps_img, "mask_img": mask_img or maps_img})
-        if self.keep_masked_maps and mask_img is not None:
-            msg = (
-                "nilearn is going to drop `keep_masked_maps`. Got True: maps that the mask takes "
-                "away have a column of zeros."
-            )
-            warnings.warn(msg, MaskerFutureWarning, stacklevel=4)
         weights: Any = image_like(maps_img, lazy_dataobj(maps_img), affine)
         mask = None if mask_img is None else _region(mask_img, affine)
         is_float32 = lazy_dataobj(maps_img).dtype == np.float32
 
         def extractor(dtype: DType) -> Maps:
-            return Maps(
-                weights,
-                mask_img=mask,
-                keep_masked_maps=self.keep_masked_maps,
-                dtype=np.float32 if is_float32 and dtype == np.float32 else np.float64,
-                allow_overlap=self.allow_overlap,
-                ensure_finite=True,
-            )
+            kind = np.float32 if is_float32 and dtype == np.float32 else np.float64
+            return self._maps(weights, mask, kind)
 
         def count(values: Array) -> Array:
             self._n_columns = values.shape[1]
@@ -249,6 +237,22 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
             is_single=is_single,
             finish=count,
             watches=True,
+        )
+
+    def _maps(self, weights: Any, mask: RegionImage | None, dtype: Any) -> Maps:
+        if self.keep_masked_maps and mask is not None:
+            msg = (
+                "nilearn is going to drop `keep_masked_maps`. Got True: maps that the mask takes "
+                "away have a column of zeros."
+            )
+            warnings.warn(msg, MaskerFutureWarning, stacklevel=8)
+        return Maps(
+            weights,
+            mask_img=mask,
+            keep_masked_maps=self.keep_masked_maps,
+            dtype=dtype,
+            allow_overlap=self.allow_overlap,
+            ensure_finite=True,
         )
 
     def _regions_for(self, img: Any) -> tuple[Any, Any]:

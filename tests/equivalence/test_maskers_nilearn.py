@@ -131,6 +131,13 @@ def test_types_of_images(kind, dtype):
     check(kind, series(dtype), REGIONS[kind]())
 
 
+@pytest.mark.parametrize("of_maps", ["u1", "f4", "f8"])
+@pytest.mark.parametrize("of_images", ["i2", "i4", "f4"])
+def test_types_of_maps(of_maps, of_images):
+    weights = (np.asarray(maps().dataobj) * 9).astype(of_maps)
+    check("NiftiMapsMasker", series(of_images), {"maps_img": nib.Nifti1Image(weights, AFFINE)})
+
+
 def test_means_of_integer_spheres_are_not_cut_as_nilearn_cuts_them():
     parameters = REGIONS["NiftiSpheresMasker"]()
     (_, found), (_, expected) = both("NiftiSpheresMasker", series(np.int16), parameters)

@@ -217,11 +217,10 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         check_one_grid({"maps_img": maps_img, "mask_img": mask_img or maps_img})
         weights: Any = image_like(maps_img, lazy_dataobj(maps_img), affine)
         mask = None if mask_img is None else _region(mask_img, affine)
-        is_float32 = lazy_dataobj(maps_img).dtype == np.float32
+        of_maps = lazy_dataobj(maps_img).dtype
 
         def extractor(dtype: DType) -> Maps:
-            kind = np.float32 if is_float32 and dtype == np.float32 else np.float64
-            return self._maps(weights, mask, kind)
+            return self._maps(weights, mask, np.result_type(of_maps, dtype, np.float32))
 
         def count(values: Array) -> Array:
             self._n_columns = values.shape[1]

@@ -160,8 +160,7 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
         mask = None if mask_img is None else np.asarray(mask_img.dataobj) != 0
 
         def extractor(dtype: DType) -> Spheres:
-            kind = np.float32 if dtype == np.float32 else np.float64
-            return self._spheres(mask, img.affine, kind)
+            return self._spheres(mask, img.affine, np.result_type(dtype, np.float32))
 
         return self._make_work(
             img,

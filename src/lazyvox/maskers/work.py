@@ -20,7 +20,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.finite import NonFiniteWatch
 from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.runtime.cores import numeric_threads, resolve_n_jobs
 from lazyvox.signal import Cleaner
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.through import Through
@@ -102,7 +102,7 @@ class Work:
     publish: Callable[[], None] | None = None
     watches: bool = False
 
-    def consumer(self, dtype: DType, memory: int, n_jobs: int) -> Extractor:
+    def consumer(self, dtype: DType, memory: int, n_cleaning: int) -> Extractor:
         """Return the consumer that extracts and cleans."""
         consumer = self.extractor(dtype)
         if self.folder is not None:
@@ -111,7 +111,7 @@ class Work:
             consumer = consumer.writing_to(self.folder / name)
         if self.cleaner is not None:
             largest = None if self.folder is None else memory // 4
-            consumer = consumer.cleaned_by(Cleaning(self.cleaner, n_jobs, largest))
+            consumer = consumer.cleaned_by(Cleaning(self.cleaner, n_cleaning, largest))
         return consumer
 
     def values(self, signals: Signals) -> Array:
@@ -123,7 +123,11 @@ class Work:
 
 
 def do_work(
-    works: Sequence[Work], *, memory: float | str | None = None, n_jobs: int = 1
+    works: Sequence[Work],
+    *,
+    memory: float | str | None = None,
+    n_jobs: int = 1,
+    n_cleaning: int | None = None,
 ) -> list[Array]:
     """Do all that is to be done with one series, in one pass over it.
 
@@ -134,7 +138,9 @@ def do_work(
     memory : int, str or None
         Budget of the pass.
     n_jobs : int
-        Threads.
+        Threads of the pass.
+    n_cleaning : int, optional
+        Threads that clean signals; by default as many as numerical libraries take.
 
     Returns
     -------
@@ -155,7 +161,13 @@ def do_work(
             scans[0].add(same, transforms)
     found: dict[int, Array] = {}
     for scan in scans:
-        found.update(scan.run(resolve_budget(memory), resolve_n_jobs(n_jobs)))
+        found.update(
+            scan.run(
+                resolve_budget(memory),
+                resolve_n_jobs(n_jobs),
+                numeric_threads() if n_cleaning is None else n_cleaning,
+            )
+        )
     return [found[number] for number in range(len(works))]
 
 
@@ -178,7 +190,7 @@ class _Pass:
         """Add numbered transforms that want the volumes transformed in one way."""
         self._groups.append((works, transforms))
 
-    def run(self, memory: int, n_jobs: int) -> dict[int, Array]:
+    def run(self, memory: int, n_jobs: int, n_cleaning: int) -> dict[int, Array]:
         """Scan, and return the results by number."""
         if not self._groups:
             return {}
@@ -190,7 +202,7 @@ class _Pass:
                 prepared = works[0][1].stage.applied(self._img)
                 dtype = lazy_dataobj(prepared).dtype.newbyteorder("=")
                 affine = prepared.affine
-            consumers = [work.consumer(dtype, memory, n_jobs) for _, work in works]
+            consumers = [work.consumer(dtype, memory, n_cleaning) for _, work in works]
             if dtype.kind == "f" and any(work.watches for _, work in works):
                 consumers.append(NonFiniteWatch())
             behind = _behind(transforms, consumers, affine)

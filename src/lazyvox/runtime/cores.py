@@ -11,7 +11,7 @@ from pathlib import Path
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.cgroup import CGROUP_ROOT, PROC_ROOT, cgroup_folders, read_text
 
-__all__ = ["resolve_n_jobs", "usable_cores"]
+__all__ = ["numeric_threads", "resolve_n_jobs", "usable_cores"]
 
 
 def _affinity() -> int:
@@ -70,6 +70,34 @@ def usable_cores(
     if granted.isascii() and granted.isdecimal() and int(granted):
         limits.append(int(granted))
     return max(1, min(limits))
+
+
+def numeric_threads(environ: Mapping[str, str] | None = None) -> int:
+    """Return the threads that numerical work takes where nobody says how many, as BLAS does.
+
+    Parameters
+    ----------
+    environ : mapping, optional
+        Environment variables; by default those of this process, as they are now.
+
+    Returns
+    -------
+    int
+        ``OMP_NUM_THREADS``, which joblib sets for its workers, or all usable cores if they are
+        fewer.
+
+    Notes
+    -----
+    Memory: O(1).
+
+    Examples
+    --------
+    >>> numeric_threads({"OMP_NUM_THREADS": "1"})
+    1
+    """
+    given = (os.environ if environ is None else environ).get("OMP_NUM_THREADS", "")
+    cores = usable_cores(environ=environ)
+    return min(int(given), cores) if given.isdecimal() and int(given) else cores
 
 
 def resolve_n_jobs(n_jobs: int | None) -> int:

@@ -31,6 +31,13 @@ from nilearn.maskers import NiftiMasker
 jobs = (delayed(NiftiMasker(mask, reports=False).fit_transform)(sys.argv[1]) for mask in sys.argv[2:])
 Parallel(n_jobs=6)(jobs)
 """
+SIX_MASKS_ONE_PASS = """
+import sys
+import lazyvox as lv
+from lazyvox.maskers import NiftiMasker
+maskers = [NiftiMasker(mask, reports=False).fit() for mask in sys.argv[2:]]
+lv.transform_all(sys.argv[1], maskers, n_jobs=6)
+"""
 LABELS = f"""
 import sys
 from nilearn.maskers import NiftiLabelsMasker
@@ -87,6 +94,8 @@ class Row:
         The most memory that the process tree may take.
     command : tuple of str
         Our command, where it is not the program with another import.
+    other : str
+        Our program, where it is another one.
     """
 
     name: str
@@ -95,6 +104,7 @@ class Row:
     ratio: float
     mib: float
     command: tuple[str, ...] = ()
+    other: str = ""
 
     @property
     def theirs(self) -> list[str]:
@@ -106,7 +116,8 @@ class Row:
         """The command with lazyvox."""
         if self.command:
             return [sys.executable, "-m", "lazyvox", *self.command]
-        return python(self.program.replace("from nilearn", "from lazyvox"), *self.arguments)
+        program = self.other or self.program.replace("from nilearn", "from lazyvox")
+        return python(program, *self.arguments)
 
 
 def rows_of(files: Reference, run: str, scratch: str) -> list[Row]:
@@ -121,6 +132,14 @@ def rows_of(files: Reference, run: str, scratch: str) -> list[Row]:
     return [
         Row("NiftiMasker, 6 mm, cleaned", WHOLE_BRAIN, (run, files.brain), 8, 620),
         Row("NiftiMasker, six masks, n_jobs=6", SIX_MASKS, (run, *files.masks), 25, 400),
+        Row(
+            "six masks, transform_all, one pass",
+            SIX_MASKS,
+            (run, *files.masks),
+            25,
+            400,
+            other=SIX_MASKS_ONE_PASS,
+        ),
         Row("NiftiLabelsMasker, 64 labels", LABELS, (run, files.labels), 4, 330),
         Row("NiftiMapsMasker, 64 maps", MAPS, (run, files.maps), 4, 400),
         Row("NiftiSpheresMasker, 264 seeds", SPHERES, (run, files.seeds), 4, 330),
@@ -142,6 +161,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--only", default="", help="rows whose name holds this text")
+    parser.add_argument("--peaks", action="store_true", help="measure nilearn's memory too")
     parser.add_argument("--scaled", action="store_true", help="a run of scaled int16 instead")
     options = parser.parse_args()
     files = make_reference(options.folder, with_long=False)
@@ -151,17 +171,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for row in rows_of(files, run, scratch):
             if options.only in row.name:
-                measure(row, options.runs)
+                measure(row, options.runs, with_peaks=options.peaks)
 
 
-def measure(row: Row, n_runs: int) -> None:
+def measure(row: Row, n_runs: int, *, with_peaks: bool) -> None:
     """Print one row: both in turns, so that a machine whose speed drifts drifts for both."""
     repeat(row.ours, 1, is_watched=False)
     ours, theirs = [], []
     for _ in range(n_runs):
         theirs.append(repeat(row.theirs, 1, is_watched=False).seconds)
         ours.append(repeat(row.ours, 1, is_watched=False).seconds)
-    peak, their_peak = (repeat(command, 0).peak_mib for command in (row.ours, row.theirs))
+    peak = repeat(row.ours, 0).peak_mib
+    their_peak = repeat(row.theirs, 0).peak_mib if with_peaks else float("nan")
     seconds, reference = statistics.median(ours), statistics.median(theirs)
     ratio = reference / seconds
     verdict = "holds" if ratio >= row.ratio and peak <= row.mib else "MISSES"

@@ -14,10 +14,11 @@ from lazyvox.image import check_niimg, high_variance_confounds
 from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.maskers.caching import open_memory
-from lazyvox.maskers.inputs import check_images, middle_volume, read_mask_img
+from lazyvox.maskers.inputs import check_images, read_mask_img
 from lazyvox.maskers.kept_results import KeptResults
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_parameters
 from lazyvox.maskers.progress import shown, tell
+from lazyvox.maskers.reporting import Reports
 from lazyvox.maskers.work import Stage, Work, do_work
 from lazyvox.signal import Cleaner, prepare_cleaning
 
@@ -29,10 +30,13 @@ except ImportError as error:
     _NEEDED = "Maskers need the package scikit-learn. Run `pip install 'lazyvox[maskers]'`."
     raise MissingDependencyError(_NEEDED) from error
 
+# Below the check, as it needs scikit-learn too.
+from lazyvox.maskers.tags import masker_tags
+
 __all__ = ["BaseMasker", "check_is_fitted"]
 
 
-class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the maskers: scikit-learn transformers whose input is images.
 
     A class that derives from this one says what it fits in `_fit_regions`, and what one
@@ -72,8 +76,8 @@ class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[
             self._tell(f"Loading data from {shown(imgs, self.verbose)}")
             check_images(imgs)
         self._warns_of_images = warns
-        self._report_content: dict[str, Any] = {"reports_at_fit_time": self.reports}
-        self._reporting_data: dict[str, Any] | None = None
+        self._report_content = {"reports_at_fit_time": self.reports}
+        self._reporting_data = None
         self.clean_args_ = {} if self.clean_args is None else self.clean_args
         self._opened = self.memory
         self.memory_ = open_memory(self.memory, verbose=self.verbose)
@@ -86,7 +90,7 @@ class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[
         return self
 
     def transform(self, imgs: Any, confounds: Any = None, sample_mask: Any = None) -> Array:
-        """Extract and clean signals, in one pass over the images.
+        """Extract and clean signals.
 
         Parameters
         ----------
@@ -111,8 +115,8 @@ class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[
 
         Notes
         -----
-        Memory: the result, and what `memory_budget` allows for buffers and cleaning. One pass;
-        one more where `high_variance_confounds` is set.
+        Memory: the result, and what `memory_budget` allows for buffers and cleaning. One pass over
+        the images; two more where `high_variance_confounds` is set.
         """
         check_is_fitted(self)
         imgs = _listed(imgs)
@@ -188,11 +192,17 @@ class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[
             work.publish()
         return result
 
-    def _result(self, work: Work, memory: float | str | None, n_jobs: int) -> Any:
+    def _result(
+        self,
+        work: Work,
+        memory: float | str | None,
+        n_jobs: int,
+        n_cleaning: int | None = None,
+    ) -> Any:
         """Return the result of one transform, from the cache if it is there."""
 
         def compute() -> Array:
-            return do_work([work], memory=memory, n_jobs=n_jobs)[0]
+            return do_work([work], memory=memory, n_jobs=n_jobs, n_cleaning=n_cleaning)[0]
 
         return compute() if work.folder is not None else self._cached(compute, work.key)
 
@@ -281,11 +291,11 @@ class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[
         return found + (confounds if isinstance(confounds, list) else [confounds])
 
     def _warn_of_boolean(self) -> None:
-        if self.standardize in {True, False} and self.standardize is not None:
+        # False is the default of nilearn's signature: nobody has chosen it.
+        if self.standardize is True:
             msg = (
-                f"`standardize` should be 'zscore_sample', 'psc' or None. Got {self.standardize}. "
-                f"nilearn is going to refuse booleans; here they stay, and mean "
-                f"{'zscore_sample' if self.standardize else None!r}."
+                "`standardize` should be 'zscore_sample', 'psc' or None. Got True, which nilearn is "
+                "going to refuse; here it stays, and means 'zscore_sample'."
             )
             warnings.warn(msg, MaskerFutureWarning, stacklevel=3)
 
@@ -326,18 +336,6 @@ class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[
             img.set_data_dtype(target)
         return img
 
-    def _keep_for_report(self, imgs: Any, **facts: Any) -> None:
-        """Keep what a report shows: the regions, and one volume, not read before it is needed."""
-        if not self.reports:
-            return
-        volume, dimension = (None, None) if imgs is None else middle_volume(imgs)
-        self._reporting_data = {
-            "mask": self.mask_img_,
-            "dim": dimension,
-            "images": volume,
-            **facts,
-        }
-
     def _tell(self, text: str, level: int = 1) -> None:
         tell(self, text, self.verbose, level=level)
 
@@ -357,8 +355,6 @@ class BaseMasker(KeptResults, TransformerMixin, BaseEstimator):  # type: ignore[
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: images are the input."""
-        from lazyvox.maskers.tags import masker_tags
-
         return masker_tags(super().__sklearn_tags__())
 
 

@@ -1,7 +1,7 @@
 """`NiftiLabelsMasker`: one signal per label of an atlas."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lazyvox.image import check_niimg, check_niimg_3d, resample_img
 from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
+from lazyvox.maskers.findings import Findings, labels_findings, region_colours
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
 from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.lookup import fit_table
@@ -83,7 +84,8 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, optional
-        Colours of the report.
+        Colours of the regions in the report; "CMRmap_r", which nilearn's signatures have, stands
+        for the ones that are chosen here.
     clean_args : dict, optional
         Further arguments of `lazyvox.signal.clean`.
     memory_budget : int or str, optional
@@ -295,27 +297,23 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         codes = np.where(masked == self.background_label, 0, np.searchsorted(present, masked) + 1)
         affine = img.affine if stage.affine is None else labels_img.affine
         region = RegionImage(codes.astype(np.int32), affine, "`labels_img`", None)
-        columns = np.searchsorted(kept, present)
-
-        def extractor(dtype: DType) -> Labels:
-            kind = np.float32 if dtype == np.float32 else np.float64
-            return Labels(region, strategy=self.strategy, dtype=kind, ensure_finite=True)
-
-        def publish() -> None:
-            self._publish(labels_img, masked, kept.tolist())
 
         return self._make_work(
             img,
             stage=stage,
-            extractor=extractor,
+            extractor=lambda dtype: self._extractor(region, dtype),
             regions=(codes, affine, len(kept)),
             confounds=confounds,
             sample_mask=sample_mask,
             is_single=is_single,
-            finish=_with_zero_columns(columns, len(kept)),
-            publish=publish,
+            finish=_with_zero_columns(np.searchsorted(kept, present), len(kept)),
+            publish=lambda: self._publish(labels_img, masked, kept.tolist()),
             watches=True,
         )
+
+    def _extractor(self, region: RegionImage, dtype: DType) -> Labels:
+        kind = np.float32 if dtype == np.float32 else np.float64
+        return Labels(region, strategy=self.strategy, dtype=kind, ensure_finite=True)
 
     def _regions_for(self, img: Any) -> tuple[Any, Any]:
         """Return labels and mask for one transform."""
@@ -367,6 +365,21 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         order = [self.background_label, *kept] if has_background else list(kept)
         self._used_table = fitted.of_labels(order)
         self.region_atlas_ = image_like(labels_img, masked.astype(np.int32), labels_img.affine)
+
+    @property
+    @override
+    def _report_description(self) -> str:
+        return "The labelled regions that signals are taken from."
+
+    @override
+    def _findings(self, data: Mapping[str, Any], numbers: Sequence[int]) -> Findings:
+        del numbers
+        table = self._fitted_table
+        pairs = zip(table.index, table.names, strict=True)
+        names = [(label, name) for label, name in pairs if label != self.background_label]
+        cmap = region_colours(self.cmap)
+        volume = data["images"]
+        return labels_findings(self.labels_img_, self.mask_img_, volume, names, cmap)
 
     def inverse_transform(self, signals: Any) -> Any:
         """Return signals as an image: each in all voxels of its region, zero elsewhere.

@@ -1,6 +1,7 @@
 """`NiftiMapsMasker`: one signal per map of weights."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from lazyvox.image import check_niimg, resample_img
 from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
+from lazyvox.maskers.findings import Findings, maps_findings, region_colours
 from lazyvox.maskers.finite import finite_img
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
 from lazyvox.maskers.inputs import as_series_img, same_fov
@@ -20,6 +22,7 @@ from lazyvox.maskers.parameters import MaskerFutureWarning, check_choice
 from lazyvox.maskers.placing import placed_img, placement_of_maps
 from lazyvox.maskers.progress import shown
 from lazyvox.maskers.work import Stage, Work
+from lazyvox.report import HtmlReport
 from lazyvox.stream.masks import RegionImage
 
 __all__ = ["NiftiMapsMasker"]
@@ -72,7 +75,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="CMRmap_r"
-        Colours of the report.
+        Colours of the maps in the report; this default stands for the ones that are chosen here.
     clean_args : dict, optional
         Further arguments of `lazyvox.signal.clean`.
     memory_budget : int or str, optional
@@ -276,6 +279,63 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
     def _n_features_out(self) -> int:
         """Number of columns of the last transform, for scikit-learn."""
         return self._n_columns
+
+    @property
+    @override
+    def _report_description(self) -> str:
+        return "The maps whose weights signals are solved for."
+
+    @override
+    def generate_report(
+        self,
+        engine: str = "matplotlib",
+        title: str | None = None,
+        *,
+        displayed_maps: Any = 10,
+    ) -> HtmlReport:
+        """Make a page that shows what the masker takes signals from.
+
+        Parameters
+        ----------
+        engine : {"matplotlib"}, default="matplotlib"
+            What draws the figures.
+        title : str, optional
+            Title of the page; by default the name of the class.
+        displayed_maps : int, "all", or list or array of int, default=10
+            How many maps have a figure of their own, or which.
+
+        Returns
+        -------
+        HtmlReport
+            A page that needs no other file. It is shown in notebooks, and saved by
+            `save_as_html`.
+
+        Raises
+        ------
+        ParameterTypeError
+            If `displayed_maps` is something else.
+        ParameterError
+            If `engine` is another one, or `displayed_maps` is negative.
+        MissingDependencyError
+            If matplotlib is not installed.
+
+        Warns
+        -----
+        MaskerWarning
+            If maps are asked for that are not there; and as for every masker: if it is not
+            fitted, or was fitted without an image, or keeps nothing for reports.
+
+        Notes
+        -----
+        Memory: one volume of the images given to `fit`, and one map. One pass over the maps.
+        """
+        return self._report(engine, title, displayed_maps, "map")
+
+    @override
+    def _findings(self, data: Mapping[str, Any], numbers: Sequence[int]) -> Findings:
+        return maps_findings(
+            self.maps_img_, self.mask_img_, data["images"], numbers, region_colours(self.cmap)
+        )
 
     def inverse_transform(self, region_signals: Any) -> Any:
         """Return signals as an image: the sum of the maps, weighted by the signals.

@@ -61,7 +61,7 @@ class MultiNiftiLabelsMasker(MultiMasker, NiftiLabelsMasker):
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="CMRmap_r"
-        Colours of the report.
+        Colours of the regions in the report; this default stands for the ones that are chosen here.
     n_jobs : int, default=1
         Files that are read at a time.
     clean_args : dict, optional

@@ -179,7 +179,8 @@ class MultiMasker:
         def call(budget: float | str | None) -> tuple[Any, Any]:
             found = masker._all_confounds(img, confounds)
             work = masker._work(img, found, sample_mask)
-            return masker._result(work, budget, 1), work.publish
+            # The files share the cores.
+            return masker._result(work, budget, 1, n_cleaning=1), work.publish
 
         return call
 

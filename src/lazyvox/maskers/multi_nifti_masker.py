@@ -71,7 +71,7 @@ class MultiNiftiMasker(MultiMasker, NiftiMasker):
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="gray"
-        Colours of the report.
+        Colours of the volume in the report.
     clean_args : dict, optional
         Further arguments of `lazyvox.signal.clean`.
     memory_budget : int or str, optional
@@ -191,9 +191,9 @@ class MultiNiftiMasker(MultiMasker, NiftiMasker):
         return self._key("mask", [check_niimg(img) for img in imgs]) if self._has_cache() else ()
 
     @override
-    def _fit_mask(self, imgs: Any, *, allow_empty: bool) -> None:
+    def _fit_mask(self, *, allow_empty: bool) -> None:
         del allow_empty
-        super()._fit_mask(imgs, allow_empty=True)
+        super()._fit_mask(allow_empty=True)
 
     @override
     def _moved(self, first: Any, img: Any, number: int) -> Any:

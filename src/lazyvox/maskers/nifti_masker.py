@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from lazyvox.extraction import Voxels
 from lazyvox.image import check_niimg, crop_img, resample_img
 from lazyvox.image.new import image_like
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.inputs import as_series_img, middle_volume, same_fov
+from lazyvox.maskers.findings import Findings, mask_findings
+from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
 from lazyvox.maskers.work import Stage, Work
 from lazyvox.masking import (
@@ -80,7 +81,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="gray"
-        Colours of the report.
+        Colours of the volume in the report.
     clean_args : dict, optional
         Further arguments of `lazyvox.signal.clean`.
     memory_budget : int or str, optional
@@ -191,9 +192,9 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
             copy=False,
             interpolation="nearest",
         )
-        self._fit_mask(imgs, allow_empty=False)
+        self._fit_mask(allow_empty=False)
 
-    def _fit_mask(self, imgs: Any, *, allow_empty: bool) -> None:
+    def _fit_mask(self, *, allow_empty: bool) -> None:
         mask, _ = load_mask_img(self.mask_img_, allow_empty=allow_empty)
         # In memory: every transform needs it.
         self.mask_img_ = image_like(
@@ -203,17 +204,21 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
         if self.target_affine is not None:
             self.affine_ = self.target_affine
         self.n_elements_ = int(mask.sum())
-        self._report_content["n_elements"] = self.n_elements_
-        self._report_content["coverage"] = 100 * self.n_elements_ / max(mask.size, 1)
-        is_moved = self.target_affine is not None or self.target_shape is not None
-        if self._reporting_data is not None and is_moved:
-            moved = None
-            if imgs is not None:
-                volume, _ = middle_volume(imgs)
-                moved = resample_img(
-                    volume, target_affine=self.affine_, copy=False, interpolation="nearest"
-                )
-            self._reporting_data["transform"] = [moved, self.mask_img_]
+        self._report_content = {
+            **self._report_content,
+            "n_elements": self.n_elements_,
+            "coverage": 100 * self.n_elements_ / max(mask.size, 1),
+        }
+
+    @property
+    @override
+    def _report_description(self) -> str:
+        return "The mask whose voxels signals are taken from."
+
+    @override
+    def _findings(self, data: Mapping[str, Any], numbers: Sequence[int]) -> Findings:
+        del numbers
+        return mask_findings(self.mask_img_, data["images"], self.cmap)
 
     def _computed_mask(self, imgs: Any) -> Any:
         if imgs is None:

@@ -1,5 +1,6 @@
 """`NiftiSpheresMasker`: one signal per sphere around a seed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,12 @@ from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Spheres
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
+from lazyvox.maskers.findings import Findings, spheres_findings
 from lazyvox.maskers.grids import resampled_mask
 from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.placing import placed_img
 from lazyvox.maskers.work import Stage, Work
+from lazyvox.report import HtmlReport
 from lazyvox.stream.masks import RegionImage
 
 __all__ = ["NiftiSpheresMasker"]
@@ -187,6 +190,61 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
             dtype=dtype,
             ensure_finite=True,
         )
+
+    @property
+    @override
+    def _report_description(self) -> str:
+        return "The spheres around seeds whose mean signals are taken."
+
+    @override
+    def generate_report(
+        self,
+        engine: str = "matplotlib",
+        title: str | None = None,
+        *,
+        displayed_spheres: Any = 10,
+    ) -> HtmlReport:
+        """Make a page that shows what the masker takes signals from.
+
+        Parameters
+        ----------
+        engine : {"matplotlib"}, default="matplotlib"
+            What draws the figures.
+        title : str, optional
+            Title of the page; by default the name of the class.
+        displayed_spheres : int, "all", or list or array of int, default=10
+            How many spheres have a figure of their own, or which.
+
+        Returns
+        -------
+        HtmlReport
+            A page that needs no other file. It is shown in notebooks, and saved by
+            `save_as_html`.
+
+        Raises
+        ------
+        ParameterTypeError
+            If `displayed_spheres` is something else.
+        ParameterError
+            If `engine` is another one, or `displayed_spheres` is negative.
+        MissingDependencyError
+            If matplotlib is not installed.
+
+        Warns
+        -----
+        MaskerWarning
+            If spheres are asked for that are not there; and as for every masker: if it is not
+            fitted, or was fitted without an image, or keeps nothing for reports.
+
+        Notes
+        -----
+        Memory: one volume of the images given to `fit`, and the voxels of the spheres.
+        """
+        return self._report(engine, title, displayed_spheres, "sphere")
+
+    @override
+    def _findings(self, data: Mapping[str, Any], numbers: Sequence[int]) -> Findings:
+        return spheres_findings(self.seeds_, self.radius, self.mask_img_, data["images"], numbers)
 
     def inverse_transform(self, region_signals: Any) -> Any:
         """Return signals as an image: each in the voxels of its sphere, zero elsewhere.

@@ -1,5 +1,6 @@
 """Cuts through a volume with regions on top."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
@@ -18,6 +19,9 @@ N_CUTS = 7
 #: Wanted width of the figure in inches, and its resolution.
 WIDTH_INCHES, DPI = 10.0, 90
 
+#: Colour of the line around a mask.
+OUTLINE = "#ffd60a"
+
 Kind = Literal["mask", "labels", "map"]
 
 
@@ -34,6 +38,50 @@ class _Volume:
         sizes: Array = np.linalg.norm(self.affine[:3, :3], axis=0)
         return sizes
 
+    @property
+    def extent(self) -> Array:
+        """Size of the volume on each axis, in mm."""
+        sizes: Array = np.array(self.values.shape) * self.zooms
+        return sizes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawing:
+    """What is drawn, and in which colours."""
+
+    below: _Volume | None
+    above: _Volume | None
+    colours: dict[str, Any]
+    greys: dict[str, Any]
+    outline: str | None
+
+    @property
+    def reference(self) -> _Volume:
+        """The volume whose grid counts."""
+        volume = self.above if self.below is None else self.below
+        assert volume is not None, "bug in lazyvox: a figure of nothing"
+        return volume
+
+    def draw(self, ax: Any, axis: int, position: int) -> None:
+        """Draw the cut at a voxel of an axis, and say where it is."""
+        ax.set_axis_off()
+        reference = self.reference
+        first, second = (other for other in range(3) if other != axis)
+        aspect = reference.zooms[second] / reference.zooms[first]
+        options = {"origin": "lower", "aspect": aspect, "interpolation": "nearest"}
+        shape = np.delete(reference.values.shape, axis)
+        grey = np.zeros(shape) if self.below is None else self.below.values.take(position, axis)
+        ax.imshow(grey.T, **options, **self.greys)
+        if self.above is not None:
+            cut = self.above.values.take(position, axis).T
+            ax.imshow(np.ma.masked_equal(cut, 0), **options, **self.colours)
+            if self.outline is not None and (cut != 0).any() and (cut == 0).any():
+                ax.contour(cut != 0, levels=[0.5], colors=[self.outline], linewidths=1.0)
+        index = np.zeros(4)
+        index[[axis, 3]] = position, 1
+        place = (reference.affine @ index)[axis]
+        ax.set_title(f"{'xyz'[axis]} = {place:.0f} mm", color="white", fontsize=7, pad=2)
+
 
 def cuts_png(
     background: Array | None,
@@ -42,13 +90,15 @@ def cuts_png(
     *,
     kind: Kind = "mask",
     cmap: Any = None,
+    volume_cmap: Any = "gray",
+    through: Sequence[float] | None = None,
 ) -> bytes:
     """Return a figure of sagittal, coronal and axial cuts as PNG.
 
     Parameters
     ----------
     background : ndarray of shape (i, j, k) or None
-        Grey volume below the regions.
+        Volume below the regions.
     regions : ndarray of shape (i, j, k) or None
         A mask, labels or the weights of a map on the same grid; what is zero is clear.
     affine : ndarray of shape (4, 4)
@@ -56,7 +106,12 @@ def cuts_png(
     kind : {"mask", "labels", "map"}, default="mask"
         How regions are coloured.
     cmap : str or matplotlib colormap, optional
-        Colours of labels and maps.
+        Colours of the regions.
+    volume_cmap : str or matplotlib colormap, default="gray"
+        Colours of the volume.
+    through : (x, y, z), optional
+        A place in mm: one cut in each direction goes through it. By default there are several,
+        spread over what the regions span.
 
     Returns
     -------
@@ -75,23 +130,50 @@ def cuts_png(
         raise MissingDependencyError(msg) from error
     below = None if background is None else _canonical(background, affine)
     above = None if regions is None else _canonical(regions, affine)
-    reference = above if below is None else below
-    assert reference is not None, "bug in lazyvox: a figure of nothing"
-    positions = [_positions(axis, above, reference) for axis in range(3)]
-    extent = np.array(reference.values.shape) * reference.zooms
-    heights = [extent[2], extent[2], extent[1]]
-    width = max(extent[1], extent[0]) * N_CUTS
-    figure = Figure(figsize=(WIDTH_INCHES, WIDTH_INCHES * sum(heights) / width * 1.12), dpi=DPI)
-    figure.set_facecolor("black")
-    axes = figure.subplots(3, N_CUTS, squeeze=False, height_ratios=heights)
-    for axis in range(3):
-        for place, position in enumerate(positions[axis]):
-            _draw(axes[axis, place], axis, position, below, above, _colours(above, kind, cmap))
-            _mark(axes[axis, place], axis, position, reference)
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.96, wspace=0.04, hspace=0.12)
+    colours, greys = _colours(above, kind, cmap), _greys(below, volume_cmap)
+    volumes = _Drawing(below, above, colours, greys, OUTLINE if kind == "mask" else None)
+    figure: Any = Figure(dpi=DPI, facecolor="black")
+    if through is None:
+        _draw_rows(figure, volumes)
+    else:
+        _draw_through(figure, volumes, np.asarray(through, np.float64))
     target = BytesIO()
     figure.savefig(target, format="png", facecolor="black")
     return target.getvalue()
+
+
+def _draw_rows(figure: Any, volumes: "_Drawing") -> None:
+    """Draw a row of cuts for each direction."""
+    extent = volumes.reference.extent
+    heights = [extent[2], extent[2], extent[1]]
+    width = max(extent[1], extent[0]) * N_CUTS
+    figure.set_size_inches(WIDTH_INCHES, WIDTH_INCHES * sum(heights) / width * 1.12)
+    axes = figure.subplots(3, N_CUTS, squeeze=False, height_ratios=heights)
+    for axis in range(3):
+        for ax in axes[axis]:
+            ax.set_axis_off()
+        positions = _positions(axis, volumes.above, volumes.reference)
+        for place, position in enumerate(positions):
+            volumes.draw(axes[axis, place], axis, position)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.96, wspace=0.04, hspace=0.12)
+
+
+def _draw_through(figure: Any, volumes: "_Drawing", xyz: Array) -> None:
+    """Draw the three cuts through a place, and lines that cross there."""
+    reference = volumes.reference
+    extent = reference.extent
+    widths = [extent[1], extent[0], extent[0]]
+    height = max(extent[2], extent[1])
+    figure.set_size_inches(WIDTH_INCHES, WIDTH_INCHES * height / sum(widths) * 1.08)
+    axes = figure.subplots(1, 3, squeeze=False, width_ratios=widths)[0]
+    index = np.linalg.solve(reference.affine, [*xyz, 1])[:3]
+    nearest = np.clip(np.round(index), 0, np.array(reference.values.shape) - 1).astype(int)
+    for axis, ax in enumerate(axes):
+        volumes.draw(ax, axis, nearest[axis])
+        across, up = np.delete(index, axis)
+        ax.axvline(across, color="white", linewidth=0.6, alpha=0.6)
+        ax.axhline(up, color="white", linewidth=0.6, alpha=0.6)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.93, wspace=0.04)
 
 
 def _canonical(values: Array, affine: Array) -> _Volume:
@@ -100,19 +182,19 @@ def _canonical(values: Array, affine: Array) -> _Volume:
     turns = orientations.io_orientation(affine)
     turned = orientations.apply_orientation(np.asarray(values), turns)
     moved = affine @ orientations.inv_ornt_aff(turns, values.shape)
-    return _Volume(turned, moved)
+    return _Volume(np.nan_to_num(turned, posinf=0, neginf=0), moved)
 
 
 def _positions(axis: int, regions: _Volume | None, reference: _Volume) -> Array:
-    """Return where to cut: evenly through what the regions span."""
-    low, high = 0, reference.values.shape[axis] - 1
+    """Return where to cut: evenly through the slices that regions are in."""
+    filled = np.arange(reference.values.shape[axis])
     if regions is not None:
         others = tuple(other for other in range(3) if other != axis)
-        filled = np.flatnonzero((regions.values != 0).any(axis=others))
-        if filled.size:
-            low, high = int(filled[0]), int(filled[-1])
-    inner = np.linspace(low, high, N_CUTS + 2)[1:-1]
-    return np.round(inner).astype(int)
+        found = np.flatnonzero((regions.values != 0).any(axis=others))
+        filled = found if found.size else filled
+    inner = np.linspace(0, len(filled) - 1, N_CUTS + 2)[1:-1]
+    # A thin region has fewer slices than there is room for.
+    return np.unique(filled[np.round(inner).astype(int)])
 
 
 def _colours(regions: _Volume | None, kind: Kind, cmap: Any) -> dict[str, Any]:
@@ -125,39 +207,31 @@ def _colours(regions: _Volume | None, kind: Kind, cmap: Any) -> dict[str, Any]:
         limits = {"vmin": -largest if both else 0.0, "vmax": largest}
         return {"cmap": cmap or ("RdBu_r" if both else "inferno"), "alpha": 0.8, **limits}
     if kind == "labels":
-        return {"cmap": cmap or "gist_ncar", "alpha": 0.7, "vmin": 0.0, "vmax": largest * 1.02}
-    return {"cmap": cmap or "autumn", "alpha": 0.5, "vmin": 0.0, "vmax": 1.0}
+        own = _region_colours(int(largest)) if cmap is None else cmap
+        return {"cmap": own, "alpha": 0.65, "vmin": 1.0, "vmax": max(largest, 1 + 1e-6)}
+    return {"cmap": cmap or "autumn", "alpha": 0.3, "vmin": 0.0, "vmax": 1.0}
 
 
-def _draw(
-    ax: Any,
-    axis: int,
-    position: int,
-    below: _Volume | None,
-    above: _Volume | None,
-    colours: dict[str, Any],
-) -> None:
-    ax.set_axis_off()
-    reference = above if below is None else below
-    assert reference is not None
-    first, second = (other for other in range(3) if other != axis)
-    aspect = reference.zooms[second] / reference.zooms[first]
-    options = {"origin": "lower", "aspect": aspect, "interpolation": "nearest"}
-    empty = np.zeros(reference.values.shape)
-    grey = empty if below is None else np.nan_to_num(below.values)
-    inside = grey[grey != 0]
-    limits = np.percentile(inside, (1, 99)) if inside.size else (0.0, 1.0)
-    low = min(float(limits[0]), 0.0) if below is None else float(limits[0]) * 0.5
-    ax.imshow(
-        grey.take(position, axis).T, cmap="gray", vmin=low, vmax=float(limits[1]) or 1.0, **options
-    )
-    if above is not None:
-        cut = above.values.take(position, axis).T
-        ax.imshow(np.ma.masked_equal(cut, 0), **options, **colours)
+def _region_colours(n_regions: int) -> Any:
+    """Return one colour per region, such that regions with close numbers look different."""
+    from matplotlib.colors import ListedColormap, hsv_to_rgb
+
+    number = np.arange(max(n_regions, 1))
+    # Steps of the golden section never come back to a hue that is taken.
+    hues = number * 0.618034 % 1
+    shades = np.stack([hues, np.full(hues.shape, 0.85), 1 - 0.3 * (number % 2)], axis=1)
+    return ListedColormap(hsv_to_rgb(shades))
 
 
-def _mark(ax: Any, axis: int, position: int, reference: _Volume) -> None:
-    index = np.zeros(4)
-    index[[axis, 3]] = position, 1
-    place = (reference.affine @ index)[axis]
-    ax.set_title(f"{'xyz'[axis]} = {place:.0f} mm", color="white", fontsize=7, pad=2)
+def _greys(volume: _Volume | None, cmap: Any) -> dict[str, Any]:
+    """Return how imshow is to colour the volume: its own range, without the outliers."""
+    if volume is None:
+        return {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
+    inside = volume.values[volume.values != 0]
+    if not inside.size:
+        return {"cmap": cmap, "vmin": 0.0, "vmax": 1.0}
+    low, high = np.percentile(inside, (1, 99))
+    if low == high:
+        # A mask, say: grey enough to see what is on top.
+        return {"cmap": cmap, "vmin": min(0.0, 2.5 * low), "vmax": max(0.0, 2.5 * low)}
+    return {"cmap": cmap, "vmin": low * 0.5 if low > 0 else low, "vmax": high}

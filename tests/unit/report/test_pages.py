@@ -80,3 +80,21 @@ def test_figures_show_the_regions(kind):
 
 def test_an_empty_mask_makes_a_figure_too():
     assert cuts_png(None, np.zeros((3, 4, 5)), np.eye(4)).startswith(PNG)
+
+
+def test_cuts_go_through_the_place_that_is_asked_for():
+    regions = np.zeros((12, 11, 10), np.uint8)
+    regions[3, 2, 4] = 1
+    affine = np.diag([2.0, 2, 2, 1])
+    found = cuts_png(None, regions, affine, through=(6, 4, 8))
+    assert found.startswith(PNG)
+    assert found != cuts_png(None, regions, affine, through=(6, 4, 10))
+    # A place outside of the volume is shown at its edge.
+    assert cuts_png(None, regions, affine, through=(600, -400, 8)).startswith(PNG)
+
+
+def test_volumes_with_holes_and_of_one_value_can_be_drawn():
+    volume = np.full((5, 6, 7), np.nan)
+    assert cuts_png(volume, None, np.eye(4), through=(2, 2, 2)).startswith(PNG)
+    volume[1:4] = -2
+    assert cuts_png(volume, volume > 0, np.eye(4), through=(2, 2, 2)).startswith(PNG)

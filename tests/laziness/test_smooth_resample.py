@@ -65,11 +65,39 @@ def test_a_pass_reads_each_byte_once(chain, compression, tmp_path):
     source.assert_each_byte_once()
 
 
+def scan_of(img):
+    scan = lv.Scan(img)
+    scan.add(lv.Mean())
+    return scan
+
+
+def test_progress_counts_the_volumes_of_the_scan_only():
+    _, img = image_over(CountingSource)
+    seen = []
+    scan = scan_of(resample_img(img, TARGET.affine, TARGET.shape))
+    scan.run("1GiB", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (SHAPE[3], SHAPE[3])
+
+
+def test_a_clipped_image_that_is_clipped_again_plans_each_pass():
+    source, img = image_over(CountingSource)
+    derived = resample_img(img, TARGET.affine, TARGET.shape)
+    again = resample_img(derived, np.diag([1.5, 1.5, 1.5, 1.0]), (4, 4, 4))
+    scan = scan_of(again)
+    plan = scan.plan("1GiB")
+    scan.run("1GiB")
+    assert plan.passes == 3
+    assert source.bytes_read == plan.bytes_decoded == 3 * VALUES.nbytes
+
+
 def test_clipping_splines_takes_one_pass_more_the_first_time(tmp_path):
     source, img = image_over(CountingSource)
     derived = resample_img(img, TARGET.affine, TARGET.shape)
     for passes in (2, 1):
         source.clear()
+        for plan in (scan_of(derived).plan("1GiB"), lv.plan(lv.save, derived, tmp_path / "a.nii")):
+            assert plan.passes == passes
+            assert plan.bytes_decoded == passes * VALUES.nbytes
         lv.save(derived, tmp_path / "derived.nii")
         assert source.bytes_read == passes * VALUES.nbytes
     for options in ({"clip": False}, {"interpolation": "linear"}):

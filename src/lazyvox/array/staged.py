@@ -17,10 +17,12 @@ from lazyvox.array.spooled import SpooledReader
 from lazyvox.planning.indexing import Axis
 
 __all__ = [
+    "ReadsBefore",
     "StagedReader",
     "Staging",
     "VolumeTransform",
     "fill_spools",
+    "read_before",
     "scratch_bytes",
     "session_bytes",
     "staged",
@@ -58,6 +60,15 @@ class VolumeTransform(Protocol):
         Blocks are in native byte order and in Fortran order; that of a 3D source has one volume,
         which stands for all. They must not be changed. `out` is in Fortran order.
         """
+
+
+@runtime_checkable
+class ReadsBefore(Protocol):
+    """A transform that has to read sources to their end before its first volume."""
+
+    @property
+    def reads_before(self) -> tuple[LazyArray, ...]:
+        """What is still to be read; nothing after the first volume."""
 
 
 def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
@@ -349,6 +360,28 @@ def scratch_bytes(array: LazyArray) -> int:
     """
     own = array.reader.scratch_bytes if isinstance(array.reader, SpooledReader) else 0
     return own + sum(scratch_bytes(source) for source in _sources_of(array))
+
+
+def read_before(array: LazyArray) -> tuple[LazyArray, ...]:
+    """Return what is read to its end, once, before the first value of an array is there.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Any lazy array.
+
+    Returns
+    -------
+    tuple of LazyArray
+        Empty for the array of a file, and after the first reading.
+    """
+    reader = array.reader
+    found: list[LazyArray] = []
+    if isinstance(reader, StagedReader) and isinstance(reader.transform, ReadsBefore):
+        found += reader.transform.reads_before
+    for source in _sources_of(array):
+        found += read_before(source)
+    return tuple(found)
 
 
 def fill_spools(array: LazyArray) -> None:

@@ -44,6 +44,11 @@ class Extremes:
             return self._limits
 
     @property
+    def reads_before(self) -> tuple[LazyArray, ...]:
+        """The array, as long as it has not been read."""
+        return (self._array,) if self._limits is None else ()
+
+    @property
     def work_bytes(self) -> int:
         """Most bytes that reading allocates."""
         array = self._array

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, DType, Shape
+from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.geometry.grids import voxel_mapping
 from lazyvox.geometry.interpolation import AlignedMap, aligned_map
@@ -172,6 +173,11 @@ class ResampleTransform:
         if source.kind in "fc":
             total += n_in * (3 * working.itemsize + 8)
         return max(total, 0 if self.extremes is None else self.extremes.work_bytes)
+
+    @property
+    def reads_before(self) -> tuple[LazyArray, ...]:
+        """What the limits are still to be found in."""
+        return () if self.extremes is None else self.extremes.reads_before
 
     def apply(self, blocks: Sequence[Array], out: Array) -> None:
         """Resample volume by volume."""

@@ -12,14 +12,14 @@ from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.geometry.grids import AffineError, BoundingBoxError, resampling_grid
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.extremes import Extremes
-from lazyvox.image.new import check_flag, copy_img
+from lazyvox.image.new import check_flag, copy_img, image_like
 from lazyvox.image.resample_transform import (
     ORDERS,
     BinaryImageWarning,
     NonFiniteWarning,
     ResampleTransform,
 )
-from lazyvox.image.sources import Volumes, derived_image, volumes_of
+from lazyvox.image.sources import Volumes, volumes_of
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import name_of
 
@@ -141,8 +141,8 @@ def resample_img(  # noqa: PLR0913, PLR0917
     _look_at_memory(source, transform)
     if clip:
         transform = transform.clipped_to(Extremes(source.array))
-    return derived_image(
-        source, staged(transform, source.array), grid.affine, copy_header=copy_header
+    return image_like(
+        source.img, staged(transform, source.array), grid.affine, copy_header=copy_header
     )
 
 

@@ -14,7 +14,8 @@ from lazyvox.array.staged import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.geometry.separable import BandMatrix, SeparableMap, gaussian_matrix
-from lazyvox.image.sources import derived_image, volumes_of
+from lazyvox.image.new import image_like
+from lazyvox.image.sources import volumes_of
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.load import ImageLike
 
@@ -188,7 +189,7 @@ def smooth_img(imgs: Any, fwhm: Any) -> LazyImage | list[LazyImage]:
 def _smoothed(img: Any, fwhm: Any) -> LazyImage:
     source = volumes_of(img)
     transform = SmoothTransform.of(source.affine, source.shape, fwhm)
-    return derived_image(source, staged(transform, source.array), source.affine)
+    return image_like(source.img, staged(transform, source.array), source.affine)
 
 
 def _widths(fwhm: Any) -> tuple[float, float, float]:

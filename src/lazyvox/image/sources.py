@@ -3,18 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.image.checking import check_niimg
-from lazyvox.image.new import image_like
-from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.series import as_series
 
-__all__ = ["Volumes", "derived_image", "volumes_of"]
+__all__ = ["Volumes", "volumes_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,34 +68,3 @@ def volumes_of(img: Any) -> Volumes:
     found = check_niimg(img)
     # A series has a time axis in any case: it checks the image, and knows its affine.
     return Volumes(found, lazy_dataobj(found), as_series(found).grid.affine)
-
-
-def derived_image(
-    source: Volumes, array: LazyArray, affine: Array, *, copy_header: bool = True
-) -> LazyImage:
-    """Return an image of values that were computed from an image.
-
-    Parameters
-    ----------
-    source : Volumes
-        Gives class and header.
-    array : LazyArray
-        The values.
-    affine : ndarray of shape (4, 4)
-        Their affine.
-    copy_header : bool, default=True
-        Whether the header is that of the source, else a new one.
-
-    Returns
-    -------
-    LazyImage
-        An image that is saved in the floating-point type of its source; where the source is
-        stored in integers and the values are none, in float32.
-    """
-    img = image_like(source.img, array, affine, copy_header=copy_header)
-    stored: DType = np.dtype(source.img.get_data_dtype())
-    is_short = stored.kind in "iuf" and stored.itemsize < 8
-    if copy_header and array.dtype == np.float64 and is_short:
-        # float64 holds what scaling makes of short values; a file needs no more than float32.
-        img.set_data_dtype(stored if stored.kind == "f" else np.float32)
-    return img

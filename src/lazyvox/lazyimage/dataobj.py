@@ -1,5 +1,6 @@
 """The voxels of any nibabel image as a `LazyArray`."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from nibabel.arrayproxy import ArrayProxy
@@ -12,12 +13,12 @@ from lazyvox.array.mapped import MappedReader
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
 from lazyvox.array.reader import FileReader
 from lazyvox.array.spooled import SpooledReader
-from lazyvox.array.staged import StagedReader
+from lazyvox.array.staged import StagedReader, read_before
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.identity import identify
 from lazyvox.store.opening import open_source
 
-__all__ = ["decoded_bytes", "lazy_dataobj", "name_of", "stored_bytes"]
+__all__ = ["Reading", "decoded_bytes", "lazy_dataobj", "name_of", "reading_of", "stored_bytes"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
@@ -56,6 +57,42 @@ def decoded_bytes(array: LazyArray) -> int:
         n_volumes = array.shape[3] if array.ndim > 3 else 1
         return whole * n_volumes // max(reader.shape[3] if len(reader.shape) > 3 else 1, 1)
     return array.size * reader.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What passes over an array read.
+
+    Attributes
+    ----------
+    passes : int
+        Passes over its file, those included that come before the first value.
+    bytes_read : int
+        Bytes from disk.
+    bytes_decoded : int
+        Bytes of stored values.
+    """
+
+    passes: int
+    bytes_read: int
+    bytes_decoded: int
+
+
+def reading_of(array: LazyArray, passes: int) -> Reading:
+    """Return what so many passes over an array read, and what has to be read before them."""
+    before = read_before(array)
+    # Parts of a series may each need a pass of their own: the plan counts those over its source.
+    passes_before = sum(one.reader.path == array.reader.path for one in before)
+    return Reading(
+        passes + passes_before,
+        passes * _read_bytes(array) + sum(_read_bytes(one) for one in before),
+        passes * decoded_bytes(array) + sum(decoded_bytes(one) for one in before),
+    )
+
+
+def _read_bytes(array: LazyArray) -> int:
+    stored = stored_bytes(array)
+    return min(decoded_bytes(array), stored) if array.reader.is_random_access else stored
 
 
 def name_of(img: SpatialImage) -> str:

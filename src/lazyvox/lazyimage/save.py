@@ -17,7 +17,7 @@ from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
-from lazyvox.lazyimage.dataobj import decoded_bytes, lazy_dataobj, stored_bytes
+from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
@@ -132,7 +132,8 @@ def save(
     plan = _plan(array, encoding, output, compresslevel, n_threads, budget)
     stop_if_planning(plan)
     reporter = resolve_progress(progress)
-    reporter.start(array.size * plan.passes, "voxels", Path(output.files[0][0]).name)
+    n_values = array.size * (1 + encoding.needs_extent)
+    reporter.start(n_values, "voxels", Path(output.files[0][0]).name)
     try:
         fill_spools(array)
         if encoding.needs_extent:
@@ -305,14 +306,14 @@ def _plan(
             f"needed are {format_bytes(least)} ({least} bytes), or less with n_jobs=1."
         )
         raise MemoryBudgetError(msg)
-    passes = 1 + encoding.needs_extent
+    reading = reading_of(array, 1 + encoding.needs_extent)
     return Plan(
         source=array.reader.path,
         shape=array.shape,
         dtype=str(array.dtype),
-        passes=passes,
-        bytes_read=passes * stored_bytes(array),
-        bytes_decoded=passes * decoded_bytes(array),
+        passes=reading.passes,
+        bytes_read=reading.bytes_read,
+        bytes_decoded=reading.bytes_decoded,
         block_volumes=max(block_bytes // max(array.nbytes // max(array.shape[-1], 1), 1), 1),
         slab_slices=array.shape[2] if array.ndim > 2 else 1,
         n_buffers=N_BUFFERS,

@@ -8,7 +8,7 @@ from typing import Any
 from lazyvox._typing import override
 from lazyvox.array.staged import fill_spools, scratch_bytes, session_bytes, staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.lazyimage.dataobj import decoded_bytes, stored_bytes
+from lazyvox.lazyimage.dataobj import reading_of
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, Series, as_series
 from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout
@@ -199,7 +199,8 @@ class Scan:
         consumers = [handle.consumer for handle in self._handles]
         n_threads = resolve_n_jobs(n_jobs)
         reporter = resolve_progress(progress)
-        reporter.start(plan.passes * self.grid.n_volumes, "volumes", _short(plan.source))
+        n_passes = plan.passes - reading_of(self._series.array, 0).passes
+        reporter.start(n_passes * self.grid.n_volumes, "volumes", _short(plan.source))
         try:
             with explained_shortage(plan.peak_bytes, plan.budget):
                 fill_spools(self._series.array)
@@ -294,16 +295,14 @@ class Scan:
     ) -> Plan:
         grid, array = self.grid, self._series.array
         last = layouts[-1]
-        stored = stored_bytes(array)
-        decoded = decoded_bytes(array)
-        read = min(decoded, stored) if array.reader.is_random_access else stored
+        reading = reading_of(array, len(layouts))
         return Plan(
             source=array.reader.path,
             shape=(*grid.shape, grid.n_volumes),
             dtype=str(grid.dtype),
-            passes=len(layouts),
-            bytes_read=read * len(layouts),
-            bytes_decoded=decoded * len(layouts),
+            passes=reading.passes,
+            bytes_read=reading.bytes_read,
+            bytes_decoded=reading.bytes_decoded,
             block_volumes=last.block_volumes,
             slab_slices=last.slab_slices,
             n_buffers=N_BUFFERS,

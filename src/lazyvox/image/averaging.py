@@ -30,7 +30,7 @@ def mean_img(
     target_shape: Any = None,
     verbose: int = 0,
     n_jobs: int = 1,
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    copy_header: bool = True,
     *,
     memory: int | str | None = None,
     progress: ProgressLike = None,

@@ -39,10 +39,10 @@ __all__ = [
 def check_niimg(
     niimg: Any,
     ensure_ndim: int | None = None,
-    atleast_4d: bool = False,  # noqa: FBT001, FBT002
+    atleast_4d: bool = False,
     dtype: npt.DTypeLike | None = None,
-    return_iterator: bool = False,  # noqa: FBT001, FBT002
-    wildcards: bool = True,  # noqa: FBT001, FBT002
+    return_iterator: bool = False,
+    wildcards: bool = True,
 ) -> Any:
     """Return an image of what stands for one: a path, a pattern, a list, an image.
 
@@ -144,7 +144,7 @@ def check_niimg_3d(niimg: Any, dtype: npt.DTypeLike | None = None) -> Any:
 
 def check_niimg_4d(
     niimg: Any,
-    return_iterator: bool = False,  # noqa: FBT001, FBT002
+    return_iterator: bool = False,
     dtype: npt.DTypeLike | None = None,
 ) -> Any:
     """Return a 4D image of what stands for one.
@@ -185,7 +185,7 @@ def check_niimg_4d(
 
 def load_img(
     img: Any,
-    wildcards: bool = True,  # noqa: FBT001, FBT002
+    wildcards: bool = True,
     dtype: npt.DTypeLike | None = None,
 ) -> Any:
     """Return an image of a path, a pattern, a list, or an image.

@@ -48,16 +48,16 @@ BLOCK_BYTES = 8 << 20
 _CLEAN = "clean__"
 
 
-def clean_img(  # noqa: PLR0913, PLR0917
+def clean_img(
     imgs: Any,
     runs: npt.ArrayLike | None = None,
-    detrend: bool = True,  # noqa: FBT001, FBT002
-    standardize: Any = True,  # noqa: FBT002
+    detrend: bool = True,
+    standardize: Any = True,
     confounds: Any = None,
     low_pass: float | None = None,
     high_pass: float | None = None,
     t_r: float | None = None,
-    ensure_finite: bool = False,  # noqa: FBT001, FBT002
+    ensure_finite: bool = False,
     mask_img: ImageLike | None = None,
     **kwargs: Any,
 ) -> LazyImage:

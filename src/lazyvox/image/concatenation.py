@@ -25,7 +25,7 @@ def concat_imgs(
     ensure_ndim: int | None = None,
     memory: Any = None,
     memory_level: int = 0,
-    auto_resample: bool = False,  # noqa: FBT001, FBT002
+    auto_resample: bool = False,
     verbose: int = 0,
 ) -> LazyImage:
     """Return images joined along time.

@@ -24,10 +24,10 @@ __all__ = ["crop_img"]
 def crop_img(
     img: Any,
     rtol: float = 1e-8,
-    copy: bool = True,  # noqa: FBT001, FBT002
-    pad: bool = True,  # noqa: FBT001, FBT002
-    return_offset: bool = False,  # noqa: FBT001, FBT002
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    copy: bool = True,
+    pad: bool = True,
+    return_offset: bool = False,
+    copy_header: bool = True,
     *,
     memory: int | str | None = None,
 ) -> Any:

@@ -29,7 +29,7 @@ def high_variance_confounds(
     imgs: Any,
     n_confounds: int = 5,
     percentile: float = 2.0,
-    detrend: bool = True,  # noqa: FBT001, FBT002
+    detrend: bool = True,
     mask_img: ImageLike | None = None,
     *,
     memory: int | str | None = None,

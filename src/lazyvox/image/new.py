@@ -31,7 +31,7 @@ def new_img_like(
     ref_niimg: Any,
     data: Any,
     affine: npt.ArrayLike | None = None,
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    copy_header: bool = True,
 ) -> LazyImage:
     """Return an image of given voxels with the class and header of another image.
 

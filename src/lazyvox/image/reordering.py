@@ -29,7 +29,7 @@ _ROTATION_TOLERANCE = 1e-3
 def reorder_img(
     img: Any,
     resample: str | None = None,
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    copy_header: bool = True,
 ) -> LazyImage:
     """Return an image whose axes point right, anterior, superior.
 

@@ -34,17 +34,17 @@ __all__ = [
 ]
 
 
-def resample_img(  # noqa: PLR0913, PLR0917
+def resample_img(
     img: Any,
     target_affine: npt.ArrayLike | None = None,
     target_shape: npt.ArrayLike | None = None,
     interpolation: str = "continuous",
-    copy: bool = True,  # noqa: FBT001, FBT002
+    copy: bool = True,
     order: str = "F",
-    clip: bool = True,  # noqa: FBT001, FBT002
+    clip: bool = True,
     fill_value: float = 0.0,
-    force_resample: bool = True,  # noqa: FBT001, FBT002
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    force_resample: bool = True,
+    copy_header: bool = True,
 ) -> LazyImage:
     """Resample an image to another grid.
 
@@ -146,16 +146,16 @@ def resample_img(  # noqa: PLR0913, PLR0917
     )
 
 
-def resample_to_img(  # noqa: PLR0913, PLR0917
+def resample_to_img(
     source_img: Any,
     target_img: Any,
     interpolation: str = "continuous",
-    copy: bool = True,  # noqa: FBT001, FBT002
+    copy: bool = True,
     order: str = "F",
-    clip: bool = False,  # noqa: FBT001, FBT002
+    clip: bool = False,
     fill_value: float = 0.0,
-    force_resample: bool = True,  # noqa: FBT001, FBT002
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    force_resample: bool = True,
+    copy_header: bool = True,
 ) -> LazyImage:
     """Resample an image to the grid of another one; both are taken to be aligned.
 

@@ -35,10 +35,10 @@ def threshold_img(
     img: ImageLike,
     threshold: float | str,
     cluster_threshold: int = 0,
-    two_sided: bool = True,  # noqa: FBT001, FBT002
+    two_sided: bool = True,
     mask_img: ImageLike | None = None,
-    copy: bool = True,  # noqa: FBT001, FBT002
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    copy: bool = True,
+    copy_header: bool = True,
     *,
     memory: int | str | None = None,
 ) -> LazyImage:
@@ -113,8 +113,8 @@ def binarize_img(
     img: ImageLike,
     threshold: float | str = 0.0,
     mask_img: ImageLike | None = None,
-    two_sided: bool = False,  # noqa: FBT001, FBT002
-    copy_header: bool = True,  # noqa: FBT001, FBT002
+    two_sided: bool = False,
+    copy_header: bool = True,
     *,
     memory: int | str | None = None,
 ) -> LazyImage:

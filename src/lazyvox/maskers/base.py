@@ -206,7 +206,7 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
 
         return compute() if work.folder is not None else self._cached(compute, work.key)
 
-    def _make_work(  # noqa: PLR0913 - the parts of one transform
+    def _make_work(
         self,
         img: Any,
         *,

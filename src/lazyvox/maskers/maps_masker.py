@@ -112,26 +112,26 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
     (40, 2)
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - nilearn's signature
+    def __init__(
         self,
         maps_img: Any = None,
         mask_img: Any = None,
-        allow_overlap: bool = True,  # noqa: FBT001, FBT002
+        allow_overlap: bool = True,
         smoothing_fwhm: float | None = None,
-        standardize: str | bool | None = False,  # noqa: FBT001, FBT002
-        standardize_confounds: bool = True,  # noqa: FBT001, FBT002
-        high_variance_confounds: bool = False,  # noqa: FBT001, FBT002
-        detrend: bool = False,  # noqa: FBT001, FBT002
+        standardize: str | bool | None = False,
+        standardize_confounds: bool = True,
+        high_variance_confounds: bool = False,
+        detrend: bool = False,
         low_pass: float | None = None,
         high_pass: float | None = None,
         t_r: float | None = None,
         dtype: Any = None,
         resampling_target: str | None = "data",
-        keep_masked_maps: bool = False,  # noqa: FBT001, FBT002
+        keep_masked_maps: bool = False,
         memory: Any = None,
         memory_level: int = 0,
-        verbose: int | bool = 0,  # noqa: FBT001
-        reports: bool = True,  # noqa: FBT001, FBT002
+        verbose: int | bool = 0,
+        reports: bool = True,
         cmap: str = "CMRmap_r",
         clean_args: dict[str, Any] | None = None,
         *,

@@ -104,7 +104,7 @@ class MultiNiftiLabelsMasker(MultiMasker, NiftiLabelsMasker):
     [(40, 8), (40, 8)]
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - nilearn's signature
+    def __init__(
         self,
         labels_img: Any = None,
         labels: list[str] | None = None,
@@ -112,10 +112,10 @@ class MultiNiftiLabelsMasker(MultiMasker, NiftiLabelsMasker):
         background_label: float = 0,
         mask_img: Any = None,
         smoothing_fwhm: float | None = None,
-        standardize: str | bool | None = False,  # noqa: FBT001, FBT002
-        standardize_confounds: bool = True,  # noqa: FBT001, FBT002
-        high_variance_confounds: bool = False,  # noqa: FBT001, FBT002
-        detrend: bool = False,  # noqa: FBT001, FBT002
+        standardize: str | bool | None = False,
+        standardize_confounds: bool = True,
+        high_variance_confounds: bool = False,
+        detrend: bool = False,
         low_pass: float | None = None,
         high_pass: float | None = None,
         t_r: float | None = None,
@@ -123,10 +123,10 @@ class MultiNiftiLabelsMasker(MultiMasker, NiftiLabelsMasker):
         resampling_target: str | None = "data",
         memory: Any = None,
         memory_level: int = 1,
-        verbose: int | bool = 0,  # noqa: FBT001
+        verbose: int | bool = 0,
         strategy: str = "mean",
-        keep_masked_labels: bool = False,  # noqa: FBT001, FBT002
-        reports: bool = True,  # noqa: FBT001, FBT002
+        keep_masked_labels: bool = False,
+        reports: bool = True,
         cmap: str = "CMRmap_r",
         n_jobs: int = 1,
         clean_args: dict[str, Any] | None = None,

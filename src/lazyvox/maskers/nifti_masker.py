@@ -118,15 +118,15 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
     (12, 14, 10, 40)
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - nilearn's signature
+    def __init__(
         self,
         mask_img: Any = None,
         runs: Any = None,
         smoothing_fwhm: float | None = None,
-        standardize: str | bool | None = False,  # noqa: FBT001, FBT002
-        standardize_confounds: bool = True,  # noqa: FBT001, FBT002
-        detrend: bool = False,  # noqa: FBT001, FBT002
-        high_variance_confounds: bool = False,  # noqa: FBT001, FBT002
+        standardize: str | bool | None = False,
+        standardize_confounds: bool = True,
+        detrend: bool = False,
+        high_variance_confounds: bool = False,
         low_pass: float | None = None,
         high_pass: float | None = None,
         t_r: float | None = None,
@@ -137,8 +137,8 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
         dtype: Any = None,
         memory: Any = None,
         memory_level: int = 1,
-        verbose: int | bool = 0,  # noqa: FBT001
-        reports: bool = True,  # noqa: FBT001, FBT002
+        verbose: int | bool = 0,
+        reports: bool = True,
         cmap: str = "gray",
         clean_args: dict[str, Any] | None = None,
         *,

@@ -99,25 +99,25 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
     (40, 2)
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - nilearn's signature
+    def __init__(
         self,
         seeds: Any = None,
         radius: float | None = None,
         mask_img: Any = None,
-        allow_overlap: bool = False,  # noqa: FBT001, FBT002
+        allow_overlap: bool = False,
         smoothing_fwhm: float | None = None,
-        standardize: str | bool | None = False,  # noqa: FBT001, FBT002
-        standardize_confounds: bool = True,  # noqa: FBT001, FBT002
-        high_variance_confounds: bool = False,  # noqa: FBT001, FBT002
-        detrend: bool = False,  # noqa: FBT001, FBT002
+        standardize: str | bool | None = False,
+        standardize_confounds: bool = True,
+        high_variance_confounds: bool = False,
+        detrend: bool = False,
         low_pass: float | None = None,
         high_pass: float | None = None,
         t_r: float | None = None,
         dtype: Any = None,
         memory: Any = None,
         memory_level: int = 1,
-        verbose: int | bool = 0,  # noqa: FBT001
-        reports: bool = True,  # noqa: FBT001, FBT002
+        verbose: int | bool = 0,
+        reports: bool = True,
         clean_args: dict[str, Any] | None = None,
         *,
         memory_budget: int | str | None = None,

@@ -37,7 +37,7 @@ def apply_mask(
     mask_img: ImageLike,
     dtype: npt.DTypeLike = "f",
     smoothing_fwhm: float | None = None,
-    ensure_finite: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
+    ensure_finite: bool = True,
 ) -> Array:
     """Return the signals of the voxels of a mask, in one pass over the images.
 

@@ -32,7 +32,7 @@ ResultT = TypeVar("ResultT")
 def intersect_masks(
     mask_imgs: Sequence[ImageLike],
     threshold: float = 0.5,
-    connected: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
+    connected: bool = True,
 ) -> LazyImage:
     """Return the voxels that are in more than a fraction of several masks.
 

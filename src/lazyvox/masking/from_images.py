@@ -35,18 +35,18 @@ __all__ = [
 ]
 
 
-def compute_epi_mask(  # noqa: PLR0913, PLR0917
+def compute_epi_mask(
     epi_img: ImageLike | Sequence[ImageLike],
     lower_cutoff: float = 0.2,
     upper_cutoff: float = 0.85,
-    connected: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
-    opening: int | bool = 2,  # noqa: FBT001
-    exclude_zeros: bool = False,  # noqa: FBT001, FBT002
-    ensure_finite: bool = True,  # noqa: FBT001, FBT002
+    connected: bool = True,
+    opening: int | bool = 2,
+    exclude_zeros: bool = False,
+    ensure_finite: bool = True,
     target_affine: npt.ArrayLike | None = None,
     target_shape: npt.ArrayLike | None = None,
     memory: Any = None,
-    verbose: int | bool = 0,  # noqa: FBT001
+    verbose: int | bool = 0,
 ) -> LazyImage:
     """Return the brain as what is brighter than the widest gap in the histogram of the mean.
 
@@ -131,12 +131,12 @@ def compute_epi_mask(  # noqa: PLR0913, PLR0917
 def compute_background_mask(
     data_imgs: ImageLike | Sequence[ImageLike],
     border_size: int = 2,
-    connected: bool = False,  # noqa: FBT001, FBT002 - nilearn's signature
-    opening: int | bool = False,  # noqa: FBT001, FBT002
+    connected: bool = False,
+    opening: int | bool = False,
     target_affine: npt.ArrayLike | None = None,
     target_shape: npt.ArrayLike | None = None,
     memory: Any = None,
-    verbose: int | bool = 0,  # noqa: FBT001
+    verbose: int | bool = 0,
 ) -> LazyImage:
     """Return the voxels whose mean differs from that of the border of the image.
 
@@ -207,19 +207,19 @@ def compute_background_mask(
     return image_like(img, mask.astype(np.uint8), affine)
 
 
-def compute_multi_epi_mask(  # noqa: PLR0913, PLR0917
+def compute_multi_epi_mask(
     epi_imgs: Sequence[ImageLike],
     lower_cutoff: float = 0.2,
     upper_cutoff: float = 0.85,
-    connected: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
-    opening: int | bool = 2,  # noqa: FBT001
+    connected: bool = True,
+    opening: int | bool = 2,
     threshold: float = 0.5,
     target_affine: npt.ArrayLike | None = None,
     target_shape: npt.ArrayLike | None = None,
-    exclude_zeros: bool = False,  # noqa: FBT001, FBT002
+    exclude_zeros: bool = False,
     n_jobs: int = 1,
     memory: Any = None,
-    verbose: int | bool = 0,  # noqa: FBT001
+    verbose: int | bool = 0,
 ) -> LazyImage:
     """Return the voxels that are in the brain masks of more than a fraction of runs or subjects.
 
@@ -297,17 +297,17 @@ def compute_multi_epi_mask(  # noqa: PLR0913, PLR0917
     return intersect_masks(masks, threshold=threshold, connected=connected)
 
 
-def compute_multi_background_mask(  # noqa: PLR0913, PLR0917
+def compute_multi_background_mask(
     data_imgs: Sequence[ImageLike],
     border_size: int = 2,
-    connected: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
-    opening: int | bool = 2,  # noqa: FBT001
+    connected: bool = True,
+    opening: int | bool = 2,
     threshold: float = 0.5,
     target_affine: npt.ArrayLike | None = None,
     target_shape: npt.ArrayLike | None = None,
     n_jobs: int = 1,
     memory: Any = None,
-    verbose: int | bool = 0,  # noqa: FBT001
+    verbose: int | bool = 0,
 ) -> LazyImage:
     """Return the voxels that differ from the background in more than a fraction of the images.
 

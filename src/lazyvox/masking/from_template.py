@@ -31,10 +31,10 @@ _MASK_TYPES = ("whole-brain", "gm", "wm")
 def compute_brain_mask(
     target_img: ImageLike | Sequence[ImageLike],
     threshold: float = 0.5,
-    connected: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
-    opening: int | bool = 2,  # noqa: FBT001
+    connected: bool = True,
+    opening: int | bool = 2,
     memory: Any = None,
-    verbose: int | bool = 0,  # noqa: FBT001
+    verbose: int | bool = 0,
     mask_type: str = "whole-brain",
 ) -> LazyImage:
     """Return the brain of the MNI template on the grid of images that are in MNI space.
@@ -107,10 +107,10 @@ def compute_brain_mask(
 def compute_multi_brain_mask(
     target_imgs: Sequence[ImageLike],
     threshold: float = 0.5,
-    connected: bool = True,  # noqa: FBT001, FBT002 - nilearn's signature
-    opening: int | bool = 2,  # noqa: FBT001
+    connected: bool = True,
+    opening: int | bool = 2,
     memory: Any = None,
-    verbose: int | bool = 0,  # noqa: FBT001
+    verbose: int | bool = 0,
     mask_type: str = "whole-brain",
 ) -> LazyImage:
     """Return the brain of the MNI template on the one grid of several images in MNI space.

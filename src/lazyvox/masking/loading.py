@@ -19,7 +19,7 @@ class MaskWarning(LazyvoxWarning):
     """A mask that was computed is suspicious; nilearn's class of this name is a UserWarning too."""
 
 
-def load_mask_img(mask_img: ImageLike, allow_empty: bool = False) -> tuple[BoolArray, Array]:  # noqa: FBT001, FBT002 - nilearn's signature
+def load_mask_img(mask_img: ImageLike, allow_empty: bool = False) -> tuple[BoolArray, Array]:
     """Return the voxels of a mask and its affine.
 
     Parameters

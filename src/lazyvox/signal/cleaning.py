@@ -24,20 +24,20 @@ from lazyvox.signal.volumes import SampleMask, split_runs
 __all__ = ["clean", "prepare_cleaning"]
 
 
-def clean(  # noqa: PLR0913, PLR0917
+def clean(
     signals: npt.ArrayLike,
     runs: npt.ArrayLike | None = None,
-    detrend: bool = True,  # noqa: FBT001, FBT002
-    standardize: Standardize | bool | None = "zscore_sample",  # noqa: FBT001
+    detrend: bool = True,
+    standardize: Standardize | bool | None = "zscore_sample",
     sample_mask: SampleMask | None = None,
     confounds: ConfoundTable | None = None,
-    standardize_confounds: bool = True,  # noqa: FBT001, FBT002
-    filter: str | bool | None = "butterworth",  # noqa: A002, FBT001
+    standardize_confounds: bool = True,
+    filter: str | bool | None = "butterworth",  # noqa: A002
     low_pass: float | None = None,
     high_pass: float | None = None,
     t_r: float | None = 2.5,
-    ensure_finite: bool = False,  # noqa: FBT001, FBT002
-    extrapolate: bool = False,  # noqa: FBT001, FBT002
+    ensure_finite: bool = False,
+    extrapolate: bool = False,
     *,
     n_jobs: int | None = 1,
     overwrite: bool = False,
@@ -134,7 +134,7 @@ def clean(  # noqa: PLR0913, PLR0917
     return cleaner.apply(values, out, n_jobs=workers)
 
 
-def prepare_cleaning(  # noqa: PLR0913
+def prepare_cleaning(
     n_volumes: int,
     *,
     runs: npt.ArrayLike | None = None,

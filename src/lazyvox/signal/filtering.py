@@ -22,7 +22,7 @@ def butterworth(
     order: int = 5,
     padtype: str | None = "odd",
     padlen: int | None = None,
-    copy: bool = False,  # noqa: FBT001, FBT002
+    copy: bool = False,
 ) -> Array:
     """Keep the frequencies of signals below, above or between cutoffs.
 

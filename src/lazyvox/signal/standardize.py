@@ -105,8 +105,8 @@ def warn_of_one_volume(what: str) -> None:
 
 def standardize_signal(
     signals: Array,
-    detrend: bool = False,  # noqa: FBT001, FBT002
-    standardize: Standardize | bool | None = "zscore_sample",  # noqa: FBT001
+    detrend: bool = False,
+    standardize: Standardize | bool | None = "zscore_sample",
 ) -> Array:
     """Return signals without trend, as standard scores or percent signal change.
 

@@ -18,7 +18,7 @@ def high_variance_confounds(
     series: Array,
     n_confounds: int = 5,
     percentile: float = 2.0,
-    detrend: bool = True,  # noqa: FBT001, FBT002
+    detrend: bool = True,
 ) -> Array:
     """Return the main time courses of the signals that vary most.
 

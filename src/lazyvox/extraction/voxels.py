@@ -2,15 +2,14 @@
 
 import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, BoolArray, DType, IntArray, PathLike, Shape, override
+from lazyvox._typing import Array, DType, PathLike, Shape, override
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.reduction import zero_non_finite
@@ -27,6 +26,7 @@ from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.opening import absolute_path
 from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.gather import VoxelGather
 from lazyvox.stream.masks import RegionImage, read_mask
 
 __all__ = ["Voxels", "region_names", "signals_dtype"]
@@ -101,8 +101,9 @@ class Voxels(Consumer[VoxelSignals]):
         self._ensure_finite = ensure_finite
         self._cleaning: Cleaning | None = None
         self._grid: Grid | None = None
-        self._gathers: list[_Gather] = []
+        self._gathers: list[VoxelGather] = []
         self._rows: list[Rows] = []
+        self._parts: list[Array] = []
 
     @property
     def imgs(self) -> list[Any]:
@@ -151,7 +152,7 @@ class Voxels(Consumer[VoxelSignals]):
     def check(self, grid: Grid) -> None:
         if self._grid is not grid:
             self._gathers = [
-                _Gather.of(read_mask(img, grid, name=name, resample=self._resample))
+                VoxelGather.of(read_mask(img, grid, name=name, resample=self._resample))
                 for img, name in zip(self._mask_imgs, self._parameter_names(), strict=True)
             ]
             self._grid = grid
@@ -185,15 +186,16 @@ class Voxels(Consumer[VoxelSignals]):
         assert self._grid is not None
         n_i, n_j, n_k = self._grid.shape
         values = slab.reshape(-1, order="F")
-        for gather, rows in zip(self._gathers, self._rows, strict=True):
-            if k == 0:
-                gather.begin(rows.part(volume, 1))
-            gather.take_slab(values, n_i * n_j * k)
-            if k + slab.shape[2] == n_k:
-                row = gather.end()
+        if k == 0:
+            self._parts = [rows.part(volume, 1) for rows in self._rows]
+        for gather, part in zip(self._gathers, self._parts, strict=True):
+            gather.take_slab(values, n_i * n_j * k, part[0])
+        if k + slab.shape[2] == n_k:
+            for rows, part in zip(self._rows, self._parts, strict=True):
                 if self._ensure_finite:
-                    zero_non_finite(row)
-                rows.add(row, volume)
+                    zero_non_finite(part)
+                rows.add(part, volume)
+            self._parts = []
 
     @override
     def merge(self, other: Self) -> None:
@@ -240,7 +242,7 @@ class Voxels(Consumer[VoxelSignals]):
     def abort(self) -> None:
         for rows in self._rows:
             rows.abort()
-        self._rows = []
+        self._rows, self._parts = [], []
 
     @override
     def describe(self) -> str:
@@ -264,7 +266,7 @@ class Voxels(Consumer[VoxelSignals]):
         """Return where each result goes, or raise what would go wrong there."""
         dtype = self._result_dtype(grid)
         specs = [
-            TableSpec((grid.n_volumes, gather.n_voxels), dtype, gather.namer(grid.shape))
+            TableSpec((grid.n_volumes, gather.n_voxels), dtype, _namer(gather, grid.shape))
             for gather in self._gathers
         ]
         if self._out is None:
@@ -355,59 +357,8 @@ def signals_dtype(stored: DType, wanted: DType | None) -> DType:
     raise ParameterError(msg)
 
 
-@dataclass(slots=True, eq=False)
-class _Gather:
-    """The voxels of one mask, ready to be taken out of volumes.
-
-    `index` numbers them in Fortran order, listed in C order; `ascending` is the same, sorted,
-    and `places` says where each of those goes. Slabs hold a range of the sorted ones.
-    """
-
-    index: IntArray
-    ascending: IntArray
-    places: IntArray
-    row: Array | None = None
-
-    @classmethod
-    def of(cls, mask: BoolArray) -> "_Gather":
-        i, j, k = np.nonzero(mask)
-        index = i + mask.shape[0] * (j + mask.shape[1] * k)
-        places = np.argsort(index, kind="stable")
-        return cls(index, index[places], places)
-
-    @property
-    def n_voxels(self) -> int:
-        return len(self.index)
-
-    @property
-    def nbytes(self) -> int:
-        return self.index.nbytes + self.ascending.nbytes + self.places.nbytes
-
-    def namer(self, shape: Shape) -> Any:
-        return lambda: Placement(self.index).voxel_names(shape)
-
-    def take(self, volumes: Array, out: Array) -> None:
-        """Fill `out`, of shape (n, n_voxels), from flat volumes of shape (n, n_grid)."""
-        if out.dtype == volumes.dtype and out.flags.c_contiguous:
-            # Every index is on the grid by construction. "clip" only spares NumPy the copy that
-            # it makes of `out` to undo a failure.
-            np.take(volumes, self.index, axis=1, out=out, mode="clip")
-        else:
-            out[...] = np.take(volumes, self.index, axis=1)
-
-    def begin(self, row: Array) -> None:
-        self.row = row
-
-    def take_slab(self, values: Array, first: int) -> None:
-        """Fill the part of the row that lies in voxels `first` ... of the grid."""
-        assert self.row is not None
-        start, stop = np.searchsorted(self.ascending, (first, first + len(values)))
-        self.row[0, self.places[start:stop]] = values[self.ascending[start:stop] - first]
-
-    def end(self) -> Array:
-        assert self.row is not None
-        row, self.row = self.row, None
-        return row
+def _namer(gather: VoxelGather, shape: Shape) -> Callable[[], list[str]]:
+    return lambda: Placement(gather.index).voxel_names(shape)
 
 
 def _as_list(mask_imgs: Any) -> tuple[list[Any] | None, list[Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazyvox._threads import Workers
 from lazyvox._typing import override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.spooled import Spool, SpooledReader
@@ -26,7 +27,9 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.planning.blocks import FIXED_BYTES
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.cores import numeric_threads
 from lazyvox.signal.cleaning import prepare_cleaning
+from lazyvox.signal.products import N_COLUMNS
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.scan import Scan
 
@@ -41,9 +44,12 @@ if TYPE_CHECKING:
 
 __all__ = ["clean_img"]
 
-#: Columns are cleaned in blocks of this size: rows of a block are then read and written in pieces
-#: of several KiB, and the block is small beside what a budget allows.
-BLOCK_BYTES = 8 << 20
+#: Columns are cleaned in blocks, all of which have this size together: rows of a block are then
+#: read and written in pieces of several KiB, and blocks are small beside what a budget allows.
+BLOCKS_BYTES = 8 << 20
+
+#: More threads would make the pieces smaller than is good for reading.
+MOST_THREADS = 8
 
 _CLEAN = "clean__"
 
@@ -111,8 +117,9 @@ def clean_img(
     Reads no voxel. When the first voxel of the result is read, one pass over `imgs` writes the
     voxels to a nameless temporary file (in the folder that TMPDIR names; in memory if they take
     at most a quarter of the memory budget), where they are cleaned in blocks. Both are gone with
-    the last image of the result. A pickled image computes its own. Memory: the buffers of the
-    pass, or about 30 MiB. A plan says the size of the file as `scratch_bytes`.
+    the last image of the result. A pickled image computes its own. Up to 8 threads clean, as
+    many as there are usable cores or as OMP_NUM_THREADS allows. Memory: the buffers of the pass,
+    or about 30 MiB. A plan says the size of the file as `scratch_bytes`.
 
     Examples
     --------
@@ -140,7 +147,7 @@ def clean_img(
     mask = None if mask_img is None else _checked_mask(mask_img, img)
     places = None if mask is None else _places(mask, img)
     budget = resolve_budget(None)
-    job = CleaningJob(source, cleaner, places, budget)
+    job = CleaningJob(source, cleaner, places, budget, min(numeric_threads(), MOST_THREADS))
     job.check()
     array = LazyArray.over(SpooledReader(job, budget // 4))
     if mask is None:
@@ -202,12 +209,15 @@ class CleaningJob:
         The voxels to clean, in Fortran order.
     budget : int
         Memory budget of the pass.
+    n_jobs : int
+        Threads that clean.
     """
 
     source: LazyArray
     cleaner: Cleaner
     places: IntArray | None
     budget: int
+    n_jobs: int
 
     @property
     def name(self) -> str:
@@ -247,7 +257,8 @@ class CleaningJob:
     def work_bytes(self) -> int:
         """What the pass, or then the cleaning of one block, holds at most."""
         block = self._block_columns * self.n_rows * self.dtype.itemsize
-        cleaning = block + self.cleaner.work_bytes(self._block_columns) + FIXED_BYTES
+        each = block + self.cleaner.work_bytes(self._block_columns)
+        cleaning = self.n_jobs * each + FIXED_BYTES
         held = 0 if self.places is None else self.places.nbytes
         return held + max(self._scan().plan(self.budget).peak_bytes, cleaning)
 
@@ -261,18 +272,29 @@ class CleaningJob:
     def fill(self, spool: Spool) -> None:
         """Spool the run in one pass, and clean it there, block by block."""
         self._scan(spool).run(self.budget)
-        for start in range(0, self.n_columns, self._block_columns):
-            columns = range(start, min(start + self._block_columns, self.n_columns))
-            block = np.empty((self.n_rows, len(columns)), self.dtype)
-            spool.read_columns(columns, block)
-            cleaned = block[: self.cleaner.n_rows_out]
-            self.cleaner.apply(block, cleaned)
-            spool.write_columns(columns, cleaned)
+        step = self._block_columns
+        starts = range(0, self.n_columns, step)
+        with Workers(min(self.n_jobs, max(len(starts), 1)), "lazyvox-clean") as workers:
+            jobs = [
+                workers.submit(self._clean, spool, range(start, min(start + step, self.n_columns)))
+                for start in starts
+            ]
+            for job in jobs:
+                job.result()
+
+    def _clean(self, spool: Spool, columns: range) -> None:
+        """Clean columns where they are; blocks have none in common, so that threads need no lock."""
+        block = np.empty((self.n_rows, len(columns)), self.dtype)
+        spool.read_columns(columns, block)
+        cleaned = block[: self.cleaner.n_rows_out]
+        self.cleaner.apply(block, cleaned)
+        spool.write_columns(columns, cleaned)
 
     @property
     def _block_columns(self) -> int:
-        columns = BLOCK_BYTES // (self.n_rows * self.dtype.itemsize)
-        return max(min(columns, self.n_columns), 32)
+        """Columns of a block: whole pieces of the cleaner, so that threads change no rounding."""
+        n_columns = BLOCKS_BYTES // (self.n_jobs * self.n_rows * self.dtype.itemsize)
+        return max(n_columns // N_COLUMNS, 1) * N_COLUMNS
 
     def _scan(self, spool: Spool | None = None) -> Scan:
         scan = Scan(as_scannable(self.source))

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import threading
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 import lazyvox as lv
 from lazyvox.array import FileReader
 from lazyvox.array.spooled import Spool, SpooledReader
-from lazyvox.image import clean_img, smooth_img
+from lazyvox.image import clean_img, cleaning, smooth_img
 from lazyvox.image.cleaning import CleaningJob
 from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.planning.spec import ArraySpec
@@ -210,11 +211,12 @@ def test_an_interrupt_leaves_nothing_and_can_be_tried_again(monkeypatch, method)
     before, threads = open_files(), threading.active_count()
 
     def interrupted(*args):
-        raise KeyboardInterrupt
+        msg = "pressed on purpose"
+        raise KeyboardInterrupt(msg)
 
     with monkeypatch.context() as patch:
         patch.setattr(Spool, method, interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="pressed on purpose"):
             img.get_fdata()
     gc.collect()
     assert open_files() == before
@@ -259,3 +261,15 @@ def test_blocks_of_columns_change_nothing(monkeypatch):
     monkeypatch.setattr(CleaningJob, "_block_columns", 33)
     again = lv.LazyArray.over(SpooledReader(job, 0))
     np.testing.assert_allclose(np.asarray(again), whole, atol=1e-6)
+
+
+def test_threads_change_no_bit(monkeypatch):
+    monkeypatch.setattr(cleaning, "BLOCKS_BYTES", 1)
+    _, img = cleaned()
+    job = img.dataobj.reader.job
+    found = [
+        np.asarray(lv.LazyArray.over(SpooledReader(replace(job, n_jobs=n_jobs), 0)))
+        for n_jobs in (1, 3)
+    ]
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0], expected(), atol=1e-5)

@@ -4,6 +4,7 @@ import gzip
 import subprocess
 import sys
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -179,3 +180,27 @@ def test_few_signals_for_many_confounds_warn():
         high_variance_confounds(np.random.default_rng(0).normal(size=(30, 100)))
     with pytest.raises(ParameterError, match="percentile must be from 0 to 100"):
         high_variance_confounds(np.ones((3, 3)), percentile=101)
+
+
+@pytest.mark.parametrize("how", ["zscore_sample", "psc", None])
+@pytest.mark.parametrize("runs", [None, np.repeat([0, 1], [20, 30])])
+@pytest.mark.parametrize("filters", [None, "butterworth"])
+def test_zeros_are_what_they_are_among_others(how, runs, filters):
+    """Blocks of nothing but zeros are not computed."""
+    rng = np.random.default_rng(0)
+    signals = rng.normal(100, 1, (50, 200))
+    signals[:, 50:195] = 0
+    signals[3, 64] = 1e-3
+    options = {"standardize": how, "runs": runs, "filter": filters, "t_r": 2.0}
+    options |= {"high_pass": 0.02} if filters else {}
+    order = rng.permutation(200)
+    with warnings.catch_warnings(record=True) as apart:
+        warnings.simplefilter("always")
+        found = clean(signals, **options)
+    with warnings.catch_warnings(record=True) as mixed:
+        warnings.simplefilter("always")
+        expected = clean(signals[:, order], **options)
+    np.testing.assert_allclose(found[:, order], expected, atol=1e-12, rtol=1e-9)
+    assert (found[:, 65:195] == 0).all()
+    assert [str(one.message) for one in apart] == [str(one.message) for one in mixed]
+    assert len(apart) == (how == "psc")

@@ -255,9 +255,11 @@ def test_the_brain_of_the_template_is_close(zoom, shape, corner):
 def kind_of_error(call, *args, **kwargs):
     """Return the built-in kind of error that a call raises."""
     kinds = (TypeError, ValueError, IndexError)
-    with pytest.raises(kinds) as caught:
+    try:
         call(*args, **kwargs)
-    return next(kind for kind in kinds if isinstance(caught.value, kind))
+    except kinds as error:
+        return next(kind for kind in kinds if isinstance(error, kind))
+    return None
 
 
 RUN = nib.Nifti1Image(phantom(n_volumes=2), AFFINE)
@@ -293,4 +295,5 @@ WRONG = {
 def test_errors_are_of_the_same_kind(case):
     name, args, kwargs = case
     theirs = kind_of_error(getattr(nilearn, name), *args, **kwargs)
+    assert theirs is not None
     assert kind_of_error(getattr(masking, name), *args, **kwargs) is theirs

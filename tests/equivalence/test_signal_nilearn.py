@@ -41,7 +41,7 @@ MASKS = {
 }
 
 
-def agree(ours, theirs, tolerance):
+def assert_agree(ours, theirs, tolerance):
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
@@ -80,7 +80,7 @@ def test_clean_over_a_grid_of_options(signals, confounds, name, mask):
             theirs = nilearn.signal.clean(signals, sample_mask=kept, **options)
             ours = lazyvox.signal.clean(signals, sample_mask=MASKS[mask], **options)
         # What is extrapolated by a cubic is large, and so is its rounding error.
-        agree(ours, theirs, 1e-6 if "extrapolate" in options else 1e-8)
+        assert_agree(ours, theirs, 1e-6 if "extrapolate" in options else 1e-8)
 
 
 @pytest.mark.parametrize("name", ["band", "cosine", "none"])
@@ -92,7 +92,7 @@ def test_float32_is_at_least_as_exact_as_nilearn(signals, confounds, name):
     ours = lazyvox.signal.clean(single, **options)
     assert ours.dtype == theirs.dtype == np.float32
     assert np.abs(ours - exact).max() <= np.abs(theirs - exact).max()
-    agree(ours, theirs, 1e-4)
+    assert_agree(ours, theirs, 1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["i2", "u1", "i4", "i8", "?"])
@@ -100,7 +100,7 @@ def test_integer_signals(dtype):
     values = (np.random.default_rng(0).random((60, 4)) * 200).astype(dtype)
     options = {"high_pass": 0.02, "t_r": 2.0}
     theirs = nilearn.signal.clean(values, **options)
-    agree(lazyvox.signal.clean(values, **options), theirs, 1e-4)
+    assert_agree(lazyvox.signal.clean(values, **options), theirs, 1e-4)
 
 
 def test_runs_and_masks_of_runs(signals, confounds):
@@ -108,7 +108,9 @@ def test_runs_and_masks_of_runs(signals, confounds):
     masks = [np.r_[0:5, 7:40], np.arange(40), np.r_[2:40]]
     options = {"low_pass": 0.1, "t_r": 2.0, "confounds": confounds}
     theirs = nilearn.signal.clean(signals, runs=runs, sample_mask=masks, **options)
-    agree(lazyvox.signal.clean(signals, runs=runs, sample_mask=masks, **options), theirs, 1e-8)
+    assert_agree(
+        lazyvox.signal.clean(signals, runs=runs, sample_mask=masks, **options), theirs, 1e-8
+    )
 
 
 def test_confounds_in_all_forms(signals, confounds, tmp_path):
@@ -120,7 +122,7 @@ def test_confounds_in_all_forms(signals, confounds, tmp_path):
     files = [str(tmp_path / name) for name in ("c.csv", "c.tsv", "c.txt")]
     for given in (frame, confounds[:, 0], [confounds[:, :1], frame[["c"]]], *files):
         theirs = nilearn.signal.clean(signals, confounds=given)
-        agree(lazyvox.signal.clean(signals, confounds=given), theirs, 1e-8)
+        assert_agree(lazyvox.signal.clean(signals, confounds=given), theirs, 1e-8)
 
 
 def test_cosines_that_confounds_hold_already_are_not_added(signals, confounds):
@@ -131,7 +133,7 @@ def test_cosines_that_confounds_hold_already_are_not_added(signals, confounds):
         theirs = nilearn.signal.clean(signals, **options)
     with pytest.warns(LazyvoxWarning, match="hold a cosine drift already"):
         ours = lazyvox.signal.clean(signals, **options)
-    agree(ours, theirs, 1e-8)
+    assert_agree(ours, theirs, 1e-8)
 
 
 @pytest.mark.parametrize("cutoffs", [(0.3, None), (None, 0.3), (None, -0.1), (0.3, 0.01)])
@@ -153,7 +155,7 @@ def test_butterworth(shape, copy, dtype):
     mine, other = values.copy(), values.copy()
     options = {"sampling_rate": 0.5, "low_pass": 0.12, "high_pass": 0.02, "copy": copy}
     ours = lazyvox.signal.butterworth(mine, **options)
-    agree(ours, nilearn.signal.butterworth(other, **options), 1e-6)
+    assert_agree(ours, nilearn.signal.butterworth(other, **options), 1e-6)
     assert (ours is mine) is not copy
     np.testing.assert_allclose(mine, other, atol=1e-5)
 
@@ -188,7 +190,7 @@ def test_splines_are_those_of_scipy(n_kept, n_volumes):
 def test_create_cosine_drift(n_volumes):
     times = np.arange(n_volumes) * 1.5
     theirs = nilearn.signal.create_cosine_drift(0.02, times)
-    agree(lazyvox.signal.create_cosine_drift(0.02, times), theirs, 1e-12)
+    assert_agree(lazyvox.signal.create_cosine_drift(0.02, times), theirs, 1e-12)
 
 
 @pytest.mark.parametrize("detrend", [True, False])
@@ -202,7 +204,7 @@ def test_standardize_signal(signals, detrend, how, dtype):
             assert not lazyvox.signal.standardize_signal(values, detrend, how).any()
         return
     theirs = nilearn.signal.standardize_signal(values, detrend, how)
-    agree(lazyvox.signal.standardize_signal(values, detrend, how), theirs, 1e-4)
+    assert_agree(lazyvox.signal.standardize_signal(values, detrend, how), theirs, 1e-4)
 
 
 @pytest.mark.parametrize("detrend", [True, False])
@@ -214,7 +216,7 @@ def test_high_variance_confounds(detrend, dtype):
     ours = lazyvox.signal.high_variance_confounds(series, 4, 3.0, detrend)
     assert ours.dtype == theirs.dtype
     if dtype is np.float64:
-        agree(ours, theirs, 1e-8)
+        assert_agree(ours, theirs, 1e-8)
     else:
         np.testing.assert_allclose(np.abs((ours * theirs).sum(axis=0)), 1, atol=1e-4)
 
@@ -232,7 +234,7 @@ def test_censored_volumes_leak_in_nilearn_and_not_here(signals):
 def test_options_reach_every_run_here(signals):
     options = {"high_pass": 0.02, "t_r": 2.0, "butterworth__order": 2}
     one = lazyvox.signal.clean(signals, **options)
-    agree(one, nilearn.signal.clean(signals, **options), 1e-8)
+    assert_agree(one, nilearn.signal.clean(signals, **options), 1e-8)
     runs = np.full(N_VOLUMES, "only")
     np.testing.assert_array_equal(lazyvox.signal.clean(signals, runs=runs, **options), one)
     assert np.abs(nilearn.signal.clean(signals, runs=runs, **options) - one).max() > 1e-3

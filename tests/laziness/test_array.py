@@ -52,8 +52,9 @@ DESCRIPTIONS = {
 
 @pytest.mark.parametrize("use", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
 def test_descriptions_read_nothing(use):
-    _, lazy = over(TripwireSource)
+    source, lazy = over(CountingSource)
     use(lazy)
+    assert source.bytes_read == 0
 
 
 @pytest.mark.parametrize("key", [99, (0, 99), ([0, 99],), "R", (..., ...), np.ones(3, bool)])

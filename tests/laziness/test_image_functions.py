@@ -61,9 +61,10 @@ def test_lazy_images_are_built_without_reading(make):
 
 
 def test_building_reads_nothing_under_strict():
-    _, img = image_over(TripwireSource)
+    source, img = image_over(CountingSource)
     with lv.strict():
         im.threshold_img(im.reorder_img(img), 4)
+    assert source.bytes_read == 0
 
 
 PASSES = {

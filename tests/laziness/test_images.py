@@ -58,8 +58,9 @@ USES = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_descriptions_read_no_voxel(use):
-    _, img = image_over(TripwireSource, slope=0.5)
+    source, img = image_over(CountingSource, slope=0.5)
     use(img)
+    assert source.bytes_read == 0
 
 
 @pytest.mark.parametrize(

@@ -90,13 +90,16 @@ class Reports:
                 remarks += more
             findings = self._findings(data, numbers)
         title = type(self).__name__ if title is None else title
-        self._report_content = {
-            **self._report_content,
+        told = {
             "title": title,
             "description": self._report_description,
             "warning_messages": remarks,
             "displayed_maps": [0, *(n + 1 for n in numbers)] if what == "sphere" else numbers,
         }
+        # In place, where it is fitted: a page is no change of the masker.
+        content = self._report_content if isinstance(self._report_content, dict) else {}
+        content.update(told)
+        self._report_content = content
         for remark in remarks:
             warnings.warn(remark, MaskerWarning, stacklevel=3)
         return masker_page(self._content(title, [*remarks, *findings.warnings], findings, data))

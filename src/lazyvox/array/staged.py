@@ -27,6 +27,7 @@ __all__ = [
     "session_bytes",
     "staged",
     "staging_of",
+    "volume_bytes",
 ]
 
 #: Volumes are transformed in groups of about this size: the cost of starting vanishes, and the
@@ -123,8 +124,8 @@ class StagedReader:
     @property
     def group_volumes(self) -> int:
         """Volumes that are transformed at a time."""
-        sizes = [_volume_bytes(source.shape, source.dtype) for source in self.sources]
-        largest = max(*sizes, _volume_bytes(self.shape, self.dtype), 1)
+        sizes = [volume_bytes(source.shape, source.dtype) for source in self.sources]
+        largest = max(*sizes, volume_bytes(self.shape, self.dtype), 1)
         n_volumes = self.shape[3] if len(self.shape) == 4 else 1
         return max(min(GROUP_BYTES // largest, n_volumes), 1)
 
@@ -288,9 +289,7 @@ class Staging:
     def source_volume_bytes(self) -> int:
         """Bytes of one volume of all 4D sources together."""
         return sum(
-            _volume_bytes(source.shape, source.dtype)
-            for source in self.sources
-            if source.ndim == 4
+            volume_bytes(source.shape, source.dtype) for source in self.sources if source.ndim == 4
         )
 
     @property
@@ -338,10 +337,10 @@ def session_bytes(array: LazyArray) -> int:
     if not isinstance(reader, StagedReader):
         return 0
     n_group = reader.group_volumes
-    total = n_group * _volume_bytes(reader.shape, reader.dtype) + reader.work_bytes(n_group)
+    total = n_group * volume_bytes(reader.shape, reader.dtype) + reader.work_bytes(n_group)
     for source in reader.sources:
         n_volumes = n_group if source.ndim == 4 else 1
-        total += n_volumes * _volume_bytes(source.shape, source.dtype) + session_bytes(source)
+        total += n_volumes * volume_bytes(source.shape, source.dtype) + session_bytes(source)
     return total + SCRATCH_BYTES
 
 
@@ -438,5 +437,6 @@ def _native(dtype: DType) -> DType:
     return dtype.newbyteorder("=")
 
 
-def _volume_bytes(shape: Shape, dtype: DType) -> int:
+def volume_bytes(shape: Shape, dtype: DType) -> int:
+    """Return the bytes of one volume of an array of this shape and type."""
     return math.prod(shape[:3]) * dtype.itemsize

@@ -10,7 +10,14 @@ import numpy.typing as npt
 from lazyvox._typing import Array, Shape
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 
-__all__ = ["AffineError", "BoundingBoxError", "ResamplingGrid", "resampling_grid", "voxel_mapping"]
+__all__ = [
+    "AffineError",
+    "BoundingBoxError",
+    "ResamplingGrid",
+    "inverted",
+    "resampling_grid",
+    "voxel_mapping",
+]
 
 
 class AffineError(ParameterError, np.linalg.LinAlgError):
@@ -92,7 +99,7 @@ def resampling_grid(
         return ResamplingGrid(source, wanted, is_same=True)
     embedded = np.eye(4)
     embedded[: len(target), : len(target)] = target
-    low, high = _bounds(shape[:3], np.dot(_inverse(embedded, "target_affine"), source))
+    low, high = _bounds(shape[:3], np.dot(inverted(embedded, "target_affine"), source))
     if len(target) == 3:
         embedded[:3, 3] = target @ low
         high = high - low
@@ -171,7 +178,26 @@ def _checked_affine(target_affine: Any) -> Array:
     return target
 
 
-def _inverse(affine: Array, name: str) -> Array:
+def inverted(affine: Array, name: str) -> Array:
+    """Return the inverse of an affine.
+
+    Parameters
+    ----------
+    affine : ndarray of shape (4, 4)
+        The affine.
+    name : str
+        What the message calls it.
+
+    Returns
+    -------
+    ndarray of shape (4, 4), float64
+        Its inverse.
+
+    Raises
+    ------
+    AffineError
+        If there is none.
+    """
     try:
         inverse = np.linalg.inv(affine)
     except np.linalg.LinAlgError:
@@ -197,9 +223,9 @@ def _inverse_as_scipys(affine: Array) -> Array:
         try:
             inverse: Array = linalg.inv(affine)
         except linalg.LinAlgError:
-            return _inverse(affine, "the image's affine")
+            return inverted(affine, "the image's affine")
         return inverse
-    return _inverse(affine, "the image's affine")
+    return inverted(affine, "the image's affine")
 
 
 def _bounds(shape: Shape, mapping: Array) -> tuple[Array, Array]:

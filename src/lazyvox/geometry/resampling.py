@@ -3,7 +3,7 @@
 import numpy as np
 
 from lazyvox._typing import Array, Shape
-from lazyvox.errors import ParameterError
+from lazyvox.geometry.grids import inverted
 
 __all__ = ["fraction_inside", "resample_nearest"]
 
@@ -37,7 +37,7 @@ def resample_nearest(
 
     Raises
     ------
-    ParameterError
+    AffineError
         If `affine` cannot be inverted.
 
     Notes
@@ -51,7 +51,9 @@ def resample_nearest(
     >>> coarse.ravel()
     array([ 0,  2, -1])
     """
-    to_source = _inverse(affine) @ np.asarray(target_affine, np.float64)
+    to_source = inverted(np.asarray(affine, np.float64), "the affine of the image") @ np.asarray(
+        target_affine, np.float64
+    )
     resampled = np.full(target_shape, fill, values.dtype)
     j, k = np.indices(target_shape[1:])
     for i in range(target_shape[0]):
@@ -85,7 +87,7 @@ def fraction_inside(
 
     Raises
     ------
-    ParameterError
+    AffineError
         If `target_affine` cannot be inverted.
 
     Examples
@@ -95,7 +97,9 @@ def fraction_inside(
     """
     if not indices.shape[1]:
         return 1.0
-    to_target = _inverse(target_affine) @ np.asarray(affine, np.float64)
+    to_target = inverted(np.asarray(target_affine, np.float64), "target_affine") @ np.asarray(
+        affine, np.float64
+    )
     homogeneous = np.vstack([indices, np.ones(indices.shape[1])])
     return float(_nearest(to_target @ homogeneous, target_shape)[1].mean())
 
@@ -107,15 +111,3 @@ def _nearest(coordinates: Array, shape: Shape) -> tuple[Array, Array]:
     is_inside = ((nearest >= 0) & (nearest < last)).all(axis=0)
     # Far outside a coordinate may exceed every integer type: those are not looked up.
     return np.where(is_inside, nearest, 0).astype(np.intp), is_inside
-
-
-def _inverse(affine: Array) -> Array:
-    matrix = np.asarray(affine, dtype=np.float64)
-    try:
-        return np.linalg.inv(matrix)
-    except np.linalg.LinAlgError as error:
-        msg = (
-            f"an affine must be invertible to resample between grids. Got {matrix.tolist()}. "
-            f"Correct the header of the image."
-        )
-        raise ParameterError(msg) from error

@@ -9,9 +9,10 @@ import numpy as np
 
 from lazyvox.image.checking import check_niimg, expanded
 from lazyvox.image.joining import joined, same_fov
-from lazyvox.image.new import check_flag, image_like
+from lazyvox.image.new import image_like
 from lazyvox.image.regridding import resampled
 from lazyvox.image.single import scan_once
+from lazyvox.signal.options import check_flag
 from lazyvox.stream.voxelwise import Mean
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import numpy as np
 
 from lazyvox._typing import Array, override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.staged import volume_bytes
 
 __all__ = ["Extremes"]
 
@@ -52,13 +53,13 @@ class Extremes:
     def work_bytes(self) -> int:
         """Most bytes that reading allocates."""
         array = self._array
-        return max(_volume_bytes(array), _PIECE_BYTES) + _PIECE_BYTES
+        return max(volume_bytes(array.shape, array.dtype), _PIECE_BYTES) + _PIECE_BYTES
 
     def _read(self) -> tuple[float, float]:
         array, low, high = self._array, 0.0, 0.0
         if array.ndim == 3:
             return _widened(array.read(), low, high)
-        step = max(_PIECE_BYTES // max(_volume_bytes(array), 1), 1)
+        step = max(_PIECE_BYTES // max(volume_bytes(array.shape, array.dtype), 1), 1)
         with array.open() as session:
             for start in range(0, array.shape[3], step):
                 piece = array.view((..., slice(start, start + step))).read_in(session)
@@ -81,7 +82,3 @@ def _widened(values: Array, low: float, high: float) -> tuple[float, float]:
     lowest, highest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
     # All NaN gives NaN, which fmin and fmax pass over as well.
     return float(np.fmin(lowest, low)), float(np.fmax(highest, high))
-
-
-def _volume_bytes(array: LazyArray) -> int:
-    return int(np.prod(array.shape[:3], dtype=np.int64)) * array.dtype.itemsize

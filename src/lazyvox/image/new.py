@@ -18,13 +18,14 @@ from lazyvox.errors import LazyvoxWarning, ParameterTypeError
 from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, LazyNifti1Image
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
+from lazyvox.signal.options import check_flag
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lazyvox._typing import Array, DType
 
-__all__ = ["check_flag", "copy_img", "image_like", "new_img_like"]
+__all__ = ["copy_img", "image_like", "new_img_like"]
 
 
 def new_img_like(
@@ -159,13 +160,6 @@ def _is_part(ref: SpatialImage, data: LazyArray | Array) -> bool:
     # NumPy takes float64 and None, the type that is not set, as equal: dtypes are compared too.
     is_cast = data.dtype != whole.dtype or data.conversion != whole.conversion
     return data.reader == whole.reader and not is_cast
-
-
-def check_flag(value: object, name: str) -> None:
-    """Raise `ParameterTypeError` if an argument is not True or False."""
-    if not isinstance(value, bool | np.bool_):
-        msg = f"`{name}` must be True or False. Got {value!r}, of type {type(value).__name__}."
-        raise ParameterTypeError(msg)
 
 
 def _reference(ref_niimg: Any) -> SpatialImage:

@@ -12,7 +12,7 @@ from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.geometry.grids import AffineError, BoundingBoxError, resampling_grid
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.extremes import Extremes
-from lazyvox.image.new import check_flag, copy_img, image_like
+from lazyvox.image.new import copy_img, image_like
 from lazyvox.image.resample_transform import (
     ORDERS,
     BinaryImageWarning,
@@ -22,6 +22,7 @@ from lazyvox.image.resample_transform import (
 from lazyvox.image.sources import Volumes, volumes_of
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.signal.options import check_flag
 
 __all__ = [
     "AffineError",

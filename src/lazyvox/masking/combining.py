@@ -12,11 +12,12 @@ from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.image.components import largest_component
 from lazyvox.image.joining import check_same_fov
-from lazyvox.image.new import check_flag, image_like
+from lazyvox.image.new import image_like
 from lazyvox.masking.arguments import checked_fraction
 from lazyvox.masking.loading import load_mask_img
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.signal.options import check_flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

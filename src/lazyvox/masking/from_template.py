@@ -10,11 +10,12 @@ import numpy as np
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
-from lazyvox.image.new import check_flag, image_like
+from lazyvox.image.new import image_like
 from lazyvox.image.resampling import resample_to_img
 from lazyvox.lazyimage.load import load
 from lazyvox.masking.arguments import checked_list, checked_opening
 from lazyvox.masking.volumes import opened
+from lazyvox.signal.options import check_flag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

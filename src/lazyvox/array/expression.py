@@ -10,6 +10,7 @@ import numpy as np
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
+from lazyvox.array.operators import cast
 from lazyvox.array.staged import StagedReader, staged
 
 __all__ = ["Expression", "Operand", "cast", "elementwise"]
@@ -406,21 +407,3 @@ def _native(dtype: DType) -> DType:
 
 def _shape_of(operand: Operand) -> Shape:
     return operand.shape if isinstance(operand, LazyArray) else np.shape(operand)
-
-
-def cast(values: Array, *, dtype: DType) -> Array:
-    """Return values in another type, as `numpy.ndarray.astype` does.
-
-    Parameters
-    ----------
-    values : ndarray
-        The values.
-    dtype : numpy.dtype
-        The type.
-
-    Returns
-    -------
-    ndarray of shape of `values`
-        The values in that type; they themselves where it is theirs.
-    """
-    return np.asarray(values).astype(dtype, copy=False)

@@ -9,21 +9,24 @@ import numpy.typing as npt
 from nibabel import imageclasses
 from nibabel.brikhead import AFNIImage
 from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer.mghformat import MGHError
 from nibabel.parrec import PARRECImage
-from nibabel.spatialimages import SpatialImage
+from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.wrapstruct import WrapStruct
 
-from lazyvox._typing import Array, PathLike, override
+from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.describe import describe, describe_html
+from lazyvox.lazyimage.operators import ImageOperators, affine_of
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.slicing import LazySlicer
 from lazyvox.runtime.strict import check_materialization
 from lazyvox.store.opening import absolute_path
 
-__all__ = ["LAZY_CLASSES", "LazyImage", "lazy_image"]
+__all__ = ["LAZY_CLASSES", "LazyImage", "image_on_grid", "lazy_image"]
 
 
-class LazyImage(SpatialImage):
+class LazyImage(SpatialImage, ImageOperators):
     """What lazyvox changes in nibabel's images: slicing, saving, pickling and `repr` are lazy.
 
     Everything else is nibabel's: `affine`, `header`, `get_fdata`, `in_memory`, `uncache` mean
@@ -109,6 +112,10 @@ class LazyImage(SpatialImage):
 
     def _repr_html_(self) -> str:
         return describe_html(self)
+
+    @override
+    def _made(self, template: SpatialImage, values: LazyArray) -> "LazyImage":
+        return image_on_grid(template, values, affine_of(template))
 
 
 class LazyNifti1Image(LazyImage, nib.Nifti1Image):
@@ -226,6 +233,58 @@ def lazy_image(
     if path is not None:
         _set_name(img, path)
     return img
+
+
+def image_on_grid(template: SpatialImage, values: LazyArray | Array, affine: Array) -> LazyImage:
+    """Return an image of `values` with the class and header of another image on its grid.
+
+    Parameters
+    ----------
+    template : nibabel image
+        Gives class and header; a class that cannot hold the values becomes NIfTI-1.
+    values : ndarray or LazyArray of shape (i, j, k) or (i, j, k, n)
+        Voxels; neither copied nor read.
+    affine : ndarray of shape (4, 4)
+        Voxel indices to world coordinates, in mm.
+
+    Returns
+    -------
+    LazyImage
+        The image; display limits and intent of the template, which spoke of its values, are
+        reset.
+    """
+    image_class: Any = LAZY_CLASSES.get(type(template), type(template))
+    header: Any = template.header.copy()
+    if not issubclass(image_class, LazyImage) or not _can_hold(header, values):
+        image_class = LazyNifti1Image
+        header = image_class.header_class.from_header(header)
+        header.set_data_dtype(_header_dtype(values.dtype))
+    fields = set(header) if isinstance(header, WrapStruct) else set()
+    for field in fields & {"cal_max", "cal_min", "glmax", "glmin"}:
+        header[field] = 0
+    if hasattr(header, "set_intent"):
+        header.set_intent("none")
+    header.set_data_shape(values.shape)
+    img: LazyImage = image_class(values, None, header=header)
+    img._affine = np.array(affine, dtype=np.float64)
+    # Where another class was needed its header does not know the affine yet.
+    img.update_header()
+    return img
+
+
+def _can_hold(header: Any, values: LazyArray | Array) -> bool:
+    try:
+        header.set_data_dtype(_header_dtype(values.dtype))
+    except (HeaderDataError, MGHError):
+        return False
+    return True
+
+
+def _header_dtype(dtype: DType) -> DType:
+    """Return the type that a file gives to values of a type that images do not have."""
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def _set_name(img: LazyImage, path: str) -> None:

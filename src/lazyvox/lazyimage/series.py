@@ -7,17 +7,19 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import ConcatReader
+from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.operators import cast
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.load import ImageLike, as_image
+from lazyvox.lazyimage.operators import affine_of, check_dimensions
 
 __all__ = ["Grid", "Series", "as_series", "name_of"]
 
@@ -105,7 +107,7 @@ def as_series(
     """
     parts = [as_image(img) for img in _as_list(imgs)]
     for img in parts:
-        _check_dimensions(img)
+        check_dimensions(img)
     for number, img in enumerate(parts[1:], 1):
         _check_same_grid(parts[0], img, number)
     arrays = tuple(lazy_dataobj(img) for img in parts)
@@ -113,6 +115,7 @@ def as_series(
     if not array.size:
         msg = f"{name_of(parts[0])}: a series must hold voxels. Got shape {array.shape}."
         raise ParameterError(msg)
+    array = _storable(array)
     if array.ndim == 3:
         array = array.view((..., None))
     if volumes is not None:
@@ -120,7 +123,7 @@ def as_series(
     first = parts[0]
     grid = Grid(
         shape=array.shape[:3],
-        affine=_affine_of(first),
+        affine=affine_of(first),
         n_volumes=array.shape[3],
         dtype=array.dtype.newbyteorder("="),
         t_r=repetition_time(first.header),
@@ -128,6 +131,15 @@ def as_series(
         is_uniform=len({(one.ondisk_dtype, one.conversion) for one in arrays}) == 1,
     )
     return Series(array, grid)
+
+
+def _storable(array: LazyArray) -> LazyArray:
+    """Return an array in a type that images and sums have: that of a comparison is no such type."""
+    if array.dtype.kind == "b":
+        return elementwise(cast, array, dtype=np.dtype(np.uint8))
+    if array.dtype == np.float16:
+        return elementwise(cast, array, dtype=np.dtype(np.float32))
+    return array
 
 
 def _as_list(imgs: Any) -> list[Any]:
@@ -162,39 +174,9 @@ def _checked_volumes(volumes: Sequence[int], n_volumes: int) -> list[int]:
     return found
 
 
-def _affine_of(img: SpatialImage) -> Array:
-    """Return the affine of an image, the header's where the image has none of its own."""
-    given: Any = img.affine
-    header: Any = img.header
-    return np.asarray(header.get_best_affine() if given is None else given, dtype=np.float64)
-
-
-def _check_dimensions(img: SpatialImage) -> None:
-    shape = tuple(img.shape)
-    if not spatial_axes_first(img):
-        msg = (
-            f"{name_of(img)}: time must be the last axis of a 4D image. {type(img).__name__} has "
-            f"it elsewhere. Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
-        )
-        raise ParameterError(msg)
-    if len(shape) in {3, 4}:
-        dataobj: Any = img.dataobj
-        if dataobj.dtype.names is not None:
-            msg = f"{name_of(img)}: voxels must be numbers. Got RGB voxels: take one colour first."
-            raise ParameterTypeError(msg)
-        return
-    hint = "Add axes first: nibabel.Nifti1Image(np.atleast_3d(values), affine)."
-    if len(shape) > 4:
-        colons = ", ".join([":"] * 3 + ["0"] * (len(shape) - 4) + [":"])
-        last = ", ".join([":"] * 4 + ["0"] * (len(shape) - 4))
-        hint = f"Take a part of it first: img.slicer[{last}], or img.slicer[{colons}]."
-    msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}. {hint}"
-    raise ParameterError(msg)
-
-
 def _check_same_grid(first: SpatialImage, img: SpatialImage, number: int) -> None:
     same_shape = tuple(first.shape[:3]) == tuple(img.shape[:3])
-    one, other = _affine_of(first), _affine_of(img)
+    one, other = affine_of(first), affine_of(img)
     if same_shape and same_affine(one, other, first.shape[:3]):
         return
     msg = (

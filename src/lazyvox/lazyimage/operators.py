@@ -1,0 +1,176 @@
+"""Arithmetic with images: expressions that are evaluated when the result is read or saved."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from nibabel.imageclasses import spatial_axes_first
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox._typing import Array, Shape, override
+from lazyvox.array.expression import Operand, elementwise
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.operators import Operators
+from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
+from lazyvox.geometry.affines import same_affine
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+
+__all__ = ["ImageOperators", "affine_of", "check_dimensions"]
+
+#: What an expression may hold besides images.
+_VALUES = LazyArray | np.ndarray | np.generic | bool | int | float | complex
+
+
+class ImageOperators(Operators):
+    """Operators of images, and NumPy's element-wise functions on them.
+
+    The result of ``img + 1``, ``img > other`` or ``np.log(img)`` is a lazy image with the header
+    and the affine of the first image among the operands. Operands are images on the same grid,
+    lazy or not; arrays, of which one of the shape of the grid applies to every volume and others
+    broadcast as in NumPy; and numbers.
+    """
+
+    def _made(self, template: SpatialImage, values: LazyArray) -> Any:
+        """Return an image of values on the grid of another."""
+        raise NotImplementedError
+
+    @override
+    def _combined(self, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
+        if not all(isinstance(one, SpatialImage | _VALUES) for one in operands):
+            return NotImplemented
+        images = [one for one in operands if isinstance(one, SpatialImage)]
+        for img in images:
+            check_dimensions(img)
+        _check_one_grid(images)
+        grid = tuple(images[0].shape[:3])
+        n_axes = max(_shape_of(one)[3:4] != () for one in operands) + 3
+        aligned = [_aligned(one, grid, n_axes) for one in operands]
+        _check_shapes(function, images[0], operands, aligned)
+        try:
+            result = elementwise(function, *aligned, **options)
+        except TypeError as error:
+            msg = (
+                f"numpy.{function.__name__} must be able to take the types of its operands, "
+                f"{_types(operands)}. NumPy says: {error}"
+            )
+            raise ParameterTypeError(msg) from error
+        return self._made(images[0], result)
+
+
+def check_dimensions(img: SpatialImage) -> None:
+    """Refuse an image that is not a volume, or a series of volumes, of numbers.
+
+    Parameters
+    ----------
+    img : nibabel image
+        Any image.
+
+    Raises
+    ------
+    ParameterError
+        If it has not 3 or 4 axes, space first.
+    ParameterTypeError
+        If its voxels are colours.
+    """
+    shape = tuple(img.shape)
+    if not spatial_axes_first(img):
+        msg = (
+            f"{name_of(img)}: time must be the last axis of a 4D image. {type(img).__name__} has "
+            f"it elsewhere. Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
+        )
+        raise ParameterError(msg)
+    if len(shape) in {3, 4}:
+        dataobj: Any = img.dataobj
+        if dataobj.dtype.names is not None:
+            msg = f"{name_of(img)}: voxels must be numbers. Got RGB voxels: take one colour first."
+            raise ParameterTypeError(msg)
+        return
+    hint = "Add axes first: nibabel.Nifti1Image(np.atleast_3d(values), affine)."
+    if len(shape) > 4:
+        colons = ", ".join([":"] * 3 + ["0"] * (len(shape) - 4) + [":"])
+        last = ", ".join([":"] * 4 + ["0"] * (len(shape) - 4))
+        hint = f"Take a part of it first: img.slicer[{last}], or img.slicer[{colons}]."
+    msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}. {hint}"
+    raise ParameterError(msg)
+
+
+def affine_of(img: SpatialImage) -> Array:
+    """Return the affine of an image, the header's where the image has none of its own."""
+    given: Any = img.affine
+    header: Any = img.header
+    return np.asarray(header.get_best_affine() if given is None else given, dtype=np.float64)
+
+
+def _check_one_grid(images: Sequence[SpatialImage]) -> None:
+    first = images[0]
+    for img in images[1:]:
+        if img is first:
+            continue
+        one, other = affine_of(first), affine_of(img)
+        if img.shape[:3] != first.shape[:3] or not same_affine(one, other, first.shape[:3]):
+            msg = (
+                f"the images of an expression must share one voxel grid. {name_of(img)} has shape "
+                f"{tuple(img.shape)} and affine {other[:3].tolist()}; {name_of(first)} has shape "
+                f"{tuple(first.shape)} and affine {one[:3].tolist()}. Resample one to the other "
+                f"first: lazyvox.image.resample_to_img."
+            )
+            raise GridMismatchError(msg)
+
+
+def _aligned(operand: Any, grid: Shape, n_axes: int) -> Operand:
+    """Return an operand as an array; what has the shape of the grid applies to every volume."""
+    if isinstance(operand, SpatialImage):
+        operand = lazy_dataobj(operand)
+    array: Any = operand
+    if n_axes == 4 and _shape_of(operand) == grid:
+        key = (..., None)
+        array = operand.view(key) if isinstance(operand, LazyArray) else operand[key]
+    result: Operand = array
+    return result
+
+
+def _check_shapes(
+    function: Callable[..., Any],
+    first: SpatialImage,
+    operands: Sequence[Any],
+    aligned: Sequence[Any],
+) -> None:
+    """Refuse operands that do not broadcast to volumes on the grid of the first image."""
+    shapes = [_shape_of(one) for one in aligned]
+    try:
+        joint: Shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        _refuse_shapes(function, first, operands)
+    if joint[:3] != tuple(first.shape[:3]) or len(joint) > 4:
+        _refuse_shapes(function, first, operands)
+
+
+def _refuse_shapes(
+    function: Callable[..., Any], first: SpatialImage, operands: Sequence[Any]
+) -> NoReturn:
+    shapes = " and ".join(str(_shape_of(one)) for one in operands)
+    msg = (
+        f"the operands of numpy.{function.__name__} must broadcast to volumes of the shape "
+        f"{tuple(first.shape[:3])} of {name_of(first)}. Got shapes {shapes}. An array takes part "
+        f"with the shape of the grid (every volume), with one value per volume, or as NumPy "
+        f"broadcasts."
+    )
+    # Two runs of different length are two images that do not fit; an array is an argument.
+    is_images = all(isinstance(one, SpatialImage) for one in operands)
+    raise GridMismatchError(msg) if is_images else ParameterError(msg)
+
+
+def _shape_of(operand: Any) -> Shape:
+    if isinstance(operand, SpatialImage | LazyArray):
+        return tuple(operand.shape)
+    return np.shape(operand)
+
+
+def _types(operands: Sequence[Any]) -> str:
+    names = [
+        str(one.dataobj.dtype)  # type: ignore[attr-defined]
+        if isinstance(one, SpatialImage)
+        else str(getattr(one, "dtype", type(one).__name__))
+        for one in operands
+    ]
+    return ", ".join(names)

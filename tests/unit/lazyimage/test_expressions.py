@@ -1,0 +1,260 @@
+"""Arithmetic with images gives lazy images with NumPy's values and types."""
+
+import operator
+import pickle
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import lazyvox as lv
+
+AFFINE = np.diag([2.0, 3.0, 4.0, 1.0])
+GRID, N_VOLUMES = (5, 6, 7), 8
+RNG = np.random.default_rng(5)
+RUN = RNG.normal(scale=3, size=(*GRID, N_VOLUMES)).astype(np.float32)
+COUNTS = RNG.integers(1, 90, (*GRID, N_VOLUMES)).astype(np.int16)
+VOLUME = RNG.integers(1, 9, GRID).astype(np.uint8)
+ROW = np.arange(1.0, N_VOLUMES + 1)
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name, values in {"run": RUN, "counts": COUNTS, "volume": VOLUME}.items():
+        nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / f"{name}.nii.gz")
+    return tmp_path
+
+
+@pytest.fixture
+def run(files):
+    return lv.load(files / "run.nii.gz")
+
+
+@pytest.fixture
+def counts(files):
+    return lv.load(files / "counts.nii.gz")
+
+
+@pytest.fixture
+def volume(files):
+    return lv.load(files / "volume.nii.gz")
+
+
+def assert_is(img, expected):
+    assert isinstance(img, lv.LazyImage)
+    assert isinstance(img.dataobj, lv.LazyArray)
+    assert img.shape == expected.shape
+    assert img.dataobj.dtype == expected.dtype
+    values = np.asarray(img.dataobj)
+    assert values.dtype == expected.dtype
+    np.testing.assert_array_equal(values, expected)
+
+
+BINARY = [
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.truediv,
+    operator.floordiv,
+    operator.mod,
+    operator.lt,
+    operator.le,
+    operator.gt,
+    operator.ge,
+]
+
+
+@pytest.mark.parametrize("function", BINARY)
+def test_operators_with_every_operand(function, run, counts, volume, files):
+    plain = nib.load(files / "counts.nii.gz")
+    each = VOLUME[..., None]
+    assert_is(function(run, counts), function(RUN, COUNTS))
+    assert_is(function(counts, volume), function(COUNTS, each))
+    assert_is(function(volume, counts), function(each, COUNTS))
+    assert_is(function(run, 2), function(RUN, 2))
+    assert_is(function(2.5, counts), function(2.5, COUNTS))
+    assert_is(function(run, np.float64(2)), function(RUN, np.float64(2)))
+    assert_is(function(np.float64(2), run), function(np.float64(2), RUN))
+    assert_is(function(counts, VOLUME), function(COUNTS, each))
+    assert_is(function(VOLUME, counts), function(each, COUNTS))
+    assert_is(function(run, ROW), function(RUN, ROW))
+    assert_is(function(ROW, run), function(ROW, RUN))
+    assert_is(function(run, plain), function(RUN, COUNTS))
+    assert_is(function(plain, run), function(COUNTS, RUN))
+    assert_is(function(volume, COUNTS), function(each, COUNTS))
+    assert_is(function(run, counts.dataobj), function(RUN, COUNTS))
+
+
+def test_powers_and_bits(run, counts, volume):
+    assert_is(counts**2, COUNTS**2)
+    assert_is(2**volume, 2**VOLUME)
+    assert_is((run > 0) & ~(counts > 40) | (run < -2), (RUN > 0) & ~(COUNTS > 40) | (RUN < -2))
+    assert_is(counts ^ 3, COUNTS ^ 3)
+    assert_is(3 & volume, 3 & VOLUME)
+
+
+def test_unary_operators_and_functions(run, counts):
+    assert_is(-run, -RUN)
+    assert_is(+counts, +COUNTS)
+    assert_is(abs(run), abs(RUN))
+    assert_is(np.log(counts), np.log(COUNTS))
+    assert_is(np.maximum(run, counts), np.maximum(RUN, COUNTS))
+    assert_is(np.isfinite(run), np.isfinite(RUN))
+    assert_is(np.where(counts > 40, run, 0), np.where(COUNTS > 40, RUN, 0))
+    assert_is(np.clip(run, -1, 1), np.clip(RUN, -1, 1))
+    assert_is(np.clip(run, min=0), np.clip(RUN, 0, None))
+    assert_is(np.clip(run, None, 1.5), np.clip(RUN, None, 1.5))
+    assert_is(np.clip(run, None, None), RUN)
+    assert_is(np.round(run, 1), np.round(RUN, 1))
+    assert_is(np.nan_to_num(np.sqrt(abs(run)), True, 7), np.sqrt(abs(RUN)))
+    assert_is(np.add(run, 1, dtype=np.float64), np.add(RUN, 1, dtype=np.float64))
+
+
+def test_sums_of_many_images(counts, volume):
+    assert_is(sum([counts] * 5), sum([COUNTS] * 5))
+    assert_is(sum([volume] * 3, start=np.float32(0)), sum([VOLUME] * 3, start=np.float32(0)))
+
+
+def test_in_place_forms_make_new_images(run):
+    changed = run
+    changed += 1
+    changed *= 2
+    assert_is(changed, (RUN + 1) * 2)
+    assert_is(run + 0, RUN)
+
+
+def test_float32_stays_and_integers_wrap_as_in_numpy(run, volume):
+    assert ((run - 1) * 2.5 / 3).dataobj.dtype == np.float32
+    assert_is(volume * volume * 5, VOLUME * VOLUME * 5)
+
+
+def test_equality_is_of_elements_for_values_and_of_objects_for_images(run, counts, volume):
+    assert_is(volume == 3, VOLUME == 3)
+    assert_is(volume != VOLUME, VOLUME != VOLUME)  # noqa: PLR0124 - of elements
+    assert_is(np.equal(counts, volume), VOLUME[..., None] == COUNTS)
+    assert (run == run) is True  # noqa: PLR0124 - the very object
+    assert (run == counts) is False
+    assert (run != counts) is True
+    assert (run == None) is False  # noqa: E711 - what containers do
+    assert (run == "run.nii.gz") is False
+    assert [counts, run].index(run) == 1
+    assert len({run, run, counts}) == 2
+
+
+def test_header_and_affine_are_those_of_the_first_image(files):
+    img = nib.Nifti1Image(COUNTS, AFFINE)
+    img.header["cal_max"], img.header["descrip"] = 90, b"first"
+    img.header.set_zooms((2, 3, 4, 1.5))
+    img.set_sform(AFFINE, code=4)
+    nib.save(img, files / "first.nii")
+    result = lv.load(files / "run.nii.gz").slicer[..., :1] * 0 + lv.load(files / "first.nii")
+    assert result.header["descrip"] != b"first"
+    result = lv.load(files / "first.nii") / lv.load(files / "run.nii.gz")
+    assert type(result) is type(lv.load(files / "first.nii"))
+    assert result.header["descrip"] == b"first"
+    assert result.header.get_zooms()[3] == 1.5
+    assert int(result.header["sform_code"]) == 4
+    assert float(result.header["cal_max"]) == 0
+    assert result.get_data_dtype() == np.float32
+    np.testing.assert_array_equal(result.affine, AFFINE)
+
+
+def test_a_format_that_cannot_hold_the_result_becomes_nifti(tmp_path):
+    nib.save(nib.MGHImage(VOLUME, AFFINE), tmp_path / "a.mgz")
+    img = lv.load(tmp_path / "a.mgz")
+    assert isinstance(img + img, nib.MGHImage)
+    assert isinstance(img / 2, nib.Nifti1Image)
+    assert_is(img / 2, VOLUME / 2)
+
+
+def test_other_grids_are_refused(run, counts):
+    moved = nib.Nifti1Image(COUNTS, np.diag([2, 3, 5, 1]))
+    with pytest.raises(lv.GridMismatchError, match="must share one voxel grid") as found:
+        run + moved
+    for part in ("run.nii.gz", str((*GRID, N_VOLUMES)), "[0.0, 0.0, 5.0, 0.0]", "resample_to_img"):
+        assert part in str(found.value)
+    with pytest.raises(lv.GridMismatchError, match="must share one voxel grid"):
+        run + run.slicer[1:]
+    with pytest.raises(lv.GridMismatchError, match="must broadcast to volumes of the shape"):
+        run + counts.slicer[..., 1:]
+
+
+def test_arrays_that_do_not_broadcast_are_refused(run, volume):
+    with pytest.raises(lv.ParameterError, match=r"Got shapes \(5, 6, 7, 8\) and \(3,\)"):
+        run + np.zeros(3)
+    with pytest.raises(lv.ParameterError, match="as NumPy broadcasts"):
+        run + np.zeros((2, *GRID, N_VOLUMES))
+    with pytest.raises(lv.ParameterError, match="must broadcast to volumes"):
+        volume + np.zeros((N_VOLUMES, 6, 7))
+
+
+def test_types_that_numpy_cannot_combine_are_refused(run, volume):
+    with pytest.raises(TypeError, match="types of its operands, float32"):
+        ~run  # noqa: B018 - raises
+    with pytest.raises(TypeError, match="unsupported operand"):
+        run + "1"
+    with pytest.raises(OverflowError, match="300"):
+        volume + 300
+
+
+def test_other_functions_are_refused(run):
+    for call in (
+        lambda: np.median(run),
+        lambda: np.add.reduce(run),
+        lambda: np.modf(run),
+        lambda: np.matmul(run, run),
+        lambda: np.stack([run, run]),
+        lambda: np.where(run),
+    ):
+        with pytest.raises(TypeError, match=r"np.asarray\(img.dataobj\)"):
+            call()
+    with pytest.raises(TypeError, match="must be left out"):
+        np.add(run, 1, out=np.zeros_like(RUN))
+    with pytest.raises(TypeError, match="must be left out"):
+        np.add(run, 1, where=RUN > 0)
+    values = RUN.copy()
+    with pytest.raises(TypeError, match="must be left out"):
+        values += run
+    np.testing.assert_array_equal(values, RUN)
+
+
+def test_images_of_other_dimensions_are_refused(run):
+    with pytest.raises(lv.ParameterError, match="must be 3D or 4D"):
+        run + nib.Nifti1Image(np.zeros((*GRID, 2, 2), np.float32), AFFINE)
+
+
+def test_slices_of_results_are_slices_of_the_values(run, volume):
+    result = (run * volume).slicer[1:4, ::2, 2:, 3]
+    expected = (RUN * VOLUME[..., None])[1:4, ::2, 2:, 3]
+    assert_is(result, expected)
+    np.testing.assert_array_equal(result.affine, run.slicer[1:4, ::2, 2:].affine)
+    np.testing.assert_array_equal(
+        (volume + 1).dataobj[::-1, 2, [5, 0]], (VOLUME + 1)[::-1, 2, [5, 0]]
+    )
+
+
+def test_results_are_sources_of_scans_saves_and_regions(run, volume, tmp_path):
+    scan = lv.Scan(run * 2 > volume)
+    mean, most = scan.add(lv.Mean()), scan.add(lv.Max())
+    scan.run()
+    expected = VOLUME[..., None] < RUN * 2
+    np.testing.assert_allclose(np.asarray(mean.result().dataobj), expected.mean(axis=-1))
+    np.testing.assert_array_equal(np.asarray(most.result().dataobj), expected.max(axis=-1))
+    signals = lv.extract(run - volume, volume > 4)
+    np.testing.assert_array_equal(signals.values, (RUN - VOLUME[..., None])[VOLUME > 4].T)
+    lv.save(run > volume, tmp_path / "mask.nii.gz")
+    saved = nib.load(tmp_path / "mask.nii.gz")
+    assert saved.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), VOLUME[..., None] < RUN)
+    lv.save(run / volume, tmp_path / "ratio.nii")
+    saved = nib.load(tmp_path / "ratio.nii")
+    assert saved.get_data_dtype() == np.float32
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), RUN / VOLUME[..., None])
+
+
+def test_pickles_describe_the_expression(run, volume):
+    result = (run + volume) / 2
+    copy = pickle.loads(pickle.dumps(result))
+    assert len(pickle.dumps(result)) < 8000
+    assert_is(copy, (RUN + VOLUME[..., None]) / 2)
+    assert_is(result, (RUN + VOLUME[..., None]) / 2)

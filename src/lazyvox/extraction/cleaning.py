@@ -93,6 +93,8 @@ class CleaningOptions:
             If an option is of the wrong type, or unknown.
         """
         self._check()
+        t_r = grid.t_r if self.t_r is None else self.t_r
+        self._check_cutoffs(t_r)
         options: Any = {
             "sample_mask": sample_mask,
             "confounds": self.confounds,
@@ -102,10 +104,27 @@ class CleaningOptions:
             "filter": "butterworth" if self.filter is None else self.filter,
             "low_pass": self.low_pass,
             "high_pass": self.high_pass,
-            "t_r": grid.t_r if self.t_r is None else self.t_r,
+            "t_r": t_r,
         }
         cleaner = prepare_cleaning(grid.n_volumes, **options, **self.clean_args)
         return Cleaning(cleaner, n_jobs, largest_table)
+
+    def _check_cutoffs(self, t_r: float | None) -> None:
+        """Refuse cutoffs that volumes so far apart cannot tell from slower changes."""
+        given: tuple[Any, ...] = (t_r, self.low_pass, self.high_pass)
+        if self.filter not in {None, "butterworth"} or t_r is None:
+            return
+        # Other types are refused where types are checked.
+        if not all(one is None or isinstance(one, int | float) for one in given) or not t_r > 0:
+            return
+        fastest = 0.5 / t_r
+        for name, cutoff in (("low_pass", self.low_pass), ("high_pass", self.high_pass)):
+            if cutoff is not None and cutoff >= fastest:
+                msg = (
+                    f"{name} must be below half of the sampling rate, {fastest:.6g} Hz for "
+                    f"t_r={t_r}. Got {cutoff} Hz. Check t_r, or leave {name} out."
+                )
+                raise ParameterError(msg)
 
     def _check(self) -> None:
         if self.filter is False and not (self.low_pass is None and self.high_pass is None):

@@ -253,3 +253,12 @@ def test_cleaned_halves_merge(folder):
     halves[0].merge(halves[1])
     expected = extract("run.nii.gz", "mask.nii.gz", detrend=True).values
     np.testing.assert_array_equal(halves[0].finalize().values, expected)
+
+
+@pytest.mark.parametrize("name", ["low_pass", "high_pass"])
+def test_cutoffs_beyond_half_of_the_sampling_rate_are_refused(example_folder, name):
+    with pytest.raises(
+        lv.ParameterError,
+        match=f"{name} must be below half of the sampling rate, 0.25 Hz for t_r=2",
+    ):
+        lv.extract(example_folder / "run.nii.gz", example_folder / "mask.nii.gz", **{name: 0.3})

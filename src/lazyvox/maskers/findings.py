@@ -1,57 +1,28 @@
-"""What reports show of fitted regions: numbers, figures and the table."""
+"""What reports show of masks, labelled regions and maps: numbers, figures and the table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray
-from lazyvox.geometry.spheres import sphere_voxels
-from lazyvox.image import resample_img
-from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.maskers.displayed import shown_number
 from lazyvox.maskers.inputs import same_fov
-from lazyvox.masking import compute_brain_mask
+from lazyvox.maskers.report_parts import (
+    SIZE_COLUMNS,
+    Findings,
+    caption,
+    grid_facts,
+    lost_text,
+    size_rows,
+    volume_on,
+    voxel_size,
+)
 from lazyvox.report import Panel, cuts_png
 
-__all__ = [
-    "Findings",
-    "labels_findings",
-    "maps_findings",
-    "mask_findings",
-    "region_colours",
-    "spheres_findings",
-]
-
-SIZE_COLUMNS = ("voxels", "size in mm^3", "relative size in %")
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What stands on the page of a fitted masker besides its parameters.
-
-    Attributes
-    ----------
-    facts : mapping of str to str
-        Numbers by name.
-    warnings : sequence of str
-        What the reader must know.
-    panels : sequence of Panel
-        Figures.
-    columns : sequence of str
-        Head of the table of regions.
-    rows : sequence of sequence of str
-        Its rows.
-    """
-
-    facts: Mapping[str, str] = field(default_factory=dict)
-    warnings: Sequence[str] = ()
-    panels: Sequence[Panel] = ()
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
+__all__ = ["labels_findings", "maps_findings", "mask_findings", "region_colours"]
 
 
 def region_colours(cmap: Any) -> Any:
@@ -89,14 +60,14 @@ def mask_findings(mask_img: Any, volume: Any, cmap: Any) -> Findings:
     """
     mask = np.asarray(mask_img.dataobj) != 0
     n_voxels = int(mask.sum())
-    png = cuts_png(_volume_on(volume, mask_img), mask, mask_img.affine, volume_cmap=cmap)
+    png = cuts_png(volume_on(volume, mask_img), mask, mask_img.affine, volume_cmap=cmap)
     facts = {
         "Voxels in the mask": shown_number(n_voxels),
-        "Volume of the mask": f"{shown_number(n_voxels * _voxel_size(mask_img))} mm^3",
-        **_grid_facts(mask_img, n_voxels),
+        "Volume of the mask": f"{shown_number(n_voxels * voxel_size(mask_img))} mm^3",
+        **grid_facts(mask_img, n_voxels),
     }
     warnings = [] if n_voxels else ["The mask is empty."]
-    return Findings(facts, warnings, [Panel(_caption("The mask", volume), png)])
+    return Findings(facts, warnings, [Panel(caption("The mask", volume), png)])
 
 
 def labels_findings(
@@ -133,15 +104,15 @@ def labels_findings(
     codes = _label_codes(values, inside, [label for label, _ in names])
     sizes = np.bincount(codes.ravel(), minlength=len(names) + 1)[1:].tolist()
     lost = [name for (_, name), size in zip(names, sizes, strict=True) if not size]
-    background = _volume_on(volume, labels_img)
+    background = volume_on(volume, labels_img)
     png = cuts_png(background, codes, labels_img.affine, kind="labels", cmap=cmap)
     heads = [(shown_number(label), name) for label, name in names]
     return Findings(
-        {"Regions": shown_number(len(names)), **_grid_facts(labels_img, sum(sizes))},
-        [_lost_text(lost, len(names))] if lost else [],
-        [Panel(_caption("The regions", volume), png)],
+        {"Regions": shown_number(len(names)), **grid_facts(labels_img, sum(sizes))},
+        [lost_text(lost, len(names))] if lost else [],
+        [Panel(caption("The regions", volume), png)],
         ("label", "name", *SIZE_COLUMNS),
-        _size_rows(heads, sizes, _voxel_size(labels_img)),
+        size_rows(heads, sizes, voxel_size(labels_img)),
     )
 
 
@@ -184,9 +155,9 @@ def maps_findings(
     mask = None
     if mask_img is not None and same_fov(mask_img, maps_img):
         mask = np.asarray(mask_img.dataobj) != 0
-    drawn = _MapFigures(frozenset(displayed), _volume_on(volume, maps_img), maps_img.affine, cmap)
+    drawn = _MapFigures(frozenset(displayed), volume_on(volume, maps_img), maps_img.affine, cmap)
     covered = np.zeros(maps_img.shape[:3], bool)
-    size, rows, empty = _voxel_size(maps_img), [], []
+    size, rows, empty = voxel_size(maps_img), [], []
     for number in range(maps_img.shape[3]):
         weights = _weights(maps_img, number, mask)
         drawn.see(number, weights)
@@ -204,9 +175,9 @@ def maps_findings(
         if not n_voxels:
             empty.append(str(number))
     return Findings(
-        {"Maps": shown_number(len(rows)), **_grid_facts(maps_img, int(covered.sum()))},
-        [_lost_text(empty, len(rows), "maps")] if empty else [],
-        [Panel(_caption(f"Map {n}", volume), drawn.figures[n]) for n in displayed],
+        {"Maps": shown_number(len(rows)), **grid_facts(maps_img, int(covered.sum()))},
+        [lost_text(empty, len(rows), "maps")] if empty else [],
+        [Panel(caption(f"Map {n}", volume), drawn.figures[n]) for n in displayed],
         ("map", "smallest weight", "largest weight", *SIZE_COLUMNS[:2]),
         rows,
     )
@@ -237,150 +208,8 @@ class _MapFigures:
         )
 
 
-def spheres_findings(
-    seeds: Sequence[Sequence[float]],
-    radius: float | None,
-    mask_img: Any,
-    volume: Any,
-    displayed: Sequence[int],
-) -> Findings:
-    """Return what to show of spheres.
-
-    Parameters
-    ----------
-    seeds : sequence of (x, y, z)
-        The centres, in mm.
-    radius : float or None
-        The radius, in mm.
-    mask_img : nibabel image or None
-        The mask.
-    volume : nibabel image or None
-        A volume of the images. Without it and a mask, the grid is that of the MNI template.
-    displayed : sequence of int
-        The spheres that have a figure.
-
-    Returns
-    -------
-    Findings
-        A figure of all spheres and one per sphere that is displayed; one row per sphere.
-    """
-    ref_img, background, warnings = _sphere_grid(mask_img, volume)
-    mask = None if mask_img is None else _values_on(mask_img, ref_img, "nearest") != 0
-    voxels = [_sphere(seed, radius, ref_img, mask) for seed in seeds]
-    sizes = [len(index) for index in voxels]
-    empty = [str(number) for number, size in enumerate(sizes) if not size]
-    if empty:
-        warnings = [*warnings, _lost_text(empty, len(seeds), "spheres")]
-    codes = _sphere_codes(voxels, ref_img)
-    png = cuts_png(background, codes, ref_img.affine, kind="labels")
-    panels = [Panel(_caption("All spheres", volume), png)]
-    for number in displayed:
-        one = _sphere_codes([voxels[number]], ref_img)
-        png = cuts_png(background, one, ref_img.affine, through=seeds[number])
-        panels.append(Panel(_caption(f"Sphere {number}", volume), png))
-    places = [", ".join(shown_number(one) for one in seed) for seed in seeds]
-    heads = [(str(number), place) for number, place in enumerate(places)]
-    width = "the voxel of the seed" if radius is None else f"{shown_number(radius)} mm"
-    facts = {"Spheres": shown_number(len(seeds)), "Radius": width}
-    return Findings(
-        {**facts, **_grid_facts(ref_img, int(np.count_nonzero(codes)))},
-        warnings,
-        panels,
-        ("sphere", "seed in mm", *SIZE_COLUMNS),
-        _size_rows(heads, sizes, _voxel_size(ref_img)),
-    )
-
-
-def _sphere_codes(voxels: Sequence[IntArray], ref_img: Any) -> Array:
-    """Return a volume with the number of the sphere, from 1, in its voxels."""
-    shape = tuple(ref_img.shape[:3])
-    codes = np.zeros(int(np.prod(shape)), np.int32)
-    for code, index in enumerate(voxels, 1):
-        codes[index] = code
-    return codes.reshape(shape, order="F")
-
-
 def _weights(maps_img: Any, number: int, mask: BoolArray | None) -> Array:
     """Return one map inside of the mask, what is not finite as zero."""
     values = np.asarray(lazy_dataobj(maps_img).view((..., number)).read())
     values = np.nan_to_num(values, posinf=0, neginf=0)
     return values if mask is None else np.where(mask, values, 0)
-
-
-def _sphere(
-    seed: Sequence[float], radius: float | None, ref_img: Any, inside: BoolArray | None
-) -> IntArray:
-    """Return the voxels of a sphere: none where its centre is no place."""
-    centre = np.asarray(seed, np.float64)
-    if not np.isfinite(centre).all():
-        return np.zeros(0, np.intp)
-    return sphere_voxels(centre, radius, ref_img.affine, tuple(ref_img.shape[:3]), inside)
-
-
-def _sphere_grid(mask_img: Any, volume: Any) -> tuple[Any, Array, list[str]]:
-    """Return the image whose grid spheres are shown on, what is below them, and remarks."""
-    if volume is not None:
-        return volume, np.asarray(lazy_dataobj(volume).read()), []
-    if mask_img is not None:
-        return mask_img, (np.asarray(mask_img.dataobj) != 0).astype(np.float32), []
-    nifti: Any = nib.Nifti1Image
-    affine = np.array([[3.0, 0, 0, -98], [0, 3, 0, -134], [0, 0, 3, -72], [0, 0, 0, 1]])
-    brain = compute_brain_mask(nifti(np.zeros((66, 78, 63), np.uint8), affine))
-    remark = (
-        "Neither an image nor a mask was given: the spheres are shown on the brain of the MNI "
-        "template, on a grid of 3 mm."
-    )
-    return brain, np.asarray(brain.dataobj).astype(np.float32), [remark]
-
-
-def _volume_on(volume: Any, ref_img: Any) -> Array | None:
-    return None if volume is None else _values_on(volume, ref_img, "linear")
-
-
-def _values_on(img: Any, ref_img: Any, interpolation: str) -> Array:
-    """Return the voxels of a 3D image on the grid of another one."""
-    if not same_fov(img, ref_img):
-        values = np.asarray(lazy_dataobj(img).read()).astype(np.float32)
-        img = resample_img(
-            image_like(img, values, img.affine),
-            target_affine=ref_img.affine,
-            target_shape=tuple(ref_img.shape[:3]),
-            interpolation=interpolation,
-        )
-    read: Array = lazy_dataobj(img).read()
-    return read
-
-
-def _voxel_size(img: Any) -> float:
-    return float(abs(np.linalg.det(img.affine[:3, :3])))
-
-
-def _grid_facts(img: Any, n_covered: int) -> dict[str, str]:
-    shape = tuple(img.shape[:3])
-    zooms = np.linalg.norm(img.affine[:3, :3], axis=0)
-    share = 100 * n_covered / max(int(np.prod(shape)), 1)
-    return {
-        "Coverage of the field of view": f"{share:.1f} %",
-        "Voxel size": f"{' x '.join(shown_number(zoom) for zoom in zooms)} mm",
-        "Grid": f"{' x '.join(str(length) for length in shape)} voxels",
-    }
-
-
-def _size_rows(
-    heads: Sequence[tuple[str, ...]], sizes: Sequence[int], voxel_size: float
-) -> list[tuple[str, ...]]:
-    """Return rows that end with the size of the region."""
-    total = max(sum(sizes), 1)
-    return [
-        (*head, shown_number(n), shown_number(n * voxel_size), f"{100 * n / total:.2f}")
-        for head, n in zip(heads, sizes, strict=True)
-    ]
-
-
-def _lost_text(lost: Sequence[str], n_all: int, what: str = "regions") -> str:
-    names = ", ".join(lost[:20]) + (", ..." if len(lost) > 20 else "")
-    return f"{len(lost)} of {n_all} {what} have no voxel, and no signal: {names}."
-
-
-def _caption(what: str, volume: Any) -> str:
-    return f"{what}." if volume is None else f"{what}, over a volume of the images."

@@ -12,10 +12,11 @@ from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Spheres
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.findings import Findings, spheres_findings
 from lazyvox.maskers.grids import resampled_mask
 from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.placing import placed_img
+from lazyvox.maskers.report_parts import Findings
+from lazyvox.maskers.sphere_findings import spheres_findings
 from lazyvox.maskers.work import Stage, Work
 from lazyvox.report import HtmlReport
 from lazyvox.stream.masks import RegionImage

@@ -45,7 +45,7 @@ from .image import (
 from .lazyimage import LazyImage, load, save
 from .maskers import transform_all
 from .planning import Plan
-from .runtime import Measurement, measure, memory_budget, peak_memory, plan, strict
+from .runtime import Measurement, measure, memory_budget, peak_memory, plan, prefetch, strict
 from .stream import (
     DVARS,
     TSNR,
@@ -129,6 +129,7 @@ __all__ = [
     "min_img",
     "peak_memory",
     "plan",
+    "prefetch",
     "save",
     "signal",
     "std_img",

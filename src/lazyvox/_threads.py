@@ -6,10 +6,11 @@ it next, a worker or the code that cleans up, waits for ever. Queues written in 
 moment.
 """
 
+import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
@@ -52,6 +53,13 @@ class Job(Generic[ResultT]):
         result: ResultT = value
         return result
 
+    def value_or_none(self) -> ResultT | None:
+        """Return what a call that is done returned; None where it raised or `result` was asked."""
+        with contextlib.suppress(Empty):
+            value: ResultT | None = self._outcome.get_nowait()[0]
+            return value
+        return None
+
 
 class Workers:
     """A fixed number of threads that take jobs in order.
@@ -87,10 +95,23 @@ class Workers:
 
     def close(self) -> None:
         """Drop the jobs that have not begun, and wait for those that have."""
+        self._stop()
+        join_all(self._threads)
+
+    def abandon(self, seconds: float) -> None:
+        """Drop the jobs that have not begun, and wait a while for those that have.
+
+        For destructors: they may run in a thread that holds what a job waits for.
+        """
+        self._stop()
+        for thread in self._threads:
+            if thread is not threading.current_thread() and thread.is_alive():
+                thread.join(seconds)
+
+    def _stop(self) -> None:
         self._is_closed = True
         for _ in self._threads:
             self._jobs.put(None)
-        join_all(self._threads)
 
     def __enter__(self) -> Self:
         """Return the workers."""
@@ -139,6 +160,9 @@ def join_all(threads: Iterable[threading.Thread]) -> None:
     """
     interrupt: KeyboardInterrupt | None = None
     for thread in threads:
+        # A thread that collects garbage may come by here to end itself; it does so on its own.
+        if thread is threading.current_thread():
+            continue
         # Not alive: never started, or so freshly that it sees at once that it is to end.
         while thread.is_alive():
             try:

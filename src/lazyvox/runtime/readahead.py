@@ -1,12 +1,10 @@
-"""Load the next items in a background thread while the current one is used."""
+"""Load the next items in one background thread, into buffers that are used in turns."""
 
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from lazyvox._threads import join_all, start
+from lazyvox.runtime.prefetch import Prefetched
 
 __all__ = ["ReadAhead"]
 
@@ -28,7 +26,7 @@ class ReadAhead(Generic[TaskT, ItemT]):
     Parameters
     ----------
     tasks : iterable
-        Taken in the background thread, one at a time.
+        Taken one at a time, at most `n_ahead` of them.
     load : callable
         Called in the background thread.
     n_ahead : int
@@ -38,17 +36,10 @@ class ReadAhead(Generic[TaskT, ItemT]):
     def __init__(
         self, tasks: Iterable[TaskT], load: Callable[[TaskT], ItemT], *, n_ahead: int
     ) -> None:
-        self._tasks = tasks
-        self._load = load
-        # Queues written in C only, for the reason that `lazyvox._threads` gives.
-        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(n_ahead):
-            self._free.put(None)
-        self._items: queue.SimpleQueue[tuple[ItemT | None, BaseException | None]] = (
-            queue.SimpleQueue()
+        self._items = Prefetched(
+            tasks, load, n_items=n_ahead, n_threads=1, name="lazyvox-readahead"
         )
-        self._is_stopped = False
-        self._thread: threading.Thread | None = None
+        self._is_used = False
 
     def __enter__(self) -> Self:
         """Return the iterable itself."""
@@ -64,20 +55,12 @@ class ReadAhead(Generic[TaskT, ItemT]):
         self.close()
 
     def __iter__(self) -> Iterator[ItemT]:
-        """Yield the items in order."""
-        if self._thread is not None:
+        """Return an iterator over the items in order."""
+        if self._is_used:
             msg = "bug in lazyvox: items are loaded once, and were asked for twice"
             raise AssertionError(msg)
-        self._thread = threading.Thread(target=self._run, name="lazyvox-readahead", daemon=True)
-        start(self._thread)
-        while True:
-            item, error = self._items.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
-            yield item
-            self._free.put(None)
+        self._is_used = True
+        return self._items
 
     def close(self) -> None:
         """Stop loading and wait for the thread to end, through Ctrl-C too.
@@ -85,19 +68,4 @@ class ReadAhead(Generic[TaskT, ItemT]):
         Whatever the thread reads from is closed after this, so an interrupt must wait: it is
         raised when the thread has ended.
         """
-        self._is_stopped = True
-        self._free.put(None)
-        if self._thread is not None:
-            join_all([self._thread])
-
-    def _run(self) -> None:
-        try:
-            for task in self._tasks:
-                self._free.get()
-                if self._is_stopped:
-                    return
-                self._items.put((self._load(task), None))
-        except BaseException as error:  # noqa: BLE001 - handed to the user of the item
-            self._items.put((None, error))
-        else:
-            self._items.put((None, None))
+        self._items.close()

@@ -9,7 +9,7 @@ from lazyvox.runtime.readahead import ReadAhead
 
 
 def threads():
-    return [one for one in threading.enumerate() if one.name == "lazyvox-readahead"]
+    return [one for one in threading.enumerate() if one.name.startswith("lazyvox-readahead")]
 
 
 @pytest.fixture(autouse=True)

@@ -258,7 +258,7 @@ def test_cleaned_halves_merge(folder):
 @pytest.mark.parametrize("name", ["low_pass", "high_pass"])
 def test_cutoffs_beyond_half_of_the_sampling_rate_are_refused(example_folder, name):
     with pytest.raises(
-        lv.ParameterError,
+        ParameterError,
         match=f"{name} must be below half of the sampling rate, 0.25 Hz for t_r=2",
     ):
-        lv.extract(example_folder / "run.nii.gz", example_folder / "mask.nii.gz", **{name: 0.3})
+        extract(example_folder / "run.nii.gz", example_folder / "mask.nii.gz", **{name: 0.3})

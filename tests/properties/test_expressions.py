@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazyvox.array import expression
+from lazyvox.array import steps
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.memory_reader import in_memory_array
 
@@ -85,7 +85,7 @@ def test_trees_are_numpys(tree, piece, n_group):
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(expression, "PIECE_VALUES", piece)
+        patch.setattr(steps, "PIECE_VALUES", piece)
         with found.open() as session:
             for start in range(0, found.shape[3], n_group):
                 part = found.view((..., slice(start, start + n_group)))

@@ -14,7 +14,7 @@ from lazyvox.array.concat import ConcatReader
 from lazyvox.array.lazy_array import LazyArray, read_into
 from lazyvox.array.reader import ArraySession
 from lazyvox.array.spooled import SpooledReader
-from lazyvox.planning.indexing import Axis
+from lazyvox.planning.indexing import Axis, as_key
 
 __all__ = [
     "ReadsBefore",
@@ -129,6 +129,16 @@ class StagedReader:
         n_volumes = self.shape[3] if len(self.shape) == 4 else 1
         return max(min(GROUP_BYTES // largest, n_volumes), 1)
 
+    @property
+    def session_bytes(self) -> int:
+        """Bytes that reading holds besides what it returns."""
+        n_group = self.group_volumes
+        total = n_group * volume_bytes(self.shape, self.dtype) + self.work_bytes(n_group)
+        for source in self.sources:
+            n_volumes = n_group if source.ndim == 4 else 1
+            total += n_volumes * volume_bytes(source.shape, source.dtype) + session_bytes(source)
+        return total + SCRATCH_BYTES
+
     def work_bytes(self, n_volumes: int) -> int:
         """Return what transforming so many volumes at a time allocates."""
         shapes = tuple(source.shape[:3] for source in self.sources)
@@ -234,12 +244,9 @@ class SourceBlocks:
         self, volumes: Sequence[int], buffers: Sequence[Array | None] | None = None
     ) -> list[Array]:
         """Return a block of these volumes, ascending, of each source; 3D ones have one volume."""
-        if self._sessions is None:
-            self._sessions = [self._stack.enter_context(one.open()) for one in self._sources]
+        sessions = self._opened()
         blocks: list[Array] = []
-        for number, (source, session) in enumerate(
-            zip(self._sources, self._sessions, strict=True)
-        ):
+        for number, (source, session) in enumerate(zip(self._sources, sessions, strict=True)):
             if source.ndim == 3:
                 blocks.append(self._constant(number, source, session))
                 continue
@@ -250,6 +257,29 @@ class SourceBlocks:
             fill_block(view, session, buffer)
             blocks.append(buffer)
         return blocks
+
+    def read_part(
+        self, volumes: Sequence[int], window: Sequence[Axis], shape: Shape
+    ) -> list[Array]:
+        """Return a block of these volumes, at the positions `window` of a grid, of each source."""
+        blocks: list[Array] = []
+        for source, session in zip(self._sources, self._opened(), strict=True):
+            space = as_key(
+                tuple(
+                    range(1) if length == 1 and whole != 1 else axis
+                    for axis, length, whole in zip(window, source.shape, shape, strict=False)
+                )
+            )
+            view = source.view(space if source.ndim == 3 else (*space, _as_index(volumes)))
+            block = np.empty(view.shape, _native(source.dtype), order="F")
+            fill_block(view, session, block)
+            blocks.append(block if source.ndim == 4 else block[..., None])
+        return blocks
+
+    def _opened(self) -> list[ArraySession]:
+        if self._sessions is None:
+            self._sessions = [self._stack.enter_context(one.open()) for one in self._sources]
+        return self._sessions
 
     def _constant(self, number: int, source: LazyArray, session: ArraySession) -> Array:
         if number not in self._constants:
@@ -332,16 +362,9 @@ def session_bytes(array: LazyArray) -> int:
     reader = array.reader
     if isinstance(reader, ConcatReader):
         return max(session_bytes(part) for part in reader.parts)
-    if isinstance(reader, SpooledReader):
+    if isinstance(reader, SpooledReader | StagedReader):
         return reader.session_bytes
-    if not isinstance(reader, StagedReader):
-        return 0
-    n_group = reader.group_volumes
-    total = n_group * volume_bytes(reader.shape, reader.dtype) + reader.work_bytes(n_group)
-    for source in reader.sources:
-        n_volumes = n_group if source.ndim == 4 else 1
-        total += n_volumes * volume_bytes(source.shape, source.dtype) + session_bytes(source)
-    return total + SCRATCH_BYTES
+    return 0
 
 
 def scratch_bytes(array: LazyArray) -> int:

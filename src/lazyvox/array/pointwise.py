@@ -1,0 +1,336 @@
+"""How the files of an expression are read: in step, a few at a time, and no more than is asked.
+
+Series of volumes are read volume by volume. Volumes that are files of their own, a hundred of
+them perhaps, are read in waves: a few files at a time are decoded in step, piece by piece, in as
+many threads as there are cores, and each piece is added, say, to a volume that is held. So what is
+held is a volume or two, whatever the number of files, and only the files of a wave are open.
+`lazyvox.array.waves` finds the order in which least is held.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from lazyvox._typing import Array, Shape, override
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.program import Program, program_of
+from lazyvox.array.reader import ArraySession
+from lazyvox.array.staged import (
+    SCRATCH_BYTES,
+    StagedReader,
+    StagedSession,
+    fill_block,
+    session_bytes,
+)
+from lazyvox.array.steps import Buffers, Expression, buffer_itemsize, compute, last_uses
+from lazyvox.array.waves import Wave
+from lazyvox.planning.indexing import Axis, as_key
+from lazyvox.planning.runs import ascending
+from lazyvox.planning.tiles import fortran_tiles
+from lazyvox.runtime.cores import usable_cores
+from lazyvox.runtime.readahead import ReadAhead
+
+__all__ = ["SeriesExpressionReader", "VolumeExpressionReader", "expression_reader"]
+
+#: Values of a piece, and pieces of each file that exist at a time: one is used, others wait.
+PIECE_VALUES = 1 << 17
+N_AHEAD = 3
+
+#: What a decoder holds, measured with gzip.
+DECODER_BYTES = 512 << 10
+
+#: Threads that decode; more of them wait for the one that computes.
+MOST_THREADS = 4
+
+
+def expression_reader(
+    sources: tuple[LazyArray, ...], expression: Expression, shape: Shape
+) -> StagedReader:
+    """Return the reader of an expression, of 3 or 4 axes."""
+    make = VolumeExpressionReader if len(shape) == 3 else SeriesExpressionReader
+    return make(sources, expression, shape, expression.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesExpressionReader(StagedReader):
+    """Reads an expression of series of volumes."""
+
+    @override
+    def open(self) -> "SeriesSession":
+        """Start a reading session."""
+        return SeriesSession(self)
+
+
+class SeriesSession(StagedSession):
+    """A session that reads a part of a volume where the files allow it."""
+
+    @override
+    def _take(self, group: tuple[int, ...], space: tuple[Axis, ...], out: Array) -> None:
+        reader = self._reader
+        shape = reader.shape[:3]
+        is_whole = all(axis == range(n) for axis, n in zip(space, shape, strict=True))
+        if is_whole or not reader.is_random_access:
+            super()._take(group, space, out)
+            return
+        window = _window(space)
+        blocks = self._blocks.read_part(group, window, shape)
+        reader.transform.apply(blocks, out[(*_expanded(space), ...)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeExpressionReader(StagedReader):
+    """Reads an expression of volumes, which may be files of their own."""
+
+    @property
+    def program(self) -> Program:
+        """What is read when."""
+        assert isinstance(self.transform, Expression), "bug in lazyvox: no expression"
+        return program_of(self.transform.steps, self.sources)
+
+    @property
+    @override
+    def session_bytes(self) -> int:
+        """Bytes that reading holds besides what it returns."""
+        program = self.program
+        return max(
+            held + self._wave_bytes(wave)
+            for wave, held in zip(program.waves, program.held_bytes(), strict=True)
+        )
+
+    @override
+    def open(self) -> "VolumeSession":  # type: ignore[override]
+        """Start a reading session."""
+        return VolumeSession(self)
+
+    def _wave_bytes(self, wave: Wave) -> int:
+        n_values = min(math.prod(self.shape), PIECE_VALUES)
+        each = [self.sources[number] for number in wave.sources]
+        pieces = n_values * sum(N_AHEAD * one.dtype.itemsize for one in each)
+        work = n_values * buffer_itemsize(wave.steps)
+        below = sum(session_bytes(one) for one in each)
+        return pieces + work + below + len(each) * DECODER_BYTES + SCRATCH_BYTES
+
+
+class VolumeSession:
+    """One reading session on an expression of volumes.
+
+    Where all files are read in one wave, they stay open and are read as far as is asked. Where
+    there are more, the first read leaves behind what the last wave takes.
+    """
+
+    def __init__(self, reader: VolumeExpressionReader) -> None:
+        self._reader = reader
+        self._program = reader.program
+        self._held: dict[int, Array] | None = None
+        self._stack = ExitStack()
+        self._sessions: dict[int, ArraySession] = {}
+        # What a thread that reads ahead computes warns as the thread does that asked for it.
+        self._errors = np.geterr()
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the sessions of the files that are open."""
+        self._held = None
+        self._sessions = {}
+        self._stack.__exit__(kind, error, trace)
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the values at `axes`."""
+        if not out.size:
+            return
+        window = _window(axes)
+        target = out[_expanded(axes)]
+        if all(_is_ascending(axis) for axis in window):
+            self._fill(window, target)
+            return
+        ordered = tuple(ascending(axis) for axis in window)
+        values = np.empty([len(axis) for axis in ordered], self._reader.dtype, order="F")
+        self._fill(ordered, values)
+        places = [np.searchsorted(*pair) for pair in zip(ordered, window, strict=True)]
+        target[...] = values[np.ix_(*places)]
+
+    def _fill(self, window: Sequence[Axis], target: Array) -> None:
+        """Fill `target` with the values at ascending positions."""
+        reader, program = self._reader, self._program
+        last, final = program.waves[-1], len(program.steps) - 1
+        full = tuple(range(length) for length in reader.shape)
+        if len(program.waves) > 1 and self._held is None:
+            is_direct = (
+                tuple(window) == full
+                and target.flags.f_contiguous
+                and target.dtype == reader.dtype
+            )
+            # The result may take the place of what is held: it is the last that is computed.
+            held = self._run_before_last(full, target if is_direct else None)
+            if is_direct:
+                self._run(last, full, held, {final: target}, self._sessions, self._stack)
+                return
+            self._held = held
+        held = {
+            number: _taken(values, _within(window, values.shape, reader.shape))
+            for number, values in (self._held or {}).items()
+        }
+        self._run(last, window, held, {final: target}, self._sessions, self._stack)
+
+    def _run_before_last(self, full: tuple[range, ...], spare: Array | None) -> dict[int, Array]:
+        """Return what the last wave takes; one value may be held in `spare`."""
+        program = self._program
+        held: dict[int, Array] = {}
+        for wave in program.waves[:-1]:
+            replaced = program.replaced(wave)
+            outputs: dict[int, Array] = {}
+            for _, number in wave.leaves:
+                shape, dtype = program.shapes[number], program.dtypes[number]
+                if number in replaced:
+                    outputs[number] = held[replaced[number]]
+                elif spare is not None and (shape, dtype) == (spare.shape, spare.dtype):
+                    outputs[number], spare = spare, None
+                else:
+                    outputs[number] = np.empty(shape, dtype, order="F")
+            with ExitStack() as stack:
+                self._run(wave, full, held, outputs, {}, stack)
+            held |= outputs
+            for number in wave.ends:
+                del held[number]
+        return held
+
+    def _run(
+        self,
+        wave: Wave,
+        window: Sequence[Axis],
+        held: Mapping[int, Array],
+        outputs: Mapping[int, Array],
+        sessions: dict[int, ArraySession],
+        stack: ExitStack,
+    ) -> None:
+        """Fill `outputs` with the values that a wave leaves, at the positions `window`."""
+        leaves = _Leaves(self._reader, wave.sources, window, sessions, stack)
+        last = last_uses(wave.steps)
+        buffers = Buffers()
+        pieces = list(fortran_tiles(tuple(len(axis) for axis in window), PIECE_VALUES))  # type: ignore[arg-type]
+        for piece, parts in zip(pieces, leaves.read(pieces), strict=True):
+            taken = [_cut(held[number], piece) for number in wave.takes]
+            targets = {local: _cut(outputs[number], piece) for local, number in wave.leaves}
+            with np.errstate(**self._errors):
+                compute(wave.steps, last, [*parts, *taken], buffers, targets)
+
+
+class _Leaves:
+    """The files of a wave, at the positions of a window, read in step."""
+
+    def __init__(
+        self,
+        reader: StagedReader,
+        numbers: Sequence[int],
+        window: Sequence[Axis],
+        sessions: dict[int, ArraySession],
+        stack: ExitStack,
+    ) -> None:
+        for number in numbers:
+            if number not in sessions:
+                sessions[number] = stack.enter_context(reader.sources[number].open())
+        self._sessions = [sessions[number] for number in numbers]
+        self._views = [
+            reader.sources[number].view(
+                as_key(_within(window, reader.sources[number].shape, reader.shape))
+            )
+            for number in numbers
+        ]
+        self._buffers: list[list[Array | None]] = [[None] * N_AHEAD for _ in numbers]
+
+    def read(self, pieces: Sequence[tuple[slice, ...]]) -> Iterator[list[Array]]:
+        """Yield the values of all files for each piece; their memory is used again."""
+        everything = range(len(self._views))
+        if len(pieces) < 2:
+            for task in enumerate(pieces):
+                yield self._load(task, everything)
+            return
+        n_decoders = sum(not view.reader.is_random_access for view in self._views)
+        n_threads = max(min(usable_cores(), MOST_THREADS, n_decoders), 1)
+        with ExitStack() as stack:
+            groups = [
+                stack.enter_context(
+                    ReadAhead(
+                        enumerate(pieces),
+                        partial(self._load, numbers=everything[first::n_threads]),
+                        n_ahead=N_AHEAD,
+                    )
+                )
+                for first in range(n_threads)
+            ]
+            for parts in zip(*groups, strict=True):
+                # The files were dealt out in turn.
+                yield [parts[i % n_threads][i // n_threads] for i in everything]
+
+    def _load(self, task: tuple[int, tuple[slice, ...]], numbers: range) -> list[Array]:
+        turn, piece = task
+        parts: list[Array] = []
+        for number in numbers:
+            view = self._views[number]
+            part = view.view(_key(piece, view.shape))
+            buffer = self._buffers[number][turn % N_AHEAD]
+            if buffer is None:
+                # The first pieces are the largest.
+                buffer = np.empty(part.size, part.dtype.newbyteorder("="))
+                self._buffers[number][turn % N_AHEAD] = buffer
+            values = buffer[: part.size].reshape(part.shape, order="F")
+            fill_block(part, self._sessions[number], values)
+            parts.append(values)
+        return parts
+
+
+def _window(axes: tuple[Axis, ...]) -> tuple[range | tuple[int, ...], ...]:
+    """Return what is asked for with an axis of length 1 for each single position."""
+    return tuple(range(axis, axis + 1) if isinstance(axis, int) else axis for axis in axes)
+
+
+def _expanded(axes: tuple[Axis, ...]) -> tuple[slice | None, ...]:
+    """Return the index that gives an array the axes that single positions took away."""
+    return tuple(None if isinstance(axis, int) else slice(None) for axis in axes)
+
+
+def _is_ascending(axis: Axis) -> bool:
+    if isinstance(axis, range):
+        return axis.step > 0
+    return not isinstance(axis, int) and axis == tuple(sorted(set(axis)))
+
+
+def _within(window: Sequence[Axis], shape: Shape, full: Shape) -> tuple[Axis, ...]:
+    """Return a window of the full shape in an array that broadcasts to it."""
+    return tuple(
+        range(1) if length == 1 and whole != 1 else axis
+        for axis, length, whole in zip(window, shape, full, strict=True)
+    )
+
+
+def _key(piece: tuple[slice, ...], shape: Shape) -> tuple[slice, ...]:
+    """Return a piece as an index of an array that broadcasts to what is cut into pieces."""
+    return tuple(
+        slice(None) if length == 1 else part for part, length in zip(piece, shape, strict=True)
+    )
+
+
+def _cut(values: Array, piece: tuple[slice, ...]) -> Array:
+    return values[_key(piece, values.shape)]
+
+
+def _taken(values: Array, axes: tuple[Axis, ...]) -> Array:
+    """Return the values at the positions `axes`: a view of them where that is possible."""
+    key = as_key(axes)
+    if all(isinstance(entry, slice) for entry in key):
+        return values[key]
+    return values[np.ix_(*(np.array(axis, np.intp) for axis in axes))]

@@ -97,8 +97,7 @@ def test_same_columns_values_and_volumes(tmp_path, options, masks, n_steady):
          {"strategy": ("motion", "wm_csf", "global_signal"), "wm_csf": "full", "global_signal": "full"}),
         ("high_pass,acompcor2", {"strategy": ("high_pass", "compcor"), "n_compcor": 2}),
         ("high_pass,tcompcor", {"strategy": ("high_pass", "compcor"), "compcor": "temporal"}),
-        ("motion24,scrub",
-         {"strategy": ("motion", "scrub"), "fd_threshold": 0.2, "std_dvars_threshold": 3}),
+        ("motion24,scrub", {"strategy": ("motion", "scrub")}),
     ],
 )  # fmt: skip
 def test_short_names(tmp_path, short, options):

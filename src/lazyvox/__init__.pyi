@@ -1,4 +1,4 @@
-from . import confounds, image, maskers, masking, signal
+from . import confounds, image, maskers, masking, preload, signal
 from ._version import __version__
 from .array import LazyArray
 from .confounds import Confounds, load_confounds
@@ -45,6 +45,7 @@ from .image import (
 from .lazyimage import LazyImage, load, save
 from .maskers import transform_all
 from .planning import Plan
+from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadList
 from .runtime import Measurement, measure, memory_budget, peak_memory, plan, prefetch, strict
 from .stream import (
     DVARS,
@@ -82,6 +83,8 @@ __all__ = [
     "Labels",
     "LazyArray",
     "LazyImage",
+    "LazyReadData",
+    "LazyResampleVolume",
     "LazyvoxError",
     "LazyvoxWarning",
     "Maps",
@@ -97,6 +100,8 @@ __all__ = [
     "ParameterError",
     "ParameterTypeError",
     "Plan",
+    "PreloadIterator",
+    "PreloadList",
     "ReadError",
     "RegionError",
     "ScalingError",
@@ -130,6 +135,7 @@ __all__ = [
     "peak_memory",
     "plan",
     "prefetch",
+    "preload",
     "save",
     "signal",
     "std_img",

@@ -190,10 +190,16 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
 
     def __del__(self) -> None:
         """End the threads when nobody can ask for items any more."""
-        workers: Workers | None = getattr(self, "_workers", None)
+        if hasattr(self, "_is_paused"):
+            self.leave()
+
+    def leave(self) -> None:
+        """Pause within a destructor: waiting for loads that have begun, but not for ever."""
+        with self._lock:
+            self._is_paused = True
+            workers, self._workers = self._workers, None
         if workers is None or sys.is_finalizing() or self._process != os.getpid():
             return
-        self._is_paused = True
         workers.abandon(_GRACE_S)
         self._withdraw(list(self._steps))
 

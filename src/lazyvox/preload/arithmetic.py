@@ -1,0 +1,362 @@
+"""Arithmetic with loaded objects: images, textures, CIFTI data, arrays and numbers."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import numpy as np
+from nibabel.cifti2.cifti2 import Cifti2Image
+from nibabel.cifti2.cifti2_axes import BrainModelAxis, ParcelsAxis
+from nibabel.gifti.gifti import GiftiDataArray, GiftiImage
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox._typing import Array, DType
+from lazyvox.errors import GridMismatchError, ParameterTypeError
+from lazyvox.image.joining import same_fov
+from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.preload.readers import Annotation, Surface, cifti_like, in_memory
+
+__all__ = ["OPERATIONS", "Operation", "change", "combine", "combine_in_place", "operation_of"]
+
+_MESH_INTENTS = frozenset({1008, 1009})
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation of two objects.
+
+    Attributes
+    ----------
+    symbol : str
+        How it is written.
+    ufunc : callable
+        What it does to arrays: a NumPy ufunc.
+    function : callable
+        What it does to other objects.
+    """
+
+    symbol: str
+    ufunc: Any
+    function: Callable[[Any, Any], Any]
+
+
+#: The operations that count.
+OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+    {
+        "add": Operation("+", np.add, operator.add),
+        "sub": Operation("-", np.subtract, operator.sub),
+        "mul": Operation("*", np.multiply, operator.mul),
+        "truediv": Operation("/", np.true_divide, operator.truediv),
+        "floordiv": Operation("//", np.floor_divide, operator.floordiv),
+        "mod": Operation("%", np.remainder, operator.mod),
+        "pow": Operation("**", np.power, operator.pow),
+    }
+)
+
+
+def operation_of(ufunc: Any) -> Operation | None:
+    """Return the operation that a NumPy ufunc stands for, None if it does not count."""
+    found = [one for one in OPERATIONS.values() if one.ufunc is ufunc]
+    return found[0] if found else None
+
+
+def combine(
+    operation: Operation, left: Any, right: Any, reuse: tuple[bool, bool] = (False, False)
+) -> Any:
+    """Return what an operation gives.
+
+    Parameters
+    ----------
+    operation : Operation
+        What to do.
+    left, right : object
+        Images, GIFTI textures, CIFTI data, arrays, numbers, or objects with operators.
+    reuse : tuple of 2 bools
+        Whether the memory of either may be used for the result.
+
+    Returns
+    -------
+    object
+        Of the kind of the first operand that is not an array or a number, with its header.
+
+    Raises
+    ------
+    GridMismatchError
+        If two images are not on one grid.
+    ParameterTypeError
+        If the objects have no arithmetic.
+
+    Notes
+    -----
+    Memory: the result, or nothing where memory can be reused.
+    """
+    _refuse_meshes(operation, left, right)
+    if isinstance(left, SpatialImage) or isinstance(right, SpatialImage):
+        return _combine_images(operation, left, right, reuse)
+    if isinstance(left, GiftiImage) or isinstance(right, GiftiImage):
+        return _combine_textures(operation, left, right)
+    if isinstance(left, Cifti2Image) or isinstance(right, Cifti2Image):
+        return _combine_cifti(operation, left, right)
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return _computed(operation, left, right, reuse)
+    try:
+        return operation.function(left, right)
+    except TypeError as error:
+        _refuse(operation, left, right, error)
+
+
+def combine_in_place(operation: Operation, left: Any, right: Any, *, is_free: bool) -> Any:
+    """Return what an operation gives in the type of its left operand, where possible in its memory.
+
+    Parameters
+    ----------
+    operation : Operation
+        What to do.
+    left, right : object
+        As for `combine`.
+    is_free : bool
+        Whether the memory of `left` may be written to.
+
+    Returns
+    -------
+    object
+        `left` itself where its memory was written to.
+    """
+    target = _array_of(left)
+    if target is None:
+        return combine(operation, left, right)
+    other = right
+    if isinstance(left, SpatialImage):
+        if isinstance(right, SpatialImage):
+            _check_grids(left, right)
+        other = _fitted(_voxels_of(right), left.shape)
+    elif _array_of(right) is not None:
+        _refuse_meshes(operation, left, right)
+        other = _array_of(right)
+    if not is_free or not target.flags.writeable:
+        target = target.copy(order="K")
+    try:
+        operation.ufunc(target, other, out=target, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        msg = (
+            f"an in-place operation keeps the type and shape of its left operand, {target.dtype} "
+            f"of shape {target.shape}. {operation.symbol}= does not: {error}. Write a = a "
+            f"{operation.symbol} b, or load with dtype=."
+        )
+        raise ParameterTypeError(msg) from error
+    return left if target is _array_of(left) else _with_array(left, target)
+
+
+def change(ufunc: Any, value: Any) -> Any:
+    """Return what a ufunc of one argument gives for an object."""
+    _refuse_meshes(Operation(ufunc.__name__, ufunc, ufunc), value, 0)
+    if isinstance(value, SpatialImage):
+        return image_on_grid(value, _storable(ufunc(_voxels_of(value))), np.asarray(value.affine))
+    if isinstance(value, GiftiImage):
+        return _texture_like(value, [ufunc(array.data) for array in value.darrays])
+    if isinstance(value, Cifti2Image):
+        return _with_array(value, ufunc(np.asarray(value.dataobj)))
+    try:
+        return ufunc(value)
+    except TypeError as error:
+        msg = f"{ufunc.__name__} needs an image, an array or a number. Got {_named(value)}."
+        raise ParameterTypeError(msg) from error
+
+
+def _combine_images(operation: Operation, left: Any, right: Any, reuse: tuple[bool, bool]) -> Any:
+    first = left if isinstance(left, SpatialImage) else right
+    if isinstance(left, SpatialImage) and isinstance(right, SpatialImage):
+        _check_grids(left, right)
+    for other in (left, right):
+        if isinstance(other, GiftiImage | Cifti2Image):
+            _refuse(operation, left, right)
+    fresh = tuple(again or _is_lazy(one) for again, one in zip(reuse, (left, right), strict=True))
+    arrays = _voxels_of(left), _voxels_of(right)
+    shape = max((np.shape(array) for array in arrays), key=len)
+    fitted = _fitted(arrays[0], shape), _fitted(arrays[1], shape)
+    values = _computed(operation, *fitted, (fresh[0], fresh[1]))
+    if values.shape[:3] != first.shape[:3]:
+        msg = (
+            f"an array must fit the grid of the image, {first.shape}. Got shapes "
+            f"{np.shape(arrays[0])} and {np.shape(arrays[1])}, which give {values.shape}."
+        )
+        raise GridMismatchError(msg)
+    return image_on_grid(first, _storable(values), np.asarray(first.affine))
+
+
+def _check_grids(left: Any, right: Any) -> None:
+    times = {img.shape[3:] for img in (left, right) if len(img.shape) > 3}
+    if same_fov(left, right) and (len(times) < 2 or any(t in {(), (1,)} for t in times)):
+        return
+    msg = (
+        f"images must share one voxel grid. {name_of(left)} has shape {left.shape} and affine "
+        f"{np.asarray(left.affine)[:3].tolist()}; {name_of(right)} has shape {right.shape} and "
+        f"affine {np.asarray(right.affine)[:3].tolist()}. Resample one to the other, with "
+        f"LazyResampleVolume or lazyvox.image.resample_to_img."
+    )
+    raise GridMismatchError(msg)
+
+
+def _combine_textures(operation: Operation, left: Any, right: Any) -> Any:
+    first = left if isinstance(left, GiftiImage) else right
+    columns = []
+    for number, array in enumerate(first.darrays):
+        pair = [
+            one.darrays[number].data if isinstance(one, GiftiImage) else one
+            for one in (left, right)
+            if not isinstance(one, GiftiImage) or len(one.darrays) == len(first.darrays)
+        ]
+        if len(pair) < 2 or any(np.shape(one) not in {(), array.data.shape} for one in pair):
+            msg = (
+                f"textures must have as many data arrays of the same shapes. Got "
+                f"{_shapes(left)} and {_shapes(right)}."
+            )
+            raise GridMismatchError(msg)
+        columns.append(operation.ufunc(*pair))
+    return _texture_like(first, columns)
+
+
+def _shapes(value: Any) -> list[Any]:
+    if isinstance(value, GiftiImage):
+        return [array.data.shape for array in value.darrays]
+    return [np.shape(value)]
+
+
+def _texture_like(template: Any, columns: list[Array]) -> Any:
+    array_class: Any = GiftiDataArray
+    image_class: Any = GiftiImage
+    arrays = []
+    for like, values in zip(template.darrays, columns, strict=True):
+        # The format knows these types only.
+        dtype = {"f": np.float32, "u": np.uint8, "b": np.uint8}.get(values.dtype.kind, np.int32)
+        if values.dtype.kind == "u" and values.dtype.itemsize > 1:
+            dtype = np.int32
+        arrays.append(
+            array_class(
+                values.astype(dtype),
+                intent=like.intent,
+                datatype=np.dtype(dtype).name,
+                meta=like.meta,
+            )
+        )
+    return image_class(
+        header=template.header,
+        extra=template.extra,
+        meta=template.meta,
+        labeltable=template.labeltable,
+        darrays=arrays,
+    )
+
+
+def _combine_cifti(operation: Operation, left: Any, right: Any) -> Any:
+    first = left if isinstance(left, Cifti2Image) else right
+    both = isinstance(left, Cifti2Image) and isinstance(right, Cifti2Image)
+    if both and not (left.shape == right.shape and _same_brain(left, right)):
+        msg = (
+            f"CIFTI images must share their brain models or parcels. Got shapes {left.shape} and "
+            f"{right.shape}, and axes that differ."
+        )
+        raise GridMismatchError(msg)
+    pair = [np.asarray(v.dataobj) if isinstance(v, Cifti2Image) else v for v in (left, right)]
+    return _with_array(first, operation.ufunc(*pair))
+
+
+def _same_brain(left: Any, right: Any) -> bool:
+    """Return whether the axes that lie in the brain are equal; names of maps may differ."""
+    kinds = (BrainModelAxis, ParcelsAxis)
+    axes = [[image.header.get_axis(i) for i in range(image.ndim)] for image in (left, right)]
+    pairs = zip(*axes, strict=True)
+    return all(
+        type(one) is type(other) and (not isinstance(one, kinds) or one == other)
+        for one, other in pairs
+    )
+
+
+def _computed(operation: Operation, left: Any, right: Any, reuse: tuple[bool, bool]) -> Any:
+    """Return the result of a ufunc, in the memory of an operand where that is allowed and fits."""
+    for may, one, other in ((reuse[0], left, right), (reuse[1], right, left)):
+        if not may or not isinstance(one, np.ndarray) or not one.flags.writeable:
+            continue
+        if np.shape(other) in {(), one.shape} and _dtype_of(operation, left, right) == one.dtype:
+            return operation.ufunc(left, right, out=one)
+    return operation.ufunc(left, right)
+
+
+def _dtype_of(operation: Operation, left: Any, right: Any) -> DType | None:
+    kinds = [
+        type(one) if type(one) in {int, float, complex} else np.asarray(one).dtype
+        for one in (left, right)
+    ]
+    try:
+        found: DType = operation.ufunc.resolve_dtypes((*kinds, None))[-1]
+    except TypeError:
+        return None
+    return found
+
+
+def _array_of(value: Any) -> Array | None:
+    """Return the array in memory behind an object, None where there is not just one."""
+    held: Any = value.dataobj if isinstance(value, SpatialImage | Cifti2Image) else value
+    return held if isinstance(held, np.ndarray) else None
+
+
+def _with_array(template: Any, values: Array) -> Any:
+    if isinstance(template, SpatialImage):
+        return image_on_grid(template, _storable(values), np.asarray(template.affine))
+    if isinstance(template, Cifti2Image):
+        return cifti_like(template, values)
+    return values
+
+
+def _is_lazy(value: Any) -> bool:
+    return isinstance(value, SpatialImage) and not isinstance(value.dataobj, np.ndarray)
+
+
+def _voxels_of(value: Any) -> Any:
+    if not isinstance(value, SpatialImage):
+        return value
+    return in_memory(value).dataobj if _is_lazy(value) else value.dataobj
+
+
+def _fitted(values: Any, shape: tuple[int, ...]) -> Any:
+    """Return values that apply to every volume if they have the shape of one."""
+    if np.ndim(values) == 3 and len(shape) == 4 and np.shape(values) == shape[:3]:
+        return np.asarray(values)[..., np.newaxis]
+    return values
+
+
+def _storable(values: Array) -> Array:
+    """Return values in a type that image files know."""
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
+    return values.astype(np.float32) if values.dtype == np.float16 else values
+
+
+def _refuse_meshes(operation: Operation, left: Any, right: Any) -> None:
+    for value in (left, right):
+        is_mesh = isinstance(value, GiftiImage) and any(
+            array.intent in _MESH_INTENTS for array in value.darrays
+        )
+        is_table = isinstance(value, Surface | Annotation) or hasattr(value, "streamlines")
+        if is_mesh or is_table:
+            _refuse(operation, left, right)
+
+
+def _refuse(
+    operation: Operation, left: Any, right: Any, error: Exception | None = None
+) -> NoReturn:
+    msg = (
+        f"`{operation.symbol}` needs images, textures, CIFTI data, arrays or numbers. Got "
+        f"{_named(left)} and {_named(right)}. Compute with the arrays inside, as .data gives them."
+    )
+    raise ParameterTypeError(msg) from error
+
+
+def _named(value: Any) -> str:
+    kind = type(value).__name__
+    if isinstance(value, GiftiImage) and any(one.intent in _MESH_INTENTS for one in value.darrays):
+        return f"a surface ({kind})"
+    return f"a {kind}"

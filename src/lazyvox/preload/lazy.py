@@ -1,0 +1,543 @@
+"""`LazyReadData`: a stand-in for what a file holds, which loads when it is used."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import AbstractContextManager, ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from nibabel.spatialimages import SpatialImage
+
+from lazyvox._typing import override
+from lazyvox.errors import LazyvoxError, ParameterError, ParameterTypeError
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.preload.arithmetic import change, combine, combine_in_place
+from lazyvox.preload.held import Held
+from lazyvox.preload.operators import Operators
+from lazyvox.preload.readers import check_reader, image_bytes, in_memory, read_file
+from lazyvox.preload.recorded import Program, Recipe, evaluate, program_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    from lazyvox._typing import Array, PathLike
+    from lazyvox.preload.arithmetic import Operation
+    from lazyvox.preload.readers import ReaderLike
+
+__all__ = ["EditedDataError", "LazyReadData"]
+
+#: Attributes that tell nothing that could be edited.
+_PLAIN = frozenset({"dtype", "get_filename", "nbytes", "ndim", "shape", "size"})
+
+
+class EditedDataError(LazyvoxError, RuntimeError):
+    """Data that are in no file would be lost, or are."""
+
+
+class LazyReadData(Operators):
+    """A stand-in for the data of a file: loads them when they are used.
+
+    With ``nops=n`` the data are released after `n` binary operations; if they are used later,
+    they are loaded again, for one more operation. `+ - * / // % **`, also in place, take other
+    lazy readers, images, arrays and numbers; the result is a lazy reader that holds it in memory.
+    Attributes of the data can be asked of the lazy reader.
+
+    Parameters
+    ----------
+    data_or_filename : path-like, LazyReadData or object
+        A file; another lazy reader, whose source the new one has; or data. A nibabel image whose
+        voxels are in a file is read when used.
+    nops : int or "auto", default=0
+        Number of operations before the data are released: each operand place counts, so that
+        ``a + a`` counts two; ``-a``, ``abs(a)`` and other calls do not count. 0 never releases.
+        "auto" needs no count: the expression is recorded, and evaluated when `data` of its result
+        is asked for; every volume is released right after its last use, and the order of loading
+        is one that holds few at a time.
+    reader : callable or object with `read`, optional
+        Called with the file name and the read options; by default found from the name: images
+        (`lazyvox.load`), GIFTI, FreeSurfer's surfaces, textures, labels and annotations, CIFTI-2,
+        tractograms (.trk, .tck), transforms (with nitransforms), and what `register_reader` knows.
+    read_options : dict, optional
+        Passed to the reader by name.
+    dtype : dtype-like, optional
+        Type of the voxels or values. Scaled integers become float32 without a float64 step.
+    **kwargs : Any
+        Further read options.
+
+    Raises
+    ------
+    ParameterError
+        If `nops` is negative.
+    ParameterTypeError
+        If `nops` or `reader` is of a wrong type, or objects without arithmetic are combined.
+    GridMismatchError
+        From operations of images that are not on one grid.
+
+    Notes
+    -----
+    Nothing is read before it is used. Memory: the data, while they are held; a sum of volumes
+    with ``nops=1`` holds two. Safe from many threads: there is one load at a time, and an operation
+    that has begun keeps what it uses. A load that fails raises where the data are used, and can be
+    tried again. Data that were edited are kept by automatic release. A subclass may override
+    ``_lazy_read``, which sets `data` (None until then) or returns it. Pickles without the data,
+    unless they are in no file. Neither a thread nor an open file is held.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> left, right = (lv.LazyReadData(f"{name}.nii.gz", nops=1) for name in ("left", "right"))
+    >>> both = left + 2 * right
+    >>> both.data.shape, left.preloading()
+    ((12, 14, 10), False)
+    """
+
+    _held: Held | None
+    _is_shared: bool
+
+    def __init__(
+        self,
+        data_or_filename: Any,
+        nops: int | Literal["auto"] = 0,
+        reader: ReaderLike | None = None,
+        read_options: Mapping[str, Any] | None = None,
+        dtype: npt.DTypeLike | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._nops = _checked_nops(nops)
+        if reader is not None:
+            check_reader(reader)
+        self._reader = reader
+        self._options = {**(read_options or {}), **kwargs}
+        self._dtype = None if dtype is None else np.dtype(dtype)
+        self._source: Any = None
+        self._recipe: Recipe | Program | None = None
+        self._left = self._nops if isinstance(self._nops, int) else 0
+        self._renew(None)
+        self._set_source(data_or_filename)
+
+    def _set_source(self, given: Any) -> None:
+        if isinstance(given, LazyReadData):
+            self._copy_from(given)
+        elif isinstance(given, str | bytes | os.PathLike):
+            self._source = os.fsdecode(given)
+        elif isinstance(given, SpatialImage) and not isinstance(given.dataobj, np.ndarray):
+            self._source = given
+        elif isinstance(given, SpatialImage) and self._dtype is not None:
+            self._held = Held(in_memory(given, self._dtype))
+        else:
+            self._held = Held(given)
+
+    def _copy_from(self, other: LazyReadData) -> None:
+        with other._locked():
+            held = other._held
+            is_own = held is not None and (other._source is None or held.differs())
+            # A copy of one that holds what is in no file shares it until either is edited.
+            if is_own and held is not None:
+                self._held = Held(held.value, is_edited=held.is_edited)
+                self._is_shared = other._is_shared = True
+            self._recipe = other._recipe
+            self._source = None if other._source is None else other
+            self._nops = self._nops or other._nops
+            self._left = self._nops if isinstance(self._nops, int) else 0
+
+    def _renew(self, held: Held | None) -> None:
+        """Set what no copy in another process shares."""
+        self._held = held
+        self._is_shared = False
+        self._error: Exception | None = None
+        self._fresh: Any = None
+        self._read_by_us: Any = None
+        self._loader: int | None = None
+        self._tell_use: Callable[[], None] | None = None
+        self._n_ahead: int | None = None
+        self._lock, self._process = threading.RLock(), os.getpid()
+
+    @property
+    def filename(self) -> str | None:
+        """Name of the file, None where there is none."""
+        source = self._source
+        if isinstance(source, LazyReadData):
+            return source.filename
+        if isinstance(source, SpatialImage):
+            return source.get_filename()
+        name: str | None = source
+        return name
+
+    @property
+    def nops(self) -> int | str:
+        """Number of operations before the data are released, or "auto"."""
+        return self._nops
+
+    @property
+    def data(self) -> Any:
+        """The loaded object: an image is one whose voxels are in memory."""
+        if self._loader == threading.get_ident():
+            return self._fresh
+        try:
+            with self._locked():
+                held = self._loaded()
+                if self._source is not None:
+                    held.hand_out()
+        finally:
+            self._was_used()
+        return held.value
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if self._loader == threading.get_ident():
+            self._fresh = value
+            return
+        with self._locked():
+            self._held, self._recipe = Held(value, is_edited=True), None
+            self._is_shared = False
+
+    def preloading(self) -> bool:
+        """Return whether a load has begun or the data are held.
+
+        Returns
+        -------
+        bool
+            True from the start of a load until the data are released.
+        """
+        return self._loader is not None or self._held is not None
+
+    def release(self, discard: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Let go of the data; they are loaded again if they are used.
+
+        Parameters
+        ----------
+        discard : bool, default=False
+            Whether edited data, and results that are in no file, are let go of too.
+
+        Raises
+        ------
+        EditedDataError
+            If they would be lost without `discard`.
+        """
+        with self._locked():
+            self._error = None
+            held = self._held
+            if held is None:
+                return
+            if not discard and (self._source is None or held.differs()):
+                what = "are in no file" if self._source is None else "were edited"
+                msg = (
+                    f"data that can be read again are released. Those of {self._name()} {what} "
+                    f"and would be lost. Save them first, or pass discard=True."
+                )
+                raise EditedDataError(msg)
+            self._held = None
+
+    def _lazy_read(self) -> Any:
+        """Read the data and set `data`; a subclass may do so in its own way, or return them."""
+        source: Any = self._source
+        if isinstance(source, LazyReadData):
+            self.data = _anew(source).data
+        elif isinstance(source, SpatialImage):
+            self.data = self._read_by_us = in_memory(source, self._dtype)
+        else:
+            found, is_private = read_file(source, self._reader, self._options, self._dtype)
+            self.data = found
+            self._read_by_us = found if is_private else None
+
+    def _loaded(self) -> Held:
+        """Return what is held, having loaded it if need be; under the lock."""
+        if self._held is None:
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
+            self._held = self._evaluated() if self._recipe is not None else self._read()
+        return self._held
+
+    def _read(self) -> Held:
+        if self._source is None:
+            msg = "the data were in no file and were discarded. Make them again."
+            raise EditedDataError(msg)
+        self._loader = threading.get_ident()
+        try:
+            returned = self._lazy_read()
+            value = self._fresh if returned is None else returned
+            is_private = value is self._read_by_us
+        except Exception as error:
+            _name_file(error, self._name())
+            raise
+        finally:
+            self._loader = self._fresh = self._read_by_us = None
+        if value is None:
+            msg = f"{self._name()}: the reader must return the data. It returned None."
+            raise ParameterTypeError(msg)
+        return Held(value, is_private=is_private)
+
+    def _evaluated(self) -> Held:
+        program = program_of(self, _recipe_of)
+        lazy = [leaf for leaf in program.leaves if isinstance(leaf, LazyReadData)]
+        n_ahead = max((leaf._n_ahead or 0 for leaf in lazy), default=0)
+        value = evaluate(program, lambda leaf: isinstance(leaf, LazyReadData), n_ahead or None)
+        # The parts of the expression are not kept alive for its result.
+        self._recipe = None
+        return Held(value)
+
+    def _borrow(self, places: int, *, is_last: bool = False) -> tuple[Held, bool]:
+        """Return the data for an operation, and whether their memory is free to use.
+
+        The places are counted, and the data are released if that was the last operation. They
+        are not written to by others until `_give_back`.
+        """
+        try:
+            with self._locked():
+                held = self._loaded()
+                held.n_users += 1
+                is_due = self._counts_down(places) or (is_last and self._nops == "auto")
+                is_gone = is_due and self._source is not None and not held.differs()
+                if is_gone:
+                    self._held = None
+                is_alone = held.n_users == 1 and held.mark is None
+                return held, is_gone and held.is_private and is_alone
+        finally:
+            self._was_used()
+
+    def _counts_down(self, places: int) -> bool:
+        """Return whether the data have served all operations; each later one is their last."""
+        if not places or not isinstance(self._nops, int) or not self._nops:
+            return False
+        self._left = max(self._left - places, 0)
+        return not self._left
+
+    def _give_back(self, held: Held) -> None:
+        with self._locked():
+            held.n_users -= 1
+
+    @override
+    def _combined(
+        self, operation: Operation, left: Any, right: Any, *, counts: bool = True
+    ) -> Any:
+        if any(isinstance(one, LazyReadData) and one._is_auto() for one in (left, right)):
+            return _recorded(operation, _as_leaf(left), _as_leaf(right))
+        pair = (left,) if left is right else (left, right)
+        with ExitStack() as stack:
+            taken = [_taken(one, counts * (3 - len(pair)), stack) for one in pair]
+            (first, is_first_free), (second, is_second_free) = taken[0], taken[-1]
+            return LazyReadData(combine(operation, first, second, (is_first_free, is_second_free)))
+
+    @override
+    def _edited(self, operation: Operation, other: Any) -> Any:
+        if self._is_auto() or (isinstance(other, LazyReadData) and other._is_auto()):
+            return self._combined(operation, self, other)
+        with ExitStack() as stack:
+            value, _ = (None, False) if other is self else _taken(other, 1, stack)
+            with self._locked():
+                held = self._loaded()
+                is_free = held.n_users == 0 and not self._is_shared
+                right = held.value if other is self else value
+                result = combine_in_place(operation, held.value, right, is_free=is_free)
+                self._counts_down(1 + (other is self))
+                self._held = Held(result, is_edited=True)
+                self._is_shared = False
+        self._was_used()
+        return self
+
+    @override
+    def _changed(self, ufunc: Any) -> Any:
+        if self._is_auto():
+            return _recorded(ufunc, self)
+        with ExitStack() as stack:
+            return LazyReadData(change(ufunc, _taken(self, 0, stack)[0]))
+
+    def _is_auto(self) -> bool:
+        return self._nops == "auto" or self._recipe is not None
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:  # noqa: FBT001
+        """Return the values for NumPy."""
+        value = self.data
+        values = value.dataobj if hasattr(value, "dataobj") else value
+        return np.array(values, dtype=dtype, copy=copy)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the loaded object; names that begin with `_` load nothing."""
+        if name.startswith("_"):
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
+        if name in _PLAIN:
+            with self._locked():
+                return getattr(self._loaded().value, name)
+        return getattr(self.data, name)
+
+    @override
+    def __repr__(self) -> str:
+        """Describe the stand-in; loads nothing."""
+        state = "loaded" if self._held is not None else "not loaded"
+        what = "an expression" if self._recipe is not None else self._name()
+        return f"<{type(self).__name__} of {what}, nops={self._nops!r}, {state}>"
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the description; with the data if they are in no file, or edited."""
+        with self._locked():
+            state = dict(self.__dict__)
+            held = self._held
+            state["_held"] = None
+            if held is not None and (self._source is None or held.differs()):
+                state["_held"] = (held.value, self._source is not None)
+            if self._recipe is not None:
+                state["_recipe"] = program_of(self, _recipe_of)
+        for name in _PER_PROCESS:
+            state.pop(name)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a stand-in."""
+        kept = state.pop("_held")
+        self.__dict__.update(state)
+        self._renew(None if kept is None else Held(kept[0], is_edited=kept[1]))
+        if isinstance(state["_recipe"], Program):
+            self._recipe = _recipe_again(state["_recipe"])
+
+    def _locked(self) -> AbstractContextManager[Any]:
+        """Return the lock; a forked child has its own, as threads that held it are not there."""
+        if self._process != os.getpid():
+            self._lock, self._loader, self._fresh = threading.RLock(), None, None
+            self._process = os.getpid()
+        return self._lock
+
+    def _name(self) -> str:
+        if self.filename is not None:
+            return self.filename
+        held = self._held
+        if held is not None and isinstance(held.value, SpatialImage):
+            return name_of(held.value)
+        return "an object in memory"
+
+    def _expects(self) -> int:
+        source: Any = self._source
+        if self._held is not None or self._recipe is not None or source is None:
+            return 0
+        if isinstance(source, LazyReadData):
+            return source._expects()
+        if isinstance(source, SpatialImage):
+            array = lazy_dataobj(source)
+            return array.nbytes if self._dtype is None else array.astype(self._dtype).nbytes
+        with suppress(OSError):
+            return image_bytes(source, self._dtype) if self._reader is None else _file_size(source)
+        return 0
+
+    def _is_recorded(self, n_ahead: int) -> bool:
+        if self._is_auto():
+            self._n_ahead = n_ahead
+        return self._is_auto()
+
+    def _await_use(self, tell: Callable[[], None]) -> None:
+        self._tell_use = tell
+
+    def _was_used(self) -> None:
+        tell, self._tell_use = self._tell_use, None
+        if tell is not None:
+            tell()
+
+    def _preload(self) -> None:
+        with self._locked():
+            if self._tell_use is None:
+                return
+            try:
+                self._loaded()
+            # Raised where the data are used.
+            except Exception as error:  # noqa: BLE001 - handed to the user of the data
+                self._error = error
+
+    def _take_back(self) -> None:
+        with self._locked():
+            is_unused = self._tell_use is not None
+            self._tell_use = None
+            held = self._held
+            if is_unused and held is not None and self._source is not None and not held.differs():
+                self._held = None
+
+
+#: What `__getstate__` leaves out and `_renew` sets.
+_PER_PROCESS = (
+    "_is_shared",
+    "_error",
+    "_fresh",
+    "_read_by_us",
+    "_loader",
+    "_tell_use",
+    "_n_ahead",
+    "_lock",
+    "_process",
+)
+
+
+def _taken(operand: Any, places: int, stack: ExitStack) -> tuple[Any, bool]:
+    """Return an operand and whether its memory is free to use; given back with the stack."""
+    if not isinstance(operand, LazyReadData):
+        return operand, False
+    held, is_free = operand._borrow(places)
+    stack.callback(operand._give_back, held)
+    return held.value, is_free
+
+
+def _recorded(operation: Any, *operands: Any) -> LazyReadData:
+    result = LazyReadData(None)
+    result._held, result._recipe = None, Recipe(operation, operands)
+    return result
+
+
+def _recipe_of(node: Any) -> Recipe | None:
+    """Return how a node is computed, None if it is there or is loaded."""
+    if not isinstance(node, LazyReadData) or node._held is not None:
+        return None
+    recipe = node._recipe
+    assert not isinstance(recipe, Program)
+    return recipe
+
+
+def _recipe_again(program: Program) -> Recipe:
+    values = list(program.leaves)
+    for operation, operands in program.steps:
+        values.append(_recorded(operation, *(values[operand] for operand in operands)))
+    recipe: Recipe = values[-1]._recipe
+    return recipe
+
+
+def _as_leaf(operand: Any) -> Any:
+    """Return an operand of a recorded expression: images in files are released after use."""
+    return LazyReadData(operand, "auto") if isinstance(operand, SpatialImage) else operand
+
+
+def _anew(source: LazyReadData) -> LazyReadData:
+    """Return a lazy reader with the source of another, nothing loaded."""
+    state = dict(source.__dict__, _held=None)
+    for name in _PER_PROCESS:
+        state.pop(name)
+    copy = type(source).__new__(type(source))
+    copy.__setstate__(state)
+    return copy
+
+
+def _checked_nops(nops: Any) -> int | str:
+    if isinstance(nops, str) and nops == "auto":
+        return nops
+    if isinstance(nops, bool) or not hasattr(nops, "__index__"):
+        msg = f'`nops` must be a number of operations, or "auto". Got {nops!r}.'
+        raise ParameterTypeError(msg)
+    if nops < 0:
+        msg = f"`nops` must be 0, for never, or a number of operations. Got {nops}."
+        raise ParameterError(msg)
+    return int(nops)
+
+
+def _name_file(error: Exception, name: str) -> None:
+    """Have an error say which file could not be loaded, whoever raised it."""
+    if name in str(error):
+        return
+    if len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (f"{name}: {error.args[0]}",)
+    else:
+        error.add_note(f"while loading {name}")
+
+
+def _file_size(path: PathLike) -> int:
+    return os.stat(path).st_size  # noqa: PTH116 - a name in bytes or text

@@ -2,6 +2,7 @@
 
 from lazyvox.array.concat import ConcatReader
 from lazyvox.array.conversion import Conversion
+from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
@@ -14,4 +15,5 @@ __all__ = [
     "FileReader",
     "LazyArray",
     "MappedReader",
+    "elementwise",
 ]

@@ -10,8 +10,10 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.operators import cast
 from lazyvox.array.pointwise import expression_reader
+from lazyvox.array.reduced import reduced
 from lazyvox.array.staged import StagedReader
 from lazyvox.array.steps import Call, Constant, Expression, Source, Step
+from lazyvox.errors import ParameterError, ParameterTypeError
 
 __all__ = ["Expression", "Operand", "cast", "elementwise"]
 
@@ -57,12 +59,19 @@ def elementwise(function: Callable[..., Any], *operands: Operand, **options: Any
     >>> doubled.shape, doubled.dtype.name
     ((12, 14, 10, 40), 'float32')
     """
-    shape = np.broadcast_shapes(*(_shape_of(operand) for operand in operands))
-    assert len(shape) in {3, 4}, "bug in lazyvox: an expression of other than 3 or 4 axes"
+    given = np.broadcast_shapes(*(_shape_of(operand) for operand in operands))
+    if len(given) > 4:
+        msg = (
+            f"an expression takes arrays of up to 4 axes. Got shape {given}. Take a part of it "
+            f"first: img.slicer[:, :, :, :, 0], say."
+        )
+        raise ParameterError(msg)
+    n_new = max(3 - len(given), 0)
+    shape = (*[1] * n_new, *given)
     builder = _Builder(shape)
     expression = builder.call(function, operands, options)
     sources = tuple(builder.sources)
-    return LazyArray.over(expression_reader(sources, expression, shape))
+    return LazyArray.over(expression_reader(sources, expression, shape)).view((0,) * n_new)
 
 
 class _Builder:
@@ -175,3 +184,21 @@ def _native(dtype: DType) -> DType:
 
 def _shape_of(operand: Operand) -> Shape:
     return operand.shape if isinstance(operand, LazyArray) else np.shape(operand)
+
+
+def _called(function: Callable[..., Any], *operands: Operand, **options: Any) -> LazyArray:
+    """Return a function of arrays; what NumPy says against their types, as an error of ours."""
+    try:
+        return elementwise(function, *operands, **options)
+    except TypeError as error:
+        types = [str(getattr(one, "dtype", type(one).__name__)) for one in operands]
+        msg = (
+            f"numpy.{function.__name__} must be able to take the types of its operands, "
+            f"{', '.join(types)}. NumPy says: {error}"
+        )
+        raise ParameterTypeError(msg) from error
+
+
+# Here, as the class cannot know what is made of it: expressions read lazy arrays.
+LazyArray._call = staticmethod(_called)
+LazyArray._reduce = reduced

@@ -1,9 +1,9 @@
 """`LazyArray`: the values of an image file, as an array that reads nothing until it is asked."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,12 @@ from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.gather import read_with_array
 from lazyvox.array.mapped import MappedReader
+from lazyvox.array.operators import REDUCING, Operators, lazy_call
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
-from lazyvox.errors import MaterializationError, ParameterError
+from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import Axis, View, expand_key, is_array_index
 
-__all__ = ["LazyArray"]
+__all__ = ["LazyArray", "fill_block", "read_into"]
 
 #: Scratch memory of a conversion: what it holds stays in the processor's cache between the steps.
 CONVERT_BYTES = 1 << 20
@@ -24,7 +25,7 @@ CONVERT_BYTES = 1 << 20
 
 # Not slots: with them, Python 3.11 raises TypeError, not AttributeError, where a property is set.
 @dataclass(frozen=True, eq=False, repr=False)
-class LazyArray:
+class LazyArray(Operators):
     """An array on disk with the manners of a NumPy array, and of a nibabel array proxy.
 
     It holds a description (where the values are, which of them, how they are converted) and no
@@ -44,6 +45,41 @@ class LazyArray:
     reader: ArrayReader
     window: View
     conversion: Conversion = field(default_factory=Conversion)
+
+    #: Operators and reductions make lazy arrays out of lazy arrays: what computes them builds on
+    #: this class, and is bound to it where it is defined, in `lazyvox.array.expression`.
+    _call: ClassVar[Callable[..., Any]]
+    _reduce: ClassVar[Callable[..., Any]]
+
+    @override
+    def _combined(self, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
+        kinds = LazyArray | np.ndarray | np.generic | bool | int | float | complex | None
+        if not all(isinstance(one, kinds) for one in operands):
+            return NotImplemented
+        return self._call(function, *operands, **options)
+
+    @override
+    def _reduced(self, name: str, axis: Any, *, keepdims: bool, ddof: int = 0) -> Any:
+        return self._reduce(name, axis=axis, keepdims=keepdims, ddof=ddof)
+
+    @override
+    def __array_function__(
+        self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        """Call a function of NumPy: later if it acts element by element, else on what is read.
+
+        As nibabel's proxies do, a lazy array stands for its values wherever NumPy needs all of
+        them. What is read is asked for by the name of the function.
+        """
+        called = lazy_call(func, args, kwargs)
+        if called is not None:
+            function, operands, options = called
+            return self._combined(function, *operands, **options)
+        if func in REDUCING and args and args[0] is self:
+            return func(self.read(), *args[1:], **kwargs)
+        # NumPy's own code, which converts its arguments: that for arrays and for proxies.
+        plain: Any = func
+        return plain._implementation(*args, **kwargs)
 
     @classmethod
     def over(cls, reader: ArrayReader, conversion: Conversion | None = None) -> "LazyArray":
@@ -285,6 +321,18 @@ class LazyArray:
         )
         raise TypeError(msg)
 
+    def __float__(self) -> float:
+        """Read the only value."""
+        return float(self._only_value())
+
+    def __int__(self) -> int:
+        """Read the only value."""
+        return int(self._only_value())
+
+    def __complex__(self) -> complex:
+        """Read the only value."""
+        return complex(self._only_value())
+
     def __bool__(self) -> bool:
         """Refuse as NumPy does for more than one value."""
         if self.size == 1:
@@ -302,6 +350,15 @@ class LazyArray:
             f"<LazyArray shape={self.shape} dtype={self.dtype} on disk {self.ondisk_dtype} "
             f"in {self.reader.path!r}>"
         )
+
+    def _only_value(self) -> Any:
+        if self.ndim:
+            msg = (
+                f"only an array of one value and no axis converts to a number of Python. Got "
+                f"shape {self.shape}: take one value first, array[0, 0, 0]."
+            )
+            raise ParameterTypeError(msg)
+        return self.read()[()]
 
     def _read_in(self, session: ArraySession, conversion: Conversion) -> Array:
         target = conversion.result_dtype(self.reader.dtype)
@@ -372,6 +429,17 @@ def read_into(
             read_into(session, inner, out[..., start], conversion, stored)
         else:
             read_into(session, piece, out[..., start : start + step], conversion, stored)
+
+
+def fill_block(view: LazyArray, session: ArraySession, out: Array) -> None:
+    """Fill `out`, in native byte order, with the values of a lazy array."""
+    axes = view.window.axes
+    # Axes that were dropped or added by slicing are none of the source.
+    kept = tuple(len(axis) for axis in axes if not isinstance(axis, int))
+    conversion = view.conversion
+    if out.dtype != view.dtype:
+        conversion = conversion.then(out.dtype)
+    read_into(session, axes, out.reshape(kept, order="F"), conversion, view.reader.dtype)
 
 
 def _read_listed(

@@ -9,7 +9,7 @@ import numpy as np
 from lazyvox._typing import DType, override
 from lazyvox.errors import ParameterTypeError
 
-__all__ = ["Operators", "cast", "lazy_call"]
+__all__ = ["REDUCING", "Operators", "cast", "lazy_call"]
 
 
 class Operators:
@@ -24,6 +24,230 @@ class Operators:
     def _combined(self, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
         """Return a function of operands, computed later; NotImplemented where one is foreign."""
         raise NotImplementedError
+
+    def _reduced(self, name: str, axis: Any, *, keepdims: bool, ddof: int = 0) -> Any:
+        """Return a reduction, computed later."""
+        raise NotImplementedError
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """Return the sum, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("sum", axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """Return the mean, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("mean", axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
+        """Return the variance, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        ddof : int, default=0
+            The sum of squares is divided by the number of values minus this.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis, or `ddof` is negative.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("var", axis, keepdims=keepdims, ddof=ddof)
+
+    def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
+        """Return the standard deviation, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        ddof : int, default=0
+            The sum of squares is divided by the number of values minus this.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis, or `ddof` is negative.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("std", axis, keepdims=keepdims, ddof=ddof)
+
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """Return the smallest value, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("min", axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """Return the largest value, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("max", axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """Return whether any value is not zero, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("any", axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        """Return whether no value is zero, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int or tuple of int, optional
+            -1 or 3 for time; by default all axes.
+        keepdims : bool, default=False
+            Whether reduced axes stay, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image over time, an image; else an array, of no axis for all axes.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such axis.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed, shared by all reductions of one
+        image in one expression; then the values are kept.
+        """
+        return self._reduced("all", axis, keepdims=keepdims)
 
     def __add__(self, other: Any) -> Any:
         return self._combined(np.add, self, other)
@@ -137,6 +361,9 @@ class Operators:
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         """Call a function of NumPy later where it acts element by element; refuse others."""
+        name = REDUCING.get(func)
+        if name is not None:
+            return getattr(args[0], name)(*args[1:], **kwargs)
         called = lazy_call(func, args, kwargs)
         if called is None:
             _refuse(f"numpy.{func.__name__}")
@@ -211,6 +438,22 @@ def _clip(
         return np.minimum, (a, high), options
     return np.clip, (a, low, high), options
 
+
+#: Functions that are methods too, and the names of those.
+REDUCING: MappingProxyType[Any, str] = MappingProxyType(
+    {
+        np.sum: "sum",
+        np.mean: "mean",
+        np.var: "var",
+        np.std: "std",
+        np.min: "min",
+        np.amin: "min",
+        np.max: "max",
+        np.amax: "max",
+        np.any: "any",
+        np.all: "all",
+    }
+)
 
 #: Functions that act element by element though they are no ufuncs, and how many operands they have.
 _ELEMENTWISE: MappingProxyType[Any, int] = MappingProxyType(

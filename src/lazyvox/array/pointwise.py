@@ -18,14 +18,14 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, Shape, override
-from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.program import Program, program_of
 from lazyvox.array.reader import ArraySession
 from lazyvox.array.staged import (
     SCRATCH_BYTES,
     StagedReader,
     StagedSession,
-    fill_block,
+    fill_reductions,
     session_bytes,
 )
 from lazyvox.array.steps import Buffers, Expression, buffer_itemsize, compute, last_uses
@@ -38,9 +38,10 @@ from lazyvox.runtime.readahead import ReadAhead
 
 __all__ = ["SeriesExpressionReader", "VolumeExpressionReader", "expression_reader"]
 
-#: Values of a piece, and pieces of each file that exist at a time: one is used, others wait.
-PIECE_VALUES = 1 << 17
-N_AHEAD = 3
+#: Values of a piece, and pieces of each file that exist at a time: one is used, one is filled.
+#: Smaller pieces cost time for each, larger ones memory for each file.
+PIECE_VALUES = 1 << 18
+N_AHEAD = 2
 
 #: What a decoder holds, measured with gzip.
 DECODER_BYTES = 512 << 10
@@ -63,7 +64,8 @@ class SeriesExpressionReader(StagedReader):
 
     @override
     def open(self) -> "SeriesSession":
-        """Start a reading session."""
+        """Start a reading session; computes the reductions that take part first."""
+        fill_reductions(self.sources)
         return SeriesSession(self)
 
 
@@ -105,7 +107,8 @@ class VolumeExpressionReader(StagedReader):
 
     @override
     def open(self) -> "VolumeSession":  # type: ignore[override]
-        """Start a reading session."""
+        """Start a reading session; computes the reductions that take part first."""
+        fill_reductions(self.sources)
         return VolumeSession(self)
 
     def _wave_bytes(self, wave: Wave) -> int:

@@ -1,7 +1,7 @@
 """Volumes that are computed from volumes when they are read: smoothed, resampled, combined."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,8 +11,9 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import ConcatReader
-from lazyvox.array.lazy_array import LazyArray, read_into
+from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.reader import ArraySession
+from lazyvox.array.reduced import ReducedReader, evaluate
 from lazyvox.array.spooled import SpooledReader
 from lazyvox.planning.indexing import Axis, as_key
 
@@ -21,7 +22,10 @@ __all__ = [
     "StagedReader",
     "Staging",
     "VolumeTransform",
+    "fill_reductions",
     "fill_spools",
+    "forget_reductions",
+    "pending_reductions",
     "read_before",
     "scratch_bytes",
     "session_bytes",
@@ -289,17 +293,6 @@ class SourceBlocks:
         return self._constants[number]
 
 
-def fill_block(view: LazyArray, session: ArraySession, out: Array) -> None:
-    """Fill `out`, in native byte order, with the values of a lazy array."""
-    axes = view.window.axes
-    # Axes that were dropped or added by slicing are none of the source.
-    kept = tuple(len(axis) for axis in axes if not isinstance(axis, int))
-    conversion = view.conversion
-    if out.dtype != view.dtype:
-        conversion = conversion.then(out.dtype)
-    read_into(session, axes, out.reshape(kept, order="F"), conversion, view.reader.dtype)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Staging:
     """A stage that whoever reads whole volumes can apply itself, outside of the reading thread.
@@ -362,7 +355,7 @@ def session_bytes(array: LazyArray) -> int:
     reader = array.reader
     if isinstance(reader, ConcatReader):
         return max(session_bytes(part) for part in reader.parts)
-    if isinstance(reader, SpooledReader | StagedReader):
+    if isinstance(reader, SpooledReader | StagedReader | ReducedReader):
         return reader.session_bytes
     return 0
 
@@ -397,12 +390,17 @@ def read_before(array: LazyArray) -> tuple[LazyArray, ...]:
     tuple of LazyArray
         Empty for the array of a file, and after the first reading.
     """
+    found = [group[0].source for group in pending_reductions((array,))]
+    return (*found, *_read_by_transforms(array))
+
+
+def _read_by_transforms(array: LazyArray) -> tuple[LazyArray, ...]:
     reader = array.reader
     found: list[LazyArray] = []
     if isinstance(reader, StagedReader) and isinstance(reader.transform, ReadsBefore):
         found += reader.transform.reads_before
     for source in _sources_of(array):
-        found += read_before(source)
+        found += _read_by_transforms(source)
     return tuple(found)
 
 
@@ -414,6 +412,7 @@ def fill_spools(array: LazyArray) -> None:
     array : LazyArray
         Any lazy array. What was computed before is not computed again.
     """
+    fill_reductions((array,))
     if isinstance(array.reader, SpooledReader):
         array.reader.prepare()
         return
@@ -421,10 +420,86 @@ def fill_spools(array: LazyArray) -> None:
         fill_spools(source)
 
 
+def fill_reductions(arrays: Iterable[LazyArray]) -> None:
+    """Compute the reductions that arrays depend on, those of one source in one pass.
+
+    Parameters
+    ----------
+    arrays : iterable of LazyArray
+        Any lazy arrays. What was computed before is not computed again.
+    """
+    for group in pending_reductions(arrays):
+        evaluate(group)
+
+
+def forget_reductions(array: LazyArray) -> None:
+    """Drop the values of reductions that an array depends on.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Any lazy array.
+    """
+    seen: set[int] = set()
+    stack = [array]
+    while stack:
+        reader = stack[-1].reader
+        below = _all_sources(stack.pop())
+        if isinstance(reader, ReducedReader):
+            reader.forget()
+        stack += [one for one in below if id(one.reader) not in seen]
+        seen |= {id(one.reader) for one in below}
+
+
+def pending_reductions(arrays: Iterable[LazyArray]) -> list[list[ReducedReader]]:
+    """Return the reductions that have to be computed before arrays can be read.
+
+    Parameters
+    ----------
+    arrays : iterable of LazyArray
+        Any lazy arrays.
+
+    Returns
+    -------
+    list of list of ReducedReader
+        Those of one source together, in an order in which each depends on earlier ones only.
+    """
+    depths: dict[int, int] = {}
+    groups: dict[Hashable, list[ReducedReader]] = {}
+    for array in arrays:
+        _find_pending(array, depths, groups)
+    return sorted(groups.values(), key=lambda group: depths[id(group[0])])
+
+
+def _find_pending(
+    array: LazyArray, depths: dict[int, int], groups: dict[Hashable, list[ReducedReader]]
+) -> int:
+    """Enter the pending reductions below an array; return how many of them follow each other."""
+    reader = array.reader
+    if id(reader) not in depths:
+        below = [_find_pending(one, depths, groups) for one in _sources_of(array)]
+        depth = max(below, default=0)
+        if isinstance(reader, ReducedReader) and reader.is_pending:
+            depth += 1
+            groups.setdefault(reader.source_key, []).append(reader)
+        depths[id(reader)] = depth
+    return depths[id(reader)]
+
+
 def _sources_of(array: LazyArray) -> tuple[LazyArray, ...]:
+    """Return what reading an array reads: nothing for a reduction that is computed."""
+    reader = array.reader
+    if isinstance(reader, ReducedReader) and not reader.is_pending:
+        return ()
+    return _all_sources(array)
+
+
+def _all_sources(array: LazyArray) -> tuple[LazyArray, ...]:
     reader = array.reader
     if isinstance(reader, ConcatReader):
         return reader.parts
+    if isinstance(reader, ReducedReader):
+        return (reader.source,)
     return reader.sources if isinstance(reader, StagedReader | SpooledReader) else ()
 
 

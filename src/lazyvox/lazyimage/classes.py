@@ -16,6 +16,7 @@ from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.staged import forget_reductions
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.operators import ImageOperators, affine_of
 from lazyvox.lazyimage.save import save
@@ -112,6 +113,14 @@ class LazyImage(SpatialImage, ImageOperators):
 
     def _repr_html_(self) -> str:
         return describe_html(self)
+
+    @override
+    def uncache(self) -> None:
+        """Drop the cached array, as in nibabel, and the reductions that the image was made of."""
+        super().uncache()
+        dataobj: Any = self._dataobj
+        if isinstance(dataobj, LazyArray):
+            forget_reductions(dataobj)
 
     @override
     def _made(self, template: SpatialImage, values: LazyArray) -> "LazyImage":

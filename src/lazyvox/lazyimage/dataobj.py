@@ -12,6 +12,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
 from lazyvox.array.reader import FileReader
+from lazyvox.array.reduced import ReducedReader
 from lazyvox.array.spooled import SpooledReader
 from lazyvox.array.staged import StagedReader, read_before
 from lazyvox.planning.spec import ArraySpec
@@ -37,6 +38,9 @@ def lazy_dataobj(img: SpatialImage) -> LazyArray:
 def stored_bytes(array: LazyArray) -> int:
     """Return the bytes that the files of an array take on disk, as they were when opened."""
     reader = array.reader
+    if isinstance(reader, ReducedReader):
+        # The pass that computes it comes before, and is counted by itself.
+        return 0
     if isinstance(reader, ConcatReader):
         return sum(stored_bytes(part) for part in reader.parts)
     if isinstance(reader, StagedReader | SpooledReader):
@@ -49,6 +53,8 @@ def stored_bytes(array: LazyArray) -> int:
 def decoded_bytes(array: LazyArray) -> int:
     """Return the bytes of stored values that reading an array decodes."""
     reader = array.reader
+    if isinstance(reader, ReducedReader):
+        return 0
     if isinstance(reader, SpooledReader):
         # All of them, whatever is asked for: each volume of the result depends on all volumes.
         return sum(decoded_bytes(source) for source in reader.sources)

@@ -11,6 +11,7 @@ from lazyvox._typing import Array, Shape, override
 from lazyvox.array.expression import Operand, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.operators import Operators
+from lazyvox.array.reduced import ReducedReader, reduced
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
@@ -55,6 +56,15 @@ class ImageOperators(Operators):
             )
             raise ParameterTypeError(msg) from error
         return self._made(images[0], result)
+
+    @override
+    def _reduced(self, name: str, axis: Any, *, keepdims: bool, ddof: int = 0) -> Any:
+        img: Any = self
+        check_dimensions(img)
+        values = reduced(lazy_dataobj(img), name, axis=axis, keepdims=keepdims, ddof=ddof)
+        reader = values.reader
+        assert isinstance(reader, ReducedReader), "bug in lazyvox: no reduction"
+        return self._made(img, values) if reader.axes == (3,) else values
 
 
 def check_dimensions(img: SpatialImage) -> None:

@@ -1,23 +1,12 @@
-"""Variance, standard deviation and temporal signal-to-noise ratio, in one numerically stable pass.
+"""Variance, standard deviation and temporal signal-to-noise ratio, in one stable pass."""
 
-The update is Welford's, on values from which the first volume was subtracted. That subtraction
-is exact or nearly so and takes away what voxels have in common, so that data with a large mean
-lose nothing: the relative error stays near that of a two-pass computation in float64.
-
-References
-----------
-Welford, B. P. (1962). Note on a method for calculating corrected sums of squares and products.
-Technometrics 4(3). Chan, T. F., Golub, G. H., LeVeque, R. J. (1983). Algorithms for computing the
-sample variance. The American Statistician 37(3), for `merge`.
-"""
-
-import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from lazyvox._typing import Array, override
+from lazyvox.array.moments import Moments
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.series import Grid
@@ -25,53 +14,6 @@ from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.voxelwise import Voxelwise
 
 __all__ = ["TSNR", "Std", "Variance"]
-
-
-class _Moments:
-    """First volume, mean deviation from it, and sum of squared deviations from the mean."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.first = np.zeros(shape, order="F")
-        self.mean = np.zeros(shape, order="F")
-        self.squares = np.zeros(shape, order="F")
-        self.n_volumes = 0
-        self._work = (np.empty(shape, order="F"), np.empty(shape, order="F"))
-
-    def take(self, values: Array, slices: slice) -> None:
-        """Take some slices of the next volume."""
-        if slices.start == 0:
-            self.n_volumes += 1
-        first, mean = self.first[..., slices], self.mean[..., slices]
-        if self.n_volumes == 1:
-            first[...] = values
-            return
-        squares = self.squares[..., slices]
-        change, step = (work[..., slices] for work in self._work)
-        np.subtract(values, first, out=step)
-        np.subtract(step, mean, out=change)
-        np.multiply(change, 1.0 / self.n_volumes, out=step)
-        np.add(mean, step, out=mean)
-        np.multiply(change, step, out=change)
-        np.multiply(change, self.n_volumes - 1.0, out=change)
-        np.add(squares, change, out=squares)
-
-    def merge(self, other: "_Moments") -> None:
-        """Take over what was seen of other volumes."""
-        n_all = self.n_volumes + other.n_volumes
-        if not other.n_volumes:
-            return
-        shift = (other.first - self.first) + (other.mean - self.mean)
-        self.mean += shift * (other.n_volumes / n_all)
-        self.squares += other.squares + shift**2 * (self.n_volumes * other.n_volumes / n_all)
-        self.n_volumes = n_all
-
-    def variance(self, ddof: int) -> Array:
-        """Return the variance, NaN where NumPy gives it."""
-        if self.n_volumes <= ddof:
-            # The category and the value are NumPy's.
-            warnings.warn("degrees of freedom <= 0: too few volumes", RuntimeWarning, stacklevel=2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.squares / max(self.n_volumes - ddof, 0)
 
 
 class Variance(Voxelwise):
@@ -101,7 +43,7 @@ class Variance(Voxelwise):
             msg = f"`ddof` must be 0 or larger. Got {ddof}."
             raise ParameterError(msg)
         self._ddof = int(ddof)
-        self._moments: _Moments | None = None
+        self._moments: Moments | None = None
         self._leader: Variance | None = None
 
     @override
@@ -136,14 +78,14 @@ class Variance(Voxelwise):
 
     @override
     def _start(self) -> None:
-        self._moments = _Moments(self._grid.shape) if self._leader is None else None
+        self._moments = Moments(self._grid.shape) if self._leader is None else None
 
     @override
     def _take(self, values: Array, slices: slice, volume: int) -> None:
         if self._moments is not None:
             self._moments.take(values, slices)
 
-    def _state(self) -> _Moments:
+    def _state(self) -> Moments:
         moments = self._moments if self._leader is None else self._leader._moments
         assert moments is not None, "bug in lazyvox: finalize before init"
         return moments

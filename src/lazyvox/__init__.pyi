@@ -42,7 +42,7 @@ from .image import (
     tsnr_img,
     var_img,
 )
-from .lazyimage import LazyImage, load, save
+from .lazyimage import LazyImage, explain, load, save
 from .maskers import transform_all
 from .planning import Plan
 from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadList
@@ -119,6 +119,7 @@ __all__ = [
     "__version__",
     "confounds",
     "dvars",
+    "explain",
     "extract",
     "global_signal",
     "histogram",

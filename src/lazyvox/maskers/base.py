@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, DType
-from lazyvox.errors import MissingDependencyError, ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image import check_niimg, high_variance_confounds
 from lazyvox.image.new import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -19,19 +19,15 @@ from lazyvox.maskers.kept_results import KeptResults
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_parameters
 from lazyvox.maskers.progress import shown, tell
 from lazyvox.maskers.reporting import Reports
+from lazyvox.maskers.scikit_learn import (
+    BaseEstimator,
+    TransformerMixin,
+    check_is_fitted,
+    get_config,
+)
+from lazyvox.maskers.tags import masker_tags
 from lazyvox.maskers.work import Stage, Work, do_work
 from lazyvox.signal import Cleaner, prepare_cleaning
-
-try:
-    from sklearn import get_config
-    from sklearn.base import BaseEstimator, TransformerMixin
-    from sklearn.utils.validation import check_is_fitted
-except ImportError as error:
-    _NEEDED = "Maskers need the package scikit-learn. Run `pip install 'lazyvox[maskers]'`."
-    raise MissingDependencyError(_NEEDED) from error
-
-# Below the check, as it needs scikit-learn too.
-from lazyvox.maskers.tags import masker_tags
 
 __all__ = ["BaseMasker", "check_is_fitted"]
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from lazyvox._typing import Array, DType, override
 from lazyvox.errors import ParameterError, RegionError
@@ -22,6 +21,7 @@ from lazyvox.maskers.parameters import MaskerFutureWarning, check_choice
 from lazyvox.maskers.placing import placed_img, placement_of_maps
 from lazyvox.maskers.progress import shown
 from lazyvox.maskers.report_parts import Findings
+from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
 from lazyvox.maskers.work import Stage, Work
 from lazyvox.report import HtmlReport
 from lazyvox.stream.masks import RegionImage

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
 
 from lazyvox._typing import Array
 from lazyvox.errors import (
@@ -18,6 +17,7 @@ from lazyvox.image import check_niimg
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.maskers.base import check_is_fitted
 from lazyvox.maskers.inputs import check_images, is_one_image, same_fov
+from lazyvox.maskers.scikit_learn import get_config
 from lazyvox.maskers.sharing import side_by_side
 
 __all__ = ["MultiMasker"]

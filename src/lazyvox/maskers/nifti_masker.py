@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError
@@ -18,6 +17,7 @@ from lazyvox.maskers.findings import mask_findings
 from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
 from lazyvox.maskers.report_parts import Findings
+from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
 from lazyvox.maskers.work import Stage, Work
 from lazyvox.masking import (
     compute_background_mask,

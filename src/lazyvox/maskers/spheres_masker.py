@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from lazyvox._typing import DType, override
 from lazyvox.errors import ParameterError, RegionError
@@ -16,6 +15,7 @@ from lazyvox.maskers.grids import resampled_mask
 from lazyvox.maskers.inputs import as_series_img, same_fov
 from lazyvox.maskers.placing import placed_img
 from lazyvox.maskers.report_parts import Findings
+from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
 from lazyvox.maskers.sphere_findings import spheres_findings
 from lazyvox.maskers.work import Stage, Work
 from lazyvox.report import HtmlReport

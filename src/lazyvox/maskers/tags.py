@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.utils import InputTags
+from lazyvox.maskers.scikit_learn import InputTags
 
 __all__ = ["ImageInputTags", "masker_tags"]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, SupportsIndex, TypeVar, r
 from lazyvox._typing import override
 from lazyvox.errors import ParameterTypeError
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.cores import usable_cores
 from lazyvox.runtime.prefetch import Prefetched, check_count
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["PreloadIterator", "PreloadList", "Preloads"]
 
 ItemT = TypeVar("ItemT")
-
-_MOST_THREADS = 32
 
 
 @runtime_checkable
@@ -116,7 +115,7 @@ class PreloadIterator(Iterator[ItemT]):
         Lists, generators, anything; items of other types pass as they are.
     npreload : int, optional
         Most items that are loaded ahead and not yet used, those that were only collected
-        included; also the number of threads (at most 32). By default the usable cores.
+        included. By default the usable cores. No more threads load than there are cores.
 
     Raises
     ------
@@ -153,7 +152,7 @@ class PreloadIterator(Iterator[ItemT]):
             iterable,
             _preloaded,
             n_items=n_ahead + 1,
-            n_threads=min(n_ahead, _MOST_THREADS),
+            n_threads=min(n_ahead, usable_cores()),
             name="lazyvox-preload",
             admission=quota,
             unloaded=_as_it_is,

@@ -153,6 +153,7 @@ class LazyReadData(Operators):
         self._read_by_us: Any = None
         self._loader: int | None = None
         self._tell_use: Callable[[], None] | None = None
+        self._is_ahead = False
         self._n_ahead: int | None = None
         self._lock, self._process = threading.RLock(), os.getpid()
 
@@ -430,7 +431,7 @@ class LazyReadData(Operators):
         return self._is_auto()
 
     def _await_use(self, tell: Callable[[], None]) -> None:
-        self._tell_use = tell
+        self._tell_use, self._is_ahead = tell, False
 
     def _was_used(self) -> None:
         tell, self._tell_use = self._tell_use, None
@@ -439,8 +440,9 @@ class LazyReadData(Operators):
 
     def _preload(self) -> None:
         with self._locked():
-            if self._tell_use is None:
+            if self._tell_use is None or self._held is not None:
                 return
+            self._is_ahead = True
             try:
                 self._loaded()
             # Raised where the data are used.
@@ -449,10 +451,9 @@ class LazyReadData(Operators):
 
     def _take_back(self) -> None:
         with self._locked():
-            is_unused = self._tell_use is not None
+            is_unused = self._tell_use is not None and self._is_ahead
             self._tell_use = None
-            held = self._held
-            if is_unused and held is not None and self._source is not None and not held.differs():
+            if is_unused and self._source is not None:
                 self._held = None
 
 
@@ -463,6 +464,7 @@ _PER_PROCESS = (
     "_fresh",
     "_read_by_us",
     "_loader",
+    "_is_ahead",
     "_tell_use",
     "_n_ahead",
     "_lock",

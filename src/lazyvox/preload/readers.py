@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import nibabel as nib
@@ -63,12 +63,12 @@ class Surface:
     faces : ndarray of shape (m, 3)
         Numbers of the vertices of each triangle.
     metadata : dict
-        What the file says of its volume, as nibabel reads it.
+        What the file says of its volume, if it was read with ``read_metadata=True``.
     """
 
     vertices: Array
     faces: Array
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,17 +148,15 @@ def cifti_like(template: Any, values: Array) -> Any:
 
 
 def _read_tractogram(path: str, **options: Any) -> Any:
-    from nibabel import streamlines
-
-    return streamlines.load(path, **options)
+    return importlib.import_module("nibabel.streamlines").load(path, **options)
 
 
 def _freesurfer() -> Any:
     return importlib.import_module("nibabel.freesurfer")
 
 
-def _read_surface(path: str) -> Surface:
-    return Surface(*_freesurfer().read_geometry(path, read_metadata=True))
+def _read_surface(path: str, **options: Any) -> Surface:
+    return Surface(*_freesurfer().read_geometry(path, **options))
 
 
 def _read_texture(path: str) -> Array:

@@ -127,11 +127,17 @@ class Operators(ABC):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Take part in NumPy's functions: an array on the left asks here, and so does np.log."""
-        if method != "__call__" or kwargs or len(inputs) > 2:
+        (out,) = kwargs.pop("out", (None,))
+        if method != "__call__" or kwargs or len(inputs) > 2 or ufunc.nout > 1:
             return NotImplemented
         if len(inputs) == 1:
-            return self._changed(ufunc)
-        operation = operation_of(ufunc)
-        if operation is None:
-            return self._combined(Operation(ufunc.__name__, ufunc, ufunc), *inputs, counts=False)
-        return self._combined(operation, *inputs)
+            result = self._changed(ufunc)
+        else:
+            operation = operation_of(ufunc)
+            counts = operation is not None
+            operation = operation or Operation(ufunc.__name__, ufunc, ufunc)
+            result = self._combined(operation, *inputs, counts=counts)
+        if out is None:
+            return result
+        np.copyto(out, np.asarray(result), casting="same_kind")
+        return out

@@ -86,6 +86,14 @@ class TestOperators:
         assert a is before
         assert np.array_equal(a.data, operate(reader.arrays["a"].copy(), reader.arrays["b"]))
 
+    def test_in_place_on_an_array(self, reader):
+        (a,) = lazies(reader, 1, "a")
+        kept = values = np.ones(6)
+        values += a
+        assert values is kept
+        assert np.array_equal(values, 1 + reader.arrays["a"])
+        assert not a.preloading()
+
     def test_in_place_with_itself(self, reader):
         (a,) = lazies(reader, names="a")
         a += a
@@ -303,6 +311,7 @@ class TestImages:
         lazy = lv.LazyReadData(names[0], 1)
         for img in (nib.load(names[1]), lv.load(names[1]), lv.LazyReadData(names[1]).data):
             assert np.array_equal((lazy - img).data.dataobj, values[0] - values[1])
+            assert np.array_equal((img - lazy).data.dataobj, values[1] - values[0])
 
     @pytest.mark.parametrize("load", [nib.load, lv.load], ids=["nibabel", "lazyvox"])
     def test_an_image_in_a_file_is_released_too(self, files, load):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray
+from lazyvox.image.joining import same_fov
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.maskers.displayed import shown_number
-from lazyvox.maskers.inputs import same_fov
 from lazyvox.maskers.report_parts import (
     SIZE_COLUMNS,
     Findings,

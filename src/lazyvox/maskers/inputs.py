@@ -23,7 +23,6 @@ __all__ = [
     "is_one_image",
     "middle_volume",
     "read_mask_img",
-    "same_fov",
 ]
 
 
@@ -140,12 +139,6 @@ def read_mask_img(mask_img: Any) -> Any:
     mask = image_like(img, inside.astype(np.uint8), img.affine)
     load_mask_img(mask)
     return mask
-
-
-def same_fov(first: Any, second: Any) -> bool:
-    """Return whether two images have one grid, as nilearn compares them."""
-    same_shape = tuple(first.shape[:3]) == tuple(second.shape[:3])
-    return same_shape and np.allclose(first.affine, second.affine)
 
 
 def middle_volume(imgs: Any) -> tuple[Any, int]:

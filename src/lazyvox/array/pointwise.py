@@ -72,6 +72,17 @@ class SeriesExpressionReader(StagedReader):
 class SeriesSession(StagedSession):
     """A session that reads a part of a volume where the files allow it."""
 
+    def __init__(self, reader: StagedReader) -> None:
+        super().__init__(reader)
+        # What a thread that reads ahead computes warns as the thread does that asked for it.
+        self._errors = np.geterr()
+
+    @override
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the values at `axes`."""
+        with np.errstate(**self._errors):
+            super().read(axes, out)
+
     @override
     def _take(self, group: tuple[int, ...], space: tuple[Axis, ...], out: Array) -> None:
         reader = self._reader
@@ -133,7 +144,7 @@ class VolumeSession:
         self._held: dict[int, Array] | None = None
         self._stack = ExitStack()
         self._sessions: dict[int, ArraySession] = {}
-        # What a thread that reads ahead computes warns as the thread does that asked for it.
+        # As in a series.
         self._errors = np.geterr()
 
     def __enter__(self) -> Self:

@@ -258,3 +258,33 @@ def test_pickles_describe_the_expression(run, volume):
     assert len(pickle.dumps(result)) < 8000
     assert_is(copy, (RUN + VOLUME[..., None]) / 2)
     assert_is(result, (RUN + VOLUME[..., None]) / 2)
+
+
+@pytest.mark.parametrize("axes", [3, 4])
+def test_warnings_are_those_of_who_reads(axes, run, volume, tmp_path):
+    zero = (run if axes == 4 else volume) * 0
+    ratio = zero / zero
+    with np.errstate(all="ignore"):
+        assert np.isnan(np.asarray(ratio.dataobj)).all()
+        lv.save(ratio, tmp_path / "ratio.nii")
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        np.asarray(ratio.dataobj)
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="invalid value"):
+        np.asarray(ratio.dataobj)
+
+
+def test_explanations(run, counts, volume):
+    text = lv.explain((run - run.mean(axis=-1)) / run.std(axis=-1))
+    for part in (
+        "before     one pass over run.nii.gz: mean, std",
+        "passes     2",
+        "subtract(0, 1)",
+    ):
+        assert part in text
+    text = lv.explain(sum([volume + i for i in range(90)]))
+    assert "more" in text
+    assert len(text.splitlines()) < 60
+    assert "counts.nii.gz" in lv.explain(counts)
+    assert "(add) of run.nii.gz" in lv.explain((run + 1).slicer[1:].dataobj + 1)
+    with pytest.raises(TypeError, match="must be an image or a lazy array"):
+        lv.explain("run.nii.gz")

@@ -1,13 +1,14 @@
 """The faults of the readers that these take after, and that these do not have; and bad cases."""
 
-import gc
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -178,14 +179,21 @@ class TestFaultsOfTheOriginal:
         assert rest == [str(name) for name in files[3:]]
 
     def test_items_of_a_generator_are_freed(self, files):
-        alive = []
-        for volume in lv.PreloadIterator((lv.LazyReadData(f, 1) for f in files * 3), 2):
+        made = []
+
+        def volumes():
+            for name in files * 3:
+                volume = lv.LazyReadData(name, 1)
+                made.append(weakref.ref(volume))
+                yield volume
+                del volume
+
+        for volume in lv.PreloadIterator(volumes(), 2):
             volume + 0
-            del volume
-            gc.collect()
-            alive.append(sum(type(one) is lv.LazyReadData for one in gc.get_objects()))
-        # The current one, two ahead, and what NumPy's own frames hold for a moment.
-        assert max(alive[3:]) <= alive[0] + 3
+            # The current one and two ahead.
+            assert sum(ref() is not None for ref in made) <= 4
+        del volume
+        assert not any(ref() for ref in made)
 
 
 def total_of_resampled(files):
@@ -331,6 +339,34 @@ class TestLeaving:
         assert not threads()
         assert sum(volumes).data.tolist() == [5] * 3
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.parametrize("nops", [1, "auto"])
+    def test_interrupts_at_random_moments(self, files, nops):
+        volumes = [lv.LazyReadData(name, nops) for name in files]
+        expected = sum(lv.PreloadIterator(volumes, 3)).data.dataobj
+        moments = random.Random(0)
+
+        def interrupt(number, frame):
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            for _ in range(25):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-4, 0.02))
+                    found = sum(lv.PreloadIterator(volumes, 3)).data.dataobj
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    assert np.array_equal(found, expected)
+                except KeyboardInterrupt:
+                    pass
+                for thread in threads():
+                    thread.join(2)
+                assert not threads()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        assert np.array_equal(sum(volumes).data.dataobj, expected)
+
     def test_the_interpreter_ends_in_the_middle(self, files):
         program = """
             import sys, lazyvox as lv
@@ -349,6 +385,57 @@ class TestLeaving:
             check=False,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+class TestBounds:
+    @pytest.mark.parametrize(("n_volumes", "n_held"), [(0.5, 1), (2.5, 2), (100, 4)])
+    def test_the_memory_budget_holds_too(self, files, n_volumes, n_held):
+        volumes = [lv.LazyReadData(name, 1) for name in files]
+        with lv.memory_budget(int(n_volumes * 6 * 7 * 8 * 4)):
+            for volume in lv.PreloadIterator(volumes, 4):
+                assert sum(one.preloading() for one in volumes) <= n_held
+                volume + 0
+            assert len(list(lv.PreloadIterator(volumes, 4))) == 8
+        assert sum(one.preloading() for one in volumes) == n_held
+
+    def test_preloading_is_true_from_the_start_of_a_load(self):
+        begun, proceed = threading.Event(), threading.Event()
+
+        def read(name):
+            begun.set()
+            proceed.wait(20)
+            return np.ones(2)
+
+        lazy = lv.LazyReadData("x", 1, read)
+        assert not lazy.preloading()
+        loading = threading.Thread(target=lambda: lazy.data)
+        loading.start()
+        begun.wait(20)
+        assert lazy.preloading()
+        proceed.set()
+        loading.join()
+        assert lazy.preloading()
+        lazy + 0
+        assert not lazy.preloading()
+
+    def test_items_that_are_no_lazy_readers_pass(self):
+        assert list(lv.PreloadIterator(range(20), 3)) == list(range(20))
+        with pytest.raises(lv.ParameterError, match="`npreload` must be at least 1"):
+            lv.PreloadIterator([], 0)
+        with pytest.raises(lv.ParameterTypeError, match="`iterable` must be one of lazy readers"):
+            lv.PreloadIterator(7)
+
+    def test_a_preload_list_is_a_list(self, files):
+        volumes = lv.PreloadList((lv.LazyReadData(name, 1) for name in files), 2)
+        assert isinstance(volumes, list)
+        volumes.append(lv.LazyReadData(files[0], 1))
+        assert (len(volumes), len(volumes[1:4]), volumes[-1].filename) == (9, 3, str(files[0]))
+        assert isinstance(volumes[1:4], lv.PreloadList)
+        assert not any(volume.preloading() for volume in list.__iter__(volumes))
+        again = pickle.loads(pickle.dumps(volumes))
+        assert (type(again), again.npreload, len(again)) == (lv.PreloadList, 2, 9)
+        found = sum(again).data.dataobj
+        assert np.allclose(found, total_of([*files, files[0]]), atol=1e-5)
 
 
 class TestMany:

@@ -11,6 +11,7 @@ Technometrics 4(3). Chan, T. F., Golub, G. H., LeVeque, R. J. (1983). Algorithms
 sample variance. The American Statistician 37(3), for `merge`.
 """
 
+import math
 import warnings
 from typing import Self
 
@@ -19,6 +20,9 @@ import numpy as np
 from lazyvox._typing import Array
 
 __all__ = ["Moments"]
+
+#: Values updated at a time: what the steps pass on to each other stays in the processor's cache.
+PIECE_VALUES = 1 << 15
 
 
 class Moments:
@@ -29,7 +33,7 @@ class Moments:
         self.mean = np.zeros(shape, order="F")
         self.squares = np.zeros(shape, order="F")
         self.n_volumes = 0
-        self._work = (np.empty(shape, order="F"), np.empty(shape, order="F"))
+        self._work: tuple[Array, Array] | None = None
 
     @classmethod
     def of(cls, values: Array, axes: tuple[int, ...]) -> Self:
@@ -47,12 +51,22 @@ class Moments:
         """Take some slices of the next volume."""
         if slices.start == 0:
             self.n_volumes += 1
-        first, mean = self.first[..., slices], self.mean[..., slices]
         if self.n_volumes == 1:
-            first[...] = values
+            self.first[..., slices] = values
             return
+        n_each = max(PIECE_VALUES // max(math.prod(values.shape[:-1]), 1), 1)
+        for start in range(0, values.shape[-1], n_each):
+            part = values[..., start : start + n_each]
+            begin = slices.start + start
+            self._update(part, slice(begin, begin + part.shape[-1]))
+
+    def _update(self, values: Array, slices: slice) -> None:
+        first, mean = self.first[..., slices], self.mean[..., slices]
         squares = self.squares[..., slices]
-        change, step = (work[..., slices] for work in self._work)
+        if self._work is None or self._work[0].shape[-1] < values.shape[-1]:
+            empty = np.empty(values.shape, order="F")
+            self._work = empty, np.empty_like(empty)
+        change, step = (work[..., : values.shape[-1]] for work in self._work)
         np.subtract(values, first, out=step)
         np.subtract(step, mean, out=change)
         np.multiply(change, 1.0 / self.n_volumes, out=step)

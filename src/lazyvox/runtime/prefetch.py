@@ -157,14 +157,25 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
         keeps_loaded : bool, default=False
             Whether what was loaded ahead is kept; else it is loaded anew if asked for.
         """
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            # Begun anew where an interrupt comes in the middle: every part may be repeated.
+            try:
+                self._stop(keeps_loaded=keeps_loaded)
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def _stop(self, *, keeps_loaded: bool) -> None:
+        self._is_paused = True
         with self._lock:
-            self._is_paused = True
-            workers, self._workers = self._workers, None
-        try:
-            if workers is not None and self._process == os.getpid():
-                workers.close()
-        finally:
-            self._withdraw([s for s in self._steps if not (keeps_loaded and _is_done(s))])
+            workers = self._workers
+        if workers is not None and self._process == os.getpid():
+            workers.close()
+        self._workers = None
+        self._withdraw([s for s in self._steps if not (keeps_loaded and _is_done(s))])
 
     def close(self) -> None:
         """End the iteration and its threads; harmless when repeated."""

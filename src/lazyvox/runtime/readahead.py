@@ -52,7 +52,7 @@ class ReadAhead(Generic[TaskT, ItemT]):
         trace: TracebackType | None,
     ) -> None:
         """Stop and join the thread."""
-        self.close()
+        self._items.close()
 
     def __iter__(self) -> Iterator[ItemT]:
         """Return an iterator over the items in order."""

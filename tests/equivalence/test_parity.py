@@ -53,5 +53,4 @@ def test_every_difference_is_within_what_the_page_says():
 @pytest.mark.slow
 def test_nilearns_own_tests_pass_or_say_why_not():
     done = subprocess.run([sys.executable, SUITE], capture_output=True, text=True, check=False)
-    print(done.stdout)
     assert done.returncode == 0, done.stdout

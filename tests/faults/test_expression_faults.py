@@ -68,7 +68,7 @@ def read_for_ever(img):
 @pytest.mark.parametrize("seconds", [0.002, 0.01, 0.03])
 def test_ctrl_c_leaves_no_thread(paths, seconds):
     def interrupt(number, frame):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     total = sum(lv.load(path, dtype=np.float32) for path in paths * 3)
     before = signal.signal(signal.SIGALRM, interrupt)

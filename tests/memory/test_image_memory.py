@@ -33,10 +33,12 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("make", IMAGES.values(), ids=IMAGES)
-def test_scans_of_lazy_images(run, make):
-    predicted, measured = scan_peaks(make(run), [lv.Mean()])
-    assert measured <= predicted
+@pytest.mark.parametrize("name", IMAGES)
+def test_scans_of_lazy_images(run, name):
+    predicted, measured = scan_peaks(IMAGES[name](run), [lv.Mean()])
+    # Plans do not count imports; that of scipy.ndimage happens when the first cluster is sought.
+    imports = 40 << 20 if name == "clusters" else 0
+    assert measured <= predicted + imports
 
 
 CONSUMERS = {

@@ -82,15 +82,9 @@ def n_descriptors():
     return len(list(Path("/dev/fd").iterdir()))
 
 
-def is_of_a_pool(thread):
-    """Whether a thread belongs to a pool of processes that another test has left to joblib."""
-    return type(thread).__module__.startswith(("joblib.", "concurrent."))
-
-
 def assert_no_thread_is_left():
     """Idle threads may have been told to end and not have ended yet."""
-    others = [thread for thread in threading.enumerate() if not is_of_a_pool(thread)]
-    for thread in set(others) - {threading.current_thread()}:
+    for thread in [one for one in threading.enumerate() if one.name.startswith("lazyvox")]:
         # One that was never started is no thread, though Python lists it.
         if thread.ident is not None:
             thread.join(1)

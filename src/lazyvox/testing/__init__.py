@@ -13,6 +13,7 @@ from lazyvox.testing.images import (
 )
 from lazyvox.testing.memory import peak_of, scan_peaks
 from lazyvox.testing.sources import CountingSource, FlakySource, MemorySource, TripwireSource
+from lazyvox.testing.threads import own_threads
 
 __all__ = [
     "CountingSource",
@@ -23,6 +24,7 @@ __all__ = [
     "check_byte_source",
     "compress",
     "nifti_bytes",
+    "own_threads",
     "peak_of",
     "random_values",
     "scan_peaks",

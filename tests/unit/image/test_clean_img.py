@@ -22,7 +22,13 @@ from lazyvox.planning.spec import ArraySpec
 from lazyvox.signal import clean
 from lazyvox.store import spool as spool_module
 from lazyvox.store.spool import FileStore
-from lazyvox.testing import CountingSource, FlakySource, MemorySource, TripwireSource
+from lazyvox.testing import (
+    CountingSource,
+    FlakySource,
+    MemorySource,
+    TripwireSource,
+    own_threads,
+)
 
 SHAPE = (8, 9, 7, 40)
 VALUES = np.random.default_rng(0).normal(500, 9, SHAPE).astype("<f4")
@@ -208,7 +214,7 @@ def test_an_interrupt_leaves_nothing_and_can_be_tried_again(monkeypatch, method)
     _, img = cleaned()
     img = on_disk(img)
     gc.collect()
-    before, threads = open_files(), threading.active_count()
+    before, threads = open_files(), own_threads()
 
     def interrupted(*args):
         msg = "pressed on purpose"
@@ -220,7 +226,7 @@ def test_an_interrupt_leaves_nothing_and_can_be_tried_again(monkeypatch, method)
             img.get_fdata()
     gc.collect()
     assert open_files() == before
-    assert threading.active_count() == threads
+    assert own_threads() == threads
     np.testing.assert_allclose(img.get_fdata(), expected(), atol=1e-5)
 
 

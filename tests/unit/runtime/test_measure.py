@@ -3,13 +3,13 @@
 import importlib
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
 
 from lazyvox.errors import LazyvoxError, ParameterTypeError
 from lazyvox.runtime.measure import measure, peak_memory, tree_pss
+from lazyvox.testing import own_threads
 
 # Arrays here are larger than 32 MiB: the allocator may keep smaller ones when they are freed, and
 # a later one of that size then takes no new memory.
@@ -154,10 +154,10 @@ def test_starting_programs_does_not_seem_to_double_the_process_that_starts_them(
 
 
 def test_no_thread_is_left_after_an_error():
-    before = threading.active_count()
+    before = own_threads()
     with pytest.raises(KeyError, match="inside"), peak_memory() as peak:
         raise KeyError("inside")
-    assert threading.active_count() == before
+    assert own_threads() == before
     assert peak.bytes > 0
 
 

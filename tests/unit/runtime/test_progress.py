@@ -1,12 +1,11 @@
 """What callers see of the progress of a pass."""
 
-import threading
-
 import pytest
 
 from lazyvox.errors import ParameterTypeError
 from lazyvox.runtime import progress as progress_module
 from lazyvox.runtime.progress import NoProgress, Progress, TqdmProgress, resolve_progress
+from lazyvox.testing import own_threads
 
 
 @pytest.mark.parametrize("silent", [None, False])
@@ -52,7 +51,7 @@ def test_other_things_are_refused(wrong):
 
 
 def test_the_bar_shows_speed_and_memory_on_stderr(capsys):
-    before = threading.active_count()
+    before = own_threads()
     report = resolve_progress(True)
     report.start(4, "volumes", "mean of run.nii.gz")
     for _ in range(4):
@@ -63,7 +62,7 @@ def test_the_bar_shows_speed_and_memory_on_stderr(capsys):
     assert out == ""
     for shown in ("mean of run.nii.gz", "4/4", "volumes/s", "mem ", "MiB"):
         assert shown in err
-    assert threading.active_count() == before
+    assert own_threads() == before
 
 
 def test_the_bar_keeps_what_was_done_when_the_pass_fails(capsys):

@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from isal import igzip
 from lazyvox.errors import OutputError, OutputExistsError, ParameterError
 from lazyvox.store.frames import load_zstd
 from lazyvox.store.sinks import open_sink, sink_memory
+from lazyvox.testing import own_threads
 
 
 def payload(n_values=400_000):
@@ -121,7 +121,7 @@ def test_target_is_unseen_until_commit_and_old_until_then(tmp_path):
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_an_error_or_no_commit_leaves_nothing(tmp_path, compression):
-    threads = threading.active_count()
+    threads = own_threads()
 
     def fail_inside():
         with open_sink(str(tmp_path / "a"), compression=compression, n_threads=2) as sink:
@@ -133,13 +133,13 @@ def test_an_error_or_no_commit_leaves_nothing(tmp_path, compression):
     with open_sink(str(tmp_path / "a"), compression=compression) as sink:
         sink.write(b"never committed")
     assert list(tmp_path.iterdir()) == []
-    assert threading.active_count() == threads
+    assert own_threads() == threads
 
 
 def test_threads_end_with_commit(tmp_path):
-    threads = threading.active_count()
+    threads = own_threads()
     write(tmp_path / "a", payload(2_000_000), compression="gzip", n_threads=3)
-    assert threading.active_count() == threads
+    assert own_threads() == threads
 
 
 def test_abort_is_harmless_when_repeated_and_after_commit(tmp_path):

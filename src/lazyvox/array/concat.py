@@ -8,16 +8,17 @@ from typing import Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape
+from lazyvox._typing import Array, DType, Shape, override
+from lazyvox.array.derived import DerivedReader, session_bytes
 from lazyvox.array.lazy_array import LazyArray, read_into
 from lazyvox.array.reader import ArraySession
-from lazyvox.planning.indexing import Axis, as_key
+from lazyvox.planning.indexing import Axis, as_key, axis_of
 
 __all__ = ["ConcatReader"]
 
 
 @dataclass(frozen=True, slots=True)
-class ConcatReader:
+class ConcatReader(DerivedReader):
     """Reads 3D volumes and 4D runs on one grid as a single 4D series.
 
     The values are those of the parts, in the type that holds all of their types.
@@ -46,6 +47,18 @@ class ConcatReader:
     def is_random_access(self) -> bool:
         """Whether no part is compressed."""
         return all(part.reader.is_random_access for part in self.parts)
+
+    @property
+    @override
+    def sources_below(self) -> tuple[LazyArray, ...]:
+        """The parts."""
+        return self.parts
+
+    @property
+    @override
+    def session_bytes(self) -> int:
+        """Bytes that reading holds besides what it returns: one part is read at a time."""
+        return max(session_bytes(part) for part in self.parts)
 
     def open(self) -> "ConcatSession":
         """Start a reading session."""
@@ -101,7 +114,7 @@ class ConcatSession:
         drop: bool,
     ) -> None:
         part = self._parts[number]
-        time: Axis = volumes[0] if drop else _as_range(volumes)
+        time: Axis = volumes[0] if drop else axis_of(volumes)
         if part.ndim == 3:
             window = part.view(as_key(grid_axes)).window.axes
             out = out if drop else out[..., 0]
@@ -121,9 +134,3 @@ class ConcatSession:
 def n_volumes(part: LazyArray) -> int:
     """Return the number of volumes of a 3D or 4D array."""
     return part.shape[3] if part.ndim > 3 else 1
-
-
-def _as_range(positions: tuple[int, ...]) -> Axis:
-    if positions == tuple(range(positions[0], positions[0] + len(positions))):
-        return range(positions[0], positions[0] + len(positions))
-    return positions

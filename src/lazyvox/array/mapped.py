@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.planning.indexing import Axis, as_key
+from lazyvox.planning.indexing import Axis, taken
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.local import PlainSource
 
@@ -59,16 +59,7 @@ class MappedReader:
             mapped: Array = np.memmap(
                 file, self.spec.dtype, "c", self.spec.offset, self.spec.shape, order="F"
             )
-        # Lists one by one: in one index NumPy would pair them, with each other and with integers.
-        sliced = tuple(
-            range(length) if isinstance(axis, tuple) else axis
-            for axis, length in zip(axes, self.spec.shape, strict=True)
-        )
-        taken: Array = mapped[as_key(sliced)]
-        kept = [axis for axis in axes if not isinstance(axis, int)]
-        for place in (place for place, axis in enumerate(kept) if isinstance(axis, tuple)):
-            taken = taken.take(np.array(kept[place], np.intp), axis=place)
-        return taken
+        return taken(mapped, axes)
 
 
 class MappedSession:

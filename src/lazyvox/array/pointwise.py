@@ -18,19 +18,15 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, Shape, override
+from lazyvox.array.computing import fill_reductions
+from lazyvox.array.derived import session_bytes
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.program import Program, program_of
 from lazyvox.array.reader import ArraySession
-from lazyvox.array.staged import (
-    SCRATCH_BYTES,
-    StagedReader,
-    StagedSession,
-    fill_reductions,
-    session_bytes,
-)
+from lazyvox.array.staged import SCRATCH_BYTES, StagedReader, StagedSession
 from lazyvox.array.steps import Buffers, Expression, buffer_itemsize, compute, last_uses
 from lazyvox.array.waves import Wave
-from lazyvox.planning.indexing import Axis, as_key
+from lazyvox.planning.indexing import Axis, as_key, taken
 from lazyvox.planning.runs import ascending
 from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.cores import usable_cores
@@ -195,7 +191,7 @@ class VolumeSession:
                 return
             self._held = held
         held = {
-            number: _taken(values, _within(window, values.shape, reader.shape))
+            number: taken(values, _within(window, values.shape, reader.shape))
             for number, values in (self._held or {}).items()
         }
         self._run(last, window, held, {final: target}, self._sessions, self._stack)
@@ -340,11 +336,3 @@ def _key(piece: tuple[slice, ...], shape: Shape) -> tuple[slice, ...]:
 
 def _cut(values: Array, piece: tuple[slice, ...]) -> Array:
     return values[_key(piece, values.shape)]
-
-
-def _taken(values: Array, axes: tuple[Axis, ...]) -> Array:
-    """Return the values at the positions `axes`: a view of them where that is possible."""
-    key = as_key(axes)
-    if all(isinstance(entry, slice) for entry in key):
-        return values[key]
-    return values[np.ix_(*(np.array(axis, np.intp) for axis in axes))]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from lazyvox._typing import Array, DType, Shape, override
+from lazyvox.array.derived import DerivedReader
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.memory_reader import MemorySession
 from lazyvox.array.reduction_states import State, new_state
@@ -44,7 +45,7 @@ class _Result:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReducedReader:
+class ReducedReader(DerivedReader):
     """Reads a reduction, which is computed when the first of its values is read, and then kept.
 
     A pickle describes the computation; in another process it is done again.
@@ -113,6 +114,19 @@ class ReducedReader:
         return id(source.reader), source.window, source.conversion
 
     @property
+    @override
+    def sources_below(self) -> tuple[LazyArray, ...]:
+        """What is reduced."""
+        return (self.source,)
+
+    @property
+    @override
+    def unread_sources(self) -> tuple[LazyArray, ...]:
+        """What is reduced; nothing once that is done."""
+        return (self.source,) if self.is_pending else ()
+
+    @property
+    @override
     def session_bytes(self) -> int:
         """Bytes that computing it, and then keeping it, takes."""
         result = math.prod(self.shape) * self.dtype.itemsize

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, IntArray, Shape, override
+from lazyvox.array.derived import DerivedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemorySession
 from lazyvox.planning.indexing import Axis
@@ -114,7 +115,7 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SpooledReader:
+class SpooledReader(DerivedReader):
     """Reads volumes out of a spool, which is filled when the first of them is read.
 
     The spool lives as long as a reader, or a session of it. A pickle describes the computation;
@@ -144,10 +145,11 @@ class SpooledReader:
     @property
     def path(self) -> str:
         """Path of the first source."""
-        return self.sources[0].reader.path
+        return self.sources_below[0].reader.path
 
     @property
-    def sources(self) -> tuple[LazyArray, ...]:
+    @override
+    def sources_below(self) -> tuple[LazyArray, ...]:
         """What is read to fill the spool."""
         return self.job.sources
 
@@ -164,7 +166,7 @@ class SpooledReader:
     @property
     def is_random_access(self) -> bool:
         """Whether no source is compressed."""
-        return all(source.reader.is_random_access for source in self.sources)
+        return all(source.reader.is_random_access for source in self.sources_below)
 
     @property
     def spool_bytes(self) -> int:
@@ -172,11 +174,13 @@ class SpooledReader:
         return self.job.n_rows * self._n_columns * self.dtype.itemsize
 
     @property
+    @override
     def scratch_bytes(self) -> int:
         """Bytes on disk that the spool takes."""
         return 0 if self._fits_memory else self.spool_bytes
 
     @property
+    @override
     def session_bytes(self) -> int:
         """Bytes of memory that filling and then reading the spool takes."""
         volumes = 3 * math.prod(self.shape[:3]) * self.dtype.itemsize

@@ -1,7 +1,7 @@
 """Volumes that are computed from volumes when they are read: smoothed, resampled, combined."""
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,26 +9,17 @@ from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape
-from lazyvox.array.concat import ConcatReader
+from lazyvox._typing import Array, DType, Shape, override
+from lazyvox.array.derived import DerivedReader, session_bytes
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.reader import ArraySession
-from lazyvox.array.reduced import ReducedReader, evaluate
-from lazyvox.array.spooled import SpooledReader
-from lazyvox.planning.indexing import Axis, as_key
+from lazyvox.planning.indexing import Axis, as_key, axis_of, taken
 
 __all__ = [
     "ReadsBefore",
     "StagedReader",
     "Staging",
     "VolumeTransform",
-    "fill_reductions",
-    "fill_spools",
-    "forget_reductions",
-    "pending_reductions",
-    "read_before",
-    "scratch_bytes",
-    "session_bytes",
     "staged",
     "staging_of",
     "volume_bytes",
@@ -107,7 +98,7 @@ def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StagedReader:
+class StagedReader(DerivedReader):
     """Reads volumes through a transform. Made by `staged`."""
 
     sources: tuple[LazyArray, ...]
@@ -134,6 +125,20 @@ class StagedReader:
         return max(min(GROUP_BYTES // largest, n_volumes), 1)
 
     @property
+    @override
+    def sources_below(self) -> tuple[LazyArray, ...]:
+        """The sources."""
+        return self.sources
+
+    @property
+    @override
+    def reads_before(self) -> tuple[LazyArray, ...]:
+        """What the transform still has to read to its end."""
+        transform = self.transform
+        return transform.reads_before if isinstance(transform, ReadsBefore) else ()
+
+    @property
+    @override
     def session_bytes(self) -> int:
         """Bytes that reading holds besides what it returns."""
         n_group = self.group_volumes
@@ -219,7 +224,7 @@ class StagedSession:
             self._held = (group, values)
         held, values = self._held
         where = [held.index(position) for position in group]
-        out[...] = _picked(values[..., _as_index(where)], space)
+        out[...] = taken(values[(..., *as_key((axis_of(where),)))], space)
 
     def _compute(self, group: tuple[int, ...], out: Array) -> None:
         self._reader.transform.apply(self._blocks.read(group), out)
@@ -254,7 +259,7 @@ class SourceBlocks:
             if source.ndim == 3:
                 blocks.append(self._constant(number, source, session))
                 continue
-            view = source.view((..., _as_index(volumes)))
+            view = source.view((..., *as_key((axis_of(volumes),))))
             buffer = None if buffers is None else buffers[number]
             if buffer is None:
                 buffer = np.empty(view.shape, _native(source.dtype), order="F")
@@ -274,7 +279,9 @@ class SourceBlocks:
                     for axis, length, whole in zip(window, source.shape, shape, strict=False)
                 )
             )
-            view = source.view(space if source.ndim == 3 else (*space, _as_index(volumes)))
+            view = source.view(
+                space if source.ndim == 3 else (*space, *as_key((axis_of(volumes),)))
+            )
             block = np.empty(view.shape, _native(source.dtype), order="F")
             fill_block(view, session, block)
             blocks.append(block if source.ndim == 4 else block[..., None])
@@ -333,202 +340,10 @@ def staging_of(array: LazyArray) -> Staging | None:
     time = window.axes[3]
     assert not isinstance(time, int)
     sources = tuple(
-        source.view((..., _as_index(time))) if source.ndim == 4 else source
+        source.view((..., *as_key((time,)))) if source.ndim == 4 else source
         for source in reader.sources
     )
     return Staging(reader, sources)
-
-
-def session_bytes(array: LazyArray) -> int:
-    """Return the bytes that reading an array holds besides what it returns: those of its stages.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-
-    Returns
-    -------
-    int
-        0 for the array of a file.
-    """
-    reader = array.reader
-    if isinstance(reader, ConcatReader):
-        return max(session_bytes(part) for part in reader.parts)
-    if isinstance(reader, SpooledReader | StagedReader | ReducedReader):
-        return reader.session_bytes
-    return 0
-
-
-def scratch_bytes(array: LazyArray) -> int:
-    """Return the bytes of temporary files that reading an array makes: those of its spools.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-
-    Returns
-    -------
-    int
-        0 for the array of a file.
-    """
-    own = array.reader.scratch_bytes if isinstance(array.reader, SpooledReader) else 0
-    return own + sum(scratch_bytes(source) for source in _sources_of(array))
-
-
-def read_before(array: LazyArray) -> tuple[LazyArray, ...]:
-    """Return what is read to its end, once, before the first value of an array is there.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-
-    Returns
-    -------
-    tuple of LazyArray
-        Empty for the array of a file, and after the first reading.
-    """
-    found = [group[0].source for group in pending_reductions((array,))]
-    return (*found, *_read_by_transforms(array))
-
-
-def _read_by_transforms(array: LazyArray) -> tuple[LazyArray, ...]:
-    reader = array.reader
-    found: list[LazyArray] = []
-    if isinstance(reader, StagedReader) and isinstance(reader.transform, ReadsBefore):
-        found += reader.transform.reads_before
-    for source in _sources_of(array):
-        found += _read_by_transforms(source)
-    return tuple(found)
-
-
-def fill_spools(array: LazyArray) -> None:
-    """Compute now what reading an array would compute first, in the thread that waits for it.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array. What was computed before is not computed again.
-    """
-    fill_reductions((array,))
-    if isinstance(array.reader, SpooledReader):
-        array.reader.prepare()
-        return
-    for source in _sources_of(array):
-        fill_spools(source)
-
-
-def fill_reductions(arrays: Iterable[LazyArray]) -> None:
-    """Compute the reductions that arrays depend on, those of one source in one pass.
-
-    Parameters
-    ----------
-    arrays : iterable of LazyArray
-        Any lazy arrays. What was computed before is not computed again.
-    """
-    for group in pending_reductions(arrays):
-        evaluate(group)
-
-
-def forget_reductions(array: LazyArray) -> None:
-    """Drop the values of reductions that an array depends on.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-    """
-    seen: set[int] = set()
-    stack = [array]
-    while stack:
-        reader = stack[-1].reader
-        below = _all_sources(stack.pop())
-        if isinstance(reader, ReducedReader):
-            reader.forget()
-        stack += [one for one in below if id(one.reader) not in seen]
-        seen |= {id(one.reader) for one in below}
-
-
-def pending_reductions(arrays: Iterable[LazyArray]) -> list[list[ReducedReader]]:
-    """Return the reductions that have to be computed before arrays can be read.
-
-    Parameters
-    ----------
-    arrays : iterable of LazyArray
-        Any lazy arrays.
-
-    Returns
-    -------
-    list of list of ReducedReader
-        Those of one source together, in an order in which each depends on earlier ones only.
-    """
-    depths: dict[int, int] = {}
-    groups: dict[Hashable, list[ReducedReader]] = {}
-    for array in arrays:
-        _find_pending(array, depths, groups)
-    return sorted(groups.values(), key=lambda group: depths[id(group[0])])
-
-
-def _find_pending(
-    array: LazyArray, depths: dict[int, int], groups: dict[Hashable, list[ReducedReader]]
-) -> int:
-    """Enter the pending reductions below an array; return how many of them follow each other."""
-    reader = array.reader
-    if id(reader) not in depths:
-        below = [_find_pending(one, depths, groups) for one in _sources_of(array)]
-        depth = max(below, default=0)
-        if isinstance(reader, ReducedReader) and reader.is_pending:
-            depth += 1
-            groups.setdefault(reader.source_key, []).append(reader)
-        depths[id(reader)] = depth
-    return depths[id(reader)]
-
-
-def _sources_of(array: LazyArray) -> tuple[LazyArray, ...]:
-    """Return what reading an array reads: nothing for a reduction that is computed."""
-    reader = array.reader
-    if isinstance(reader, ReducedReader) and not reader.is_pending:
-        return ()
-    return _all_sources(array)
-
-
-def _all_sources(array: LazyArray) -> tuple[LazyArray, ...]:
-    reader = array.reader
-    if isinstance(reader, ConcatReader):
-        return reader.parts
-    if isinstance(reader, ReducedReader):
-        return (reader.source,)
-    return reader.sources if isinstance(reader, StagedReader | SpooledReader) else ()
-
-
-def _picked(values: Array, space: tuple[Axis, ...]) -> Array:
-    """Return values at the positions `space`; int axes are dropped."""
-    axis = 0
-    for positions in space:
-        if isinstance(positions, int):
-            values = values.take(positions, axis=axis)
-            continue
-        if isinstance(positions, range):
-            stop = positions.stop if positions.stop >= 0 else None
-            cut = slice(positions.start, stop, positions.step)
-            values = values[(*[slice(None)] * axis, cut)]
-        else:
-            values = values.take(np.array(positions, np.intp), axis=axis)
-        axis += 1
-    return values
-
-
-def _as_index(positions: Sequence[int]) -> slice | list[int]:
-    """Return positions as a slice where they are consecutive, which costs nothing to compose."""
-    first = positions[0]
-    if isinstance(positions, range):
-        stop = positions.stop if positions.stop >= 0 else None
-        return slice(positions.start, stop, positions.step)
-    if list(positions) == list(range(first, first + len(positions))):
-        return slice(first, first + len(positions))
-    return list(positions)
 
 
 def _native(dtype: DType) -> DType:

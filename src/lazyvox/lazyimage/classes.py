@@ -15,8 +15,8 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, PathLike, override
+from lazyvox.array.computing import forget_reductions
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.staged import forget_reductions
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.operators import ImageOperators, affine_of
 from lazyvox.lazyimage.save import save

@@ -6,15 +6,16 @@ from typing import Any
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.array.concat import ConcatReader
+from lazyvox.array.computing import read_before
 from lazyvox.array.conversion import Conversion
+from lazyvox.array.derived import DerivedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
 from lazyvox.array.reader import FileReader
 from lazyvox.array.reduced import ReducedReader
 from lazyvox.array.spooled import SpooledReader
-from lazyvox.array.staged import StagedReader, read_before
+from lazyvox.array.staged import StagedReader
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.identity import identify
 from lazyvox.store.opening import open_source
@@ -41,10 +42,8 @@ def stored_bytes(array: LazyArray) -> int:
     if isinstance(reader, ReducedReader):
         # The pass that computes it comes before, and is counted by itself.
         return 0
-    if isinstance(reader, ConcatReader):
-        return sum(stored_bytes(part) for part in reader.parts)
-    if isinstance(reader, StagedReader | SpooledReader):
-        return sum(stored_bytes(source) for source in reader.sources)
+    if isinstance(reader, DerivedReader):
+        return sum(stored_bytes(source) for source in reader.sources_below)
     if isinstance(reader, FileReader | MappedReader):
         return reader.source.stored_size
     return 0 if isinstance(reader, MemoryReader) else identify(reader.path).size
@@ -57,7 +56,7 @@ def decoded_bytes(array: LazyArray) -> int:
         return 0
     if isinstance(reader, SpooledReader):
         # All of them, whatever is asked for: each volume of the result depends on all volumes.
-        return sum(decoded_bytes(source) for source in reader.sources)
+        return sum(decoded_bytes(source) for source in reader.sources_below)
     if isinstance(reader, StagedReader):
         whole = sum(decoded_bytes(source) for source in reader.sources)
         n_volumes = array.shape[3] if array.ndim > 3 else 1

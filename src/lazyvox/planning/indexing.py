@@ -1,6 +1,7 @@
 """The algebra of indices: a slice of a slice is one index, and nothing is read to know its shape."""
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -9,7 +10,7 @@ import numpy as np
 from lazyvox._typing import Array, Shape
 from lazyvox.errors import ImageIndexError
 
-__all__ = ["Axis", "View", "as_key", "expand_key", "is_array_index"]
+__all__ = ["Axis", "View", "as_key", "axis_of", "expand_key", "is_array_index", "taken"]
 
 #: What a view takes of one axis of its source: one position (the axis is dropped), an
 #: arithmetic progression of positions, or a list of positions.
@@ -106,6 +107,45 @@ def as_key(axes: tuple[Axis, ...]) -> tuple[int | slice | list[int], ...]:
         else:
             key.append(list(axis) if isinstance(axis, tuple) else axis)
     return tuple(key)
+
+
+def axis_of(positions: Sequence[int]) -> Axis:
+    """Return positions as a range where they are consecutive: it costs nothing to compose.
+
+    Examples
+    --------
+    >>> axis_of([4, 5, 6]), axis_of([4, 6, 5])
+    (range(4, 7), (4, 6, 5))
+    """
+    if isinstance(positions, range) or not positions:
+        return positions if isinstance(positions, range) else ()
+    found = range(positions[0], positions[0] + len(positions))
+    return found if list(positions) == list(found) else tuple(positions)
+
+
+def taken(values: Array, axes: Sequence[Axis]) -> Array:
+    """Return the values at `axes` of an array in memory; int axes are dropped.
+
+    They are a view where no axis is a list. Lists are taken one by one: in one index NumPy would
+    pair them, with each other and with integers. Axes that follow the given ones stay.
+
+    Examples
+    --------
+    >>> taken(np.arange(24).reshape(2, 3, 4), (1, (2, 0), range(0, 4, 2))).tolist()
+    [[20, 22], [12, 14]]
+    """
+    plain = as_key(
+        tuple(
+            range(length) if isinstance(axis, tuple) else axis
+            for axis, length in zip(axes, values.shape, strict=False)
+        )
+    )
+    values = values[plain]
+    kept = [axis for axis in axes if not isinstance(axis, int)]
+    for place, axis in enumerate(kept):
+        if isinstance(axis, tuple):
+            values = values.take(np.array(axis, np.intp), axis=place)
+    return values
 
 
 def is_array_index(entry: object) -> bool:

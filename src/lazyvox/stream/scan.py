@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.array.staged import fill_spools, scratch_bytes, session_bytes, staging_of
+from lazyvox.array.computing import fill_spools
+from lazyvox.array.derived import scratch_bytes, session_bytes
+from lazyvox.array.staged import staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import reading_of
 from lazyvox.lazyimage.load import ImageLike

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.array.derived import session_bytes
 from lazyvox.array.memory_reader import in_memory_array
-from lazyvox.array.staged import session_bytes, staged, staging_of
+from lazyvox.array.staged import staged, staging_of
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.stream.through import Through

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lazyvox._typing import FloatArray
-from lazyvox.cli.heat_map import draw_heat_map, picture_memory, require_plots
+from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_bytes, write_matrix
 from lazyvox.cli.outputs import check_output, list_endings
@@ -20,6 +20,7 @@ from lazyvox.extraction.tables import split_target
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.optional import require
 
 __all__ = ["connectivity"]
 
@@ -156,7 +157,7 @@ def connectivity(
     plots = _files(plot, kinds)
     if plot is not None:
         check_output(plot, _ENDINGS_OF_PLOTS, [signals], settings, files=plots, option="--plot")
-        require_plots()
+        require("matplotlib", "plot", "Heat maps (--plot)")
     work = _Matrices(
         open_signals(signals), kinds, estimator, outputs, plots, overwrite=settings.overwrite
     )

@@ -13,7 +13,7 @@ import numpy as np
 from lazyvox._typing import FloatArray
 from lazyvox._version import __version__
 from lazyvox.demo.costs import CommandFailedError, Cost, run_command
-from lazyvox.demo.figure import Picture, draw, require_matplotlib
+from lazyvox.demo.figure import Picture, draw
 from lazyvox.demo.model import N_REGIONS, Model, make_model, write_run
 from lazyvox.demo.regions import (
     Regions,
@@ -39,6 +39,7 @@ from lazyvox.demo.steps import (
 from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.limits import available_memory
+from lazyvox.runtime.optional import require
 from lazyvox.runtime.progress import resolve_progress
 
 __all__ = ["demo"]
@@ -96,7 +97,7 @@ def demo(
     """
     # `lazyvox.cli.main` reads it from the command line.
     del debug
-    require_matplotlib()
+    require("matplotlib", "plot", "Figures")
     tell = Teller(quiet=quiet)
     if file is not None:
         if volumes is not None or size is not None:

@@ -2,15 +2,13 @@
 
 import io
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import FloatArray
-from lazyvox.errors import MissingDependencyError
 
-__all__ = ["draw_heat_map", "picture_memory", "require_plots"]
+__all__ = ["draw_heat_map", "picture_memory"]
 
 _DPI = 150
 #: Inches for the name of a region: its letters are 6 points, which is half of this, high.
@@ -23,13 +21,6 @@ _MARGINS = (2.4, 1.6)
 #: What drawing takes for each pixel, and for each value: measured from 8 to 2500 regions.
 _PIXEL_BYTES, _VALUE_BYTES = 34, 32
 _UNDEFINED = "#d9dce0"
-
-
-def require_plots() -> None:
-    """Raise MissingDependencyError where there is no matplotlib."""
-    if find_spec("matplotlib") is None:
-        msg = "--plot needs the package matplotlib. Run `pip install 'lazyvox[plot]'`."
-        raise MissingDependencyError(msg)
 
 
 def draw_heat_map(matrix: FloatArray, names: Sequence[str], kind: str) -> tuple[bytes, list[int]]:

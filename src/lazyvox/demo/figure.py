@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ from nibabel import orientations
 from lazyvox._typing import Array, FloatArray
 from lazyvox.demo.costs import Cost
 from lazyvox.demo.regions import central_voxel
-from lazyvox.errors import MissingDependencyError
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
+from lazyvox.runtime.optional import require
 
-__all__ = ["Picture", "draw", "require_matplotlib"]
+__all__ = ["Picture", "draw"]
 
 _COLOURS = ("#4e79a7", "#d98a3d", "#4f9a6b", "#c0504d", "#8566a8", "#2f9ba3")
 _OURS, _THEIRS = "#3f7f6f", "#b8bfc6"
@@ -66,15 +65,6 @@ class Picture:
     subtitle: str
 
 
-def require_matplotlib() -> None:
-    """Raise MissingDependencyError where there is no matplotlib."""
-    if find_spec("matplotlib") is None:
-        msg = (
-            "the figure needs matplotlib, which is not installed. Run: pip install 'lazyvox[plot]'"
-        )
-        raise MissingDependencyError(msg)
-
-
 def draw(picture: Picture, path: Path) -> None:
     """Write the figure as a PNG.
 
@@ -90,7 +80,7 @@ def draw(picture: Picture, path: Path) -> None:
     MissingDependencyError
         If matplotlib is not installed.
     """
-    require_matplotlib()
+    require("matplotlib", "plot", "Figures")
     # Neither pyplot nor a display: nothing of the caller's plots is touched.
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -10,12 +10,12 @@ import numpy.typing as npt
 from lazyvox._typing import Array, DType, IntArray, PathLike, Shape, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
-from lazyvox.errors import MissingDependencyError
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.series import Grid
+from lazyvox.runtime.optional import require
 from lazyvox.store.identity import printable
 
 __all__ = ["Placement", "Signals"]
@@ -205,11 +205,9 @@ class Signals:
         >>> signals.to_dataframe().columns[0]
         'LeftFront'
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            msg = "Tables need the package pandas. Run `pip install 'lazyvox[table]'`."
-            raise MissingDependencyError(msg) from error
+        require("pandas", "table", "Tables")
+        import pandas as pd
+
         return pd.DataFrame(self.values, columns=list(self._column_names()))
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> None:
@@ -264,11 +262,9 @@ class Signals:
         MissingDependencyError
             If matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            msg = "Plots need the package matplotlib. Run `pip install 'lazyvox[plot]'`."
-            raise MissingDependencyError(msg) from error
+        require("matplotlib", "plot", "Plots")
+        import matplotlib.pyplot as plt
+
         if ax is None:
             ax = plt.subplots(layout="constrained")[1]
         step = self.t_r or 1.0

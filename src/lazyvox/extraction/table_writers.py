@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lazyvox._typing import Array, DType, override
-from lazyvox.errors import MissingDependencyError
+from lazyvox.runtime.optional import require
 from lazyvox.store.sinks import ByteSink
 
 __all__ = [
@@ -239,11 +239,9 @@ def parquet_group_rows(spec: TableSpec) -> int:
 
 def load_parquet() -> Any:
     """Return the module `pyarrow.parquet`, or say how to install it."""
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        msg = "Parquet files need the package pyarrow. Run `pip install 'lazyvox[table]'`."
-        raise MissingDependencyError(msg) from error
+    require("pyarrow", "table", "Parquet files")
+    import pyarrow.parquet
+
     return pyarrow.parquet
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, override
-from lazyvox.errors import GridMismatchError, ParameterError
+from lazyvox.errors import GridMismatchError
 from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
 from lazyvox.image.joining import same_fov
 from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.new import image_like
 from lazyvox.image.single import scan_once
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.signal import high_variance_confounds as of_signals
+from lazyvox.signal.variance import check_numbers, detrending_basis, main_courses, strongest
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.gather import VoxelGather
 
@@ -83,23 +83,20 @@ def high_variance_confounds(
     (40, 5)
     """
     img = check_niimg_4d(imgs)
-    if not 0 <= percentile <= 100:
-        msg = f"`percentile` must be from 0 to 100. Got {percentile:g}."
-        raise ParameterError(msg)
+    check_numbers(percentile, n_confounds)
+    basis = detrending_basis(img.shape[3], detrend=detrend)
     mask = None
     if mask_img is not None:
         mask = _mask_of(img, mask_img)
         # The type of signals under a mask.
         img = image_like(img, lazy_dataobj(img).astype(np.float32))
     power = scan_once(img, _Power(mask, detrend=detrend), memory, 1, None)
-    among = power if mask is None else power[mask]
-    with np.errstate(invalid="ignore"):
-        chosen = power > np.nanpercentile(among, 100 - percentile)
-    if mask is not None:
-        chosen &= mask
+    chosen = strongest(power, percentile, mask)
     signals = scan_once(img, _Take(chosen, zero_non_finite=mask is not None), memory, 1, None)
-    # The last column, of zeros, is the one that is left out of "all".
-    return of_signals(signals, n_confounds, percentile=100, detrend=detrend)
+    n_candidates = power.size if mask is None else int(np.count_nonzero(mask))
+    return main_courses(
+        signals, n_confounds, basis, percentile=percentile, n_candidates=n_candidates
+    )
 
 
 def _mask_of(img: Any, mask_img: ImageLike) -> BoolArray:
@@ -176,7 +173,7 @@ class _Power(Consumer[Array]):
 
 
 class _Take(Consumer[Array]):
-    """Signals of some voxels, and one more column of zeros."""
+    """Signals of some voxels."""
 
     def __init__(self, mask: BoolArray, *, zero_non_finite: bool) -> None:
         self._gather = VoxelGather.of(mask)
@@ -185,13 +182,13 @@ class _Take(Consumer[Array]):
     @override
     def init(self, grid: Grid) -> None:
         dtype = np.float32 if grid.dtype == np.float32 else np.float64
-        self._signals = np.zeros((grid.n_volumes, self._gather.n_voxels + 1), dtype)
+        self._signals = np.zeros((grid.n_volumes, self._gather.n_voxels), dtype)
 
     @override
     def update(self, block: Array, start: int) -> None:
         n_volumes = block.shape[3]
         flat = block.reshape(-1, n_volumes, order="F").T
-        rows = self._signals[start : start + n_volumes, :-1]
+        rows = self._signals[start : start + n_volumes]
         self._gather.take(flat, rows)
         if self._zero_non_finite:
             rows[~np.isfinite(rows)] = 0
@@ -206,7 +203,7 @@ class _Take(Consumer[Array]):
 
     @override
     def state_bytes(self, grid: Grid) -> int:
-        return 8 * grid.n_volumes * (self._gather.n_voxels + 1) + self._gather.nbytes
+        return 8 * grid.n_volumes * self._gather.n_voxels + self._gather.nbytes
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:

@@ -22,6 +22,7 @@ from lazyvox.image.resample_transform import (
 from lazyvox.image.sources import Volumes, volumes_of
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.operators import affine_of
 from lazyvox.signal.options import check_flag
 
 __all__ = [
@@ -121,7 +122,7 @@ def resample_img(
     _check_choice(interpolation, tuple(ORDERS), "interpolation")
     _check_choice(order, ("F", "C"), "order")
     given = check_niimg(img)
-    grid = resampling_grid(given.shape, _affine_of(given), target_affine, target_shape)
+    grid = resampling_grid(given.shape, affine_of(given), target_affine, target_shape)
     if target_affine is not None:
         _warn_without_sform(given)
     if grid.is_same:
@@ -208,7 +209,7 @@ def resample_to_img(
     target = check_niimg(target_img)
     return resample_img(
         source_img,
-        target_affine=_affine_of(target),
+        target_affine=affine_of(target),
         target_shape=target.shape[:3],
         interpolation=interpolation,
         copy=copy,
@@ -218,10 +219,6 @@ def resample_to_img(
         force_resample=force_resample,
         copy_header=copy_header,
     )
-
-
-def _affine_of(img: Any) -> Any:
-    return img.header.get_best_affine() if img.affine is None else img.affine
 
 
 def _check_choice(value: Any, allowed: tuple[str, ...], name: str) -> None:

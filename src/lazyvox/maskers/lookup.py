@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox.errors import MissingDependencyError, ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.maskers.parameters import MaskerWarning
+from lazyvox.runtime.optional import require
 
 __all__ = ["LookUpTable", "fit_table"]
 
@@ -72,11 +73,9 @@ class LookUpTable:
 
     def to_dataframe(self) -> Any:
         """Return the table as a pandas.DataFrame."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            msg = "Tables need the package pandas. Run `pip install 'lazyvox[table]'`."
-            raise MissingDependencyError(msg) from error
+        require("pandas", "table", "Tables")
+        import pandas as pd
+
         return pd.DataFrame(dict(self.columns))
 
 

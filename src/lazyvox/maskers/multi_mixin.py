@@ -19,7 +19,7 @@ from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.maskers.base import check_is_fitted
 from lazyvox.maskers.inputs import check_images, is_one_image
 from lazyvox.maskers.scikit_learn import get_config
-from lazyvox.maskers.sharing import side_by_side
+from lazyvox.runtime.shares import side_by_side
 
 __all__ = ["MultiMasker"]
 

@@ -1,17 +1,14 @@
-"""Several maskers on one image, several images under one masker."""
+"""Several maskers on one image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lazyvox._threads import Workers
 from lazyvox._typing import Array
-from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.work import Work, do_work
-from lazyvox.runtime.budget import memory_budget, resolve_budget
-from lazyvox.runtime.cores import resolve_n_jobs
 
-__all__ = ["side_by_side", "transform_all"]
+__all__ = ["transform_all"]
 
 
 def transform_all(
@@ -92,61 +89,3 @@ def transform_all(
         if work.publish is not None:
             work.publish()
     return results
-
-
-def side_by_side(
-    calls: Sequence[Callable[[float | str | None], Any]],
-    memory: float | str | None,
-    n_jobs: int,
-) -> list[Any]:
-    """Make calls in threads, as many at once as the budget allows.
-
-    Parameters
-    ----------
-    calls : sequence of callable
-        Each takes its share of the budget in bytes, and raises `MemoryBudgetError` before it
-        reads anything if that is too little.
-    memory : int, str or None
-        Budget of all together.
-    n_jobs : int
-        Calls at once, at most.
-
-    Returns
-    -------
-    list
-        What they return, in order.
-    """
-    budget = resolve_budget(memory)
-    n_threads = min(resolve_n_jobs(n_jobs), len(calls))
-    results: list[Any] = [None] * len(calls)
-    left = list(range(len(calls)))
-    while left and n_threads > 1:
-        left = _round(calls, left, results, budget // n_threads, n_threads)
-        # What did not fit its share gets a larger one, beside fewer others.
-        n_threads = min(n_threads // 2, len(left))
-    for number in left:
-        results[number] = calls[number](memory if n_threads < 2 else budget)
-    return results
-
-
-def _round(
-    calls: Sequence[Callable[[float | str | None], Any]],
-    numbers: Sequence[int],
-    results: list[Any],
-    share: int,
-    n_threads: int,
-) -> list[int]:
-    """Make calls with one share each; return those that it was too little for."""
-
-    def one(number: int) -> bool:
-        # A thread begins without the budget that surrounds the caller.
-        with memory_budget(max(share, 1)):
-            try:
-                results[number] = calls[number](max(share, 1))
-            except MemoryBudgetError:
-                return False
-        return True
-
-    with Workers(n_threads, "lazyvox-maskers") as workers:
-        jobs = [(number, workers.submit(one, number)) for number in numbers]
-        return [number for number, job in jobs if not job.result()]

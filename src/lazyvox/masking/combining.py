@@ -1,33 +1,27 @@
-"""Masks of several images: their intersection, and computing them side by side."""
+"""What several masks have in common."""
 
 from __future__ import annotations
 
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lazyvox._threads import Workers
-from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.image.components import largest_component
 from lazyvox.image.joining import check_same_fov
 from lazyvox.image.new import image_like
 from lazyvox.masking.arguments import checked_fraction
 from lazyvox.masking.loading import load_mask_img
-from lazyvox.runtime.budget import memory_budget, resolve_budget
-from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.signal.options import check_flag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from lazyvox.lazyimage.classes import LazyImage
     from lazyvox.lazyimage.load import ImageLike
 
-__all__ = ["intersect_masks", "side_by_side"]
-
-ResultT = TypeVar("ResultT")
+__all__ = ["intersect_masks"]
 
 
 def intersect_masks(
@@ -90,47 +84,3 @@ def intersect_masks(
     common = counts > fraction * len(imgs)
     part = largest_component(common) if connected else None
     return image_like(imgs[0], (common if part is None else part).astype(np.int8))
-
-
-def side_by_side(
-    func: Callable[[Any], ResultT], items: Sequence[Any], n_jobs: int
-) -> list[ResultT]:
-    """Return what a function makes of each item, several at a time within the memory budget.
-
-    Parameters
-    ----------
-    func : callable
-        Takes one item, and keeps to the memory budget in force.
-    items : sequence
-        The items.
-    n_jobs : int
-        How many may be under way, as in scikit-learn; fewer are where their shares of the budget
-        would be too small.
-
-    Returns
-    -------
-    list
-        The results, in the order of the items.
-    """
-    n_workers = min(resolve_n_jobs(n_jobs), len(items))
-    budget = resolve_budget(None)
-    while n_workers > 1:
-        try:
-            return _in_threads(func, items, n_workers, budget // n_workers)
-        except MemoryBudgetError:
-            # Raised before a voxel is read.
-            n_workers //= 2
-    return [func(item) for item in items]
-
-
-def _in_threads(
-    func: Callable[[Any], ResultT], items: Sequence[Any], n_workers: int, share: int
-) -> list[ResultT]:
-    def within(item: Any) -> ResultT:
-        with memory_budget(share):
-            return func(item)
-
-    with Workers(n_workers, "lazyvox-masks") as workers:
-        # A thread begins without the settings of its maker, such as that a plan is wanted.
-        jobs = [workers.submit(copy_context().run, within, item) for item in items]
-        return [job.result() for job in jobs]

@@ -15,13 +15,14 @@ from lazyvox.masking.arguments import (
     checked_list,
     checked_opening,
 )
-from lazyvox.masking.combining import intersect_masks, side_by_side
+from lazyvox.masking.combining import intersect_masks
 from lazyvox.masking.mean import mean_volume
 from lazyvox.masking.volumes import border_values, histogram_threshold, opened, smoothed
+from lazyvox.runtime.shares import side_by_side
 from lazyvox.signal.options import check_flag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -294,7 +295,7 @@ def compute_multi_epi_mask(
         target_shape=target_shape,
         verbose=verbose,
     )
-    masks = side_by_side(one_mask, imgs, n_jobs)
+    masks = side_by_side([partial(_within_share, one_mask, img) for img in imgs], None, n_jobs)
     return intersect_masks(masks, threshold=threshold, connected=connected)
 
 
@@ -379,5 +380,13 @@ def compute_multi_background_mask(
         target_shape=target_shape,
         verbose=verbose,
     )
-    masks = side_by_side(one_mask, imgs, n_jobs)
+    masks = side_by_side([partial(_within_share, one_mask, img) for img in imgs], None, n_jobs)
     return intersect_masks(masks, threshold=threshold, connected=connected)
+
+
+def _within_share(
+    one_mask: Callable[[Any], LazyImage], img: Any, share: float | str | None
+) -> LazyImage:
+    # Masks take their share from the block of code around them.
+    del share
+    return one_mask(img)

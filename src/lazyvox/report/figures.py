@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from lazyvox._typing import Array
-from lazyvox.errors import MissingDependencyError
+from lazyvox.runtime.optional import require
 
 __all__ = ["cuts_png"]
 
@@ -123,11 +123,9 @@ def cuts_png(
     MissingDependencyError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        msg = "Reports need the package matplotlib. Run `pip install 'lazyvox[plot]'`."
-        raise MissingDependencyError(msg) from error
+    require("matplotlib", "plot", "Reports")
+    from matplotlib.figure import Figure
+
     below = None if background is None else _canonical(background, affine)
     above = None if regions is None else _canonical(regions, affine)
     colours, greys = _colours(above, kind, cmap), _greys(below, volume_cmap)

@@ -4,14 +4,20 @@ import warnings
 
 import numpy as np
 
-from lazyvox._typing import Array, FloatArray
+from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.signal.options import check_flag
 from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.run_cleaning import remove_space, trend_basis
 from lazyvox.signal.standardize import warn_of_one_volume
 
-__all__ = ["high_variance_confounds"]
+__all__ = [
+    "check_numbers",
+    "detrending_basis",
+    "high_variance_confounds",
+    "main_courses",
+    "strongest",
+]
 
 
 def high_variance_confounds(
@@ -62,27 +68,88 @@ def high_variance_confounds(
     (50, 5)
     """
     basis = _checked_trend(series, detrend=check_flag(detrend, "detrend"))
-    if not 0 <= percentile <= 100 or n_confounds < 1:
-        msg = (
-            "percentile must be from 0 to 100 and n_confounds at least 1. Got "
-            f"percentile={percentile}, n_confounds={n_confounds}."
-        )
-        raise ParameterError(msg)
+    check_numbers(percentile, n_confounds)
     power = np.empty(series.shape[1])
     for start in range(0, series.shape[1], N_COLUMNS):
         piece = _detrended(series[:, start : start + N_COLUMNS], basis)
         power[start : start + N_COLUMNS] = np.einsum("tv,tv->v", piece, piece) / len(series)
-    with np.errstate(invalid="ignore"):
-        chosen = np.flatnonzero(power > np.nanpercentile(power, 100 - percentile))
-    if len(chosen) < n_confounds:
+    chosen = np.flatnonzero(strongest(power, percentile))
+    return main_courses(
+        series[:, chosen], n_confounds, basis, percentile=percentile, n_candidates=len(power)
+    )
+
+
+def check_numbers(percentile: float, n_confounds: int) -> None:
+    """Raise `ParameterError` for numbers that no signals can be chosen by."""
+    if not 0 <= percentile <= 100 or n_confounds < 1:
         msg = (
-            f"{n_confounds} confounds need at least as many signals. Got {len(chosen)} signals "
-            f"above percentile {100 - percentile:g} of {series.shape[1]}: the last confounds are "
+            f"`percentile` must be from 0 to 100, and `n_confounds` at least 1. Got {percentile:g} "
+            f"and {n_confounds}."
+        )
+        raise ParameterError(msg)
+
+
+def strongest(power: FloatArray, percentile: float, among: BoolArray | None = None) -> BoolArray:
+    """Return where the power is above that of all but a percentage.
+
+    Parameters
+    ----------
+    power : ndarray
+        Mean square of each signal; where it is NaN, the signal is never chosen.
+    percentile : float
+        The percentage that is chosen.
+    among : ndarray of bool, optional
+        The signals to choose from; by default all.
+
+    Returns
+    -------
+    ndarray of bool, of the shape of `power`
+        The choice.
+    """
+    candidates = power if among is None else power[among]
+    with np.errstate(invalid="ignore"):
+        chosen: BoolArray = power > np.nanpercentile(candidates, 100 - percentile)
+    return chosen if among is None else chosen & among
+
+
+def main_courses(
+    series: Array,
+    n_confounds: int,
+    basis: FloatArray | None,
+    *,
+    percentile: float,
+    n_candidates: int,
+) -> Array:
+    """Return the main time courses of signals that were chosen.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_volumes, n_chosen)
+        The signals.
+    n_confounds : int
+        Time courses to return.
+    basis : ndarray of shape (n_volumes, n) or None
+        What is removed from each signal first.
+    percentile : float
+        What they were chosen by, for the warning.
+    n_candidates : int
+        How many there were to choose from.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, n_confounds)
+        Orthonormal time courses, the one that explains most first.
+    """
+    n_volumes, n_chosen = series.shape
+    if n_chosen < n_confounds:
+        msg = (
+            f"{n_confounds} confounds need at least as many signals. Got {n_chosen} signals "
+            f"above percentile {100 - percentile:g} of {n_candidates}: the last confounds are "
             "arbitrary. Raise percentile or lower n_confounds."
         )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=2)
-    strongest = _detrended(series[:, chosen], basis)
-    main = _main_courses(strongest @ strongest.T / len(series), n_confounds)
+        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+    chosen = _detrended(series, basis)
+    main = _eigenvectors(chosen @ chosen.T / n_volumes, n_confounds)
     return main.astype(np.float32) if series.dtype == np.float32 else main
 
 
@@ -94,10 +161,15 @@ def _checked_trend(series: Array, *, detrend: bool) -> FloatArray | None:
     if series.ndim != 2 or not series.size:
         msg = f"series must be of shape (n_volumes, n_columns), not empty. Got {series.shape}."
         raise ParameterError(msg)
-    if detrend and len(series) == 1:
+    return detrending_basis(len(series), detrend=detrend)
+
+
+def detrending_basis(n_volumes: int, *, detrend: bool) -> FloatArray | None:
+    """Return what detrending removes from signals; None for nothing."""
+    if detrend and n_volumes == 1:
         warn_of_one_volume("Detrending")
         return None
-    return trend_basis(len(series)) if detrend else None
+    return trend_basis(n_volumes) if detrend else None
 
 
 def _detrended(piece: Array, basis: FloatArray | None) -> FloatArray:
@@ -107,7 +179,7 @@ def _detrended(piece: Array, basis: FloatArray | None) -> FloatArray:
     return values
 
 
-def _main_courses(covariance: FloatArray, n_confounds: int) -> FloatArray:
+def _eigenvectors(covariance: FloatArray, n_confounds: int) -> FloatArray:
     """Return the eigenvectors with the largest eigenvalues."""
     from scipy import linalg
 

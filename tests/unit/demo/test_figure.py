@@ -1,10 +1,12 @@
 """The figure is drawn for any grid, and says what it needs."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from lazyvox.demo.costs import Cost
-from lazyvox.demo.figure import Picture, draw, require_matplotlib
+from lazyvox.demo.figure import Picture, draw
 from lazyvox.errors import MissingDependencyError
 
 COSTS = (Cost("lazyvox mean", 1.0, 60 << 20), Cost("lazyvox extract", 1.1, 70 << 20))
@@ -50,7 +52,7 @@ def test_a_whole_array_that_was_not_loaded_is_drawn_as_an_estimate(tmp_path):
     assert (tmp_path / "demo.png").exists()
 
 
-def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("lazyvox.demo.figure.find_spec", lambda name: None)
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'lazyvox\[plot\]'"):
-        require_matplotlib()
+        draw(picture((5, 5, 5)), tmp_path / "demo.png")

@@ -1,6 +1,6 @@
 """Reports of maskers: what stands on them, before and after fitting."""
 
-import builtins
+import sys
 import warnings
 from html.parser import HTMLParser
 
@@ -123,14 +123,7 @@ class TestEveryMasker:
 
     def test_without_matplotlib_the_extra_is_named(self, name, monkeypatch):
         masker = fitted(made(name))
-        real = builtins.__import__
-
-        def without(module, *args, **kwargs):
-            if module.startswith("matplotlib"):
-                raise ImportError(module)
-            return real(module, *args, **kwargs)
-
-        monkeypatch.setattr(builtins, "__import__", without)
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
         with pytest.raises(lv.MissingDependencyError, match=r"pip install 'lazyvox\[plot\]'"):
             masker.generate_report()
 

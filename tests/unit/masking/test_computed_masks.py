@@ -1,5 +1,7 @@
 """Masks that are computed: what nilearn cannot serve as a reference for."""
 
+from functools import partial
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -14,9 +16,10 @@ from lazyvox.masking import (
     compute_multi_brain_mask,
     compute_multi_epi_mask,
 )
-from lazyvox.masking.combining import side_by_side
 from lazyvox.masking.mean import MeanVolume
 from lazyvox.masking.volumes import histogram_threshold
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.shares import side_by_side
 from lazyvox.testing import write_nifti
 
 SHAPE = (20, 21, 18)
@@ -154,25 +157,27 @@ def test_what_is_no_list(function, given):
 
 
 def test_side_by_side_keeps_order_and_shares_the_budget():
-    from lazyvox.runtime.budget import resolve_budget
-
     with lv.memory_budget(900):
-        found = side_by_side(lambda item: (item, resolve_budget(None)), range(7), 3)
+        found = side_by_side(
+            [partial(lambda item, _: (item, resolve_budget(None)), item) for item in range(7)],
+            None,
+            3,
+        )
     assert found == [(item, 300) for item in range(7)]
 
 
 def test_fewer_side_by_side_where_shares_are_too_small():
-    from lazyvox.runtime.budget import resolve_budget
-
-    def needs_500(item):
+    def needs_500(item, _):
         if resolve_budget(None) < 500:
             raise lv.MemoryBudgetError("too small")
         return item
 
     with lv.memory_budget(1000):
-        assert side_by_side(needs_500, range(5), 4) == list(range(5))
+        assert side_by_side([partial(needs_500, item) for item in range(5)], None, 4) == list(
+            range(5)
+        )
     with lv.memory_budget(499), pytest.raises(lv.MemoryBudgetError, match="too small"):
-        side_by_side(needs_500, range(5), 4)
+        side_by_side([partial(needs_500, item) for item in range(5)], None, 4)
 
 
 def test_the_plan_of_several_runs_reads_none(tmp_path):

@@ -178,7 +178,7 @@ def test_the_package_imports_nothing_heavy():
 def test_few_signals_for_many_confounds_warn():
     with pytest.warns(UserWarning, match="Got 2 signals above percentile 98"):
         high_variance_confounds(np.random.default_rng(0).normal(size=(30, 100)))
-    with pytest.raises(ParameterError, match="percentile must be from 0 to 100"):
+    with pytest.raises(ParameterError, match="`percentile` must be from 0 to 100"):
         high_variance_confounds(np.ones((3, 3)), percentile=101)
 
 

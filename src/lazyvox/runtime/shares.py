@@ -1,0 +1,74 @@
+"""Calls side by side, each within its share of the memory budget."""
+
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from functools import partial
+from typing import TypeVar
+
+from lazyvox._threads import Workers
+from lazyvox.errors import MemoryBudgetError
+from lazyvox.runtime.budget import memory_budget, resolve_budget
+from lazyvox.runtime.cores import resolve_n_jobs
+
+__all__ = ["side_by_side"]
+
+ResultT = TypeVar("ResultT")
+
+
+def side_by_side(
+    calls: Sequence[Callable[[float | str | None], ResultT]],
+    memory: float | str | None,
+    n_jobs: int,
+) -> list[ResultT]:
+    """Make calls in threads, as many at once as the budget allows.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+        Each takes its share of the budget in bytes, and raises `MemoryBudgetError` before it
+        reads anything if that is too little. The share is the budget in force around it, too.
+    memory : int, str or None
+        Budget of all together.
+    n_jobs : int
+        Calls at once, at most, as in scikit-learn.
+
+    Returns
+    -------
+    list
+        What they return, in order.
+    """
+    budget = resolve_budget(memory)
+    n_threads = min(resolve_n_jobs(n_jobs), len(calls))
+    results: dict[int, ResultT] = {}
+    left = list(range(len(calls)))
+    while left and n_threads > 1:
+        share = max(budget // n_threads, 1)
+        with Workers(n_threads, "lazyvox-side") as workers:
+            # A thread begins without the settings of its maker, such as that a plan is wanted.
+            jobs = [
+                (number, workers.submit(copy_context().run, _within, calls[number], share))
+                for number in left
+            ]
+            found = [(number, job.result()) for number, job in jobs]
+        results |= {number: result() for number, result in found if result is not None}
+        # What did not fit its share gets a larger one, beside fewer others.
+        left = [number for number, result in found if result is None]
+        n_threads = min(n_threads // 2, len(left))
+    for number in left:
+        results[number] = calls[number](memory)
+    return [results[number] for number in range(len(calls))]
+
+
+def _within(
+    call: Callable[[float | str | None], ResultT], share: int
+) -> Callable[[], ResultT] | None:
+    """Return what a call returned, wrapped; None where its share was too little."""
+    with memory_budget(share):
+        try:
+            return partial(_same, call(share))
+        except MemoryBudgetError:
+            return None
+
+
+def _same(value: ResultT) -> ResultT:
+    return value

@@ -292,9 +292,9 @@ class TestLeaving:
             for number, volume in enumerate(lv.PreloadIterator(volumes, 3)):
                 volume + 0
                 if number == 2:
-                    raise error
+                    raise error("enough")
 
-        with pytest.raises(error):
+        with pytest.raises(error, match="enough"):
             loop()
         assert not threads()
         assert not any(volume.preloading() for volume in volumes)
@@ -337,7 +337,7 @@ class TestLeaving:
         volumes = [lv.LazyReadData(str(number), 1, read) for number in range(5)]
         helper = threading.Thread(target=interrupt)
         helper.start()
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             sum(lv.PreloadIterator(volumes, 2))
         helper.join()
         assert not threads()

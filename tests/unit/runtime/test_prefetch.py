@@ -148,9 +148,9 @@ def test_an_error_in_the_loop_leaves_no_thread(error):
     def loop():
         for item in lv.prefetch(range(1000), int, 3):
             if item == 5:
-                raise error
+                raise error("enough")
 
-    with pytest.raises(error) as caught:
+    with pytest.raises(error, match="enough") as caught:
         loop()
     assert caught.tb is not None
     assert not threads()

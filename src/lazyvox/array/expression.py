@@ -8,7 +8,7 @@ import numpy as np
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
-from lazyvox.array.operators import cast
+from lazyvox.array.numpy_functions import cast
 from lazyvox.array.pointwise import expression_reader
 from lazyvox.array.reduced import reduced
 from lazyvox.array.staged import StagedReader

@@ -10,17 +10,16 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.conversion import Conversion
+from lazyvox.array.converted_reads import read_into
 from lazyvox.array.gather import read_with_array
 from lazyvox.array.mapped import MappedReader
-from lazyvox.array.operators import REDUCING, Operators, lazy_call
+from lazyvox.array.numpy_functions import REDUCING, lazy_call
+from lazyvox.array.operators import Operators
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
 from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
-from lazyvox.planning.indexing import Axis, View, expand_key, is_array_index
+from lazyvox.planning.indexing import View, expand_key, is_array_index
 
-__all__ = ["LazyArray", "fill_block", "read_into"]
-
-#: Scratch memory of a conversion: what it holds stays in the processor's cache between the steps.
-CONVERT_BYTES = 1 << 20
+__all__ = ["LazyArray", "fill_block"]
 
 
 # Not slots: with them, Python 3.11 raises TypeError, not AttributeError, where a property is set.
@@ -386,51 +385,6 @@ class LazyArray(Operators):
         return self.conversion.then(np.dtype(dtype))
 
 
-def read_into(
-    session: ArraySession,
-    axes: tuple[Axis, ...],
-    out: Array,
-    conversion: Conversion,
-    stored: DType,
-) -> None:
-    """Fill `out` with the converted values at `axes`.
-
-    Values that need no conversion are read in place; others pass through a scratch array of
-    about 1 MiB.
-    """
-    if not conversion.changes(stored) and out.dtype == stored:
-        session.read(axes, out)
-        return
-    kept = [i for i, axis in enumerate(axes) if not isinstance(axis, int)]
-    width = conversion.scratch_itemsize(stored, out.dtype)
-    if not kept or out.size * width <= CONVERT_BYTES:
-        raw = np.empty(out.shape, stored, order="F")
-        session.read(axes, raw)
-        conversion.apply(raw, out)
-        return
-    slowest = kept[-1]
-    positions = axes[slowest]
-    assert not isinstance(positions, int)
-    # In the order of the file: a compressed stream would begin anew for each piece.
-    if isinstance(positions, range) and positions.step < 0:
-        turned = (*axes[:slowest], positions[::-1], *axes[slowest + 1 :])
-        read_into(session, turned, out[..., ::-1], conversion, stored)
-        return
-    if isinstance(positions, tuple) and positions != tuple(sorted(set(positions))):
-        _read_listed(session, axes, out, conversion, stored)
-        return
-    per_step = out.size // len(positions) * width
-    step = max(CONVERT_BYTES // max(per_step, 1), 1)
-    for start in range(0, len(positions), step):
-        part = positions[start : start + step]
-        piece = (*axes[:slowest], part, *axes[slowest + 1 :])
-        if step == 1 and per_step > CONVERT_BYTES and len(kept) > 1:
-            inner = (*axes[:slowest], part[0], *axes[slowest + 1 :])
-            read_into(session, inner, out[..., start], conversion, stored)
-        else:
-            read_into(session, piece, out[..., start : start + step], conversion, stored)
-
-
 def fill_block(view: LazyArray, session: ArraySession, out: Array) -> None:
     """Fill `out`, in native byte order, with the values of a lazy array."""
     axes = view.window.axes
@@ -440,28 +394,6 @@ def fill_block(view: LazyArray, session: ArraySession, out: Array) -> None:
     if out.dtype != view.dtype:
         conversion = conversion.then(out.dtype)
     read_into(session, axes, out.reshape(kept, order="F"), conversion, view.reader.dtype)
-
-
-def _read_listed(
-    session: ArraySession,
-    axes: tuple[Axis, ...],
-    out: Array,
-    conversion: Conversion,
-    stored: DType,
-) -> None:
-    """Fill `out` where the positions on the slowest axis are out of order or repeated."""
-    slowest = max(i for i, axis in enumerate(axes) if not isinstance(axis, int))
-    listed = axes[slowest]
-    assert not isinstance(listed, int)
-    places: dict[int, list[int]] = {}
-    for place, position in enumerate(listed):
-        places.setdefault(position, []).append(place)
-    for position in sorted(places):
-        first, *others = places[position]
-        single = (*axes[:slowest], position, *axes[slowest + 1 :])
-        read_into(session, single, out[..., first], conversion, stored)
-        for place in others:
-            out[..., place] = out[..., first]
 
 
 def _completed(wanted: Shape, size: int, shape: Shape) -> Shape:

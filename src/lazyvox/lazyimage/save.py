@@ -12,8 +12,9 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, DType, PathLike
 from lazyvox.array.computing import fill_spools
 from lazyvox.array.conversion import Conversion
+from lazyvox.array.converted_reads import read_into
 from lazyvox.array.derived import scratch_bytes, session_bytes
-from lazyvox.array.lazy_array import LazyArray, read_into
+from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import OutputSpec, plan_output

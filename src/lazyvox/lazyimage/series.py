@@ -13,7 +13,7 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import ConcatReader
 from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.operators import cast
+from lazyvox.array.numpy_functions import cast
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of

@@ -15,8 +15,9 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PIP_USER PIP_TARGET PIP_PREFIX
 IN_TEST = .venv/bin/python
 IN_DEMO = .venv-demo/bin/python
 IN_BENCH = .venv-bench/bin/python
+IN_DOCS = .venv-docs/bin/python
 
-.PHONY: help test test-long lint format docs-check demo bench bench-nilearn parity clean
+.PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn parity clean
 .PHONY: environment
 
 help:
@@ -26,6 +27,7 @@ help:
 	@echo "make test-long   the tests that take minutes or gigabytes as well"
 	@echo "make lint        lint, types and import contracts only"
 	@echo "make format      let ruff put the code into shape"
+	@echo "make docs        build the documentation site, docs/_build/html/index.html (2 minutes)"
 	@echo "make docs-check  run every example of README.md and docs/"
 	@echo "make bench       measure time and memory, next to nibabel and nilearn"
 	@echo "make bench-nilearn   the maskers and functions of nilearn's names, next to nilearn"
@@ -53,6 +55,11 @@ format: environment
 	$(IN_TEST) -m ruff check --fix .
 	$(IN_TEST) -m ruff format .
 
+docs:
+	@tools/build-environment .venv-docs docs
+	$(IN_DOCS) -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
+	@echo "The site is in docs/_build/html/index.html"
+
 docs-check: environment
 	$(IN_TEST) -m pytest -q tests/api/test_docs.py $(ARGS)
 
@@ -72,6 +79,6 @@ parity: environment
 	@$(IN_TEST) tools/parity $(ARGS)
 
 clean:
-	rm -rf .venv .venv-demo .venv-bench build dist .hypothesis .import_linter_cache \
-	    .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-demo .venv-bench .venv-docs build dist .hypothesis .import_linter_cache \
+	    .mypy_cache .pytest_cache .ruff_cache docs/_build docs/api/generated docs/examples
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,7 @@
 
 ```python            runs, in one namespace per document; printed values behind >>> are compared
 ```console           each line `$ lazyvox ...` runs and must succeed; its output is illustrative
-```text, toml, none  is not code
+```text, toml, none  is not code; nor is a directive of Sphinx, such as {toctree}
 <!-- skip: why -->   on the line above excuses a block
 """
 
@@ -22,12 +22,15 @@ DOCUMENTS = sorted(
     for path in (
         *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
         *(ROOT / "benchmarks").glob("*.md"),
-        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs" / "api").glob("*.md"),
+        *(ROOT / "docs" / "guide").rglob("*.md"),
     )
 )
 OPENING = re.compile(r"(?P<indent>\s*)(?P<ticks>`{3,}|~{3,})\s*(?P<language>\S*)")
 SKIP = re.compile(r"\s*<!-- skip: \S.* -->\s*")
 NOT_CODE = {"none", "text", "toml"}
+DIRECTIVES = {"{include}", "{toctree}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def find_commands(fence: Fence) -> list[dict[str, object]]:
 def find_steps(document: str) -> list[dict[str, object]]:
     steps: list[dict[str, object]] = []
     for fence in find_fences(document):
-        if fence.is_skipped or fence.language in NOT_CODE:
+        if fence.is_skipped or fence.language in NOT_CODE | DIRECTIVES:
             continue
         if fence.language == "python":
             steps.append({"kind": "python", "line": fence.line, "text": fence.text})

@@ -41,6 +41,8 @@ class GzidxFile:
         Which points are headers of members.
     record : IndexRecord or None
         The record beside it, of which it was checked that it belongs to it.
+    checksums : ndarray of uint32 or None
+        As in `AccessPoints`.
     """
 
     path: str
@@ -49,6 +51,7 @@ class GzidxFile:
     bit_offsets: NDArray[np.int64]
     starts_member: NDArray[np.bool_]
     record: IndexRecord | None
+    checksums: NDArray[np.uint32] | None
 
     @property
     def compressed_size(self) -> int:
@@ -69,11 +72,6 @@ class GzidxFile:
     def decoded_offsets(self) -> NDArray[np.int64]:
         """Decoded bytes before each point."""
         return self.table.decoded_offsets
-
-    @property
-    def checksums(self) -> NDArray[np.uint32] | None:
-        """CRC32 of the decoded bytes of each segment; None where nobody computed them."""
-        return None if self.record is None else self.record.checksums
 
     @property
     def whence(self) -> str:
@@ -183,7 +181,8 @@ def open_gzidx(
     starts = lengths > 0
     # The beginning of the file is the beginning of a member, whoever made the index.
     bits[0], starts[0] = 0, True
-    return GzidxFile(path, identity, table, bits, starts, record)
+    checksums = None if record is None else record.checksums
+    return GzidxFile(path, identity, table, bits, starts, record, checksums)
 
 
 def open_index_file(path: str, owners: frozenset[int] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,14 @@ class IndexWriter:
             self._paths = beside_paths(source_path)
         self._folder = str(Path(self._paths[0]).parent)
         self._spool = GzidxSpool(Path(self._folder), source_path, identity, spacing)
+
+    def __enter__(self) -> Self:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give up unless it was committed."""
+        self.abort()
 
     def add(self, point: AccessPoint) -> None:
         """Append a point; its window goes to disk.

@@ -1,6 +1,7 @@
 """Lazy images: nibabel's image classes over a `LazyArray`."""
 
 import contextlib
+from types import TracebackType
 from typing import Any, Self
 
 import nibabel as nib
@@ -19,6 +20,7 @@ from lazyvox.array.computing import forget_reductions
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.operators import ImageOperators, affine_of
+from lazyvox.lazyimage.packing import pack_header, unpack_header
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.slicing import LazySlicer
 from lazyvox.runtime.strict import check_materialization
@@ -102,9 +104,30 @@ class LazyImage(SpatialImage, ImageOperators):
     @override
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the description of the image; a cached array and its edits stay behind."""
-        dataobj: Any = self._dataobj
-        state = (type(self), dataobj, self._affine, self._header, self.extra)
-        return lazy_image, (*state, self.get_filename())
+        # Bytes of a known shape and type: an array pickles with more about itself than it holds.
+        affine = None if self._affine is None else self._affine.tobytes()
+        header, extra = pack_header(self._header), self.extra or None
+        return _unpickled, (
+            type(self),
+            self._dataobj,
+            affine,
+            header,
+            extra,
+            self.get_filename(),
+        )
+
+    def __enter__(self) -> Self:
+        """Return the image itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Drop the cached array: an image holds nothing else that would have to be closed."""
+        self.uncache()
 
     @override
     def __repr__(self) -> str:
@@ -241,6 +264,22 @@ def lazy_image(
     img._affine = np.array(affine, dtype=np.float64)
     if path is not None:
         _set_name(img, path)
+    return img
+
+
+def _unpickled(
+    image_class: type[SpatialImage],
+    dataobj: LazyArray | Array,
+    affine: bytes | None,
+    header: Any,
+    extra: Any,
+    path: str | None,
+) -> LazyImage:
+    """Return the image that was pickled."""
+    matrix = np.eye(4) if affine is None else np.frombuffer(affine, np.float64).reshape(4, 4)
+    img = lazy_image(image_class, dataobj, matrix, unpack_header(header), extra, path)
+    if affine is None:
+        img._affine = None
     return img
 
 

@@ -3,13 +3,19 @@
 import os
 import pickle
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from lazyvox.errors import LazyvoxError, ParameterTypeError
+from lazyvox.errors import LazyvoxError
+from lazyvox.runtime.answers import (
+    Caught,
+    Failure,
+    how_it_ended,
+    packed_call,
+    packed_failure,
+    raise_failure,
+)
 from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.runtime.resident import process_memory, tree_pss
 
@@ -55,34 +61,6 @@ class Measurement:
     result: Any
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An exception on its way to the parent, with the text of its traceback."""
-
-    error: Exception
-    trace: str
-
-
-class _Caught:
-    """Context that keeps whatever exception is raised inside, to be handed to the parent."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        if isinstance(error, Exception):
-            self.error = error
-        return self.error is not None
-
-
 def _cpu_seconds() -> float:
     """Return the processor time of this process and of the children that it waited for."""
     times = os.times()
@@ -99,27 +77,17 @@ def _measured(func: Callable[..., Any], args: tuple[Any, ...]) -> Measurement:
     return Measurement(seconds, cpu_seconds, peak.bytes, peak.increment, result)
 
 
-def _packed_failure(error: Exception) -> bytes:
-    """Return the bytes of a failure, replacing an exception that does not survive pickling."""
-    trace = "".join(traceback.format_exception(error))
-    with _Caught():
-        packed = pickle.dumps(_Failure(error, trace))
-        pickle.loads(packed)
-        return packed
-    return pickle.dumps(_Failure(LazyvoxError(f"{type(error).__name__}: {error}"), trace))
-
-
 def _serve(connection: "Connection", payload: bytes) -> None:
     """Run in the child: do the call, send what it took or how it failed."""
     answer = b""
     with connection:
-        with _Caught() as caught:
+        with Caught() as caught:
             func, args = pickle.loads(payload)
             answer = pickle.dumps(_measured(func, args))
-        connection.send_bytes(answer if caught.error is None else _packed_failure(caught.error))
+        connection.send_bytes(answer if caught.error is None else packed_failure(caught.error))
 
 
-def _received(process: "SpawnProcess", connection: "Connection") -> Measurement | _Failure:
+def _received(process: "SpawnProcess", connection: "Connection") -> Measurement | Failure:
     """Return what the child sends, or raise when it ends without a word."""
     # Asked in turns, because a grandchild may hold the pipe open after the child has died.
     while not connection.poll(_POLL_S):
@@ -127,31 +95,16 @@ def _received(process: "SpawnProcess", connection: "Connection") -> Measurement 
             break
     try:
         if connection.poll(0):
-            answer: Measurement | _Failure = pickle.loads(connection.recv_bytes())
+            answer: Measurement | Failure = pickle.loads(connection.recv_bytes())
             return answer
     except EOFError:
         process.join(_EXIT_TIMEOUT_S)
-    code = process.exitcode or 0
-    how = f"worker died (signal {-code})" if code < 0 else f"worker ended with exit code {code}"
     msg = (
-        f"measure: the process must return from the function. Got: {how} before it returned. "
+        f"measure: the process must return from the function. Got: {how_it_ended(process.exitcode)} before it returned. "
         f"Signal 9 is mostly the system's, out of memory; an exit code of 1 is often a script "
         f'that calls measure outside of `if __name__ == "__main__":`.'
     )
     raise LazyvoxError(msg)
-
-
-def _packed_call(func: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
-    """Return the bytes of a call, or raise where it cannot go to another process."""
-    try:
-        return pickle.dumps((func, args))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        msg = (
-            f"measure: the function and its arguments must be picklable, since they run in a "
-            f"fresh process. Got {func!r}: {error}. Pass a function defined at the top of a "
-            f"module."
-        )
-        raise ParameterTypeError(msg) from error
 
 
 def measure(func: Callable[..., Any], *args: Any) -> Measurement:
@@ -188,13 +141,13 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     >>> measure(sum, [1, 2]).result
     3
     """
-    payload = _packed_call(func, args)
+    payload = packed_call("measure", func, *args)
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(there, payload), name="lazyvox-measure")
-    answer: Measurement | _Failure | None = None
+    answer: Measurement | Failure | None = None
     try:
         with there:
             process.start()
@@ -202,9 +155,8 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     finally:
         here.close()
         _end(process, timeout_s=0.0 if answer is None else _EXIT_TIMEOUT_S)
-    if isinstance(answer, _Failure):
-        answer.error.add_note(f"Traceback in the measured process:\n{answer.trace}")
-        raise answer.error
+    if isinstance(answer, Failure):
+        raise_failure(answer, "the measured process")
     return answer
 
 

@@ -8,7 +8,7 @@ import secrets
 import socket
 from pathlib import Path
 
-__all__ = ["sweep", "temporary_beside"]
+__all__ = ["host_tag", "is_dead", "sweep", "temporary_beside"]
 
 _LONGEST_NAME = 255
 _LONGEST_ENDING = len("1234567890-") + 16 + len(".tmp")
@@ -17,19 +17,19 @@ _ENDING = re.compile(r"([0-9]+)-([0-9a-f]{8})[0-9a-f]{8}\.tmp")
 
 def temporary_beside(target: Path) -> Path:
     """Return a new name beside `target` that says whose and which process's it is."""
-    ending = f"{os.getpid()}-{_host_tag()}{secrets.token_hex(4)}.tmp"
+    ending = f"{os.getpid()}-{host_tag()}{secrets.token_hex(4)}.tmp"
     return target.with_name(_prefix(target.name) + ending)
 
 
 def sweep(target: Path) -> None:
     """Remove what killed processes of this host left of earlier writes to the same target."""
-    prefix, tag = _prefix(target.name), _host_tag()
+    prefix, tag = _prefix(target.name), host_tag()
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
             if not entry.name.startswith(prefix):
                 continue
             match = _ENDING.fullmatch(entry.name, len(prefix))
-            if match and match[2] == tag and _is_dead(int(match[1])):
+            if match and match[2] == tag and is_dead(int(match[1])):
                 with contextlib.suppress(OSError):
                     Path(entry.path).unlink()
 
@@ -42,7 +42,7 @@ def _prefix(name: str) -> str:
     return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}."
 
 
-def _host_tag() -> str:
+def host_tag() -> str:
     """Return a tag of all processes whose ids mean the same: one host, one process namespace."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
@@ -51,7 +51,8 @@ def _host_tag() -> str:
     return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
 
 
-def _is_dead(pid: int) -> bool:
+def is_dead(pid: int) -> bool:
+    """Return whether no process has this id any more."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

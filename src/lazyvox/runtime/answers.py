@@ -1,0 +1,79 @@
+"""What a process of ours answers: what a call returned, or how it failed."""
+
+import pickle
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from lazyvox.errors import LazyvoxError, ParameterTypeError
+
+__all__ = ["Caught", "Failure", "how_it_ended", "packed_call", "packed_failure", "raise_failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception on its way to the parent, with the text of its traceback."""
+
+    error: Exception
+    trace: str
+
+
+class Caught:
+    """Context that keeps whatever exception is raised inside, to be handed to the parent."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        """Return the context itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Keep the exception; those that end a process pass through."""
+        if isinstance(error, Exception):
+            self.error = error
+        return self.error is not None
+
+
+def packed_failure(error: Exception) -> bytes:
+    """Return the bytes of a failure, replacing an exception that does not survive pickling."""
+    trace = "".join(traceback.format_exception(error))
+    with Caught():
+        packed = pickle.dumps(Failure(error, trace))
+        pickle.loads(packed)
+        return packed
+    return pickle.dumps(Failure(LazyvoxError(f"{type(error).__name__}: {error}"), trace))
+
+
+def raise_failure(failure: Failure, where: str) -> NoReturn:
+    """Raise what was raised in another process, with its traceback there as a note."""
+    failure.error.add_note(f"Traceback in {where}:\n{failure.trace}")
+    raise failure.error
+
+
+def packed_call(name: str, func: Callable[..., Any], *args: Any) -> bytes:
+    """Return the bytes of a call, or raise where it cannot go to another process."""
+    try:
+        return pickle.dumps((func, args))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        msg = (
+            f"{name}: the function and its arguments must be picklable, since they run in a "
+            f"fresh process. Got {func!r}: {error}. Pass a function defined at the top of a "
+            f"module."
+        )
+        raise ParameterTypeError(msg) from error
+
+
+def how_it_ended(exitcode: int | None) -> str:
+    """Return in words how a process ended that should have answered."""
+    code = exitcode or 0
+    if code < 0:
+        return f"worker died (signal {-code})"
+    return f"worker ended with exit code {code}"

@@ -1,0 +1,1 @@
+"""What is measured: programs that are started by path, in processes that hold nothing else."""

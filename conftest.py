@@ -1,6 +1,7 @@
 """What doctests, documents and tests have in common."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -70,6 +71,14 @@ def example_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def example_folder(example_files: Path, tmp_path: Path) -> Path:
     """Folder of one test, with run, mask, left, right, atlas (.nii.gz) and atlas.tsv."""
     return Path(shutil.copytree(example_files, tmp_path / "examples"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep indexes of the files of tests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from lazyvox.array.gather import read_with_array
 from lazyvox.array.mapped import MappedReader
 from lazyvox.array.numpy_functions import REDUCING, lazy_call
 from lazyvox.array.operators import Operators
-from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
+from lazyvox.array.reader import ArrayReader, ArraySession, FileReader, open_part
 from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import View, expand_key, is_array_index
 
@@ -189,7 +189,7 @@ class LazyArray(Operators):
             return self._with_new_axes(self.reader.values(self.window.axes))
         if not self.size:
             return np.empty(self.shape, conversion.result_dtype(self.reader.dtype), order="F")
-        with self.reader.open() as session:
+        with open_part(self.reader, self.window.axes) as session:
             return self._read_in(session, conversion)
 
     def open(self) -> ArraySession:

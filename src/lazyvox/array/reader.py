@@ -9,11 +9,11 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.planning.indexing import Axis
-from lazyvox.planning.runs import Run, ascending, plan_runs
+from lazyvox.planning.runs import Run, ascending, extent, plan_runs
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.source import ByteReader, ByteSource
+from lazyvox.store.source import ByteReader, ByteSource, PartSource
 
-__all__ = ["ArrayReader", "ArraySession", "FileReader"]
+__all__ = ["ArrayReader", "ArraySession", "FileReader", "ahead_bytes", "open_part"]
 
 #: Unwanted bytes that are read rather than skipped, in a plain file: reading them takes about as
 #: long as one more system call with the Python around it (8-10 us, or 64 KiB at 7 GB/s).
@@ -92,16 +92,30 @@ class FileReader:
 
     def open(self) -> "FileSession":
         """Start a reading session."""
-        return FileSession(self)
+        return FileSession(self, self.source.open())
+
+    def open_part(self, axes: tuple[Axis, ...], memory: int | None = None) -> "FileSession":
+        """Start a session that is going to read the values at `axes`, in the order of the file.
+
+        A file that can be decoded from several places on is, in `memory` bytes, by default a part
+        of the budget.
+        """
+        if not isinstance(self.source, PartSource):
+            return self.open()
+        return FileSession(self, self.source.open_part(*extent(axes, self.spec), memory))
+
+    def ahead_bytes(self, memory: int) -> int:
+        """Return what a session from `open_part` takes of the memory that it is offered."""
+        return self.source.ahead_bytes(memory) if isinstance(self.source, PartSource) else 0
 
 
 class FileSession:
     """One reading session on an array in a file."""
 
-    def __init__(self, reader: FileReader) -> None:
+    def __init__(self, reader: FileReader, bytes_: ByteReader) -> None:
         self._spec = reader.spec
         self._random_access = reader.is_random_access
-        self._bytes: ByteReader = reader.source.open()
+        self._bytes = bytes_
         self._scratch = bytearray()
         self._begin = reader.spec.end
         self._is_unverified = False
@@ -170,6 +184,18 @@ class FileSession:
         target[run.target] = _picked(run, view, self._spec.dtype).reshape(
             np.shape(target[run.target]), order="F"
         )
+
+
+def open_part(
+    reader: ArrayReader, axes: tuple[Axis, ...], memory: int | None = None
+) -> ArraySession:
+    """Start a session that is going to read the values at `axes`; see `FileReader.open_part`."""
+    return reader.open_part(axes, memory) if isinstance(reader, FileReader) else reader.open()
+
+
+def ahead_bytes(reader: ArrayReader, memory: int) -> int:
+    """Return what a session from `open_part` takes of the memory that it is offered."""
+    return reader.ahead_bytes(memory) if isinstance(reader, FileReader) else 0
 
 
 def _in_file_order(axes: tuple[Axis, ...], out: Array) -> tuple[tuple[Axis, ...], Array]:

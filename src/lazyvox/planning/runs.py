@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from lazyvox.planning.indexing import Axis
 from lazyvox.planning.spec import ArraySpec
 
-__all__ = ["Run", "ascending", "plan_runs"]
+__all__ = ["Run", "ascending", "extent", "plan_runs"]
 
 Ascending: TypeAlias = range | tuple[int, ...]
 
@@ -58,6 +58,26 @@ def ascending(axis: Axis) -> Ascending:
             return range(positions[0], positions[-1] + 1)
         return positions
     return axis if axis.step > 0 else axis[::-1]
+
+
+def extent(axes: tuple[Axis, ...], spec: ArraySpec) -> tuple[int, int]:
+    """Return the offset of the first value at `axes`, and of the byte behind the last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> extent((range(5), 2, (7, 3)), ArraySpec((5, 4, 9), np.dtype("i2"), offset=352))
+    (492, 662)
+    """
+    stride, first, last = spec.dtype.itemsize, 0, 0
+    for axis, length in zip(axes, spec.shape, strict=True):
+        positions = ascending(axis)
+        if not positions:
+            return spec.offset, spec.offset
+        first += positions[0] * stride
+        last += positions[-1] * stride
+        stride *= length
+    return spec.offset + first, spec.offset + last + spec.dtype.itemsize
 
 
 def plan_runs(

@@ -1,8 +1,7 @@
 """Sequential compressed input that can let go of its file and take it up again."""
 
-import os
-
-from lazyvox.store.identity import FileIdentity, open_same, raise_read_error
+from lazyvox.store.descriptors import OpenFile
+from lazyvox.store.identity import FileIdentity, raise_read_error
 
 __all__ = ["Feed"]
 
@@ -19,34 +18,38 @@ class Feed:
     """
 
     def __init__(self, path: str, identity: FileIdentity) -> None:
-        self._fd: int | None = None
+        self._file: OpenFile | None = None
         self.path = path
         self._identity = identity
         self.position = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether bytes can be read."""
+        return self._file is not None
+
     def open(self) -> None:
         """Open the file again and check that it is still the same one."""
-        self._fd = open_same(self.path, self._identity)
+        self._file = OpenFile(self.path, self._identity)
 
     def close(self) -> None:
         """Close the descriptor; the position stays."""
-        # Forgotten first: an interrupt between the two must not have it closed a second time.
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def check(self) -> None:
         """Raise `FileChangedError` if the open file was written to since it was first seen."""
-        if self._fd is not None:
-            self._identity.check(os.fstat(self._fd), self.path)
+        if self._file is not None:
+            self._file.check()
 
     def read(self, nbytes: int = PIECE_BYTES) -> bytes:
         """Return the next bytes; empty only at the end of the file."""
-        if self._fd is None:
+        if self._file is None:
             msg = "bug in lazyvox: a compressed file was read outside of a session"
             raise AssertionError(msg)
         try:
-            piece = os.pread(self._fd, nbytes, self.position)
+            piece = self._file.pread(nbytes, self.position)
         except OSError as error:
             raise_read_error(error, self.path, self.position)
         self.position += len(piece)

@@ -5,15 +5,17 @@ appended to it, and every message can say where in the compressed file the damag
 """
 
 import struct
-from typing import NoReturn, cast
+from typing import NoReturn, Protocol, cast
 
 from isal import igzip_lib, isal_zlib
 
 from lazyvox.errors import CorruptFileError, TruncatedFileError
+from lazyvox.store.access_points import AccessPoint
+from lazyvox.store.deflate_blocks import lead_in
 from lazyvox.store.feed import Feed
 from lazyvox.store.identity import printable
 
-__all__ = ["GzipDecoder"]
+__all__ = ["GzipDecoder", "MemberObserver"]
 
 # The stubs of isal declare its error as an instance.
 _InflateError = cast("type[Exception]", igzip_lib.IsalError)
@@ -25,26 +27,73 @@ _FIXED_HEADER_BYTES = 10
 _MAX_HEADER_BYTES = 8 << 20
 
 
+class MemberObserver(Protocol):
+    """Sees what a decoder does, and hands it the compressed bytes of members."""
+
+    def member_begins(self, byte_offset: int, decoded_offset: int, /) -> None:
+        """Take note of the header of a member."""
+
+    def compressed(self, feed: Feed, /) -> bytes:
+        """Return the next compressed bytes: what came before is decoded to its last whole byte."""
+
+    def decoded(self, piece: bytes, /) -> None:
+        """Take note of the next decoded bytes."""
+
+
 class GzipDecoder:
     """Decoded bytes of a gzip file in order.
 
     `members_ended` is the decoded offset at which the last verified member ended, None before
     the first. `trailing_garbage` is set where bytes that are no member follow the last one.
+
+    Parameters
+    ----------
+    feed : Feed
+        The compressed bytes; at their beginning.
+    start : AccessPoint, optional
+        Where to begin. The checksum of a member is not verified where only its end is decoded.
+    observer : MemberObserver, optional
+        Who looks on.
     """
 
     #: The state of the inflater with its window, and one compressed piece.
     held_bytes = 512 << 10
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        start: AccessPoint | None = None,
+        observer: MemberObserver | None = None,
+    ) -> None:
         self._feed = feed
+        self._observer = observer
         self._pending = b""
         self._inflate: igzip_lib.IgzipDecompressor | None = None
         self._crc = 0
         self._member_bytes = 0
         self._decoded = 0
+        self._is_verifying = True
         self.members_ended: int | None = None
         self.trailing_garbage = False
         self.at_end = False
+        if start is not None:
+            self._begin_at(start)
+
+    def _begin_at(self, start: AccessPoint) -> None:
+        self._feed.position, bit = divmod(start.bit_offset, 8)
+        self._decoded = start.decoded_offset
+        if start.window is None:
+            # A file that begins here is judged by itself: what lies before was not seen.
+            self.members_ended = start.decoded_offset or None
+            return
+        self._is_verifying = False
+        self._inflate = igzip_lib.IgzipDecompressor(
+            flag=igzip_lib.DECOMP_DEFLATE, zdict=start.window
+        )
+        first = self._feed.read(1)
+        if not first:
+            self._raise_truncated()
+        self._pending = lead_in(first[0], bit)
 
     def decode(self, limit: int) -> bytes:
         """Return the next decoded bytes, at most `limit`; empty only at the end of the stream."""
@@ -62,7 +111,7 @@ class GzipDecoder:
         assert inflate is not None
         data = b""
         if self._pending or inflate.needs_input:
-            data, self._pending = self._pending or self._feed.read(), b""
+            data, self._pending = self._pending or self._next_compressed(), b""
             if not data:
                 self._raise_truncated()
         try:
@@ -72,14 +121,27 @@ class GzipDecoder:
         self._crc = isal_zlib.crc32(piece, self._crc)
         self._member_bytes += len(piece)
         self._decoded += len(piece)
+        if self._observer is not None:
+            self._observer.decoded(piece)
         if inflate.eof:
             self._end_member(inflate.unused_data)
         return piece
+
+    def _next_compressed(self) -> bytes:
+        if self._observer is not None:
+            return self._observer.compressed(self._feed)
+        return self._feed.read()
 
     def _end_member(self, rest: bytes) -> None:
         self._pending = rest
         self._inflate = None
         crc, size = struct.unpack("<II", self._take(8))
+        if self._is_verifying:
+            self._verify(crc, size)
+        self._is_verifying = True
+        self.members_ended = self._decoded
+
+    def _verify(self, crc: int, size: int) -> None:
         if crc != self._crc:
             self._raise_corrupt(
                 f"the CRC32 of a gzip member must match its data: stored {crc:#010x}, "
@@ -90,7 +152,6 @@ class GzipDecoder:
                 f"the size stored in a gzip member must match its data: stored {size}, "
                 f"decoded {self._member_bytes} (modulo 2**32)"
             )
-        self.members_ended = self._decoded
 
     def _start_member(self) -> bool:
         """Read the header of the next member; False where there is none."""
@@ -103,6 +164,8 @@ class GzipDecoder:
                 self._raise_corrupt("a gzip file must begin with the bytes 1f 8b")
             self.trailing_garbage = True
             return False
+        if self._observer is not None:
+            self._observer.member_begins(self._feed.position - len(self._pending), self._decoded)
         self._read_header()
         self._inflate = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
         self._crc = self._member_bytes = 0

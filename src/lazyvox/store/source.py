@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-__all__ = ["ByteReader", "ByteSource"]
+__all__ = ["ByteReader", "ByteSource", "PartSource"]
 
 
 @runtime_checkable
@@ -62,3 +62,17 @@ class ByteSource(Protocol):
 
     def open(self) -> ByteReader:
         """Start a reading session; checks that the file is still the one first seen."""
+
+
+@runtime_checkable
+class PartSource(Protocol):
+    """A source that can be read from several places on, where its file has access points."""
+
+    def open_part(self, start: int, stop: int, memory: int | None = None) -> ByteReader:
+        """Start a session that is going to read between two decoded offsets, in `memory` bytes.
+
+        The default is a part of the memory budget.
+        """
+
+    def ahead_bytes(self, memory: int) -> int:
+        """Return what such a session takes of the memory, where it reads the whole file."""

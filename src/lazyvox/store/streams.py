@@ -7,11 +7,17 @@ from types import TracebackType
 from typing import Self
 
 from lazyvox.errors import CorruptFileError, LazyvoxWarning, TruncatedFileError
-from lazyvox.store.cursors import Cursor, Decoder, shared_pool
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.store.access_points import AccessPoint, AccessPoints
+from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
 from lazyvox.store.feed import Feed
 from lazyvox.store.frames import bzip2_decoder, zstd_decoder
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity, printable
+from lazyvox.store.index_cache import find_index
+from lazyvox.store.indexed import IndexedReader, ahead_bytes, ahead_count
+from lazyvox.store.segments import SegmentSource
+from lazyvox.store.source import ByteReader
 
 __all__ = ["StreamSource"]
 
@@ -24,6 +30,9 @@ _DECODERS: dict[str, Callable[[Feed], Decoder]] = {
 #: Best possible ratio of each format. gzip: 258 bytes from 2 bits. bzip2: one 900 kB block of
 #: runs, itself run-length coded 51 : 1, in some 40 bytes. zstd: 128 KiB from a 4-byte run block.
 _BEST_RATIO = {"gzip": 1032, "bzip2": 1_200_000, "zstd": 32_768}
+
+#: A slice decodes ahead within this part of the budget.
+_BUDGET_PART = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,35 @@ class StreamSource:
     def open(self) -> "StreamReader":
         """Start a reading session; the file is opened at the first read."""
         return StreamReader(self)
+
+    def open_part(self, start: int, stop: int, memory: int | None = None) -> ByteReader:
+        """Start a session that is going to read between two decoded offsets, in order.
+
+        Where the file has access points, it is decoded from the nearest on; on several cores, if
+        `memory` holds what is decoded ahead. The default is a part of the memory budget.
+        """
+        points = self.access_points()
+        if points is None:
+            return self.open()
+        if memory is None:
+            memory = resolve_budget(None) // _BUDGET_PART
+        segments = SegmentSource(self.path, self.identity, points)
+        is_long = segments.number_at(stop - 1) > segments.number_at(start)
+        n_ahead = ahead_count(segments, memory) if is_long else 0
+        if not n_ahead and memory < segments.held_bytes:
+            return self.open()
+        return IndexedReader(self, segments, start, stop, n_ahead=n_ahead)
+
+    def ahead_bytes(self, memory: int) -> int:
+        """Return what `open_part` takes of the memory offered, to read the whole file."""
+        points = self.access_points()
+        if points is None:
+            return 0
+        return ahead_bytes(SegmentSource(self.path, self.identity, points), memory)
+
+    def access_points(self) -> AccessPoints | None:
+        """Return the access points of the file, where it has any that hold."""
+        return find_index(self) if self.compression == "gzip" else None
 
 
 class StreamReader:
@@ -142,12 +180,33 @@ class StreamReader:
             shared_pool().give(source.path, source.identity, self._cursor)
             self._cursor = None
         cursor = shared_pool().take(source.path, source.identity, offset)
-        if cursor is None:
-            feed = Feed(source.path, source.identity)
-            cursor = Cursor(feed, _DECODERS[source.compression](feed))
-        self._cursor = cursor
-        cursor.feed.open()
+        self._cursor = self._nearest(cursor, offset)
+        if not self._cursor.feed.is_open:
+            self._cursor.feed.open()
+        return self._cursor
+
+    def _nearest(self, kept: Cursor | None, offset: int) -> Cursor:
+        """Return the cursor that was kept, or a new one if that has less to skip."""
+        source = self._source
+        kept_at = 0 if kept is None else kept.position
+        point = None if offset - kept_at < PIECE_BYTES else self._point_before(offset)
+        if kept is not None and (point is None or point.decoded_offset <= kept_at):
+            return kept
+        if kept is not None:
+            shared_pool().give(source.path, source.identity, kept)
+        feed = Feed(source.path, source.identity)
+        if point is None:
+            return Cursor(feed, _DECODERS[source.compression](feed))
+        feed.open()
+        cursor = Cursor(feed, GzipDecoder(feed, point))
+        cursor.position = point.decoded_offset
         return cursor
+
+    def _point_before(self, offset: int) -> AccessPoint | None:
+        points = self._source.access_points()
+        if points is None:
+            return None
+        return SegmentSource(self._source.path, self._source.identity, points).point_before(offset)
 
     def _raise_short(self, wanted: int, decoded: int) -> None:
         source = self._source

@@ -10,6 +10,7 @@ import numpy as np
 from lazyvox._threads import Workers
 from lazyvox._typing import Array
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.reader import open_part
 from lazyvox.array.staged import SourceBlocks, Staging
 from lazyvox.lazyimage.series import Series
 from lazyvox.planning.blocks import N_BUFFERS, BlockLayout
@@ -66,9 +67,18 @@ class StoredBuffers:
 
     Where these must be converted, the thread that feeds the consumers does so, into one more
     block: it shares the work with the reading thread.
+
+    Parameters
+    ----------
+    series : Series
+        What is read.
+    layout : BlockLayout
+        In which blocks.
+    spare : int
+        Bytes of the budget that nothing else needs: for decoding ahead.
     """
 
-    def __init__(self, series: Series, layout: BlockLayout) -> None:
+    def __init__(self, series: Series, layout: BlockLayout, spare: int) -> None:
         self._array = series.array
         self._dtype = series.grid.dtype
         self._stored = series.array.reader.dtype
@@ -79,7 +89,8 @@ class StoredBuffers:
         self._shape = (*series.grid.shape[:2], layout.slab_slices, layout.block_volumes)
         self._blocks: list[Array | None] = [None] * N_BUFFERS
         self._converted: Array | None = None
-        self._session = series.array.reader.open().__enter__()
+        reader, axes = series.array.reader, series.array.window.axes
+        self._session = open_part(reader, axes, spare).__enter__()
 
     def close(
         self,

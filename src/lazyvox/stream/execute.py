@@ -26,8 +26,11 @@ def run_pass(
     n_jobs: int,
     progress: Progress,
     cancelled: threading.Event,
+    spare: int = 0,
 ) -> None:
     """Feed every block of a series to every consumer, in order; each byte is decoded once.
+
+    What the budget has to spare is for decoding ahead on several cores, where the file allows it.
 
     Consumers are spread over `n_jobs` threads, each always sees its blocks in order. An error,
     wherever it comes from, ends the pass; no thread is left.
@@ -38,7 +41,7 @@ def run_pass(
             pool = stack.enter_context(Workers(n_jobs, "lazyvox-consumer"))
         staging = staging_of(series.array)
         buffers: Buffers = (
-            StoredBuffers(series, layout)
+            StoredBuffers(series, layout, spare)
             if staging is None
             else StagedBuffers(series, layout, staging, pool, n_jobs)
         )

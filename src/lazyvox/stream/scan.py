@@ -8,6 +8,7 @@ from typing import Any
 from lazyvox._typing import override
 from lazyvox.array.computing import fill_spools
 from lazyvox.array.derived import scratch_bytes, session_bytes
+from lazyvox.array.reader import ahead_bytes
 from lazyvox.array.staged import staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import reading_of
@@ -244,6 +245,7 @@ class Scan:
                 layout,
                 consumers,
                 n_jobs=n_jobs,
+                spare=budget - layout.peak_bytes,
                 progress=reporter,
                 cancelled=self._cancelled,
             )
@@ -292,6 +294,11 @@ class Scan:
             stored_itemsize=read,
         )
 
+    def _ahead_bytes(self, spare: int) -> int:
+        """Return what decoding ahead takes of what the budget has to spare."""
+        array = self._series.array
+        return 0 if staging_of(array) is not None else ahead_bytes(array.reader, spare)
+
     def _describe(
         self, layouts: list[BlockLayout], consumers: list[Consumer[Any]], budget: int
     ) -> Plan:
@@ -313,7 +320,10 @@ class Scan:
             consumer_bytes=tuple(
                 (consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers
             ),
-            peak_bytes=max(layout.peak_bytes for layout in layouts),
+            peak_bytes=max(
+                layout.peak_bytes + self._ahead_bytes(budget - layout.peak_bytes)
+                for layout in layouts
+            ),
             scratch_bytes=scratch_bytes(array)
             + sum(consumer.scratch_bytes(grid) for consumer in consumers),
             budget=budget,

@@ -1,0 +1,211 @@
+"""Read a compressed file by its access points: any part, or all of it on several cores."""
+
+import warnings
+from types import TracebackType
+from typing import NoReturn, Protocol, Self
+
+from lazyvox.errors import CorruptFileError, IndexFileError, LazyvoxWarning, TruncatedFileError
+from lazyvox.runtime.cores import usable_cores
+from lazyvox.runtime.prefetch import Prefetched
+from lazyvox.store.block_cache import shared_blocks
+from lazyvox.store.identity import FileIdentity, printable
+from lazyvox.store.index_cache import reject_index
+from lazyvox.store.segments import Block, SegmentSource
+from lazyvox.store.source import ByteReader
+
+__all__ = ["IndexedReader", "ahead_bytes", "ahead_count"]
+
+_UNUSABLE = (CorruptFileError, TruncatedFileError, IndexFileError)
+
+#: More threads than this decode faster than anything takes the bytes.
+_MOST_THREADS = 8
+
+
+#: Bytes for segments that are decoded ahead, and how many of them the cache may keep.
+MOST_AHEAD_BYTES = 64 << 20
+_MOST_KEPT = 4
+
+
+class FallBackSource(Protocol):
+    """A file, and how it is read where its access points turn out to be wrong."""
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the file."""
+
+    @property
+    def identity(self) -> FileIdentity:
+        """Which file it is."""
+
+    def open(self) -> ByteReader:
+        """Start a session that decodes from the beginning."""
+
+
+def ahead_count(segments: SegmentSource, memory: int) -> int:
+    """Return how many segments may exist at a time in so much memory; 0 if not two.
+
+    They may not where nobody knows their checksums: then whole passes verify those of the file.
+    """
+    if segments.points.checksums is None:
+        return 0
+    count = min(min(memory, MOST_AHEAD_BYTES) // segments.held_bytes, _threads() + 1)
+    return count if count > 1 else 0
+
+
+def ahead_bytes(segments: SegmentSource, memory: int) -> int:
+    """Return the bytes of so many segments."""
+    return ahead_count(segments, memory) * segments.held_bytes
+
+
+def _threads() -> int:
+    return min(usable_cores(), _MOST_THREADS)
+
+
+class IndexedReader:
+    """One reading session on a file with access points. Used by one thread at a time.
+
+    Parameters
+    ----------
+    source : FallBackSource
+        The file.
+    segments : SegmentSource
+        How its parts are decoded.
+    start, stop : int
+        Decoded offsets between which is going to be read.
+    n_ahead : int
+        Segments that may exist at a time: they are decoded ahead, by several threads. With 0
+        each is decoded when it is wanted.
+    """
+
+    def __init__(
+        self,
+        source: FallBackSource,
+        segments: SegmentSource,
+        start: int,
+        stop: int,
+        *,
+        n_ahead: int = 0,
+    ) -> None:
+        self._source = source
+        self._segments = segments
+        self._last_wanted = segments.number_at(max(stop - 1, 0))
+        # The blocks of a long read would drive out those that are read again and again.
+        self._keeps = self._last_wanted - segments.number_at(start) < _MOST_KEPT
+        self._n_ahead = n_ahead
+        self._ahead: Prefetched[int, Block] | None = None
+        self._number = -1
+        self._block = Block(0, [])
+        self._end = 0
+        self._plain: ByteReader | None = None
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop decoding ahead."""
+        self._stop_ahead()
+        self._block = Block(0, [])
+        if self._plain is not None:
+            self._plain.__exit__(kind, error, trace)
+
+    def readinto(self, offset: int, buffer: memoryview, /) -> None:
+        """Fill `buffer` with the decoded bytes from `offset`."""
+        if self._plain is None:
+            try:
+                filled = self._copy(offset, buffer)
+            except _UNUSABLE as error:
+                self._fall_back(error)
+            else:
+                if filled < len(buffer):
+                    self._raise_short(offset + len(buffer))
+                return
+        self._plain_reader().readinto(offset, buffer)
+
+    def read_upto(self, offset: int, nbytes: int, /) -> bytes:
+        """Return up to `nbytes` decoded bytes from `offset`."""
+        there = max(min(nbytes, self._segments.points.decoded_size - offset), 0)
+        buffer = bytearray(there)
+        self._copy(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def finish(self) -> int:
+        """Return how much follows what was read: every part that was read is verified."""
+        if self._plain is not None:
+            return self._plain.finish()
+        if self._block.ends_in_garbage:
+            msg = (
+                f"{printable(self._source.path)}: bytes that are not gzip data follow the end of the "
+                f"stream; they were ignored. The image itself is complete and verified."
+            )
+            warnings.warn(msg, LazyvoxWarning, stacklevel=2)
+        return self._segments.points.decoded_size - self._end
+
+    def _copy(self, offset: int, buffer: memoryview) -> int:
+        size, filled = self._segments.points.decoded_size, 0
+        while filled < len(buffer) and offset + filled < size:
+            block = self._block_at(offset + filled)
+            filled += block.copy_to(offset + filled, buffer[filled:])
+        self._end = max(self._end, offset + filled)
+        return filled
+
+    def _block_at(self, offset: int) -> Block:
+        if not self._block.start <= offset < self._block.stop:
+            number = self._segments.number_at(offset)
+            # Let go of the old one first: it need not exist beside the new one.
+            self._block = Block(0, [])
+            self._block = self._ahead_block(number) if self._n_ahead else self._load(number)
+            self._number = number
+        return self._block
+
+    def _load(self, number: int) -> Block:
+        cache, source = shared_blocks(), self._source
+        block = cache.get(source.path, source.identity, number)
+        if block is None:
+            block = self._segments.decode(number)
+            if self._keeps:
+                cache.put(source.path, source.identity, number, block)
+        return block
+
+    def _ahead_block(self, number: int) -> Block:
+        if self._ahead is None or not self._number < number <= self._number + self._n_ahead:
+            self._stop_ahead()
+            self._number = number - 1
+            self._ahead = Prefetched(
+                range(number, max(self._last_wanted, number) + 1),
+                self._load,
+                n_items=self._n_ahead,
+                n_threads=min(_threads(), self._n_ahead),
+                name="lazyvox-segments",
+            )
+        for _ in range(number - self._number - 1):
+            next(self._ahead)
+        return next(self._ahead)
+
+    def _fall_back(self, error: Exception) -> None:
+        """Go on without the access points: the file is damaged, or they are not its own."""
+        reject_index(self._segments.points, str(error))
+        self._stop_ahead()
+        self._plain = self._source.open().__enter__()
+
+    def _plain_reader(self) -> ByteReader:
+        assert self._plain is not None
+        return self._plain
+
+    def _stop_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.close()
+
+    def _raise_short(self, wanted: int) -> NoReturn:
+        msg = (
+            f"{printable(self._source.path)}: the gzip stream must decode to at least {wanted} bytes, as "
+            f"the header asks, and it ends after {self._segments.points.decoded_size}. The file "
+            f"holds less than its header says: write or download it again."
+        )
+        raise TruncatedFileError(msg)

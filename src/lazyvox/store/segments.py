@@ -1,0 +1,151 @@
+"""Decode what lies between two access points of a gzip file."""
+
+import numpy as np
+from isal import isal_zlib
+
+from lazyvox.errors import CorruptFileError
+from lazyvox.store.access_points import AccessPoint, AccessPoints, Segment
+from lazyvox.store.feed import Feed
+from lazyvox.store.gzip_members import GzipDecoder
+from lazyvox.store.identity import FileIdentity, printable
+
+__all__ = ["DECODER_BYTES", "Block", "SegmentSource"]
+
+#: Decoded bytes asked for at a time: enough that threads hardly ever wait for the interpreter.
+_PIECE_BYTES = 1 << 20
+#: State of an inflater, its window, and the compressed bytes that it holds.
+DECODER_BYTES = 1 << 20
+
+
+class Block:
+    """The decoded bytes of one segment, in pieces as they were decoded.
+
+    Attributes
+    ----------
+    start, stop : int
+        Decoded offsets.
+    ends_in_garbage : bool
+        Whether bytes that are no gzip data follow: it is the end of the file.
+    """
+
+    def __init__(self, start: int, pieces: list[bytes], *, ends_in_garbage: bool = False) -> None:
+        self._pieces = pieces
+        self.ends_in_garbage = ends_in_garbage
+        self._ends = np.cumsum([len(piece) for piece in pieces])
+        self.start = start
+        self.stop = start + (int(self._ends[-1]) if pieces else 0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+        return self.stop - self.start
+
+    def copy_to(self, offset: int, buffer: memoryview) -> int:
+        """Copy bytes from a decoded offset on, as many as there are; return how many."""
+        at = offset - self.start
+        number = int(np.searchsorted(self._ends, at, side="right"))
+        filled = 0
+        while filled < len(buffer) and number < len(self._pieces):
+            piece = memoryview(self._pieces[number])
+            begin = at + filled - (int(self._ends[number]) - len(piece))
+            taken = min(len(piece) - begin, len(buffer) - filled)
+            buffer[filled : filled + taken] = piece[begin : begin + taken]
+            filled += taken
+            number += 1
+        return filled
+
+
+class SegmentSource:
+    """Decodes the segments of one gzip file. Safe for threads; holds no descriptor.
+
+    Parameters
+    ----------
+    path, identity
+        The file.
+    points : AccessPoints
+        Where its segments begin.
+    """
+
+    def __init__(self, path: str, identity: FileIdentity, points: AccessPoints) -> None:
+        self._path = path
+        self._identity = identity
+        self.points = points
+        self.longest = int(np.diff([*points.decoded_offsets, points.decoded_size]).max())
+
+    def __len__(self) -> int:
+        """Return the number of segments."""
+        return len(self.points.decoded_offsets)
+
+    def number_at(self, offset: int) -> int:
+        """Return the number of the segment in which a decoded offset lies."""
+        return int(np.searchsorted(self.points.decoded_offsets, offset, side="right")) - 1
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that decoding one segment takes at most."""
+        return self.longest + DECODER_BYTES
+
+    def segment(self, number: int) -> Segment:
+        """Return what is known of a segment."""
+        offsets, checksums = self.points.decoded_offsets, self.points.checksums
+        is_last = number + 1 == len(offsets)
+        stop = self.points.decoded_size if is_last else int(offsets[number + 1])
+        checksum = None if checksums is None else int(checksums[number])
+        return Segment(number, int(offsets[number]), stop, checksum)
+
+    def decode(self, number: int) -> Block:
+        """Decode a segment to its end, and verify that it is what it must be.
+
+        Raises
+        ------
+        CorruptFileError, TruncatedFileError
+            If the file is damaged there, or the access points are not its own.
+        FileChangedError
+            If it is no longer the file that was opened.
+        """
+        segment = self.segment(number)
+        start = self._point(number)
+        feed = Feed(self._path, self._identity)
+        feed.open()
+        try:
+            decoder = GzipDecoder(feed, start)
+            pieces = self._pieces(decoder, segment)
+            feed.check()
+        finally:
+            feed.close()
+        return Block(segment.start, pieces, ends_in_garbage=decoder.trailing_garbage)
+
+    def point_before(self, offset: int) -> AccessPoint:
+        """Return the last access point at or before a decoded offset."""
+        return self._point(self.number_at(offset))
+
+    def _point(self, number: int) -> AccessPoint:
+        points = self.points
+        return AccessPoint(
+            int(points.bit_offsets[number]),
+            int(points.decoded_offsets[number]),
+            points.window(number),
+        )
+
+    def _pieces(self, decoder: GzipDecoder, segment: Segment) -> list[bytes]:
+        pieces: list[bytes] = []
+        missing, checksum = segment.stop - segment.start, 0
+        while missing and (piece := decoder.decode(min(missing, _PIECE_BYTES))):
+            checksum = isal_zlib.crc32(piece, checksum)
+            pieces.append(piece)
+            missing -= len(piece)
+        is_last = segment.stop == self.points.decoded_size
+        if missing or (is_last and decoder.decode(1)):
+            self._raise_wrong(segment, "does not end where the next one begins")
+        if segment.checksum is not None and checksum != segment.checksum:
+            self._raise_wrong(segment, f"has the CRC32 {checksum:#010x}")
+        return pieces
+
+    def _raise_wrong(self, segment: Segment, reason: str) -> None:
+        expected = "" if segment.checksum is None else f" with the CRC32 {segment.checksum:#010x}"
+        msg = (
+            f"{printable(self._path)}: the decoded bytes {segment.start} to {segment.stop} must be "
+            f"those that the index was made of{expected}. What is decoded now {reason}. Index: "
+            f"{self.points.whence}."
+        )
+        raise CorruptFileError(msg)

@@ -1,12 +1,12 @@
 """Byte source of a plain file, read by `pread` into the caller's buffer."""
 
-import os
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NoReturn, Self
 
 from lazyvox.errors import TruncatedFileError
-from lazyvox.store.identity import FileIdentity, open_same, printable, raise_read_error
+from lazyvox.store.descriptors import OpenFile
+from lazyvox.store.identity import FileIdentity, printable, raise_read_error
 
 __all__ = ["PlainSource"]
 
@@ -38,12 +38,12 @@ class PlainSource:
 
 
 class PlainReader:
-    """One reading session on a plain file: holds one descriptor."""
+    """One reading session on a plain file."""
 
     def __init__(self, source: PlainSource) -> None:
         self._source = source
         self._end = 0
-        self._fd = open_same(source.path, source.identity)
+        self._file = OpenFile(source.path, source.identity)
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -58,9 +58,9 @@ class PlainReader:
         """Close the file; without an error, check first that nobody wrote to it meanwhile."""
         try:
             if kind is None:
-                self._source.identity.check(os.fstat(self._fd), self._source.path)
+                self._file.check()
         finally:
-            os.close(self._fd)
+            self._file.close()
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:
         """Fill `buffer` with the bytes from `offset`."""
@@ -87,12 +87,12 @@ class PlainReader:
 
     def _pread(self, buffer: memoryview, offset: int) -> int:
         try:
-            return os.preadv(self._fd, [buffer], offset)
+            return self._file.preadv(buffer, offset)
         except OSError as error:
             raise_read_error(error, self._source.path, offset)
 
     def _raise_short(self, wanted: int) -> NoReturn:
-        present = os.fstat(self._fd).st_size
+        present = self._file.status().st_size
         msg = (
             f"{printable(self._source.path)}: the file must hold at least {wanted} bytes, as its "
             f"header asks, and it ends after {present}. The file is incomplete: copy or download "

@@ -10,11 +10,13 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from comparison_table import write_table
 from reference_pages import write_pages
 
 import lazyvox
 
 write_pages(HERE / "api" / "generated")
+write_table(HERE / "measured")
 
 project = "lazyvox"
 author = "The lazyvox developers"
@@ -28,7 +30,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "gallery", "tables"]
+exclude_patterns = ["_build", "gallery", "measured"]
 default_role = "py:obj"
 templates_path: list[str] = []
 

@@ -134,14 +134,15 @@ def _object_page(page: str, packages: list[Package]) -> str:
 
 def _members(value: type) -> list[str]:
     """Return the public attributes of a class that lazyvox itself defines and documents."""
-    found = {}
-    for cls in value.__mro__:
-        if cls.__module__.partition(".")[0] != "lazyvox":
-            continue
-        for name, member in vars(cls).items():
-            if not name.startswith("_") and _is_documented_here(member):
-                found[name] = member
-    return sorted(found)
+    own = (cls for cls in value.__mro__ if cls.__module__.partition(".")[0] == "lazyvox")
+    members = (item for cls in own for item in vars(cls).items())
+    return sorted(
+        {
+            name
+            for name, member in members
+            if not name.startswith("_") and _is_documented_here(member)
+        }
+    )
 
 
 def _is_documented_here(member: object) -> bool:

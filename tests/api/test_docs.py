@@ -27,7 +27,10 @@ DOCUMENTS = sorted(
         *(ROOT / "docs" / "guide").rglob("*.md"),
     )
 )
-OPENING = re.compile(r"(?P<indent>\s*)(?P<ticks>`{3,}|~{3,})\s*(?P<language>\S*)")
+# Directives of Sphinx may have an argument.
+OPENING = re.compile(
+    r"(?P<indent>\s*)(?P<ticks>`{3,}|~{3,})\s*(?P<language>\{\w+\}(?= )|\S*)(?: .*)?"
+)
 SKIP = re.compile(r"\s*<!-- skip: \S.* -->\s*")
 NOT_CODE = {"none", "text", "toml"}
 DIRECTIVES = {"{include}", "{toctree}"}

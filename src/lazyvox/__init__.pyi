@@ -13,6 +13,7 @@ from .errors import (
     ImageIsADirectoryError,
     ImageNotFoundError,
     ImagePermissionError,
+    IndexFileError,
     LazyvoxError,
     LazyvoxWarning,
     MaterializationError,
@@ -42,7 +43,7 @@ from .image import (
     tsnr_img,
     var_img,
 )
-from .lazyimage import LazyImage, explain, load, save
+from .lazyimage import ImageIndex, LazyImage, explain, index, load, map_images, save, shared
 from .maskers import transform_all
 from .planning import Plan
 from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadList
@@ -76,10 +77,12 @@ __all__ = [
     "HeaderError",
     "Histogram",
     "ImageFileError",
+    "ImageIndex",
     "ImageIndexError",
     "ImageIsADirectoryError",
     "ImageNotFoundError",
     "ImagePermissionError",
+    "IndexFileError",
     "Labels",
     "LazyArray",
     "LazyImage",
@@ -124,8 +127,10 @@ __all__ = [
     "global_signal",
     "histogram",
     "image",
+    "index",
     "load",
     "load_confounds",
+    "map_images",
     "maskers",
     "masking",
     "max_img",
@@ -138,6 +143,7 @@ __all__ = [
     "prefetch",
     "preload",
     "save",
+    "shared",
     "signal",
     "std_img",
     "strict",

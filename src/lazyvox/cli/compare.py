@@ -22,7 +22,7 @@ from lazyvox.cli.settings import Settings, common_options, examples, output_opti
 from lazyvox.compare.measuring import Job
 from lazyvox.compare.ways import CONCAT, EXTRACT, LOAD, MEAN, Way, choose_ways
 from lazyvox.errors import DimensionError, ParameterError
-from lazyvox.extraction.api import extract
+from lazyvox.extraction import Voxels, extract
 from lazyvox.image import concat_imgs
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import plan
@@ -100,7 +100,7 @@ def compare_regions(
     source, decoded = source_of(run)
     with settings.budget():
         # Masks that do not fit are found out before minutes have passed.
-        plan(extract, run, list(masks))
+        plan(extract, run, [Voxels(mask) for mask in masks])
     n_jobs = len(masks) if settings.jobs is None else resolve_n_jobs(settings.jobs)
     facts = {
         "run": absolute(run),

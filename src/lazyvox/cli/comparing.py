@@ -23,7 +23,7 @@ from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.store.identity import printable
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = [
     "Task",
@@ -96,7 +96,8 @@ def check_folder(
     if output is None or settings.explain:
         return None
     require_matplotlib()
-    folder = Path(absolute_path(output))
+    # As it was given: messages and the list of what was written show it so.
+    folder = Path(output).expanduser()
     if folder.is_dir():
         check_files(file_names(folder), inputs, settings, option=option)
     elif folder.exists() or folder.is_symlink():

@@ -119,7 +119,8 @@ def _compare_arrays(reference: Array, other: Array) -> Difference:
         is_finite = np.isfinite(wanted) & np.isfinite(given)
         n_odd += int(np.count_nonzero(~is_finite & ~_same(wanted, given)))
         scale = max(scale, float(np.abs(wanted[is_finite]).max(initial=0.0)))
-        apart = max(apart, float(np.abs(wanted - given)[is_finite].max(initial=0.0)))
+        differences = np.abs(wanted[is_finite] - given[is_finite])
+        apart = max(apart, float(differences.max(initial=0.0)))
     largest = apart / scale if scale else (0.0 if apart == 0 else math.inf)
     if math.isinf(largest):
         return Difference(None, f"values up to {apart:.3g} where the reference is zero")

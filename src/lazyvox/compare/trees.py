@@ -115,11 +115,15 @@ def run_tree(command: Sequence[str], folder: Path) -> Tree:
     Tree
         What it took. All of its processes have ended, also when an exception comes from here.
     """
+    # Installed packages have their byte code; without this, a source tree of lazyvox would not.
+    environment = {**os.environ}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

@@ -81,7 +81,8 @@ def lazyvox_one_pass(job: Job) -> Results:
     """One process takes all masks out of the stream."""
     import lazyvox as lv
 
-    found = lv.extract(job["run"], job["masks"], memory=job["memory"])
+    masks = [lv.Voxels(mask) for mask in job["masks"]]
+    found = lv.extract(job["run"], masks, memory=job["memory"])
     return [signals.values for signals in found]
 
 
@@ -145,11 +146,11 @@ def _index_shared(described: Any, mask: Any) -> Any:
 def _extract(run: Any, mask: Any, memory: int | None) -> Any:
     import lazyvox as lv
 
-    return lv.extract(run, mask, memory=memory).values
+    return lv.extract(run, lv.Voxels(mask), memory=memory).values
 
 
 def _extract_shared(handle: Any, mask: Any, memory: int | None) -> Any:
     import lazyvox as lv
 
     with handle.open() as img:
-        return lv.extract(img, mask, memory=memory).values
+        return lv.extract(img, lv.Voxels(mask), memory=memory).values

@@ -21,6 +21,8 @@ _COMMANDS = {
     "slice": "Write a part of an image, such as one volume.",
     "concat": "Write images as one, joined along time.",
     "convert": "Write an image in another format, data type or compression.",
+    "index": "Build what lets any volume of a .nii.gz be read at once.",
+    "cache": "List and remove indexes, and tell which one is used for an image.",
     "compare": "Measure every way of doing a job, on your data: time, memory, agreement.",
     "demo": "Make a run of real size, extract from it, measure, and plot.",
 }

@@ -18,6 +18,7 @@ __all__ = [
     "examples",
     "output_option",
     "overwrite_option",
+    "reporting_options",
     "runs_argument",
 ]
 
@@ -150,10 +151,23 @@ _COMMON: tuple[_Option[Any], ...] = (
     _flag("--debug", text="Print the traceback of an error."),
 )
 
+_REPORTING: tuple[_Option[Any], ...] = (
+    _flag("--json", text="Print the result as JSON."),
+    _flag("--quiet", text="Print nothing but errors and warnings."),
+    _flag("--debug", text="Print the traceback of an error."),
+)
+
 
 def common_options(command: _Decorated) -> _Decorated:
     """Add the options of every command; `Settings.of` gives their values."""
     for option in reversed(_COMMON):
+        command = option(command)
+    return command
+
+
+def reporting_options(command: _Decorated) -> _Decorated:
+    """Add the options of a command that reads no voxels: how it reports."""
+    for option in reversed(_REPORTING):
         command = option(command)
     return command
 

@@ -16,12 +16,13 @@ from lazyvox.errors import (
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.planning.memory import parse_memory
 from lazyvox.store.access_points import WINDOW_BYTES, AccessPoints, points_of
-from lazyvox.store.index_cache import find_index, judge_all
+from lazyvox.store.index_cache import judge_all
 from lazyvox.store.index_file import GzidxFile
 from lazyvox.store.index_import import open_foreign
 from lazyvox.store.index_places import beside_paths
 from lazyvox.store.index_writer import IndexWriter, export_index
-from lazyvox.store.opening import absolute_path, open_source
+from lazyvox.store.opening import open_source
+from lazyvox.store.paths import absolute_path
 from lazyvox.store.point_recorder import build_points
 from lazyvox.store.printing import printable
 from lazyvox.store.source import ByteSource
@@ -81,7 +82,8 @@ class ImageIndex:
             If the index is gone, or the image changed since.
         """
         source = gzip_source(self.source)
-        points = find_index(source)
+        good = {one.path: one.points for one in judge_all(source)}
+        points = good.get(self.path)
         if points is None:
             msg = (
                 f"{printable(self.source)}: the file must have an index, and the one that it had "

@@ -17,7 +17,10 @@ from lazyvox.store.identity import FileIdentity
 from lazyvox.store.index_record import IndexRecord
 from lazyvox.store.printing import printable
 
-__all__ = ["GzidxFile", "open_gzidx", "open_index_file"]
+__all__ = ["GzidxFile", "open_gzidx", "open_index_file", "read_small_file"]
+
+#: The record of an index of four million points; nothing larger is read.
+_MAX_RECORD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,6 +210,16 @@ def open_index_file(path: str, owners: frozenset[int] | None = None) -> int:
         msg = f"{printable(path)}: an index must be a file of this user: {reason}. Remove it."
         raise IndexFileError(msg)
     return fd
+
+
+def read_small_file(path: str, owners: frozenset[int] | None = None) -> bytes:
+    """Return what is in the record of an index; see `open_index_file`."""
+    fd = open_index_file(path, owners)
+    try:
+        with os.fdopen(fd, "rb") as file:
+            return file.read(_MAX_RECORD_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: str, error: OSError) -> IndexFileError:

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -126,11 +126,11 @@ class IndexFolder:
         stored = [self._stored(stem, files) for stem, files in found.items()]
         return sorted(stored, key=lambda one: (one.used_ns, one.path))
 
-    def remove(self, stored: StoredIndex) -> None:
-        """Remove an index; harmless where it is gone."""
-        for path in (stored.record_path, stored.path):
-            with contextlib.suppress(OSError):
-                Path(path).unlink()
+    def remove(self, indexes: Sequence[StoredIndex]) -> None:
+        """Remove indexes, and what killed processes left; harmless where they are gone."""
+        with locked(self.path):
+            self._unlink(indexes)
+        self._sweep()
 
     def evict(self, limit: int, keep: str = "") -> list[StoredIndex]:
         """Remove halves and, from the least recently used on, indexes until the limit holds.
@@ -148,14 +148,19 @@ class IndexFolder:
             What was removed.
         """
         with locked(self.path):
-            removed = self.choose_evicted(limit, keep)
-            for stored in removed:
-                self.remove(stored)
-        self.sweep()
+            removed = self._chosen(limit, keep)
+            self._unlink(removed)
+        self._sweep()
         return removed
 
-    def choose_evicted(self, limit: int, keep: str = "") -> list[StoredIndex]:
-        """Return what `evict` would remove now."""
+    def _unlink(self, indexes: Sequence[StoredIndex]) -> None:
+        for stored in indexes:
+            for path in (stored.record_path, stored.path):
+                with contextlib.suppress(OSError):
+                    Path(path).unlink()
+
+    def _chosen(self, limit: int, keep: str) -> list[StoredIndex]:
+        """Return what has to go."""
         indexes = self.indexes()
         chosen = [stored for stored in indexes if not stored.is_complete]
         rest = [stored for stored in indexes if stored.is_complete]
@@ -168,7 +173,7 @@ class IndexFolder:
                 total -= stored.n_bytes
         return chosen
 
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         """Remove what killed processes left half-written."""
         targets: set[str] = set()
         with contextlib.suppress(OSError), os.scandir(self.path) as entries:

@@ -12,7 +12,6 @@ from lazyvox.store.feed import Feed
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.index_file import GzidxFile, open_gzidx
 from lazyvox.store.index_places import IndexedSource
-from lazyvox.store.opening import absolute_path
 from lazyvox.store.printing import printable
 from lazyvox.store.segments import SegmentSource
 
@@ -48,8 +47,7 @@ def open_foreign(path: str, source: IndexedSource) -> GzidxFile:
     Two passes over the gzip file: one from its beginning on, in which its own checksums are
     verified, and one from each point. Memory: one segment.
     """
-    full_path = absolute_path(path)
-    points = open_gzidx(full_path, compressed_size=source.identity.size)
+    points = open_gzidx(path, compressed_size=source.identity.size)
     proved = replace(points, checksums=_segment_checksums(source, points))
     segments = SegmentSource(source.path, source.identity, proved)
     for number in range(len(segments)):
@@ -58,7 +56,7 @@ def open_foreign(path: str, source: IndexedSource) -> GzidxFile:
         except (CorruptFileError, TruncatedFileError) as error:
             # The file itself was decoded to its end just now.
             reason = f"decoding from its point {number} fails"
-            raise _not_its_index(full_path, source, reason) from error
+            raise _not_its_index(path, source, reason) from error
     return proved
 
 

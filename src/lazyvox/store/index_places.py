@@ -9,7 +9,7 @@ from typing import Protocol
 
 from lazyvox.errors import IndexFileError
 from lazyvox.store.identity import FileIdentity
-from lazyvox.store.index_file import GzidxFile, open_gzidx, open_index_file
+from lazyvox.store.index_file import GzidxFile, open_gzidx, read_small_file
 from lazyvox.store.index_folder import (
     INDEX_ENDING,
     RECORD_ENDING,
@@ -17,12 +17,10 @@ from lazyvox.store.index_folder import (
     locked,
     name_in_cache,
 )
-from lazyvox.store.index_record import IndexRecord, parse_record
+from lazyvox.store.index_record import parse_record
 from lazyvox.store.printing import printable
 
 __all__ = ["IndexedSource", "Verdict", "beside_paths", "cache_paths", "judge_places"]
-
-_MAX_RECORD_BYTES = 64 << 20
 
 
 class IndexedSource(Protocol):
@@ -111,7 +109,7 @@ def _open(
     path, record_path = paths
     size = source.identity.size
     if os.path.lexists(record_path):
-        record = _read_record(record_path, owners)
+        record = parse_record(read_small_file(record_path, owners), record_path)
         difference = record.difference(source.path, source.identity)
         if difference:
             msg = f"{printable(path)}: the index must be of this very file, and {difference}."
@@ -129,13 +127,6 @@ def _open(
         )
         raise IndexFileError(msg)
     return points
-
-
-def _read_record(path: str, owners: frozenset[int]) -> IndexRecord:
-    fd = open_index_file(path, owners)
-    with os.fdopen(fd, "rb") as file:
-        data = file.read(_MAX_RECORD_BYTES)
-    return parse_record(data, path)
 
 
 def _owner(path: str) -> tuple[int, ...]:

@@ -18,7 +18,6 @@ from lazyvox.store.index_file import GzidxFile, open_gzidx
 from lazyvox.store.index_folder import cache_folder, cache_limit, locked
 from lazyvox.store.index_places import IndexedSource, beside_paths, cache_paths
 from lazyvox.store.index_record import IndexRecord, head_and_tail, pack_record
-from lazyvox.store.opening import absolute_path
 from lazyvox.store.printing import printable
 
 __all__ = ["IndexWriter", "export_index"]
@@ -84,6 +83,10 @@ class IndexWriter:
             If the disk is full.
         """
         self._open_spool().add(point)
+
+    def window(self, number: int) -> bytes | None:
+        """Return the window of a point that was added; None where a gzip member begins."""
+        return self._open_spool().window(number)
 
     def commit(
         self, decoded_size: int, checksums: Sequence[int] | NDArray[np.uint32] | None
@@ -218,10 +221,9 @@ def export_index(
     -----
     Memory: one window, and some 40 bytes for each point.
     """
-    target = absolute_path(path)
-    file = AtomicFile(target, overwrite=overwrite)
+    file = AtomicFile(path, overwrite=overwrite)
     try:
-        spool = GzidxSpool(Path(target).parent, source.path, source.identity, points.spacing)
+        spool = GzidxSpool(Path(path).parent, source.path, source.identity, points.spacing)
         try:
             for point in points_of(points):
                 spool.add(point)

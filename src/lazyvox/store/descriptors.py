@@ -16,7 +16,7 @@ __all__ = ["OpenFile"]
 
 #: Descriptors that are held at most while others are idle: few beside what the smallest limits
 #: allow, and more than the files of a pass that is not an expression.
-MOST_HELD = 64
+MOST_HELD = 32
 
 
 class OpenFile:

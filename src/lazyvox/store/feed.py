@@ -1,5 +1,6 @@
 """Sequential compressed input that can let go of its file and take it up again."""
 
+from lazyvox.errors import ImageFileError
 from lazyvox.store.descriptors import OpenFile
 from lazyvox.store.identity import FileIdentity, raise_read_error
 
@@ -50,6 +51,9 @@ class Feed:
             raise AssertionError(msg)
         try:
             piece = self._file.pread(nbytes, self.position)
+        except ImageFileError:
+            # It was opened again, and is not the same any more.
+            raise
         except OSError as error:
             raise_read_error(error, self.path, self.position)
         self.position += len(piece)

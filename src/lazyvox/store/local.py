@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NoReturn, Self
 
-from lazyvox.errors import TruncatedFileError
+from lazyvox.errors import ImageFileError, TruncatedFileError
 from lazyvox.store.descriptors import OpenFile
 from lazyvox.store.identity import FileIdentity, printable, raise_read_error
 
@@ -88,6 +88,9 @@ class PlainReader:
     def _pread(self, buffer: memoryview, offset: int) -> int:
         try:
             return self._file.preadv(buffer, offset)
+        except ImageFileError:
+            # It was opened again, and is not the same any more.
+            raise
         except OSError as error:
             raise_read_error(error, self._source.path, offset)
 

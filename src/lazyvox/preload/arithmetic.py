@@ -13,6 +13,7 @@ from nibabel.gifti.gifti import GiftiDataArray, GiftiImage
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType
+from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, ParameterTypeError
 from lazyvox.image.joining import same_fov
 from lazyvox.lazyimage.dataobj import name_of
@@ -94,6 +95,7 @@ def combine(
     Memory: the result, or nothing where memory can be reused.
     """
     _refuse_meshes(operation, left, right)
+    left, right = _read(left), _read(right)
     if isinstance(left, SpatialImage) or isinstance(right, SpatialImage):
         return _combine_images(operation, left, right, reuse)
     if isinstance(left, GiftiImage) or isinstance(right, GiftiImage):
@@ -125,6 +127,7 @@ def combine_in_place(operation: Operation, left: Any, right: Any, *, is_free: bo
     object
         `left` itself where its memory was written to.
     """
+    right = _read(right)
     target = _array_of(left)
     if target is None:
         return combine(operation, left, right)
@@ -282,7 +285,10 @@ def _computed(operation: Operation, left: Any, right: Any, reuse: tuple[bool, bo
             continue
         if np.shape(other) in {(), one.shape} and _dtype_of(operation, left, right) == one.dtype:
             return operation.ufunc(left, right, out=one)
-    return operation.ufunc(left, right)
+    try:
+        return operation.ufunc(left, right)
+    except TypeError as error:
+        _refuse(operation, left, right, error)
 
 
 def _dtype_of(operation: Operation, left: Any, right: Any) -> DType | None:
@@ -295,6 +301,11 @@ def _dtype_of(operation: Operation, left: Any, right: Any) -> DType | None:
     except TypeError:
         return None
     return found
+
+
+def _read(value: Any) -> Any:
+    """Return a value, read where it is an array in a file: the result is to be in memory."""
+    return value.read() if isinstance(value, LazyArray) else value
 
 
 def _array_of(value: Any) -> Array | None:

@@ -9,10 +9,9 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.numpy_functions import cast
-from lazyvox.array.pointwise import expression_reader
+from lazyvox.array.pointwise import ExpressionReader, expression_reader
 from lazyvox.array.reduced import reduced
-from lazyvox.array.staged import StagedReader
-from lazyvox.array.steps import Call, Constant, Expression, Source, Step
+from lazyvox.array.steps import Built, Call, Constant, Expression, Source, Step
 from lazyvox.errors import ParameterError, ParameterTypeError
 
 __all__ = ["Expression", "Operand", "cast", "elementwise"]
@@ -71,7 +70,8 @@ def elementwise(function: Callable[..., Any], *operands: Operand, **options: Any
     builder = _Builder(shape)
     expression = builder.call(function, operands, options)
     sources = tuple(builder.sources)
-    return LazyArray.over(expression_reader(sources, expression, shape)).view((0,) * n_new)
+    reader = expression_reader(sources, expression, shape, builder.built())
+    return LazyArray.over(reader).view((0,) * n_new)
 
 
 class _Builder:
@@ -96,7 +96,7 @@ class _Builder:
         if isinstance(operand, LazyArray):
             inner = _expression_of(operand, self._shape)
             if inner is not None:
-                return self._inlined(*inner)
+                return self._inlined(inner)
             return self._source(_aligned(operand, self._shape))
         if isinstance(operand, np.ndarray) and operand.ndim:
             key = ("memory", id(operand))
@@ -109,12 +109,22 @@ class _Builder:
         # By type and text: 1, 1.0 and True are equal, and so are 0.0 and -0.0.
         return self._add(("constant", type(value), repr(value)), Constant(value), value)
 
-    def _inlined(self, expression: Expression, sources: Sequence[LazyArray]) -> int:
+    def built(self) -> Built:
+        """Return what expressions that begin with this one need not find again."""
+        return Built(self._numbers, tuple(self._examples))
+
+    def _inlined(self, inner: ExpressionReader) -> int:
         """Take the steps of another expression over; return the number of its result."""
+        steps = _steps_of(inner)
+        if inner.built is not None and not self._steps:
+            self._numbers = dict(inner.built.numbers)
+            self._examples = list(inner.built.examples)
+            self._steps, self.sources = list(steps), list(inner.sources)
+            return len(steps) - 1
         numbers: list[int] = []
-        for step in expression.steps:
+        for step in steps:
             if isinstance(step, Source):
-                numbers.append(self._source(sources[step.number]))
+                numbers.append(self._source(inner.sources[step.number]))
             elif isinstance(step, Constant):
                 numbers.append(self._operand(step.value))
             else:
@@ -156,17 +166,21 @@ class _Builder:
         return self._numbers[key]
 
 
-def _expression_of(
-    array: LazyArray, shape: Shape
-) -> tuple[Expression, tuple[LazyArray, ...]] | None:
-    """Return the expression that an array is the whole of, and its sources, if it can be taken."""
+def _expression_of(array: LazyArray, shape: Shape) -> ExpressionReader | None:
+    """Return the expression that an array is the whole of, if it can be taken."""
     reader = array.reader
-    if not isinstance(reader, StagedReader) or not isinstance(reader.transform, Expression):
+    if not isinstance(reader, ExpressionReader):
         return None
     is_whole = array.window.is_full and not array.conversion.changes(reader.dtype)
     if not is_whole or array.ndim != len(shape) or array.shape[3:] != shape[3:]:
         return None
-    return reader.transform, reader.sources
+    return reader
+
+
+def _steps_of(reader: ExpressionReader) -> tuple[Step, ...]:
+    expression = reader.transform
+    assert isinstance(expression, Expression), "bug in lazyvox: no expression"
+    return expression.steps
 
 
 def _aligned(array: LazyArray, shape: Shape) -> LazyArray:

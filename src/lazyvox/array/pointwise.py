@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.program import Program, program_of
 from lazyvox.array.reader import ArraySession
 from lazyvox.array.staged import SCRATCH_BYTES, StagedReader, StagedSession
-from lazyvox.array.steps import Buffers, Expression, buffer_itemsize, compute, last_uses
+from lazyvox.array.steps import Buffers, Built, Expression, buffer_itemsize, compute, last_uses
 from lazyvox.array.waves import Wave
 from lazyvox.planning.indexing import Axis, as_key, taken
 from lazyvox.planning.runs import ascending
@@ -32,7 +32,12 @@ from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.cores import usable_cores
 from lazyvox.runtime.readahead import ReadAhead
 
-__all__ = ["SeriesExpressionReader", "VolumeExpressionReader", "expression_reader"]
+__all__ = [
+    "ExpressionReader",
+    "SeriesExpressionReader",
+    "VolumeExpressionReader",
+    "expression_reader",
+]
 
 #: Values of a piece, and pieces of each file that exist at a time: one is used, one is filled.
 #: Smaller pieces cost time for each, larger ones memory for each file.
@@ -47,15 +52,27 @@ MOST_THREADS = 4
 
 
 def expression_reader(
-    sources: tuple[LazyArray, ...], expression: Expression, shape: Shape
-) -> StagedReader:
+    sources: tuple[LazyArray, ...], expression: Expression, shape: Shape, built: Built
+) -> "ExpressionReader":
     """Return the reader of an expression, of 3 or 4 axes."""
     make = VolumeExpressionReader if len(shape) == 3 else SeriesExpressionReader
-    return make(sources, expression, shape, expression.dtype)
+    return make(sources, expression, shape, expression.dtype, built)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeriesExpressionReader(StagedReader):
+class ExpressionReader(StagedReader):
+    """Reads an expression. A pickle describes it; what is known of it here stays behind."""
+
+    built: Built | None = None
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the description only."""
+        return type(self), (self.sources, self.transform, self.shape, self.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesExpressionReader(ExpressionReader):
     """Reads an expression of series of volumes."""
 
     @override
@@ -93,7 +110,7 @@ class SeriesSession(StagedSession):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class VolumeExpressionReader(StagedReader):
+class VolumeExpressionReader(ExpressionReader):
     """Reads an expression of volumes, which may be files of their own."""
 
     @property

@@ -84,7 +84,7 @@ def _quote_trailing_underscores(app: Any, what: str, name: str, *rest: Any) -> N
     """Keep words such as "butterworth__" from being taken for links."""
     del app, what, name
     lines = rest[-1]
-    lines[:] = [re.sub(r'"(\w+__)"', r'``"\1"``', line) for line in lines]
+    lines[:] = [re.sub(r'"([a-z]\w*__)"', r'``"\1"``', line) for line in lines]
 
 
 def setup(app: Any) -> None:

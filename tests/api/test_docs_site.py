@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 EXAMPLES = sorted(path.name for path in (DOCS / "gallery").glob("plot_*.py"))
 # These import nilearn, or measure in processes of their own.
-SLOW = {"plot_6_preloading.py", "plot_7_memory_budget.py", "plot_9_nilearn_side_by_side.py"}
+SLOW = {"plot_06_preloading.py", "plot_07_memory_budget.py", "plot_09_nilearn_side_by_side.py"}
 
 
 def load_reference_pages():
@@ -184,7 +184,7 @@ def test_site_builds_without_warnings_and_fetches_nothing(tmp_path):
     source = shutil.copytree(DOCS, tmp_path / "docs", ignore=generated)
     target = tmp_path / "html"
     # One example stands for all of them: each has a test of its own.
-    options = ["-D", r"sphinx_gallery_conf.filename_pattern=/plot_8"]
+    options = ["-D", r"sphinx_gallery_conf.filename_pattern=/plot_08"]
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", *options, source, target],
         check=False,
@@ -200,4 +200,4 @@ def test_site_builds_without_warnings_and_fetches_nothing(tmp_path):
         fetched |= {address for address in parser.addresses if "//" in address}
     assert fetched == set()
     assert (target / "api" / "generated" / "lazyvox.load.html").is_file()
-    assert (target / "examples" / "plot_8_own_consumer.html").is_file()
+    assert (target / "examples" / "plot_08_own_consumer.html").is_file()

@@ -42,7 +42,7 @@ for length in lengths:
     rois = list(files.regions)
     predicted.append(lv.plan(lv.extract, files.run, rois).peak_bytes / MIB)
     command = [sys.executable, "-c", PROGRAM, files.run, *rois]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     measured.append(int(done.stdout) / MIB)
     whole.append(np.prod(lv.load(files.run).shape) * 4 / MIB)
 

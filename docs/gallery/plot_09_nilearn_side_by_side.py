@@ -49,7 +49,7 @@ for package in ("nilearn", "lazyvox"):
     target = f"{folder.name}/{package}.npy"
     command = [sys.executable, "-c", PROGRAM.format(package=package)]
     command += [files.run, files.atlas, target]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds[package], peaks[package] = (float(number) for number in done.stdout.split())
     signals[package] = np.load(target)
     print(f"{package}: {seconds[package]:.2f} s, {peaks[package]:.0f} MiB")

@@ -12,17 +12,21 @@ from lazyvox.testing.images import (
     write_nifti,
 )
 from lazyvox.testing.memory import peak_of, scan_peaks
+from lazyvox.testing.points import MemoryPoints, find_points, gzip_member
 from lazyvox.testing.sources import CountingSource, FlakySource, MemorySource, TripwireSource
 from lazyvox.testing.threads import own_threads
 
 __all__ = [
     "CountingSource",
     "FlakySource",
+    "MemoryPoints",
     "MemorySource",
     "TripwireSource",
     "check_array_reader",
     "check_byte_source",
     "compress",
+    "find_points",
+    "gzip_member",
     "nifti_bytes",
     "own_threads",
     "peak_of",

@@ -18,7 +18,7 @@ from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.errors import ParameterError
 from lazyvox.store.identity import open_regular, printable, raise_read_error
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 from lazyvox.store.sinks import open_sink
 
 __all__ = [

@@ -18,7 +18,7 @@ from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.store.identity import printable
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = ["Check", "check_image"]
 

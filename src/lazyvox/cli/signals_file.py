@@ -13,7 +13,7 @@ from lazyvox.confounds.table import is_number, open_text
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.table_writers import load_parquet
 from lazyvox.store.identity import identify, printable
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = ["SIGNAL_ENDINGS", "SignalsFile", "open_signals"]
 

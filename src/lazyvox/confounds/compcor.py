@@ -10,7 +10,7 @@ from typing import Any
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageNotFoundError, ParameterError
 from lazyvox.store.identity import open_regular, printable
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = ["COMPCOR_TYPES", "compcor_columns", "read_metadata"]
 

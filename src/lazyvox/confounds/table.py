@@ -15,7 +15,7 @@ import numpy as np
 from lazyvox._typing import FloatArray, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.store.identity import open_regular, printable
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = ["FrameTable", "Table", "TextTable", "is_number", "open_table", "open_text"]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.store.identity import open_regular, printable
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = ["SeedTable", "SeedsLike", "looks_like_seeds", "read_seeds"]
 

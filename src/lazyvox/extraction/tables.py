@@ -30,7 +30,7 @@ from lazyvox.extraction.table_writers import (
     parquet_group_rows,
 )
 from lazyvox.store.identity import printable
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 from lazyvox.store.sinks import open_sink
 
 __all__ = [

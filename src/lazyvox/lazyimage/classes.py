@@ -24,7 +24,7 @@ from lazyvox.lazyimage.packing import pack_header, unpack_header
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.slicing import LazySlicer
 from lazyvox.runtime.strict import check_materialization
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = ["LAZY_CLASSES", "LazyImage", "image_on_grid", "lazy_image"]
 

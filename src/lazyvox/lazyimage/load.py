@@ -31,7 +31,7 @@ from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
 from lazyvox.store.identity import printable
 from lazyvox.store.local import PlainSource
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 
 __all__ = ["ImageLike", "as_image", "load"]
 

@@ -29,7 +29,7 @@ from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.runtime.readahead import ReadAhead
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 from lazyvox.store.sinks import sink_memory
 
 __all__ = ["Encoding", "asked_scaling", "choose_encoding", "find_extent", "save"]

@@ -17,6 +17,9 @@ PIECE_BYTES = 256 * 1024
 #: None holds a file descriptor.
 _POOL_BYTES = 4 << 20
 
+#: Files of which it is remembered how far they were decoded.
+_MOST_NOTED = 64
+
 
 class Decoder(Protocol):
     """A sequential decoder of one compressed file; `held_bytes` is about what it keeps."""
@@ -62,7 +65,24 @@ class CursorPool:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._idle: list[tuple[str, FileIdentity, Cursor]] = []
+        self._furthest: list[tuple[str, FileIdentity, int]] = []
         self._lock = threading.Lock()
+
+    def note(self, path: str, identity: FileIdentity, position: int) -> None:
+        """Remember how far a file was decoded."""
+        with self._lock:
+            before = [one for one in self._furthest if one[0] == path and one[1] == identity]
+            furthest = max([position, *(one[2] for one in before)])
+            rest = [one for one in self._furthest if one not in before]
+            self._furthest = [*rest[-_MOST_NOTED + 1 :], (path, identity, furthest)]
+
+    def furthest(self, path: str, identity: FileIdentity) -> int:
+        """Return how far a file was decoded before, as far as that is remembered."""
+        with self._lock:
+            for name, file, position in self._furthest:
+                if name == path and file == identity:
+                    return position
+        return 0
 
     def take(self, path: str, identity: FileIdentity, offset: int) -> Cursor | None:
         """Return the idle cursor that is nearest before `offset`, no longer in the pool."""
@@ -81,10 +101,16 @@ class CursorPool:
             while len(self._idle) > 1 and self._held_bytes() > self._max_bytes:
                 del self._idle[0]
 
+    def forget(self, path: str, identity: FileIdentity) -> None:
+        """Drop the cursors of one file."""
+        with self._lock:
+            self._idle = [one for one in self._idle if one[0] != path or one[1] != identity]
+
     def forget_all(self) -> None:
         """Drop every cursor and the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
         self._idle = []
+        self._furthest = []
 
     def _held_bytes(self) -> int:
         return sum(cursor.decoder.held_bytes for _, _, cursor in self._idle)

@@ -108,6 +108,20 @@ class GzidxSpool:
         )
         return packed, table_digest(packed)
 
+    def window(self, number: int) -> bytes | None:
+        """Return the window of one point; None where a gzip member begins."""
+        if self._header_lengths[number]:
+            return None
+        has_window = self._rows[3::4]
+        if not has_window[number]:
+            return b""
+        place = sum(has_window[:number])
+        window = os.pread(self._windows, WINDOW_BYTES, place * WINDOW_BYTES)
+        assert zlib.crc32(window) == self._window_checksums[place], (
+            "bug in lazyvox: a window is not the one that was kept"
+        )
+        return window
+
     def windows(self) -> Iterator[memoryview]:
         """Yield the windows, in pieces."""
         offset = 0

@@ -39,6 +39,9 @@ class MemberObserver(Protocol):
     def decoded(self, piece: bytes, /) -> None:
         """Take note of the next decoded bytes."""
 
+    def ended(self) -> None:
+        """Take note of the end of the file, every member verified."""
+
 
 class GzipDecoder:
     """Decoded bytes of a gzip file in order.
@@ -99,12 +102,18 @@ class GzipDecoder:
         """Return the next decoded bytes, at most `limit`; empty only at the end of the stream."""
         while not self.at_end:
             if self._inflate is None and not self._start_member():
-                self.at_end = True
+                self._end()
                 break
             piece = self._inflate_piece(limit)
             if piece:
                 return piece
         return b""
+
+    def _end(self) -> None:
+        self.at_end = True
+        # Bytes that are no gzip data are said to be there by whoever decodes them.
+        if self._observer is not None and not self.trailing_garbage:
+            self._observer.ended()
 
     def _inflate_piece(self, limit: int) -> bytes:
         inflate = self._inflate

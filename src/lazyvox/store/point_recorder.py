@@ -116,6 +116,9 @@ class PointRecorder:
             if len(piece) >= missing:
                 self._settle()
 
+    def ended(self) -> None:
+        """Take note of the end of the file; `finish` is for whoever wants the rest."""
+
     def finish(self) -> list[int]:
         """Return the CRC32 of the decoded bytes between points, and from the last to the end."""
         self._settle()

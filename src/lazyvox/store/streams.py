@@ -11,12 +11,15 @@ from lazyvox.runtime.budget import resolve_budget
 from lazyvox.store.access_points import AccessPoint, AccessPoints
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
 from lazyvox.store.feed import Feed
+from lazyvox.store.frame_segments import FrameSegments
 from lazyvox.store.frames import bzip2_decoder, zstd_decoder
+from lazyvox.store.growing import grow_index, growing_index
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity, printable
 from lazyvox.store.index_cache import find_index
 from lazyvox.store.indexed import IndexedReader, ahead_bytes, ahead_count
-from lazyvox.store.segments import SegmentSource
+from lazyvox.store.segments import Segments, SegmentSource
+from lazyvox.store.self_indexed import find_table
 from lazyvox.store.source import ByteReader
 
 __all__ = ["StreamSource"]
@@ -33,6 +36,9 @@ _BEST_RATIO = {"gzip": 1032, "bzip2": 1_200_000, "zstd": 32_768}
 
 #: A slice decodes ahead within this part of the budget.
 _BUDGET_PART = 8
+
+#: A file that was decoded so far and is read at an earlier place gets an index: about 50 ms.
+_WORTH_AN_INDEX = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,11 @@ class StreamSource:
         Where the file has access points, it is decoded from the nearest on; on several cores, if
         `memory` holds what is decoded ahead. The default is a part of the memory budget.
         """
-        points = self.access_points()
-        if points is None:
+        segments = self.segments(stop)
+        if segments is None:
             return self.open()
         if memory is None:
             memory = resolve_budget(None) // _BUDGET_PART
-        segments = SegmentSource(self.path, self.identity, points)
         is_long = segments.number_at(stop - 1) > segments.number_at(start)
         n_ahead = ahead_count(segments, memory) if is_long else 0
         if not n_ahead and memory < segments.held_bytes:
@@ -77,14 +82,26 @@ class StreamSource:
 
     def ahead_bytes(self, memory: int) -> int:
         """Return what `open_part` takes of the memory offered, to read the whole file."""
-        points = self.access_points()
-        if points is None:
-            return 0
-        return ahead_bytes(SegmentSource(self.path, self.identity, points), memory)
+        segments = self.segments()
+        return 0 if segments is None else ahead_bytes(segments, memory)
 
-    def access_points(self) -> AccessPoints | None:
-        """Return the access points of the file, where it has any that hold."""
-        return find_index(self) if self.compression == "gzip" else None
+    def segments(self, stop: int | None = None) -> Segments | None:
+        """Return the parts that can be decoded alone, where the file has any; see below."""
+        points = self.access_points(stop)
+        if points is None:
+            return None
+        kind = FrameSegments if self.compression == "zstd" else SegmentSource
+        return kind(self.path, self.identity, points)
+
+    def access_points(self, stop: int | None = None) -> AccessPoints | None:
+        """Return the access points of the file, where it has any that hold: its own, or an index.
+
+        For reading up to a decoded offset `stop` they are left out where that is faster.
+        """
+        points = find_table(self, stop)
+        if points is None and self.compression == "gzip":
+            points = find_index(self)
+        return points
 
 
 class StreamReader:
@@ -114,7 +131,8 @@ class StreamReader:
                 cursor.feed.check()
         finally:
             cursor.feed.close()
-        if kind is None and not cursor.decoder.at_end:
+        shared_pool().note(self._source.path, self._source.identity, cursor.position)
+        if kind is None and not cursor.decoder.at_end and not self._is_overtaking(cursor):
             shared_pool().give(self._source.path, self._source.identity, cursor)
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:
@@ -189,24 +207,45 @@ class StreamReader:
         """Return the cursor that was kept, or a new one if that has less to skip."""
         source = self._source
         kept_at = 0 if kept is None else kept.position
-        point = None if offset - kept_at < PIECE_BYTES else self._point_before(offset)
+        jumps = source.compression == "gzip" and offset - kept_at > PIECE_BYTES
+        point = self._point_before(offset) if jumps else None
         if kept is not None and (point is None or point.decoded_offset <= kept_at):
             return kept
         if kept is not None:
             shared_pool().give(source.path, source.identity, kept)
         feed = Feed(source.path, source.identity)
         if point is None:
-            return Cursor(feed, _DECODERS[source.compression](feed))
+            return Cursor(feed, self._decoder(feed, jumps=jumps))
         feed.open()
         cursor = Cursor(feed, GzipDecoder(feed, point))
         cursor.position = point.decoded_offset
         return cursor
 
+    def _is_overtaking(self, cursor: Cursor) -> bool:
+        """Return whether a cursor is ahead of the one that finds access points on its way.
+
+        Reading on from it would leave the index unfinished for ever.
+        """
+        growing = growing_index(self._source)
+        return growing is not None and cursor.position > growing.position
+
     def _point_before(self, offset: int) -> AccessPoint | None:
         points = self._source.access_points()
-        if points is None:
-            return None
-        return SegmentSource(self._source.path, self._source.identity, points).point_before(offset)
+        if points is not None:
+            segments = SegmentSource(self._source.path, self._source.identity, points)
+            return segments.point_before(offset)
+        growing = growing_index(self._source)
+        return None if growing is None else growing.point_before(offset)
+
+    def _decoder(self, feed: Feed, *, jumps: bool) -> Decoder:
+        """Return a decoder from the beginning on, which finds access points if it goes back."""
+        source = self._source
+        if jumps and growing_index(source) is None:
+            furthest = shared_pool().furthest(source.path, source.identity)
+            if furthest >= _WORTH_AN_INDEX:
+                shared_pool().forget(source.path, source.identity)
+                return grow_index(source, feed)
+        return _DECODERS[source.compression](feed)
 
     def _raise_short(self, wanted: int, decoded: int) -> None:
         source = self._source

@@ -14,7 +14,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.save import Encoding, asked_scaling, choose_encoding
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.cores import resolve_n_jobs
-from lazyvox.store.opening import absolute_path
+from lazyvox.store.paths import absolute_path
 from lazyvox.store.sinks import sink_memory
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.histogram import Extent

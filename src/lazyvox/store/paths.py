@@ -1,0 +1,40 @@
+"""Paths as they are kept."""
+
+import os
+from pathlib import Path
+
+from lazyvox._typing import PathLike
+from lazyvox.errors import ImageFileError, ParameterTypeError
+
+__all__ = ["absolute_path"]
+
+
+def absolute_path(path: PathLike) -> str:
+    """Return `path` as an absolute text path, so that a later change of folder does not matter.
+
+    A leading ``~`` is the home folder. Names that are not valid text keep their bytes.
+
+    Raises
+    ------
+    ParameterTypeError
+        If `path` is not a path.
+    ImageFileError
+        If the path holds a zero byte.
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        msg = f"`path` must be a str, bytes or os.PathLike. Got {type(path).__name__}."
+        if hasattr(path, "read"):
+            msg += (
+                " Files are read by name, as threads and other processes open them for "
+                "themselves: pass the name, or write the content to a file first."
+            )
+        if hasattr(path, "dataobj"):
+            msg += " It is an image already: every function of lazyvox takes it as it is."
+        raise ParameterTypeError(msg) from None
+    if "\0" in text:
+        msg = f"{text!a}: a path must not hold a zero byte."
+        raise ImageFileError(msg)
+    # Not resolve(): links stay as they are, the name that the user gave is the one in messages.
+    return str(Path(text).expanduser().absolute())

@@ -10,6 +10,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar
@@ -84,12 +85,18 @@ class Workers:
     def submit(
         self, func: Callable[ParamT, ResultT], *args: ParamT.args, **kwargs: ParamT.kwargs
     ) -> Job[ResultT]:
-        """Have a function called in one of the threads."""
+        """Have a function called in one of the threads.
+
+        What the caller set for a block of code holds there too: `memory_budget`, `strict`,
+        `numpy.errstate`.
+        """
         if not self._is_started:
             self._is_started = True
             for thread in self._threads:
                 start(thread)
-        job = Job(lambda: func(*args, **kwargs))
+        # A copy for each job: one context cannot be entered by two threads at a time.
+        context = copy_context()
+        job = Job(lambda: context.run(func, *args, **kwargs))
         self._jobs.put(job)
         return job
 

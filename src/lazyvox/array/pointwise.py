@@ -85,17 +85,6 @@ class SeriesExpressionReader(ExpressionReader):
 class SeriesSession(StagedSession):
     """A session that reads a part of a volume where the files allow it."""
 
-    def __init__(self, reader: StagedReader) -> None:
-        super().__init__(reader)
-        # What a thread that reads ahead computes warns as the thread does that asked for it.
-        self._errors = np.geterr()
-
-    @override
-    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
-        """Fill `out` with the values at `axes`."""
-        with np.errstate(**self._errors):
-            super().read(axes, out)
-
     @override
     def _take(self, group: tuple[int, ...], space: tuple[Axis, ...], out: Array) -> None:
         reader = self._reader
@@ -157,8 +146,6 @@ class VolumeSession:
         self._held: dict[int, Array] | None = None
         self._stack = ExitStack()
         self._sessions: dict[int, ArraySession] = {}
-        # As in a series.
-        self._errors = np.geterr()
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -252,8 +239,7 @@ class VolumeSession:
         for piece, parts in zip(pieces, leaves.read(pieces), strict=True):
             taken = [_cut(held[number], piece) for number in wave.takes]
             targets = {local: _cut(outputs[number], piece) for local, number in wave.leaves}
-            with np.errstate(**self._errors):
-                compute(wave.steps, last, [*parts, *taken], buffers, targets)
+            compute(wave.steps, last, [*parts, *taken], buffers, targets)
 
 
 class _Leaves:

@@ -1,6 +1,5 @@
 """Load the next items in background threads while the current one is used."""
 
-import contextvars
 import os
 import sys
 import threading
@@ -230,9 +229,7 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
     def _submit(self, step: Step[TaskT, ItemT]) -> None:
         if self._workers is None:
             self._workers = Workers(self._n_threads, self._name)
-        # Budgets and `strict` hold in the threads as they do where items are asked for.
-        context: Any = contextvars.copy_context()
-        step.job = self._workers.submit(context.run, self._load, step.task)
+        step.job = self._workers.submit(self._load, step.task)
 
     def _item_of(self, step: Step[TaskT, ItemT]) -> ItemT:
         with self._lock:

@@ -1,7 +1,6 @@
 """Calls side by side, each within its share of the memory budget."""
 
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from functools import partial
 from typing import TypeVar
 
@@ -44,11 +43,7 @@ def side_by_side(
     while left and n_threads > 1:
         share = max(budget // n_threads, 1)
         with Workers(n_threads, "lazyvox-side") as workers:
-            # A thread begins without the settings of its maker, such as that a plan is wanted.
-            jobs = [
-                (number, workers.submit(copy_context().run, _within, calls[number], share))
-                for number in left
-            ]
+            jobs = [(number, workers.submit(_within, calls[number], share)) for number in left]
             found = [(number, job.result()) for number, job in jobs]
         results |= {number: result() for number, result in found if result is not None}
         # What did not fit its share gets a larger one, beside fewer others.

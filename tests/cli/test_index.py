@@ -124,6 +124,14 @@ def test_cache_lists_and_prunes(lazyvox, folder, cache):
     assert lazyvox("cache", "prune", "--all").out == "removed 0 indexes, 0 B\n"
 
 
+def test_info_shows_the_index(lazyvox):
+    assert "access points" not in lazyvox("info", "run.nii.gz").out
+    assert lazyvox("index", "run.nii.gz").code == 0
+    assert "  index     access points: 1, one every 4.0 MiB\n" in lazyvox("info", "run.nii.gz").out
+    (record,) = json.loads(lazyvox("info", "run.nii.gz", "--json").out)["images"]
+    assert record["index"] == {"n_points": 1, "spacing": 4 << 20}
+
+
 def test_why_tells_what_is_used_and_what_is_not(lazyvox, folder, cache):
     assert "has no index; `lazyvox index` makes one" in lazyvox("cache", "why", "run.nii.gz").out
     assert lazyvox("index", "run.nii.gz").code == 0

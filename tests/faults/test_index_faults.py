@@ -160,6 +160,19 @@ def test_a_folder_that_cannot_be_created_is_an_error_of_building_only(source, tm
         build(source)
 
 
+def test_a_disk_that_is_read_only_is_read_all_the_same(source, monkeypatch):
+    points = build(source)
+
+    def refuse(**_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("os.utime", lambda *_, **__: refuse())
+    assert decoded(source, IndexMemory().find(source)) == decoded(source, points)
+    with pytest.raises(OutputError, match="Read-only file system"):
+        build(source)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to_is_read_all_the_same(source, cache):
     points = build(source)

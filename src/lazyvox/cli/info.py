@@ -11,7 +11,11 @@ from lazyvox.cli.job import print_json
 from lazyvox.cli.outcome import SomeFailedError, one_line, print_error
 from lazyvox.cli.settings import Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
-from lazyvox.store.identity import printable
+from lazyvox.planning.memory import format_bytes
+from lazyvox.store.access_points import AccessPoints
+from lazyvox.store.opening import open_source
+from lazyvox.store.printing import printable
+from lazyvox.store.streams import StreamSource
 
 __all__ = ["info"]
 
@@ -30,18 +34,24 @@ class _Report:
         What reading all of it showed.
     error : str
         What is wrong with it, empty where it is good.
+    index : AccessPoints or None
+        Its access points, where it has any.
     """
 
     path: str
     facts: Facts | None
     check: Check | None = None
     error: str = ""
+    index: AccessPoints | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
         record = {"path": self.path, **(self.facts.to_dict() if self.facts else {})}
         if self.check is not None:
             record["check"] = self.check.to_dict()
+        if self.index is not None:
+            n_points, spacing = len(self.index.bit_offsets), self.index.spacing
+            record["index"] = {"n_points": n_points, "spacing": spacing}
         return {**record, "error": self.error or None}
 
 
@@ -97,19 +107,29 @@ def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
     try:
         with settings.budget():
             facts = describe_image(path)
+            index = _index_of(path)
             if not is_checked:
-                return _Report(path, facts)
+                return _Report(path, facts, index=index)
             check = check_image(path, progress=settings.progress)
     except LazyvoxError as error:
         return _Report(path, facts, error=one_line(str(error)))
     problem = "; ".join(check.problems)
-    return _Report(path, facts, check, f"{printable(path)}: {problem}" if problem else "")
+    trouble = f"{printable(path)}: {problem}" if problem else ""
+    return _Report(path, facts, check, trouble, index)
+
+
+def _index_of(path: str) -> AccessPoints | None:
+    source = open_source(path)
+    return source.access_points() if isinstance(source, StreamSource) else None
 
 
 def _print(report: _Report, *, is_last: bool) -> None:
     if report.facts is None:
         return
     lines = report.facts.lines()
+    if report.index is not None:
+        n_points, spacing = len(report.index.bit_offsets), format_bytes(report.index.spacing)
+        lines.append(("index", f"access points: {n_points}, one every {spacing}"))
     if report.check is not None:
         lines.append(("check", str(report.check)))
     click.echo(printable(report.path))

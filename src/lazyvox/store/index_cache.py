@@ -27,7 +27,7 @@ __all__ = [
 _Key: TypeAlias = tuple[str, int, int, int]
 _Value = TypeVar("_Value")
 
-_MAX_REMEMBERED = 4096
+_MAX_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,14 +50,14 @@ class IndexMemory:
     def find(self, source: IndexedSource) -> GzidxFile | None:
         """Return the index of a file, None where there is no good one."""
         key = _key(source.path, source.identity)
-        folders = _folder_times(source.path)
         with self._lock:
             known = self._known.get(key)
-        if known is not None:
-            if known.points is None and known.folders == folders:
-                return None
-            if known.points is not None and known.points.is_in_place():
-                return known.points
+        points = None if known is None else known.points
+        if points is not None and points.is_in_place():
+            return points
+        folders = _folder_times(source.path)
+        if known is not None and points is None and known.folders == folders:
+            return None
         points = self._look_up(source)
         self.remember(source, points, folders)
         return points
@@ -209,9 +209,9 @@ def _judge_thoroughly(verdict: Verdict) -> Verdict:
 def _folder_times(path: str) -> tuple[int, ...]:
     """Return when a name was last added to, or removed from, each folder that is looked into."""
     times = []
-    for folder in (str(Path(path).parent), cache_folder().path):
+    for folder in (Path(path).parent, Path(cache_folder().path)):
         try:
-            times.append(Path(folder).stat().st_mtime_ns)
+            times.append(folder.stat().st_mtime_ns)
         except OSError:
             times.append(0)
     return tuple(times)

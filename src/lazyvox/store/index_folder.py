@@ -8,6 +8,7 @@ import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -33,6 +34,8 @@ INDEX_ENDING = ".gzidx"
 RECORD_ENDING = ".gzidx.json"
 #: 2 GiB are the indexes of some 250 GB of decoded images.
 _DEFAULT_LIMIT = 2 << 30
+#: What the place of the folder depends on.
+_PLACES = ("LAZYVOX_CACHE_DIR", "XDG_CACHE_HOME", "HOME")
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9]+-[0-9a-f]{16}\.tmp")
 
 
@@ -199,12 +202,7 @@ def cache_folder() -> IndexFolder:
 
     It is in LAZYVOX_CACHE_DIR where that is set, else in the user's cache folder of the system.
     """
-    named = os.environ.get("LAZYVOX_CACHE_DIR")
-    if named:
-        return IndexFolder(str(Path(named).expanduser().absolute() / "indexes"))
-    from platformdirs import user_cache_dir
-
-    return IndexFolder(str(Path(user_cache_dir("lazyvox", appauthor=False)) / "indexes"))
+    return _folder_at(tuple(os.environ.get(name, "") for name in _PLACES))
 
 
 def cache_limit() -> int:
@@ -218,6 +216,16 @@ def cache_limit() -> int:
         msg = f"LAZYVOX_CACHE_SIZE is not used, and 2 GiB hold instead: {error}"
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
         return _DEFAULT_LIMIT
+
+
+@lru_cache(maxsize=8)
+def _folder_at(places: tuple[str, ...]) -> IndexFolder:
+    """Return the folder that environment variables say: it is asked for at every opening."""
+    if places[0]:
+        return IndexFolder(str(Path(places[0]).expanduser().absolute() / "indexes"))
+    from platformdirs import user_cache_dir
+
+    return IndexFolder(str(Path(user_cache_dir("lazyvox", appauthor=False)) / "indexes"))
 
 
 def names_of_path(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import warnings
 from types import TracebackType
-from typing import NoReturn, Protocol, Self
+from typing import Protocol, Self
 
 from lazyvox.errors import CorruptFileError, IndexFileError, LazyvoxWarning, TruncatedFileError
 from lazyvox.runtime.cores import usable_cores
@@ -116,23 +116,16 @@ class IndexedReader:
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:
         """Fill `buffer` with the decoded bytes from `offset`."""
-        if self._plain is None:
-            try:
-                filled = self._copy(offset, buffer)
-            except _UNUSABLE as error:
-                self._fall_back(error)
-            else:
-                if filled < len(buffer):
-                    self._raise_short(offset + len(buffer))
-                return
-        self._plain_reader().readinto(offset, buffer)
+        if not self._fill(offset, buffer):
+            self._plain_reader().readinto(offset, buffer)
 
     def read_upto(self, offset: int, nbytes: int, /) -> bytes:
         """Return up to `nbytes` decoded bytes from `offset`."""
         there = max(min(nbytes, self._segments.points.decoded_size - offset), 0)
         buffer = bytearray(there)
-        self._copy(offset, memoryview(buffer))
-        return bytes(buffer)
+        if self._fill(offset, memoryview(buffer)):
+            return bytes(buffer)
+        return self._plain_reader().read_upto(offset, nbytes)
 
     def finish(self) -> int:
         """Return how much follows what was read: every part that was read is verified."""
@@ -145,6 +138,20 @@ class IndexedReader:
             )
             warnings.warn(msg, LazyvoxWarning, stacklevel=2)
         return self._segments.points.decoded_size - self._end
+
+    def _fill(self, offset: int, buffer: memoryview) -> bool:
+        """Fill `buffer` from the segments; False where they are of no use, now or before."""
+        if self._plain is not None:
+            return False
+        try:
+            filled = self._copy(offset, buffer)
+        except _UNUSABLE as error:
+            self._fall_back(str(error))
+            return False
+        if filled < len(buffer):
+            # The header or the index asks for too much or knows too little: the stream tells.
+            self._fall_back("it ends before the image does")
+        return filled == len(buffer)
 
     def _copy(self, offset: int, buffer: memoryview) -> int:
         size, filled = self._segments.points.decoded_size, 0
@@ -173,23 +180,27 @@ class IndexedReader:
         return block
 
     def _ahead_block(self, number: int) -> Block:
+        if number > self._last_wanted:
+            self._stop_ahead()
+            return self._load(number)
         if self._ahead is None or not self._number < number <= self._number + self._n_ahead:
             self._stop_ahead()
             self._number = number - 1
             self._ahead = Prefetched(
-                range(number, max(self._last_wanted, number) + 1),
+                range(number, self._last_wanted + 1),
                 self._load,
                 n_items=self._n_ahead,
                 n_threads=min(_threads(), self._n_ahead),
                 name="lazyvox-segments",
             )
-        for _ in range(number - self._number - 1):
+        while self._number < number - 1:
             next(self._ahead)
+            self._number += 1
         return next(self._ahead)
 
-    def _fall_back(self, error: Exception) -> None:
+    def _fall_back(self, reason: str) -> None:
         """Go on without the access points: the file is damaged, or they are not its own."""
-        reject_index(self._segments.points, str(error))
+        reject_index(self._segments.points, reason)
         self._stop_ahead()
         self._plain = self._source.open().__enter__()
 
@@ -201,11 +212,3 @@ class IndexedReader:
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.close()
-
-    def _raise_short(self, wanted: int) -> NoReturn:
-        msg = (
-            f"{printable(self._source.path)}: the gzip stream must decode to at least {wanted} bytes, as "
-            f"the header asks, and it ends after {self._segments.points.decoded_size}. The file "
-            f"holds less than its header says: write or download it again."
-        )
-        raise TruncatedFileError(msg)

@@ -116,7 +116,9 @@ def extract(  # noqa: PLR0913
     memory : int or str, optional
         Memory budget, such as ``"256MB"``.
     n_jobs : int, default=1
-        Threads for extraction and cleaning, as in scikit-learn; one more thread decodes.
+        Threads for extraction and cleaning, as in scikit-learn, and files of a list that are
+        decoded at a time; of one file, one more thread decodes. Regions share the volumes that
+        were read: nothing is copied for them.
     progress : bool or callable, optional
         True shows a bar on stderr.
 

@@ -257,6 +257,8 @@ def _not_found(reason: Exception) -> bytes:
         f"{type(reason).__name__}: {reason}. Put it into a module, also where it was defined in "
         f"a notebook."
     )
+    # So that its traceback, which shows what fails while importing, goes along.
+    error.__cause__ = reason
     return packed_failure(error)
 
 

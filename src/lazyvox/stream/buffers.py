@@ -9,8 +9,8 @@ import numpy as np
 
 from lazyvox._threads import Workers
 from lazyvox._typing import Array
+from lazyvox.array.concat_ahead import open_ahead
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.reader import open_part
 from lazyvox.array.staged import SourceBlocks, Staging
 from lazyvox.lazyimage.series import Series
 from lazyvox.planning.blocks import N_BUFFERS, BlockLayout
@@ -76,9 +76,11 @@ class StoredBuffers:
         In which blocks.
     spare : int
         Bytes of the budget that nothing else needs: for decoding ahead.
+    n_jobs : int
+        Files of a list that may be decoded at a time.
     """
 
-    def __init__(self, series: Series, layout: BlockLayout, spare: int) -> None:
+    def __init__(self, series: Series, layout: BlockLayout, spare: int, n_jobs: int) -> None:
         self._array = series.array
         self._dtype = series.grid.dtype
         self._stored = series.array.reader.dtype
@@ -90,7 +92,8 @@ class StoredBuffers:
         self._blocks: list[Array | None] = [None] * N_BUFFERS
         self._converted: Array | None = None
         reader, axes = series.array.reader, series.array.window.axes
-        self._session = open_part(reader, axes, spare).__enter__()
+        n_files = n_jobs if layout.slab_slices == series.grid.shape[2] else 1
+        self._session = open_ahead(reader, axes, spare, n_files).__enter__()
 
     def close(
         self,

@@ -32,7 +32,8 @@ def run_pass(
 
     What the budget has to spare is for decoding ahead on several cores, where the file allows it.
 
-    Consumers are spread over `n_jobs` threads, each always sees its blocks in order. An error,
+    Consumers are spread over `n_jobs` threads, each always sees its blocks in order; as many files
+    of a list are decoded at a time. An error,
     wherever it comes from, ends the pass; no thread is left.
     """
     with ExitStack() as stack:
@@ -41,7 +42,7 @@ def run_pass(
             pool = stack.enter_context(Workers(n_jobs, "lazyvox-consumer"))
         staging = staging_of(series.array)
         buffers: Buffers = (
-            StoredBuffers(series, layout, spare)
+            StoredBuffers(series, layout, spare, n_jobs)
             if staging is None
             else StagedBuffers(series, layout, staging, pool, n_jobs)
         )

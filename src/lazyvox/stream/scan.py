@@ -7,8 +7,8 @@ from typing import Any
 
 from lazyvox._typing import override
 from lazyvox.array.computing import fill_spools
+from lazyvox.array.concat_ahead import bytes_ahead
 from lazyvox.array.derived import scratch_bytes, session_bytes
-from lazyvox.array.reader import ahead_bytes
 from lazyvox.array.staged import staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import reading_of
@@ -124,7 +124,8 @@ class Scan:
             Budget, such as ``"256MB"``. By default a quarter of the available memory, at most
             2 GiB, or what `lazyvox.memory_budget` set.
         n_jobs : int, default=1
-            Threads for the consumers, as in scikit-learn. One more thread decodes.
+            Threads for the consumers, as in scikit-learn, and files of a list that are decoded at
+            a time. Of one file, one more thread decodes.
 
         Returns
         -------
@@ -143,12 +144,13 @@ class Scan:
             raise ParameterError(msg)
         budget = resolve_budget(memory)
         consumers = [handle.consumer for handle in self._handles]
+        n_threads = resolve_n_jobs(n_jobs)
         layouts = [
-            self._layout(group, budget, resolve_n_jobs(n_jobs))
+            self._layout(group, budget, n_threads)
             for group in (self._prepass_consumers(consumers), consumers)
             if group
         ]
-        return self._describe(layouts, consumers, budget)
+        return self._describe(layouts, consumers, budget, n_threads)
 
     def explain(self, memory: int | str | None = None, n_jobs: int = 1) -> str:
         """Return the plan as text; reads no voxel of the series.
@@ -180,7 +182,8 @@ class Scan:
         memory : int or str, optional
             Budget, as for `plan`.
         n_jobs : int, default=1
-            Threads for the consumers, as in scikit-learn. One more thread decodes.
+            Threads for the consumers, as in scikit-learn, and files of a list that are decoded at
+            a time. Of one file, one more thread decodes.
         progress : bool or callable, optional
             True shows a bar on stderr; a callable gets (volumes done, volumes in all).
 
@@ -294,13 +297,21 @@ class Scan:
             stored_itemsize=read,
         )
 
-    def _ahead_bytes(self, spare: int) -> int:
+    def _ahead_bytes(self, layout: BlockLayout, budget: int, n_jobs: int) -> int:
         """Return what decoding ahead takes of what the budget has to spare."""
         array = self._series.array
-        return 0 if staging_of(array) is not None else ahead_bytes(array.reader, spare)
+        if staging_of(array) is not None:
+            return 0
+        n_files = n_jobs if layout.slab_slices == self.grid.shape[2] else 1
+        spare = budget - layout.peak_bytes
+        return bytes_ahead(array.reader, array.window.axes, spare, n_files)
 
     def _describe(
-        self, layouts: list[BlockLayout], consumers: list[Consumer[Any]], budget: int
+        self,
+        layouts: list[BlockLayout],
+        consumers: list[Consumer[Any]],
+        budget: int,
+        n_jobs: int,
     ) -> Plan:
         grid, array = self.grid, self._series.array
         last = layouts[-1]
@@ -321,8 +332,7 @@ class Scan:
                 (consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers
             ),
             peak_bytes=max(
-                layout.peak_bytes + self._ahead_bytes(budget - layout.peak_bytes)
-                for layout in layouts
+                layout.peak_bytes + self._ahead_bytes(layout, budget, n_jobs) for layout in layouts
             ),
             scratch_bytes=scratch_bytes(array)
             + sum(consumer.scratch_bytes(grid) for consumer in consumers),

@@ -127,7 +127,7 @@ class ConcatSession:
     def _session(self, number: int) -> ArraySession:
         if self._current is None or self._current[0] != number:
             self._stack.close()
-            session = self._stack.enter_context(self._parts[number].reader.open())
+            session = self._stack.enter_context(self._parts[number].open(memory=0))
             self._current = (number, session)
         return self._current[1]
 

@@ -189,18 +189,24 @@ class LazyArray(Operators):
             return self._with_new_axes(self.reader.values(self.window.axes))
         if not self.size:
             return np.empty(self.shape, conversion.result_dtype(self.reader.dtype), order="F")
-        with open_part(self.reader, self.window.axes) as session:
+        with self.open() as session:
             return self._read_in(session, conversion)
 
-    def open(self) -> ArraySession:
+    def open(self, memory: int | None = None) -> ArraySession:
         """Start a reading session, for `read_in`.
+
+        Parameters
+        ----------
+        memory : int, optional
+            Bytes for decoding ahead on several cores, where the file has access points. By default
+            a part of the memory budget.
 
         Returns
         -------
         ArraySession
             A context manager; for one thread.
         """
-        return self.reader.open()
+        return open_part(self.reader, self.window.axes, memory)
 
     def read_in(self, session: ArraySession) -> Array:
         """Read the array in a session that is open already.

@@ -255,7 +255,7 @@ class _Leaves:
     ) -> None:
         for number in numbers:
             if number not in sessions:
-                sessions[number] = stack.enter_context(reader.sources[number].open())
+                sessions[number] = stack.enter_context(reader.sources[number].open(memory=0))
         self._sessions = [sessions[number] for number in numbers]
         self._views = [
             reader.sources[number].view(

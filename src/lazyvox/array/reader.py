@@ -11,9 +11,18 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.planning.indexing import Axis
 from lazyvox.planning.runs import Run, ascending, extent, plan_runs
 from lazyvox.planning.spec import ArraySpec
+from lazyvox.store.block_cache import CacheUse, shared_blocks
 from lazyvox.store.source import ByteReader, ByteSource, PartSource
 
-__all__ = ["ArrayReader", "ArraySession", "FileReader", "ahead_bytes", "open_part"]
+__all__ = [
+    "ArrayReader",
+    "ArraySession",
+    "FileReader",
+    "ahead_bytes",
+    "cache_use",
+    "forget_blocks",
+    "open_part",
+]
 
 #: Unwanted bytes that are read rather than skipped, in a plain file: reading them takes about as
 #: long as one more system call with the Python around it (8-10 us, or 64 KiB at 7 GB/s).
@@ -196,6 +205,17 @@ def open_part(
 def ahead_bytes(reader: ArrayReader, memory: int) -> int:
     """Return what a session from `open_part` takes of the memory that it is offered."""
     return reader.ahead_bytes(memory) if isinstance(reader, FileReader) else 0
+
+
+def cache_use(reader: ArrayReader) -> CacheUse:
+    """Return what the cache of decoded blocks did and keeps for the file of a reader."""
+    return shared_blocks().use_of(reader.path) if isinstance(reader, FileReader) else CacheUse()
+
+
+def forget_blocks(reader: ArrayReader) -> None:
+    """Drop the decoded blocks that are kept for the file of a reader."""
+    if isinstance(reader, FileReader):
+        shared_blocks().forget(reader.path)
 
 
 def _in_file_order(axes: tuple[Axis, ...], out: Array) -> tuple[tuple[Axis, ...], Array]:

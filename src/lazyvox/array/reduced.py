@@ -242,7 +242,7 @@ def _pass(source: LazyArray, states: Sequence[State]) -> None:
     shape = (*source.shape[:3], step)
     dtype = source.dtype.newbyteorder("=")
     buffers: list[Array | None] = [None] * N_BUFFERS
-    with source.open() as session:
+    with source.open(memory=0) as session:
 
         def load(task: tuple[int, int]) -> Array:
             number, start = task

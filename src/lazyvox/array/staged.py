@@ -289,7 +289,9 @@ class SourceBlocks:
 
     def _opened(self) -> list[ArraySession]:
         if self._sessions is None:
-            self._sessions = [self._stack.enter_context(one.open()) for one in self._sources]
+            self._sessions = [
+                self._stack.enter_context(one.open(memory=0)) for one in self._sources
+            ]
         return self._sessions
 
     def _constant(self, number: int, source: LazyArray, session: ArraySession) -> Array:

@@ -18,6 +18,7 @@ from nibabel.wrapstruct import WrapStruct
 from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.array.computing import forget_reductions
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.reader import forget_blocks
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.operators import ImageOperators, affine_of
 from lazyvox.lazyimage.packing import pack_header, unpack_header
@@ -139,10 +140,14 @@ class LazyImage(SpatialImage, ImageOperators):
 
     @override
     def uncache(self) -> None:
-        """Drop the cached array, as in nibabel, and the reductions that the image was made of."""
+        """Drop the cached array, as in nibabel, and what else is kept for the next read.
+
+        That is, blocks decoded from the image's file, and the reductions that it was made of.
+        """
         super().uncache()
         dataobj: Any = self._dataobj
         if isinstance(dataobj, LazyArray):
+            forget_blocks(dataobj.reader)
             forget_reductions(dataobj)
 
     @override

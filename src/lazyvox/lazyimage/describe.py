@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.reader import cache_use
 from lazyvox.formats.units import time_unit
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
@@ -63,4 +64,8 @@ def _facts(img: Any) -> dict[str, str]:
         facts["in memory"] = "nothing"
         as_float64 = math.prod(dataobj.shape) * np.dtype(np.float64).itemsize
         facts["get_fdata() would take"] = format_bytes(as_float64)
+    if isinstance(dataobj, LazyArray) and (use := cache_use(dataobj.reader)).is_used:
+        facts["decoded blocks"] = (
+            f"{format_bytes(use.nbytes)} in {use.n_blocks}, {use.hits} hits, {use.misses} misses"
+        )
     return facts

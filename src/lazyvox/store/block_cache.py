@@ -38,9 +38,14 @@ class CacheUse:
     n_blocks: int = 0
     nbytes: int = 0
 
+    @property
+    def is_used(self) -> bool:
+        """Whether blocks of the file were asked for."""
+        return bool(self.hits or self.misses)
+
 
 class BlockCache:
-    """Blocks by file and number, the least recently used dropped first. Safe for threads, forks.
+    """Blocks by file and offset, the least recently used dropped first. Safe for threads, forks.
 
     Parameters
     ----------
@@ -59,9 +64,9 @@ class BlockCache:
         self._counts: dict[str, tuple[int, int]] = {}
         self._nbytes = 0
 
-    def get(self, path: str, identity: FileIdentity, number: int) -> Block | None:
+    def get(self, path: str, identity: FileIdentity, start: int) -> Block | None:
         """Return a block, None where it is not there."""
-        key = _key(path, identity, number)
+        key = _key(path, identity, start)
         with self._lock:
             block = self._blocks.get(key)
             hits, misses = self._counts.get(path, (0, 0))
@@ -72,12 +77,12 @@ class BlockCache:
                 self._counts[path] = (hits + 1, misses)
             return block
 
-    def put(self, path: str, identity: FileIdentity, number: int, block: Block) -> None:
+    def put(self, path: str, identity: FileIdentity, start: int, block: Block) -> None:
         """Keep a block, and drop others for it; one that is too large is not kept."""
         limit = min(self._most_bytes, resolve_budget(None) // _BUDGET_PART)
         if block.nbytes > limit:
             return
-        key = _key(path, identity, number)
+        key = _key(path, identity, start)
         with self._lock:
             before = self._blocks.pop(key, None)
             self._blocks[key] = block
@@ -99,8 +104,8 @@ class BlockCache:
             return CacheUse(*self._counts.get(path, (0, 0)), len(sizes), sum(sizes))
 
 
-def _key(path: str, identity: FileIdentity, number: int) -> _Key:
-    return (path, identity.size, identity.mtime_ns, identity.inode, number)
+def _key(path: str, identity: FileIdentity, start: int) -> _Key:
+    return (path, identity.size, identity.mtime_ns, identity.inode, start)
 
 
 _BLOCKS = BlockCache()

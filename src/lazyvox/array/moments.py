@@ -35,6 +35,12 @@ class Moments:
         self.n_volumes = 0
         self._work: tuple[Array, Array] | None = None
 
+    @staticmethod
+    def nbytes(shape: tuple[int, ...]) -> int:
+        """Return the bytes of the state, with the two arrays that an update works in."""
+        n_work = max(PIECE_VALUES, math.prod(shape[:-1]))
+        return 8 * (3 * math.prod(shape) + 2 * min(n_work, math.prod(shape)))
+
     @classmethod
     def of(cls, values: Array, axes: tuple[int, ...]) -> Self:
         """Return the moments over some axes, which are kept with length 1."""

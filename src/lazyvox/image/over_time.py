@@ -194,7 +194,7 @@ def var_img(
 
     Notes
     -----
-    One pass, numerically stable. Memory: six float64 volumes and the block buffers.
+    One pass, numerically stable. Memory: four float64 volumes and the block buffers.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def std_img(
 
     Notes
     -----
-    One pass, numerically stable. Memory: six float64 volumes and the block buffers.
+    One pass, numerically stable. Memory: four float64 volumes and the block buffers.
 
     Examples
     --------

@@ -26,7 +26,8 @@ class Variance(Voxelwise):
 
     Notes
     -----
-    Memory: six float64 volumes, shared by all variances, standard deviations and tSNRs of a scan.
+    Memory: three float64 volumes, shared by all variances, standard deviations and tSNRs of a
+    scan, and the result: one float64 volume, for a tSNR four while it is computed.
 
     Examples
     --------
@@ -73,8 +74,8 @@ class Variance(Voxelwise):
 
     @override
     def state_bytes(self, grid: Grid) -> int:
-        n_volumes = 1 if self._leader is not None else 6
-        return n_volumes * np.dtype(np.float64).itemsize * grid.n_voxels
+        result = np.dtype(np.float64).itemsize * grid.n_voxels
+        return result if self._leader is not None else result + Moments.nbytes(grid.shape)
 
     @override
     def _start(self) -> None:

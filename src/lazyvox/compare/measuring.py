@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from lazyvox.compare.trees import Tree, run_tree
 from lazyvox.compare.ways import Way, missing_packages
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.limits import available_memory
+from lazyvox.store.printing import printable
 
 __all__ = ["Job", "Measured", "measure_ways", "warm"]
 
@@ -23,6 +25,10 @@ _PIECE_BYTES = 4 << 20
 #: What of the available memory may be used by a way.
 _SHARE = 0.9
 _LONGEST_REASON = 300
+_HINTS: dict[int, str] = {
+    signal.SIGKILL: ", which is mostly the system's, out of memory",
+    signal.SIGBUS: ", which is what a full /dev/shm gives",
+}
 # From the root, to the last folder: what is left is the name of the file.
 _FOLDERS = re.compile(r"(?<![\w.])(?:/[^/\s'\":]+)*/(?=[^/\s'\":])")
 
@@ -174,12 +180,11 @@ def _reason(tree: Tree, folder: Path, folders: Sequence[str]) -> str:
     if failure.exists():
         text = failure.read_text(encoding="utf-8")
     elif tree.code < 0:
-        text = f"ended by signal {-tree.code}"
-        text += ", which is mostly the system's, out of memory" if tree.code == -9 else ""
+        text = f"ended by signal {-tree.code}{_HINTS.get(-tree.code, '')}"
     else:
         lines = tree.said.strip().splitlines()
         text = f"exit code {tree.code}: {lines[-1] if lines else 'it said nothing'}"
     for known in folders:
         text = text.replace(known, "")
-    line = _FOLDERS.sub("", " ".join(text.split()))
+    line = printable(_FOLDERS.sub("", " ".join(text.split())))
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}..."

@@ -18,7 +18,7 @@ _DPI = 150
 #: From here on short bars would be invisible beside long ones.
 _LOG_RATIO = 10.0
 _LETTER_INCHES = 0.083
-_SHORT_REASON = 34
+_SHORT_REASON, _LONGEST_TITLE = 34, 100
 
 
 def require_matplotlib() -> None:
@@ -59,7 +59,8 @@ def draw(comparison: Comparison) -> bytes:
     with rc_context(style):
         figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(figure)
-        figure.text(0.015, 1 - 0.3 / height, comparison.title, size=13, weight="bold", va="center")
+        title = _shortened(comparison.title, _LONGEST_TITLE)
+        figure.text(0.015, 1 - 0.3 / height, title, size=13, weight="bold", va="center")
         subtitle = _subtitle(comparison)
         figure.text(0.015, 1 - 0.58 / height, subtitle, size=9, color=_SOFT, va="center")
         labels = [f"{record.way.method}, {record.way.input}" for record in records]
@@ -105,7 +106,7 @@ def _bars(
         if value:
             colour = _COLOURS[record.way.family.name]
             axes.barh(row, value - start, left=start, color=colour, height=0.66)
-        text = text_of(value) if value is not None else _reason(record)
+        text = text_of(value) if value is not None else _shortened(record.status, _SHORT_REASON)
         if record.agrees is False:
             text += "  (other values!)"
         axes.annotate(
@@ -128,10 +129,8 @@ def _bars(
     _lighten(axes)
 
 
-def _reason(record: Record) -> str:
-    """Return why there is no bar, in short."""
-    status = record.status
-    return status if len(status) <= _SHORT_REASON else f"{status[:_SHORT_REASON]}…"
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def _title(axes: Any, text: str) -> None:

@@ -112,7 +112,11 @@ def _loaded(path: str) -> Any:
     import nibabel
 
     img: Any = nibabel.load(path)
-    return type(img)(_values(path), img.affine, img.header)
+    values = _values(path)
+    loaded = type(img)(values, img.affine, img.header)
+    # Or pickling would round scaled values to the integers of the file.
+    loaded.set_data_dtype(values.dtype)
+    return loaded
 
 
 def _mask_with_nilearn(run: Any, mask: Any) -> Any:

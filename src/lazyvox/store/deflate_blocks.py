@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["block_candidates", "lead_in"]
+__all__ = ["STORED_BIT", "block_candidates", "lead_in"]
 
+#: Where in a byte the mark of a stored block begins: three zero bits, then the length.
+STORED_BIT = 5
 #: Compressed bytes searched at a time; blocks of zlib are some 10 to 60 KiB long.
 _PIECE_BYTES = 8192
 #: Bits of a header: final flag and type, numbers of literal, distance and length codes.
@@ -39,9 +41,9 @@ _SHARES = _shares()
 
 
 def block_candidates(data: bytes) -> Iterator[int]:
-    """Yield the positions, in bits and ascending, where a block may begin that is not the last.
+    """Yield the positions, in bits and ascending, where a block may begin.
 
-    Blocks with codes of their own and stored blocks are found; blocks with the fixed codes have
+    Those of last blocks are left out, unless they are stored. Blocks with codes of their own and stored blocks are found; blocks with the fixed codes have
     no mark. Positions whose header does not lie in `data` as a whole are left out.
     """
     padded = np.frombuffer(data + bytes(_REACH_BYTES), np.uint8)
@@ -89,11 +91,12 @@ def _coded_at(
 def _stored(piece: NDArray[np.uint8], n_bytes: int) -> NDArray[np.int64]:
     """Return where a stored block may begin: at three zero bits before its length.
 
-    The bits up to the length are ignored, so that these three do, wherever the block began.
+    The bits up to the length are ignored, so that these three do, wherever the block began. They
+    do not tell whether it is the last one.
     """
     halves = _words(piece, "<u2", n_bytes + 3)
     at = np.flatnonzero((halves[1 : n_bytes + 1] ^ halves[3 : n_bytes + 3]) == 0xFFFF)
-    found: NDArray[np.int64] = at[piece[at] < 1 << 5] * 8 + 5
+    found: NDArray[np.int64] = at[piece[at] < 1 << STORED_BIT] * 8 + STORED_BIT
     return found
 
 

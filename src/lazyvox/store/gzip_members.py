@@ -23,6 +23,7 @@ _InflateError = cast("type[Exception]", igzip_lib.IsalError)
 MAGIC = b"\x1f\x8b"
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 _FIXED_HEADER_BYTES = 10
+_FIRST_BYTES = 4096
 #: A file name or comment longer than this is damage: no writer of images makes one.
 _MAX_HEADER_BYTES = 8 << 20
 
@@ -210,7 +211,8 @@ class GzipDecoder:
 
     def _fill(self, nbytes: int) -> bool:
         while len(self._pending) < nbytes:
-            more = self._feed.read()
+            # Little at first: an observer sees only what the header is not read with.
+            more = self._feed.read(max(_FIRST_BYTES, len(self._pending)))
             if not more:
                 return False
             self._pending += more

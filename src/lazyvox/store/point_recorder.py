@@ -8,6 +8,7 @@ few milliseconds per point; inflating with zlib, which can stop at every block, 
 again as the whole pass.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -15,7 +16,7 @@ from typing import Protocol, cast
 from isal import igzip_lib, isal_zlib
 
 from lazyvox.store.access_points import WINDOW_BYTES, AccessPoint
-from lazyvox.store.deflate_blocks import block_candidates, lead_in
+from lazyvox.store.deflate_blocks import STORED_BIT, block_candidates, lead_in
 from lazyvox.store.feed import PIECE_BYTES, Feed
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity
@@ -28,7 +29,7 @@ _InflateError = cast("type[Exception]", igzip_lib.IsalError)
 _HEADER_BYTES = 512
 #: Decoded bytes that must agree; fewer only before the end of a member.
 _PROOF_BYTES = 8192
-#: Compressed bytes behind a candidate from which they are decoded.
+#: Compressed bytes behind a candidate from which they are decoded, at most.
 _PROOF_INPUT = 8192
 #: Pieces of compressed bytes per spacing, so that points come where they are due.
 _PIECES_PER_POINT = 8
@@ -70,6 +71,7 @@ class PointRecorder:
         self._sink = sink
         self._due = 0
         self._position = 0
+        self._member_start = 0
         self._tail = b""
         self._checksum = 0
         self._closed: list[int] = []
@@ -79,6 +81,7 @@ class PointRecorder:
     def member_begins(self, byte_offset: int, decoded_offset: int) -> None:
         """Take a member's header as a point, where one is due."""
         self._cut = None
+        self._member_start = decoded_offset
         self._settle()
         if decoded_offset == self._position and self._position >= self._due:
             self._close(self._checksum)
@@ -88,17 +91,20 @@ class PointRecorder:
     def compressed(self, feed: Feed) -> bytes:
         """Return compressed bytes, up to where a block may begin if a point is due."""
         if self._cut is not None:
-            self._try_point(*self._cut)
+            bit_offset, following = self._cut
             self._cut = None
-        data = feed.read(self._piece_bytes(feed.position))
+            if not self._may_be_last(feed, bit_offset, following):
+                self._try_point(bit_offset, following)
+        proof = self._proof_input(feed.position)
+        data = feed.read(self._piece_bytes(feed.position, proof))
         if self._trial is not None or self._position < self._due:
             return data
-        bit = next(_plausible(data), None)
+        bit = next(_plausible(data, proof), None)
         if bit is None:
             self._due = self._position + self._spacing // 4
             return data
         start = feed.position - len(data)
-        self._cut = (8 * start + bit, data[bit // 8 : bit // 8 + _PROOF_INPUT])
+        self._cut = (8 * start + bit, data[bit // 8 : bit // 8 + proof])
         end = -(-bit // 8)
         feed.position = start + end
         return data[:end]
@@ -125,10 +131,29 @@ class PointRecorder:
         self._close(self._checksum)
         return self._closed
 
-    def _piece_bytes(self, n_read: int) -> int:
+    def _piece_bytes(self, n_read: int, proof: int) -> int:
         """Return how many compressed bytes to take: fewer where they decode to much."""
         aim = self._spacing // _PIECES_PER_POINT * (n_read + 1) // (self._position + 1)
-        return min(max(aim, 2 * _PROOF_INPUT), PIECE_BYTES)
+        return min(max(aim, 4 * proof), PIECE_BYTES)
+
+    def _proof_input(self, n_read: int) -> int:
+        """Return how many compressed bytes decode to more than what must agree."""
+        aim = 2 * _PROOF_BYTES * (n_read + 1) // (self._position + 1)
+        return min(_HEADER_BYTES + aim, _PROOF_INPUT)
+
+    def _may_be_last(self, feed: Feed, bit_offset: int, following: bytes) -> bool:
+        """Return whether a stored block may end its member: its mark does not tell.
+
+        The size of the member would follow its bytes and a checksum.
+        """
+        if following[0] >> bit_offset % 8 or bit_offset % 8 != STORED_BIT:
+            return False
+        (length,) = struct.unpack_from("<H", following, 1)
+        place, feed.position = feed.position, bit_offset // 8 + 5 + length + 4
+        found = feed.read(4)
+        feed.position = place
+        size = self._position + length - self._member_start
+        return found == struct.pack("<I", size & 0xFFFFFFFF)
 
     def _try_point(self, bit_offset: int, following: bytes) -> None:
         window = self._tail[-WINDOW_BYTES:]
@@ -163,9 +188,9 @@ class PointRecorder:
         self._due = point.decoded_offset + self._spacing
 
 
-def _plausible(data: bytes) -> Iterator[int]:
-    """Yield candidates whose header the inflater takes."""
-    for bit in block_candidates(data[:-_PROOF_INPUT]):
+def _plausible(data: bytes, proof: int) -> Iterator[int]:
+    """Yield candidates whose header the inflater takes, with so many bytes behind it."""
+    for bit in block_candidates(data[:-proof]):
         try:
             _inflated(data[bit // 8 : bit // 8 + _HEADER_BYTES], bit % 8, _NO_WINDOW, 1)
         except _InflateError:

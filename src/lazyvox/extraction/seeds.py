@@ -20,6 +20,8 @@ __all__ = ["SeedTable", "SeedsLike", "looks_like_seeds", "read_seeds"]
 SeedsLike: TypeAlias = npt.ArrayLike | PathLike | Any
 
 _AXES = ("x", "y", "z")
+#: Columns that hold names, that which counts first.
+_NAMES = ("name", "label", "region")
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 
 
@@ -74,7 +76,7 @@ def read_seeds(seeds: Any) -> SeedTable:
     ----------
     seeds : array-like of shape (n, 3) or (3,), pandas.DataFrame, or path
         Coordinates in mm. Tables, ``.tsv`` and ``.csv`` files among them, have the columns x, y
-        and z, and may have "name" and "radius".
+        and z, and may have "radius", and "name", or else "label" or "region".
 
     Returns
     -------
@@ -163,15 +165,20 @@ def _from_rows(header: Sequence[str], rows: Iterable[Sequence[str]], name: str) 
     lines = list(rows)
     xyz = [[_number(row, columns[axis], i, name) for axis in _AXES] for i, row in enumerate(lines)]
     names, radii = None, None
-    if "name" in columns:
-        names = tuple(row[columns["name"]] for row in lines)
+    titles = [title for title in _NAMES if title in columns]
+    if titles:
+        names = tuple(_cell(row, columns[titles[0]]).strip() for row in lines)
     if "radius" in columns:
         radii = tuple(_number(row, columns["radius"], i, name) for i, row in enumerate(lines))
     return SeedTable(_checked(xyz), names, radii)
 
 
+def _cell(row: Sequence[str], column: int) -> str:
+    return row[column] if column < len(row) else ""
+
+
 def _number(row: Sequence[str], column: int, number: int, name: str) -> float:
-    cell = row[column] if column < len(row) else ""
+    cell = _cell(row, column)
     try:
         return float(cell)
     except ValueError as error:

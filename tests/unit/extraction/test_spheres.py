@@ -169,3 +169,22 @@ class TestRefused:
         mask = image(np.ones(SHAPE, "u1"), np.eye(4))
         with pytest.raises(GridMismatchError, match="Pass resample=True"):
             check(SEEDS, 3, mask_img=mask)
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("name", ("one", "other")),
+        ("Label", ("one", "other")),
+        ("region", ("one", "other")),
+        ("network", None),
+    ],
+)
+def test_names_of_a_table(tmp_path, header, names):
+    (tmp_path / "seeds.csv").write_text(f"x,y,z,{header}\n1,2,3,one\n4,5,6, other\n")
+    assert read_seeds(tmp_path / "seeds.csv").names == names
+
+
+def test_the_column_of_names_counts_before_labels(tmp_path):
+    (tmp_path / "seeds.tsv").write_text("label\tx\ty\tz\tname\n7\t1\t2\t3\tPCC\n8\t4\t5\t6\t\n")
+    assert read_seeds(tmp_path / "seeds.tsv").names == ("PCC", "")

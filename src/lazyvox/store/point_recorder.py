@@ -102,7 +102,10 @@ class PointRecorder:
         bit = next(_plausible(data, proof), None)
         if bit is None:
             self._due = self._position + self._spacing // 4
-            return data
+            # What was too near the end to be searched is searched with what follows.
+            unsearched = proof if len(data) > proof else 0
+            feed.position -= unsearched
+            return data[: len(data) - unsearched]
         start = feed.position - len(data)
         self._cut = (8 * start + bit, data[bit // 8 : bit // 8 + proof])
         end = -(-bit // 8)

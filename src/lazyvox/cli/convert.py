@@ -23,6 +23,7 @@ _TYPES = (
     epilog=examples(
         "lazyvox convert run.nii.gz run.nii",
         "lazyvox convert run.nii small.nii.gz --dtype int16 --scale auto",
+        "lazyvox convert run.nii.gz any-volume-at-once.nii.gz --seekable",
     )
 )
 @click.argument("image", metavar="IN", type=click.Path(readable=False, path_type=str))
@@ -46,6 +47,11 @@ _TYPES = (
     metavar="N",
     help="0 to 9 for gzip, by default 1; 1 to 22 for zstd.",
 )
+@click.option(
+    "--seekable",
+    is_flag=True,
+    help="Write .gz or .zst so that any volume is read at once, without an index.",
+)
 @common_options
 @click.pass_context
 def convert(
@@ -55,6 +61,8 @@ def convert(
     dtype: str | None,
     scale: str | None,
     compresslevel: int | None,
+    *,
+    seekable: bool,
 ) -> None:
     """Write the image IN as OUT, in the format and compression that OUT's ending says.
 
@@ -73,6 +81,7 @@ def convert(
             dtype=dtype,
             compresslevel=compresslevel,
             scale=scaling,
+            seekable=seekable,
             overwrite=settings.overwrite,
             n_jobs=-1 if settings.jobs is None else settings.jobs,
             progress=settings.progress,

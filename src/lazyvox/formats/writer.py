@@ -1,5 +1,6 @@
 """Write an image block by block, in bounded memory, complete or not at all."""
 
+import math
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -9,6 +10,7 @@ import numpy as np
 from lazyvox._typing import Array
 from lazyvox.formats.encode import encode
 from lazyvox.formats.output import OutputSpec
+from lazyvox.planning.members import member_lengths
 from lazyvox.store.identity import printable
 from lazyvox.store.sinks import ByteSink, open_sink, sink_memory
 
@@ -37,9 +39,13 @@ class ImageWriter:
         Threads that compress.
     overwrite : bool
         Whether existing files may be replaced.
+    seekable : bool
+        Whether compressed files are made of parts that can be decoded alone.
 
     Raises
     ------
+    ParameterError
+        If the compression knows no such parts.
     OutputError
         If the files cannot be created.
     OutputExistsError
@@ -67,11 +73,13 @@ class ImageWriter:
         compresslevel: int | None = None,
         n_threads: int = 1,
         overwrite: bool = True,
+        seekable: bool = False,
     ) -> None:
         self._output = output
         self._n_written = 0
         _, compression = output.files[0]
-        self._memory = sink_memory(compression, compresslevel, n_threads) * len(output.files)
+        packing_bytes = sink_memory(compression, compresslevel, n_threads, seekable=seekable)
+        self._memory = packing_bytes * len(output.files)
         self._sinks: list[ByteSink] = []
         try:
             for path, packing in output.files:
@@ -82,6 +90,7 @@ class ImageWriter:
                     # A header is one chunk at most.
                     n_threads=1 if self._sinks else n_threads,
                     overwrite=overwrite,
+                    lengths=_part_lengths(output) if seekable else None,
                 )
                 self._sinks.append(sink)
             self._sinks[-1].write(output.header)
@@ -193,6 +202,12 @@ class ImageWriter:
         trace: TracebackType | None,
     ) -> None:
         self.abort()
+
+
+def _part_lengths(output: OutputSpec) -> Iterator[int]:
+    """Yield the lengths of parts that begin and end where volumes do."""
+    volume_bytes = math.prod(output.shape[:3]) * output.dtype.itemsize
+    return member_lengths(output.data_offset, volume_bytes)
 
 
 def _pieces(block: Array, most: int) -> Iterator[Array]:

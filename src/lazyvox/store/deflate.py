@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from lazyvox._threads import Job, Workers
 
-__all__ = ["GzipPacker", "gzip_memory"]
+__all__ = ["COMPRESSOR_BYTES", "GzipPacker", "deflate_compressor", "gzip_memory", "most_in_flight"]
 
 # Large enough that the 5 bytes of a flush and the restart of a compressor do not show, small
 # enough that two per thread are little memory.
@@ -21,8 +21,8 @@ _ISAL_LEVELS = (1, 2, 3)
 # Deflate method, no name, no time: the same input always gives the same file.
 _HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
 _FINAL_BLOCK = b"\x03\x00"
-# State of one compressor and the output buffers that it grows by doubling.
-_COMPRESSOR_BYTES = (1 << 20) + 4 * _CHUNK
+#: State of one compressor and the output buffers that it grows by doubling.
+COMPRESSOR_BYTES = (1 << 20) + 4 * _CHUNK
 _PACKED_BYTES = _CHUNK + _CHUNK // 64
 
 _Packed: TypeAlias = tuple[bytes, int, int]
@@ -35,16 +35,17 @@ class _Compressor(Protocol):
 
 def gzip_memory(n_threads: int) -> int:
     """Return an upper bound of the bytes that a `GzipPacker` holds."""
-    in_flight = _most_in_flight(n_threads)
+    in_flight = most_in_flight(n_threads)
     waiting = in_flight * (_CHUNK + _WINDOW + _PACKED_BYTES)
-    return 2 * _CHUNK + waiting + n_threads * _COMPRESSOR_BYTES
+    return 2 * _CHUNK + waiting + n_threads * COMPRESSOR_BYTES
 
 
-def _most_in_flight(n_threads: int) -> int:
+def most_in_flight(n_threads: int) -> int:
+    """Return how many chunks may be on their way through so many threads."""
     return 1 if n_threads == 1 else 2 * n_threads
 
 
-def _compressor(level: int, window: bytes) -> _Compressor:
+def deflate_compressor(level: int, window: bytes) -> _Compressor:
     """Return a compressor of raw deflate data that may refer back into `window`."""
     make: Callable[..., object] = (
         isal_zlib.compressobj if level in _ISAL_LEVELS else zlib.compressobj
@@ -55,7 +56,7 @@ def _compressor(level: int, window: bytes) -> _Compressor:
 
 def _pack(chunk: bytes, window: bytes, level: int) -> _Packed:
     """Return a chunk as deflate blocks that end on a byte, its CRC and its length."""
-    compressor = _compressor(level, window)
+    compressor = deflate_compressor(level, window)
     packed = compressor.compress(chunk) + compressor.flush(zlib.Z_SYNC_FLUSH)
     return packed, isal_zlib.crc32(chunk), len(chunk)
 
@@ -78,7 +79,7 @@ class GzipPacker:
     def __init__(self, level: int, n_threads: int) -> None:
         self._level = level
         self._pool = Workers(n_threads, "lazyvox-gzip") if n_threads > 1 else None
-        self._most = _most_in_flight(n_threads)
+        self._most = most_in_flight(n_threads)
         self._flying: deque[Job[_Packed]] = deque()
         self._chunk = bytearray()
         self._window = b""

@@ -10,7 +10,8 @@ from lazyvox.runtime.prefetch import Prefetched
 from lazyvox.store.block_cache import shared_blocks
 from lazyvox.store.identity import FileIdentity, printable
 from lazyvox.store.index_cache import reject_index
-from lazyvox.store.segments import Block, SegmentSource
+from lazyvox.store.segments import Block, Segments
+from lazyvox.store.self_indexed import reject_table
 from lazyvox.store.source import ByteReader
 
 __all__ = ["IndexedReader", "ahead_bytes", "ahead_count"]
@@ -41,18 +42,18 @@ class FallBackSource(Protocol):
         """Start a session that decodes from the beginning."""
 
 
-def ahead_count(segments: SegmentSource, memory: int) -> int:
+def ahead_count(segments: Segments, memory: int) -> int:
     """Return how many segments may exist at a time in so much memory; 0 if not two.
 
     They may not where nobody knows their checksums: then whole passes verify those of the file.
     """
-    if segments.points.checksums is None:
+    if not segments.is_verified:
         return 0
     count = min(min(memory, MOST_AHEAD_BYTES) // segments.held_bytes, _threads() + 1)
     return count if count > 1 else 0
 
 
-def ahead_bytes(segments: SegmentSource, memory: int) -> int:
+def ahead_bytes(segments: Segments, memory: int) -> int:
     """Return the bytes of so many segments."""
     return ahead_count(segments, memory) * segments.held_bytes
 
@@ -68,7 +69,7 @@ class IndexedReader:
     ----------
     source : FallBackSource
         The file.
-    segments : SegmentSource
+    segments : Segments
         How its parts are decoded.
     start, stop : int
         Decoded offsets between which is going to be read.
@@ -80,7 +81,7 @@ class IndexedReader:
     def __init__(
         self,
         source: FallBackSource,
-        segments: SegmentSource,
+        segments: Segments,
         start: int,
         stop: int,
         *,
@@ -172,11 +173,13 @@ class IndexedReader:
 
     def _load(self, number: int) -> Block:
         cache, source = shared_blocks(), self._source
-        block = cache.get(source.path, source.identity, number)
-        if block is None:
+        segment = self._segments.segment(number)
+        # By offsets: another index of the same file has other numbers.
+        block = cache.get(source.path, source.identity, segment.start)
+        if block is None or block.stop != segment.stop:
             block = self._segments.decode(number)
             if self._keeps:
-                cache.put(source.path, source.identity, number, block)
+                cache.put(source.path, source.identity, segment.start, block)
         return block
 
     def _ahead_block(self, number: int) -> Block:
@@ -201,8 +204,11 @@ class IndexedReader:
     def _fall_back(self, reason: str) -> None:
         """Go on without the access points: the file is damaged, or they are not its own."""
         reject_index(self._segments.points, reason)
+        reject_table(self._segments.points)
         self._stop_ahead()
         self._plain = self._source.open().__enter__()
+        # Which of the two it is only the checksums of the file tell, the last of them at its end.
+        self._plain.finish()
 
     def _plain_reader(self) -> ByteReader:
         assert self._plain is not None

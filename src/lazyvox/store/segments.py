@@ -1,15 +1,19 @@
-"""Decode what lies between two access points of a gzip file."""
+"""Decode what lies between two access points of a compressed file."""
+
+from abc import ABC, abstractmethod
+from typing import NoReturn
 
 import numpy as np
 from isal import isal_zlib
 
+from lazyvox._typing import override
 from lazyvox.errors import CorruptFileError
 from lazyvox.store.access_points import AccessPoint, AccessPoints, Segment
 from lazyvox.store.feed import Feed
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity, printable
 
-__all__ = ["DECODER_BYTES", "Block", "SegmentSource"]
+__all__ = ["DECODER_BYTES", "Block", "SegmentSource", "Segments"]
 
 #: Decoded bytes asked for at a time: enough that threads hardly ever wait for the interpreter.
 _PIECE_BYTES = 1 << 20
@@ -55,8 +59,8 @@ class Block:
         return filled
 
 
-class SegmentSource:
-    """Decodes the segments of one gzip file. Safe for threads; holds no descriptor.
+class Segments(ABC):
+    """The segments of one compressed file. Safe for threads; holds no descriptor.
 
     Parameters
     ----------
@@ -80,11 +84,6 @@ class SegmentSource:
         """Return the number of the segment in which a decoded offset lies."""
         return int(np.searchsorted(self.points.decoded_offsets, offset, side="right")) - 1
 
-    @property
-    def held_bytes(self) -> int:
-        """Bytes that decoding one segment takes at most."""
-        return self.longest + DECODER_BYTES
-
     def segment(self, number: int) -> Segment:
         """Return what is known of a segment."""
         offsets, checksums = self.points.decoded_offsets, self.points.checksums
@@ -93,6 +92,55 @@ class SegmentSource:
         checksum = None if checksums is None else int(checksums[number])
         return Segment(number, int(offsets[number]), stop, checksum)
 
+    @property
+    @abstractmethod
+    def held_bytes(self) -> int:
+        """Bytes that decoding one segment takes at most."""
+
+    @property
+    @abstractmethod
+    def is_verified(self) -> bool:
+        """Whether decoding segments verifies as much as decoding the file in order."""
+
+    @abstractmethod
+    def decode(self, number: int) -> Block:
+        """Decode a segment to its end, and verify that it is what it must be.
+
+        Raises
+        ------
+        CorruptFileError, TruncatedFileError
+            If the file is damaged there, or the access points are not its own.
+        FileChangedError
+            If it is no longer the file that was opened.
+        """
+
+    def raise_wrong(self, segment: Segment, reason: str) -> NoReturn:
+        """Raise `CorruptFileError`: a segment is not what it must be."""
+        expected = "" if segment.checksum is None else f" with the CRC32 {segment.checksum:#010x}"
+        msg = (
+            f"{printable(self._path)}: the decoded bytes {segment.start} to {segment.stop} must be "
+            f"those that the index was made of{expected}. What is decoded now {reason}. Index: "
+            f"{self.points.whence}."
+        )
+        raise CorruptFileError(msg)
+
+
+class SegmentSource(Segments):
+    """Decodes the segments of one gzip file. Safe for threads; holds no descriptor."""
+
+    @property
+    @override
+    def held_bytes(self) -> int:
+        """Bytes that decoding one segment takes at most."""
+        return self.longest + DECODER_BYTES
+
+    @property
+    @override
+    def is_verified(self) -> bool:
+        """Whether the checksums of segments are known."""
+        return self.points.checksums is not None
+
+    @override
     def decode(self, number: int) -> Block:
         """Decode a segment to its end, and verify that it is what it must be.
 
@@ -136,16 +184,7 @@ class SegmentSource:
             missing -= len(piece)
         is_last = segment.stop == self.points.decoded_size
         if missing or (is_last and decoder.decode(1)):
-            self._raise_wrong(segment, "does not end where the next one begins")
+            self.raise_wrong(segment, "does not end where the next one begins")
         if segment.checksum is not None and checksum != segment.checksum:
-            self._raise_wrong(segment, f"has the CRC32 {checksum:#010x}")
+            self.raise_wrong(segment, f"has the CRC32 {checksum:#010x}")
         return pieces
-
-    def _raise_wrong(self, segment: Segment, reason: str) -> None:
-        expected = "" if segment.checksum is None else f" with the CRC32 {segment.checksum:#010x}"
-        msg = (
-            f"{printable(self._path)}: the decoded bytes {segment.start} to {segment.stop} must be "
-            f"those that the index was made of{expected}. What is decoded now {reason}. Index: "
-            f"{self.points.whence}."
-        )
-        raise CorruptFileError(msg)

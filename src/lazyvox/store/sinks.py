@@ -10,6 +10,7 @@ from lazyvox.store.atomic import AtomicFile
 from lazyvox.store.deflate import GzipPacker, gzip_memory
 from lazyvox.store.frames import load_zstd
 from lazyvox.store.identity import printable
+from lazyvox.store.members_out import FrameForm, GzipMemberForm, MemberPacker, packer_memory
 
 __all__ = ["ByteSink", "open_sink", "sink_memory"]
 
@@ -150,6 +151,7 @@ def open_sink(
     compresslevel: int | None = None,
     n_threads: int = 1,
     overwrite: bool = True,
+    lengths: Iterator[int] | None = None,
 ) -> ByteSink:
     """Start to write a file that appears under its name when it is complete.
 
@@ -165,6 +167,9 @@ def open_sink(
         Threads that compress gzip and zstd. The bytes of a gzip file do not depend on it.
     overwrite : bool
         Whether an existing file may be replaced; its permissions are kept.
+    lengths : iterator of int, optional
+        Decoded bytes of each member of a gzip file, or frame of a zstd file, for ever: then the
+        file tells where they are, and each can be decoded alone. See `planning.members`.
 
     Returns
     -------
@@ -178,7 +183,8 @@ def open_sink(
     OutputExistsError
         If the target exists and `overwrite` is false.
     ParameterError
-        If the compression, its level or the number of threads is not one of the above.
+        If the compression, its level or the number of threads is not one of the above, or the
+        compression has no parts that can be decoded alone.
 
     Notes
     -----
@@ -190,7 +196,7 @@ def open_sink(
     ...     sink.write(b"voxels")
     ...     sink.commit()
     """
-    packer = _make_packer(path, compression, compresslevel, n_threads)
+    packer = _make_packer(path, compression, compresslevel, n_threads, lengths)
     try:
         return ByteSink(AtomicFile(path, overwrite=overwrite), packer)
     except BaseException:
@@ -198,7 +204,13 @@ def open_sink(
         raise
 
 
-def sink_memory(compression: str, compresslevel: int | None = None, n_threads: int = 1) -> int:
+def sink_memory(
+    compression: str,
+    compresslevel: int | None = None,
+    n_threads: int = 1,
+    *,
+    seekable: bool = False,
+) -> int:
     """Return an upper bound of the bytes that a sink holds.
 
     Parameters
@@ -209,6 +221,8 @@ def sink_memory(compression: str, compresslevel: int | None = None, n_threads: i
         As for `open_sink`.
     n_threads : int
         As for `open_sink`.
+    seekable : bool, default=False
+        Whether `open_sink` gets `lengths`.
 
     Returns
     -------
@@ -227,10 +241,12 @@ def sink_memory(compression: str, compresslevel: int | None = None, n_threads: i
     """
     level = _check_options("the output", compression, compresslevel, n_threads)
     if compression == "gzip":
-        return gzip_memory(n_threads)
+        return packer_memory(n_threads) if seekable else gzip_memory(n_threads)
     if compression == "bzip2":
         return 9 * level * _BZIP2_BLOCK + 4 * _PIECE
     if compression == "zstd":
+        if seekable:
+            return packer_memory(n_threads, _zstd_memory(level, 1))
         return _zstd_memory(level, n_threads)
     return 0
 
@@ -266,20 +282,40 @@ def _check_options(shown: str, compression: str, compresslevel: int | None, n_th
 
 
 def _make_packer(
-    path: str, compression: str, compresslevel: int | None, n_threads: int
+    path: str,
+    compression: str,
+    compresslevel: int | None,
+    n_threads: int,
+    lengths: Iterator[int] | None,
 ) -> "_Packer | _PlainPacker":
     level = _check_options(printable(path), compression, compresslevel, n_threads)
+    if lengths is not None and compression != "none":
+        form = _member_form(path, compression, level)
+        return MemberPacker(form, lengths, n_threads)
     if compression == "gzip":
         return GzipPacker(level, n_threads)
     if compression == "bzip2":
         return _LibraryPacker(bz2.BZ2Compressor(level))
     if compression == "zstd":
-        return _LibraryPacker(_zstd_compressor(level, n_threads))
+        zstd = load_zstd()
+        return _LibraryPacker(zstd.ZstdCompressor(options=_zstd_options(zstd, level, n_threads)))
     return _PlainPacker()
 
 
-def _zstd_compressor(level: int, n_threads: int) -> Any:
-    zstd = load_zstd()
+def _member_form(path: str, compression: str, level: int) -> GzipMemberForm | FrameForm:
+    if compression == "gzip":
+        return GzipMemberForm(level)
+    if compression == "zstd":
+        zstd = load_zstd()
+        return FrameForm(zstd, _zstd_options(zstd, level, 1))
+    msg = (
+        f"{printable(path)}: an image that is to be seekable must be compressed with gzip or "
+        f"zstd, or not at all. Got {compression}: choose another ending."
+    )
+    raise ParameterError(msg)
+
+
+def _zstd_options(zstd: Any, level: int, n_threads: int) -> dict[Any, int]:
     options = {
         zstd.CompressionParameter.compression_level: level,
         zstd.CompressionParameter.checksum_flag: 1,
@@ -289,7 +325,7 @@ def _zstd_compressor(level: int, n_threads: int) -> Any:
     }
     if n_threads > 1:
         options[zstd.CompressionParameter.job_size] = _ZSTD_JOB_BYTES
-    return zstd.ZstdCompressor(options=options)
+    return options
 
 
 def _zstd_memory(level: int, n_threads: int) -> int:

@@ -86,7 +86,7 @@ class StreamSource:
         return 0 if segments is None else ahead_bytes(segments, memory)
 
     def segments(self, stop: int | None = None) -> Segments | None:
-        """Return the parts that can be decoded alone, where the file has any; see below."""
+        """Return the parts that can be decoded alone, where the file has any."""
         points = self.access_points(stop)
         if points is None:
             return None
@@ -94,14 +94,12 @@ class StreamSource:
         return kind(self.path, self.identity, points)
 
     def access_points(self, stop: int | None = None) -> AccessPoints | None:
-        """Return the access points of the file, where it has any that hold: its own, or an index.
+        """Return the access points of the file, where it has any: an index, or its own.
 
         For reading up to a decoded offset `stop` they are left out where that is faster.
         """
-        points = find_table(self, stop)
-        if points is None and self.compression == "gzip":
-            points = find_index(self)
-        return points
+        points = find_index(self) if self.compression == "gzip" else None
+        return find_table(self, stop) if points is None else points
 
 
 class StreamReader:

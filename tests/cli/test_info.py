@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+import lazyvox as lv
+from lazyvox.cli.facts import describe_image
 from lazyvox.testing.images import write_nifti
 
 GOLDEN = """\
@@ -139,3 +141,31 @@ def test_only_damaged_images_are_a_failure(lazyvox, folder):
 
 def test_check_keeps_to_a_small_budget(lazyvox):
     assert lazyvox("info", "--check", "run.nii.gz", "--memory", "1MB").code == 0
+
+
+class Nothing(lv.Consumer):
+    """Takes blocks and keeps nothing."""
+
+    def init(self, grid):
+        pass
+
+    def update(self, block, start):
+        pass
+
+    def merge(self, other):
+        pass
+
+    def finalize(self):
+        return None
+
+    def state_bytes(self, grid):
+        return 0
+
+
+@pytest.mark.parametrize("dtype", ["<i2", ">i2", "<f4", ">f8"])
+@pytest.mark.parametrize("slope", [1.0, 0.5])
+def test_the_memory_of_a_pass_is_that_of_its_plan(tmp_path, dtype, slope):
+    path = write_nifti(tmp_path / "run.nii", np.ones((40, 40, 30, 50), dtype), slope=slope)
+    scan = lv.Scan(path)
+    scan.add(Nothing())
+    assert describe_image(str(path)).lazyvox_bytes == scan.plan(memory="9GB").peak_bytes

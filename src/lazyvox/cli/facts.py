@@ -198,6 +198,11 @@ def _pass_bytes(spec: ArraySpec) -> int:
     """Return what a pass allocates besides its results, with as much budget as it can use."""
     grid = (*spec.shape, 1, 1, 1)[:3]
     n_volumes = math.prod(spec.shape[3:])
-    dtype = Conversion(spec.slope, spec.inter).result_dtype(spec.dtype)
+    # As in a scan: values that are scaled or turned round are converted into one block more.
+    dtype = Conversion(spec.slope, spec.inter).result_dtype(spec.dtype).newbyteorder("=")
+    stored = None if dtype == spec.dtype else spec.dtype.itemsize
     costs = Costs(state_bytes=0, work_bytes=lambda _: 0, takes_slabs=False)
-    return choose_layout((*grid, n_volumes), dtype.itemsize, costs, 1 << 80).peak_bytes
+    layout = choose_layout(
+        (*grid, n_volumes), dtype.itemsize, costs, 1 << 80, stored_itemsize=stored
+    )
+    return layout.peak_bytes

@@ -20,6 +20,7 @@ from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings, stem_of
 from lazyvox.cli.settings import Settings, common_options, examples, output_option
 from lazyvox.compare.measuring import Job
+from lazyvox.compare.outcome import counted
 from lazyvox.compare.ways import CONCAT, EXTRACT, LOAD, MEAN, Way, choose_ways
 from lazyvox.errors import DimensionError, ParameterError
 from lazyvox.extraction import Voxels, extract
@@ -110,7 +111,7 @@ def compare_regions(
     }
     task = Task(
         "compare",
-        f"{len(masks)} mask{'s' * (len(masks) > 1)} out of {source.name}",
+        f"{counted(len(masks), 'mask')} out of {source.name}",
         (source,),
         tuple(Path(mask).name for mask in masks),
         Job(facts, decoded, min(n_jobs, len(masks))),

@@ -14,7 +14,15 @@ from lazyvox.compare.records import DEFINITIONS, FIELDS, Record
 from lazyvox.extraction.table_writers import harmless_name
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["Comparison", "Source", "csv_text", "memory_text", "seconds_text", "table_text"]
+__all__ = [
+    "Comparison",
+    "Source",
+    "counted",
+    "csv_text",
+    "memory_text",
+    "seconds_text",
+    "table_text",
+]
 
 _MIB = 1 << 20
 _HEADINGS = ("method", "input", "wall time", "CPU time", "peak memory", "bytes read", "agrees")
@@ -101,6 +109,17 @@ class Comparison:
             "definitions": DEFINITIONS,
             "machine": self.machine,
         }
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "mask"), counted(6, "mask")
+    ('1 mask', '6 masks')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def seconds_text(seconds: float | None) -> str:

@@ -5,7 +5,7 @@ import html
 from collections.abc import Iterable
 
 from lazyvox.compare.agreement import TOLERANCE
-from lazyvox.compare.outcome import Comparison, memory_text, seconds_text
+from lazyvox.compare.outcome import Comparison, counted, memory_text, seconds_text
 from lazyvox.compare.records import DEFINITIONS, Record
 from lazyvox.planning.memory import format_bytes
 
@@ -76,8 +76,8 @@ def _inputs(comparison: Comparison) -> Iterable[str]:
         )
     if comparison.masks:
         names = ", ".join(map(html.escape, comparison.masks))
-        yield f"<li>{len(comparison.masks)} masks: {names}</li>"
-        yield f"<li>{comparison.n_jobs} workers</li>"
+        yield f"<li>{counted(len(comparison.masks), 'mask')}: {names}</li>"
+        yield f"<li>{counted(comparison.n_jobs, 'worker')}</li>"
     yield "</ul>"
 
 

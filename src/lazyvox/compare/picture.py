@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from lazyvox.compare.outcome import Comparison, memory_text, seconds_text
+from lazyvox.compare.outcome import Comparison, counted, memory_text, seconds_text
 from lazyvox.compare.records import Record
 from lazyvox.errors import MissingDependencyError
 
@@ -85,11 +85,13 @@ def _subtitle(comparison: Comparison) -> str:
     machine = comparison.machine
     text = f"{names if len(names) < 60 else f'{len(comparison.sources)} images'}"
     if comparison.masks:
-        text += f", {len(comparison.masks)} masks, {comparison.n_jobs} workers"
+        text += (
+            f", {counted(len(comparison.masks), 'mask')}, {counted(comparison.n_jobs, 'worker')}"
+        )
     versions = machine["versions"]
     known = [f"{name} {versions[name]}" for name in ("lazyvox", "nilearn", "nibabel", "numpy")
              if name in versions]  # fmt: skip
-    return f"{text}; {machine['cores']} cores; {', '.join(known)}"
+    return f"{text}; {counted(machine['cores'], 'core')}; {', '.join(known)}"
 
 
 def _bars(

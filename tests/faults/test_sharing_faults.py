@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.lazyimage import sharing
+from lazyvox.lazyimage import shared_room, sharing
 from lazyvox.store.shared_files import SharedFile, sweep_shared
 from lazyvox.testing import own_threads
 
@@ -34,15 +34,19 @@ def loaded_total(given):
     img = given if hasattr(given, "dataobj") else lv.load(given)
     return float(np.asarray(img.dataobj).sum(dtype=float))
 
+def volume(given):
+    img, number = given
+    return np.asarray(img.dataobj[..., number])
+
 def die(handle):
     opened = handle.open()
     os.kill(os.getpid(), signal.SIGKILL)
 
 def hold(path, text):
     import lazyvox as lv
-    from lazyvox.lazyimage import sharing
+    from lazyvox.lazyimage import shared_room
     from pathlib import Path
-    sharing.MEMORY_FOLDER = Path(text)
+    shared_room.MEMORY_FOLDER = Path(text)
     with lv.shared(path) as handle:
         print("ready", flush=True)
         signal.pause()
@@ -54,7 +58,7 @@ def memory(tmp_path, monkeypatch):
     """A folder in the place of the memory file system, which other processes use too."""
     folder = tmp_path / "memory"
     folder.mkdir()
-    monkeypatch.setattr(sharing, "MEMORY_FOLDER", folder)
+    monkeypatch.setattr(shared_room, "MEMORY_FOLDER", folder)
     return folder
 
 
@@ -100,6 +104,21 @@ def test_every_way_of_starting_processes_opens_the_same_memory(context, path, jo
         assert kinds == ["LazyNifti1Image", "SharedArray", "LazyNifti1Image", "SharedArray"]
         assert len(list(memory.iterdir())) == 2
     assert list(memory.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_children_of_a_process_that_has_read_and_reads_ahead(path, jobs):
+    img = lv.load(path)
+    np.testing.assert_array_equal(img.dataobj[..., 4], RUN[..., 4])
+    loaded = lv.prefetch(range(8), lambda number: img.dataobj[..., number], n=2)
+    np.testing.assert_array_equal(next(loaded), RUN[..., 0])
+    made = multiprocessing.get_context("fork")
+    with loaded, concurrent.futures.ProcessPoolExecutor(4, mp_context=made) as pool:
+        order = [5, 2, 7, 0, 4, 1, 6, 3]
+        found = list(pool.map(jobs.volume, [(img, number) for number in order]))
+        for number, values in zip(order, found, strict=True):
+            np.testing.assert_array_equal(values, RUN[..., number])
+        np.testing.assert_array_equal(next(loaded), RUN[..., 1])
 
 
 def test_workers_of_joblib_open_handles_images_and_paths(path, jobs):
@@ -200,14 +219,14 @@ def test_interrupt_while_memory_is_filled_leaves_nothing(path, memory, monkeypat
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sharing, "_fill", interrupted)
+    monkeypatch.setattr(sharing, "fill_shared", interrupted)
     with pytest.raises(KeyboardInterrupt):
         lv.shared(path)
     assert list(memory.iterdir()) == []
 
 
 def test_memory_that_fills_up_meanwhile_falls_back(path, tmp_path, memory, monkeypatch):
-    monkeypatch.setattr(sharing.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shared_room.tempfile, "tempdir", str(tmp_path))
     real = os.posix_fallocate
 
     def full(fd, offset, nbytes):
@@ -224,7 +243,7 @@ def test_memory_that_fills_up_meanwhile_falls_back(path, tmp_path, memory, monke
 
 
 def test_real_memory_file_system_that_is_too_small(tmp_path, memory, monkeypatch):
-    monkeypatch.setattr(sharing.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shared_room.tempfile, "tempdir", str(tmp_path))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(memory)],
         check=False,

@@ -1,77 +1,31 @@
 """`lazyvox.shared`: decoded data in memory once, for all processes of a machine."""
 
-import hashlib
-import math
-import pickle
-import tempfile
-import warnings
-from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-from nibabel.spatialimages import HeaderDataError, SpatialImage
-
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.computing import fill_spools
-from lazyvox.array.conversion import Conversion
 from lazyvox.array.derived import session_bytes
-from lazyvox.array.lazy_array import LazyArray, fill_block
-from lazyvox.array.memory_reader import MemoryReader, in_memory_array
-from lazyvox.array.shared_array import SharedArray, SharedRecord, open_shared, writable_values
-from lazyvox.errors import (
-    CorruptFileError,
-    LazyvoxWarning,
-    OutputError,
-    ParameterError,
-    ParameterTypeError,
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.shared_array import SharedRecord, open_shared, writable_values
+from lazyvox.lazyimage.dataobj import reading_of
+from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.shared_content import (
+    SharedContent,
+    SharedNote,
+    content_of,
+    fill_shared,
+    image_over,
+    write_note,
 )
-from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, lazy_image
-from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
-from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.lazyimage.operators import affine_of
-from lazyvox.lazyimage.packing import pack_header, unpack_header
+from lazyvox.lazyimage.shared_room import shared_file
 from lazyvox.planning.blocks import FIXED_BYTES
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.dry_run import stop_if_planning
-from lazyvox.runtime.limits import available_memory
-from lazyvox.store.shared_files import (
-    MEMORY_FOLDER,
-    SharedFile,
-    free_bytes,
-    map_shared,
-    sweep_shared,
-)
+from lazyvox.store.shared_files import SharedFile
 
 __all__ = ["SharedHandle", "shared"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Note:
-    """What an image is besides its voxels; lies behind them in the shared file.
-
-    The digest travels with the handle: what does not match it is not unpickled.
-    """
-
-    nbytes: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Content:
-    """What is to be shared: values, as they are to lie in memory, and what makes them an image."""
-
-    values: LazyArray | Array
-    order: str
-    note: bytes
-    name: str
-
-    @property
-    def nbytes(self) -> int:
-        return math.prod(self.values.shape) * self.values.dtype.itemsize
 
 
 class SharedHandle:
@@ -92,7 +46,7 @@ class SharedHandle:
     """
 
     def __init__(
-        self, record: SharedRecord, note: _Note | None = None, file: SharedFile | None = None
+        self, record: SharedRecord, note: SharedNote | None = None, file: SharedFile | None = None
     ) -> None:
         self._record = record
         self._note = note
@@ -137,7 +91,7 @@ class SharedHandle:
         unless the values are float64 already: use ``np.asarray(img.dataobj)``.
         """
         values = open_shared(self._record)
-        return values if self._note is None else _image_over(values, self._note)
+        return values if self._note is None else image_over(values, self._record, self._note)
 
     def close(self) -> None:
         """Give back the memory; harmless when repeated, and in other processes."""
@@ -221,14 +175,14 @@ def shared(img: ImageLike | LazyArray | Array) -> SharedHandle:
     ...         img.shape, float(img.dataobj[6, 7, 5].max()) > 1000
     ((12, 14, 10, 40), True)
     """
-    content = _content_of(img)
+    content = content_of(img)
     stop_if_planning(_plan(content))
-    file = _file_for(max(content.nbytes + len(content.note), 1))
+    file = shared_file(max(content.nbytes + len(content.note), 1))
     try:
         dtype, shape = content.values.dtype, content.values.shape
         values = writable_values(file, dtype, shape, content.order)
-        _fill(content.values, values)
-        note = _written_note(file, content) if content.note else None
+        fill_shared(content.values, values)
+        note = write_note(file, content) if content.note else None
     except BaseException:
         file.close()
         raise
@@ -237,165 +191,7 @@ def shared(img: ImageLike | LazyArray | Array) -> SharedHandle:
     )
 
 
-def _content_of(img: Any) -> _Content:
-    """Return the values that are to be shared, and what makes an image of them."""
-    if isinstance(img, LazyArray):
-        return _Content(img, "F", b"", img.reader.path)
-    if isinstance(img, np.ndarray):
-        return _array_content(img)
-    if getattr(img, "is_proxy", False) and not isinstance(img, SpatialImage):
-        return _Content(in_memory_array(img, "a proxy"), "F", b"", "a proxy")
-    if not isinstance(img, SpatialImage | str | bytes) and not hasattr(img, "__fspath__"):
-        msg = (
-            f"`img` must be an image, its path, or an array. Got {type(img).__name__}. Pass "
-            f"np.asarray(...) of other objects."
-        )
-        raise ParameterTypeError(msg)
-    return _image_content(as_image(img))
-
-
-def _array_content(values: Array) -> _Content:
-    if values.dtype.hasobject or isinstance(values, np.ma.MaskedArray):
-        kind = "a masked array" if isinstance(values, np.ma.MaskedArray) else str(values.dtype)
-        msg = (
-            f"an array to be shared must hold plain values. Got {kind}, of shape {values.shape}. "
-            f"Share the values of it that are numbers, such as np.asarray(array, float)."
-        )
-        raise ParameterError(msg)
-    is_fortran = values.flags.f_contiguous and not values.flags.c_contiguous
-    return _Content(values, "F" if is_fortran else "C", b"", "an array in memory")
-
-
-def _image_content(img: SpatialImage) -> _Content:
-    array = lazy_dataobj(img)
-    header: Any = img.header
-    conversion = array.conversion
-    is_stored = conversion.is_scaled and conversion.dtype is None and conversion.cast is None
-    if is_stored:
-        array = replace(array, conversion=Conversion())
-    elif conversion.changes(array.reader.dtype):
-        header = _with_type(header, array.dtype)
-    lazy_class = next(
-        (LAZY_CLASSES[one] for one in type(img).__mro__ if one in LAZY_CLASSES), type(img)
-    )
-    note = pickle.dumps(
-        (
-            lazy_class,
-            affine_of(img).tobytes(),
-            pack_header(header),
-            img.extra or None,
-            img.get_filename(),
-            conversion if is_stored else None,
-        )
-    )
-    return _Content(array, "F", note, array.reader.path)
-
-
-def _with_type(header: Any, dtype: DType) -> Any:
-    """Return a header that says the type of values in memory, where its format has that type."""
-    copy = header.copy()
-    try:
-        copy.set_data_dtype(dtype)
-    except HeaderDataError:
-        return header
-    return copy
-
-
-def _fill(values: LazyArray | Array, out: Array) -> None:
-    """Read values into shared memory: nothing is held besides, save what reading itself needs."""
-    if not isinstance(values, LazyArray):
-        out[...] = values
-        return
-    kept = [len(axis) for axis in values.window.axes if not isinstance(axis, int)]
-    if not values.size or math.prod(kept) != values.size:
-        # Axes that indexing added, longer than one.
-        out[...] = values.read()
-        return
-    fill_spools(values)
-    with values.open() as session:
-        fill_block(values, session, out)
-
-
-def _written_note(file: SharedFile, content: _Content) -> _Note:
-    file.map()[content.nbytes :] = content.note
-    return _Note(len(content.note), _digest(content.note))
-
-
-def _image_over(values: SharedArray, note: _Note) -> LazyImage:
-    """Return the image of shared values."""
-    record = values._record
-    assert record is not None
-    packed = map_shared(record.path, record.nbytes)[record.nbytes - note.nbytes :]
-    if _digest(packed) != note.digest:
-        msg = (
-            f"{record.path}: the header of shared data must be what was written. Somebody else "
-            f"wrote to the memory. Share the image again."
-        )
-        raise CorruptFileError(msg)
-    image_class, affine, header, extra, path, conversion = pickle.loads(packed)
-    dataobj: LazyArray | Array = values
-    if conversion is not None:
-        reader = MemoryReader(values, path or record.path, values.shape, values.dtype)
-        dataobj = LazyArray.over(reader, conversion)
-    matrix = np.frombuffer(affine, np.float64).reshape(4, 4)
-    return lazy_image(image_class, dataobj, matrix, unpack_header(header), extra, path)
-
-
-def _digest(packed: bytes) -> bytes:
-    return hashlib.blake2b(packed, digest_size=16).digest()
-
-
-def _file_for(nbytes: int) -> SharedFile:
-    """Return a new shared file: in memory, or where that is too small in the temporary folder."""
-    folder = _temporary_folder()
-    for place in (MEMORY_FOLDER, folder):
-        sweep_shared(place)
-    if MEMORY_FOLDER.is_dir():
-        # What lies there takes memory, so that the limits of this process hold too.
-        room = min(free_bytes(MEMORY_FOLDER), available_memory())
-        reason = f"{MEMORY_FOLDER} has room for {format_bytes(room)}"
-        if nbytes <= room:
-            try:
-                return SharedFile(MEMORY_FOLDER, nbytes)
-            except OSError as error:
-                reason = f"{MEMORY_FOLDER}: {error.strerror or error}"
-        msg = (
-            f"shared memory must hold {format_bytes(nbytes)}, and {reason}. The data are put into "
-            f"a temporary file in {folder} instead, which processes map: results are the same, "
-            f"and reading is slower where the file leaves the page cache."
-        )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
-    return _file_on_disk(folder, nbytes)
-
-
-def _temporary_folder() -> Path:
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        msg = (
-            "there must be a folder for temporary files. None of the usual ones can be written "
-            "to. Set TMPDIR to one that can."
-        )
-        raise OutputError(msg) from error
-
-
-def _file_on_disk(folder: Path, nbytes: int) -> SharedFile:
-    room = free_bytes(folder)
-    reason = f"has room for {format_bytes(room)}"
-    if nbytes <= room:
-        try:
-            return SharedFile(folder, nbytes)
-        except OSError as error:
-            reason = f"refuses: {error.strerror or error}"
-    msg = (
-        f"shared data must have room for {format_bytes(nbytes)} in the folder for temporary files. "
-        f"{folder} {reason}. Set TMPDIR to a folder on a larger disk, or share less: a slice, or "
-        f"another dtype."
-    )
-    raise OutputError(msg)
-
-
-def _plan(content: _Content) -> Plan:
+def _plan(content: SharedContent) -> Plan:
     """Return the plan of sharing: the data, and what decoding them holds."""
     values = content.values
     array = values if isinstance(values, LazyArray) else None

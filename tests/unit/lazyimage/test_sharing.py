@@ -12,7 +12,7 @@ import pytest
 import lazyvox as lv
 from lazyvox.array import LazyArray
 from lazyvox.array.reader import FileReader
-from lazyvox.lazyimage import sharing
+from lazyvox.lazyimage import shared_room
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import CountingSource, MemorySource, write_nifti
 
@@ -26,7 +26,7 @@ def memory(tmp_path, monkeypatch):
     """A folder in the place of the memory file system, which other processes use too."""
     folder = tmp_path / "memory"
     folder.mkdir()
-    monkeypatch.setattr(sharing, "MEMORY_FOLDER", folder)
+    monkeypatch.setattr(shared_room, "MEMORY_FOLDER", folder)
     return folder
 
 
@@ -294,7 +294,7 @@ def test_plan_tells_what_sharing_needs(path):
 
 
 def test_small_memory_falls_back_to_a_temporary_file(path, tmp_path, monkeypatch, memory):
-    monkeypatch.setattr(sharing.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shared_room.tempfile, "tempdir", str(tmp_path))
     real = os.statvfs
 
     def small(folder):
@@ -315,15 +315,15 @@ def test_small_memory_falls_back_to_a_temporary_file(path, tmp_path, monkeypatch
 
 
 def test_memory_that_the_process_may_not_take_is_not_taken(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(sharing.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(sharing, "available_memory", lambda: RUN.nbytes // 2)
+    monkeypatch.setattr(shared_room.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shared_room, "available_memory", lambda: RUN.nbytes // 2)
     with pytest.warns(lv.LazyvoxWarning, match="has room for"), lv.shared(path) as handle:
         np.testing.assert_array_equal(handle.open().dataobj, RUN)
 
 
 def test_no_room_anywhere_is_an_error_before_reading(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(sharing.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(sharing, "free_bytes", lambda folder: 0)
+    monkeypatch.setattr(shared_room.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shared_room, "free_bytes", lambda folder: 0)
     with (
         pytest.warns(lv.LazyvoxWarning, match="room for 0 B"),
         pytest.raises(lv.OutputError, match="Set TMPDIR to a folder on a larger disk"),

@@ -19,7 +19,7 @@ import lazyvox as lv
 from lazyvox.demo.example import write_example
 
 folder = tempfile.TemporaryDirectory()
-files = write_example(folder.name)
+files = write_example(folder.name, step=2)
 run = lv.load(files.run)
 run
 

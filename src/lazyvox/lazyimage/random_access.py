@@ -21,6 +21,7 @@ from lazyvox.store.index_file import GzidxFile
 from lazyvox.store.index_import import open_foreign
 from lazyvox.store.index_places import beside_paths
 from lazyvox.store.index_writer import IndexWriter, export_index
+from lazyvox.store.member_table import read_member_table
 from lazyvox.store.opening import open_source
 from lazyvox.store.paths import absolute_path
 from lazyvox.store.point_recorder import build_points
@@ -128,13 +129,15 @@ def index(
     IndexFileError
         If `import_from` is damaged, or of another file.
     ImageFileError
-        If the image file is damaged: all of it is decoded and verified.
+        If the image file is damaged: all of it is decoded and verified, unless the headers of
+        its members tell where they are.
     OutputError
         If the index cannot be written.
 
     Notes
     -----
-    One pass over the file, two with `import_from`. Memory: O(1) for each point, and with
+    One pass over the file, two with `import_from`; none over files that are seekable by
+    themselves, which need no index: BGZF, and what `save` writes with ``seekable=True``. Memory: O(1) for each point, and with
     `import_from` one segment. Images that are loaded already use the index, too.
 
     Examples
@@ -186,6 +189,11 @@ def gzip_source(img: PathLike | SpatialImage) -> StreamSource:
             f"{shown}: the file is not compressed, so that any part of it can be read at once: it "
             f"needs no index. Go on without one."
         )
+    elif isinstance(source, StreamSource) and source.access_points() is not None:
+        msg = (
+            f"{shown}: the file has a table of its frames, so that any part of it can be read at "
+            f"once: it needs no index. Go on without one."
+        )
     else:
         msg = (
             f"{shown}: an index must be of a file that is compressed with gzip. Got "
@@ -234,6 +242,9 @@ def _good_index(source: StreamSource, *, spacing: int | None) -> GzidxFile | Non
 
 
 def _build(source: StreamSource, spacing: int, where: Literal["cache", "beside"]) -> GzidxFile:
+    table = read_member_table(source.path, source.identity, spacing)
+    if table is not None:
+        return _copy(source, table, where)
     with IndexWriter(source.path, source.identity, spacing, where) as writer:
         decoded_size, checksums = build_points(source.path, source.identity, spacing, writer)
         return writer.commit(decoded_size, checksums)

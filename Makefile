@@ -17,8 +17,8 @@ IN_DEMO = .venv-demo/bin/python
 IN_BENCH = .venv-bench/bin/python
 IN_DOCS = .venv-docs/bin/python
 
-.PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn parity clean
-.PHONY: environment
+.PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn bench-asv
+.PHONY: parity clean environment
 
 help:
 	@echo "make demo        make a real-sized run, extract regions from it, plot them (2 minutes)"
@@ -29,8 +29,9 @@ help:
 	@echo "make format      let ruff put the code into shape"
 	@echo "make docs        build the documentation site, docs/_build/html/index.html (2 minutes)"
 	@echo "make docs-check  run every example of README.md and docs/"
-	@echo "make bench       measure time and memory, next to nibabel and nilearn"
+	@echo "make bench       measure every stated figure, next to nibabel and nilearn (an hour)"
 	@echo "make bench-nilearn   the maskers and functions of nilearn's names, next to nilearn"
+	@echo "make bench-asv   the small benchmarks of benchmarks/suite, with asv"
 	@echo "make parity      compare every function with nilearn's, and write docs/parity.md"
 	@echo "make clean       remove the environments and caches"
 
@@ -69,11 +70,16 @@ demo:
 
 bench:
 	@tools/build-environment .venv-bench bench
-	@$(IN_BENCH) benchmarks/run.py $(ARGS)
+	@$(IN_BENCH) benchmarks $(ARGS)
 
 bench-nilearn:
 	@tools/build-environment .venv-bench bench
 	@$(IN_BENCH) benchmarks/against_nilearn.py $(ARGS)
+
+bench-asv:
+	@tools/build-environment .venv-bench bench
+	@$(IN_BENCH) -m asv machine --yes --config benchmarks/asv.conf.json
+	@$(IN_BENCH) -m asv run --python=same --config benchmarks/asv.conf.json $(ARGS)
 
 parity: environment
 	@$(IN_TEST) tools/parity $(ARGS)

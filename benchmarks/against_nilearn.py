@@ -1,21 +1,20 @@
-"""Measure the maskers and functions that bear nilearn's names, next to nilearn's own.
+"""Measure the maskers that bear nilearn's names, next to nilearn's own.
 
-    python benchmarks/against_nilearn.py [--folder FOLDER] [--runs 1] [--only TEXT] [--scaled]
+    python benchmarks/against_nilearn.py [--folder FOLDER] [--runs 1] [--only TEXT] [--scaled] [--quick]
 
 Each row is one program, run twice: once as it is, once with `lazyvox` in the place of `nilearn`
 in its imports. Whole processes, side by side in one run; peaks are proportional set sizes of the
 process tree, imports included.
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-from harness import python, repeat
-from reference import Reference, make_reference
+from figures import Figures
+from harness import machine, python, repeat
+from reference import Reference, options_of, parser_of, reference_of
 
 CLEANING = "detrend=True, low_pass=0.1, high_pass=0.01, t_r=2.0, standardize='zscore_sample', reports=False"
 
@@ -53,26 +52,6 @@ import sys, numpy as np
 from nilearn.maskers import NiftiSpheresMasker
 seeds = np.loadtxt(sys.argv[2], skiprows=1)
 NiftiSpheresMasker(seeds, radius=5, {CLEANING}).fit_transform(sys.argv[1])
-"""
-SMOOTH = """
-import sys
-from nilearn.image import smooth_img
-smooth_img(sys.argv[1], 6).to_filename(sys.argv[2])
-"""
-RESAMPLE = """
-import sys
-from nilearn.image import resample_to_img
-resample_to_img(sys.argv[1], sys.argv[2], force_resample=True, copy_header=True).to_filename(sys.argv[3])
-"""
-CLEAN = """
-import sys, time, numpy as np
-from nilearn.signal import clean
-signals = np.random.default_rng(0).standard_normal((840, 69798), dtype=np.float32)
-signals *= 50
-signals += 1000
-confounds = np.random.default_rng(1).normal(size=(840, 24))
-clean(signals, detrend=True, low_pass=0.1, high_pass=0.01, t_r=2.0, standardize="zscore_sample",
-      confounds=confounds)
 """
 
 
@@ -128,7 +107,6 @@ def rows_of(files: Reference, run: str, scratch: str) -> list[Row]:
     by_labels = ("extract", run, "--labels", files.labels, *cleaning, *out)
     by_maps = ("extract", run, "--maps", files.maps, *cleaning, *out)
     by_seeds = ("extract", run, "--seeds", files.seeds, "--radius", "5", *cleaning, *out)
-    smoothed, fine = f"{scratch}/smooth.nii.gz", f"{scratch}/fine.nii.gz"
     return [
         Row("NiftiMasker, 6 mm, cleaned", WHOLE_BRAIN, (run, files.brain), 8, 620),
         Row("NiftiMasker, six masks, n_jobs=6", SIX_MASKS, (run, *files.masks), 25, 400),
@@ -146,35 +124,29 @@ def rows_of(files: Reference, run: str, scratch: str) -> list[Row]:
         Row("lazyvox extract --labels", LABELS, (run, files.labels), 6, 130, by_labels),
         Row("lazyvox extract --maps", MAPS, (run, files.maps), 6, 130, by_maps),
         Row("lazyvox extract --seeds", SPHERES, (run, files.seeds), 6, 130, by_seeds),
-        # The imports, the input of 224 MiB, 1.5 times as much above it.
-        Row("clean, (840, 69798) float32", CLEAN, (), 3, 90 + 2.5 * 224),
-        Row("smooth_img, saved", SMOOTH, (run, smoothed), 3, 150),
-        Row("resample_to_img 2 mm, saved", RESAMPLE, (run, files.template, fine), 2, 200),
     ]
 
 
 def main() -> None:
     """Make the files, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "lazyvox-bench"
-    )
-    parser.add_argument("--runs", type=int, default=1)
+    parser = parser_of(__doc__, n_runs=1)
     parser.add_argument("--only", default="", help="rows whose name holds this text")
     parser.add_argument("--peaks", action="store_true", help="measure nilearn's memory too")
     parser.add_argument("--scaled", action="store_true", help="a run of scaled int16 instead")
-    options = parser.parse_args()
-    files = make_reference(options.folder, with_long=False)
+    options = options_of(parser)
+    files = reference_of(options)
     run = files.scaled if options.scaled else files.run
+    figures = Figures(options.figures)
+    print(machine())
     head = ("work", "nilearn s", "MiB", "lazyvox s", "MiB", "bound", "ratio", "bound")
-    print("{:34} {:>9} {:>6} {:>9} {:>6} {:>6} {:>6} {:>5}  verdict".format(*head))
+    print("{:34} {:>9} {:>6} {:>9} {:>6} {:>6} {:>6} {:>5}".format(*head))
     with tempfile.TemporaryDirectory() as scratch:
         for row in rows_of(files, run, scratch):
             if options.only in row.name:
-                measure(row, options.runs, with_peaks=options.peaks)
+                measure(row, options.runs, figures, with_peaks=options.peaks)
 
 
-def measure(row: Row, n_runs: int, *, with_peaks: bool) -> None:
+def measure(row: Row, n_runs: int, figures: Figures, *, with_peaks: bool) -> None:
     """Print one row: both in turns, so that a machine whose speed drifts drifts for both."""
     repeat(row.ours, 1, is_watched=False)
     ours, theirs = [], []
@@ -185,7 +157,12 @@ def measure(row: Row, n_runs: int, *, with_peaks: bool) -> None:
     their_peak = repeat(row.theirs, 0).peak_mib if with_peaks else float("nan")
     seconds, reference = statistics.median(ours), statistics.median(theirs)
     ratio = reference / seconds
-    verdict = "holds" if ratio >= row.ratio and peak <= row.mib else "MISSES"
+    verdict = figures.add(
+        row.name,
+        f"{ratio:.1f} x nilearn, {peak:.0f} MiB",
+        f"{row.ratio:.0f} x, {row.mib:.0f} MiB",
+        is_held=ratio >= row.ratio and peak <= row.mib,
+    )
     print(
         f"{row.name:34} {reference:9.2f} {their_peak:6.0f} {seconds:9.2f} {peak:6.0f} "
         f"{row.mib:6.0f} {ratio:6.1f} {row.ratio:5.0f}  {verdict}",

@@ -1,12 +1,11 @@
 """Measure sums and other expressions of many volumes, next to bare isal and to plain NumPy.
 
-    python benchmarks/expressions.py [--folder FOLDER] [--runs 3] [--files 100]
+    python benchmarks/expressions.py [--folder FOLDER] [--runs 3] [--files 100] [--quick]
 
 Volumes of 182 x 218 x 182 int16 in `.nii.gz`, loaded as float32. Seconds are counted from after the
 imports, peaks above what a process holds that only imports. V is the size of a float32 volume.
 """
 
-import argparse
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from harness import python, repeat
-from reference import make_reference
+from figures import Figures
+from harness import machine, python, repeat
+from reference import options_of, parser_of, reference_of
 
 SHAPE = (182, 218, 182)
 V_MIB = np.prod(SHAPE) * 4 / 2**20
@@ -81,19 +81,16 @@ class Taken:
 
 def main() -> None:
     """Make the files, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "lazyvox-bench"
-    )
-    parser.add_argument("--runs", type=int, default=3)
+    parser = parser_of(__doc__, n_runs=3)
     parser.add_argument("--files", type=int, default=100)
-    options = parser.parse_args()
-    files = make_volumes(options.folder, options.files)
-    run = make_reference(options.folder, with_long=False).run
+    options = options_of(parser)
+    files = make_volumes(options.folder, min(options.files, 6) if options.quick else options.files)
+    run = reference_of(options).run
+    print(machine())
     floor = repeat(python(HEAD + IMPORTS + TAIL, "", *files), 0).peak_mib
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(options.runs, floor, f"{scratch}/out")
-        print(f"{'work':44} {'s':>7} {'bound':>7} {'MiB':>6} {'bound':>6}  verdict")
+        bench = Bench(options.runs, floor, f"{scratch}/out", Figures(options.figures))
+        print(f"{'work':44} {'s':>7} {'bound':>7} {'MiB':>6} {'bound':>6}")
         many_volumes(bench, files)
         one_run(bench, run)
 
@@ -101,8 +98,9 @@ def main() -> None:
 class Bench:
     """Measures programs in turns with the reference that bounds them."""
 
-    def __init__(self, n_runs: int, floor: float, target: str) -> None:
+    def __init__(self, n_runs: int, floor: float, target: str, figures: Figures) -> None:
         self.n_runs, self.floor, self.target = n_runs, floor, target
+        self.figures = figures
 
     def seconds(self, program: str, files: list[str], ending: str = ".nii") -> float:
         """Return the median of what a program says."""
@@ -117,7 +115,12 @@ class Bench:
         seconds = self.seconds(program, files)
         command = python(HEAD + program + TAIL, self.target + ".nii", *files)
         peak = repeat(command, 0).peak_mib - self.floor
-        verdict = "holds" if seconds <= bound and peak <= mib else "MISSES"
+        verdict = self.figures.add(
+            name,
+            f"{seconds:.2f} s, {peak:.0f} MiB",
+            f"{bound:.2f} s, {mib:.0f} MiB",
+            is_held=seconds <= bound and peak <= mib,
+        )
         print(
             f"{name:44} {seconds:7.2f} {bound:7.2f} {peak:6.0f} {mib:6.0f}  {verdict}", flush=True
         )
@@ -144,9 +147,10 @@ def many_volumes(bench: Bench, files: list[str]) -> None:
     # Two cores inflate side by side.
     six = bench.row("v1 + v2 + v3 - v4 * v5 + v6", SIX, files, bound=1.2 * bare / 2, mib=60)
     numpy = bench.seconds(SIX_NUMPY, files)
-    print(
-        f"{'the same in nibabel and NumPy':44} {numpy:7.2f}  {numpy / six.seconds:.1f} x (bound 3)"
-    )
+    times = numpy / six.seconds
+    name = "the same in nibabel and NumPy"
+    verdict = bench.figures.add(name, f"{times:.1f} x slower", "3 x", is_held=times >= 3)
+    print(f"{name:44} {numpy:7.2f}  {times:.1f} x (bound 3)  {verdict}")
 
 
 def one_run(bench: Bench, run: str) -> None:

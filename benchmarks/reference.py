@@ -4,6 +4,8 @@
 decoded. Size and compressibility are those of real preprocessed data, the values are not.
 """
 
+import argparse
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,11 @@ from lazyvox.demo.model import brain
 from lazyvox.formats.output import plan_output
 from lazyvox.formats.writer import ImageWriter
 
-__all__ = ["Reference", "make_reference"]
+__all__ = ["Reference", "make_reference", "options_of", "parser_of", "reference_of"]
 
+N_VOLUMES = 840
+#: What `--quick` takes: enough to see that all works, too little to judge by.
+N_VOLUMES_QUICK = 120
 N_REGIONS = 64
 N_MASKS = 6
 N_SEEDS = 264
@@ -26,6 +31,7 @@ class Reference:
     """Paths of the files of the reference work."""
 
     folder: Path
+    n_volumes: int = N_VOLUMES
 
     @property
     def run(self) -> str:
@@ -78,25 +84,56 @@ class Reference:
         return [str(self.folder / f"mask{number}.nii.gz") for number in range(1, N_MASKS + 1)]
 
 
-def make_reference(folder: Path, *, with_long: bool) -> Reference:
+def parser_of(description: str, *, n_runs: int) -> argparse.ArgumentParser:
+    """Return a parser with the options that all programs have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    folder = Path(tempfile.gettempdir()) / "lazyvox-bench"
+    parser.add_argument("--folder", type=Path, default=folder, help="where the files are made")
+    parser.add_argument("--runs", type=int, default=n_runs, help="runs of each measurement")
+    parser.add_argument("--quick", action="store_true", help="a short run of volumes, once")
+    parser.add_argument("--figures", type=Path, help="append the figures to this file, as JSON")
+    return parser
+
+
+def options_of(
+    parser: argparse.ArgumentParser, arguments: list[str] | None = None
+) -> argparse.Namespace:
+    """Return the options; with ``--quick`` one run of each measurement."""
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.runs = 1
+    return options
+
+
+def reference_of(options: argparse.Namespace, *, with_long: bool = False) -> Reference:
+    """Return the files that the options ask for."""
+    if options.quick:
+        folder = options.folder / "quick"
+        return make_reference(folder, with_long=with_long, n_volumes=N_VOLUMES_QUICK)
+    return make_reference(options.folder, with_long=with_long)
+
+
+def make_reference(folder: Path, *, with_long: bool, n_volumes: int = N_VOLUMES) -> Reference:
     """Write the files that are missing, in bounded memory, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = Reference(folder)
+    files = Reference(folder, n_volumes)
     inside, affine = brain()
     if not Path(files.labels).exists():
         _write_regions(files, inside, affine)
     if not Path(files.template).exists():
         _write_further_regions(files, inside, affine)
     wanted = [
-        (files.run, np.float32, 840),
-        (files.plain, np.float32, 840),
-        (files.scaled, np.int16, 840),
+        (files.run, np.float32, n_volumes),
+        (files.plain, np.float32, n_volumes),
+        (files.scaled, np.int16, n_volumes),
     ]
     if with_long:
-        wanted.append((files.long, np.float32, 8400))
-    for path, dtype, n_volumes in wanted:
+        wanted.append((files.long, np.float32, 10 * n_volumes))
+    for path, dtype, length in wanted:
         if not Path(path).exists():
-            _write_run(path, inside, affine, np.dtype(dtype), n_volumes)
+            _write_run(path, inside, affine, np.dtype(dtype), length)
     return files
 
 

@@ -1,30 +1,17 @@
 """Measure every figure that the project states, as ratios taken in one run.
 
-    python benchmarks/run.py [--folder FOLDER] [--runs 5] [--long]
+    python benchmarks/run.py [--folder FOLDER] [--runs 5] [--long] [--quick]
 
 D is the time that bare isal takes to inflate the reference file, measured in the same run. Peaks
 are proportional set sizes of the process tree, imports included.
 """
 
-import argparse
-import statistics
 import sys
 import tempfile
-from pathlib import Path
 
-from harness import Result, python, repeat
-from reference import Reference, make_reference
-
-BARE_ISAL = """
-import sys, time
-from isal import igzip
-buffer = memoryview(bytearray(8 << 20))
-start = time.perf_counter()
-with igzip.open(sys.argv[1]) as file:
-    while file.readinto(buffer):
-        pass
-print(time.perf_counter() - start)
-"""
+from figures import Figures
+from harness import Result, in_turns, machine, number, python, repeat
+from reference import Reference, options_of, parser_of, reference_of
 
 NUMPY_MASKS = """
 import sys
@@ -37,7 +24,7 @@ for mask in sys.argv[2:]:
 LV_MASKS = "import sys, lazyvox as lv; lv.extract(sys.argv[1], sys.argv[2:])"
 LV_LABELS = "import sys, lazyvox as lv; lv.extract(sys.argv[1], lv.Labels(sys.argv[2]))"
 LV_MEAN = "import sys, lazyvox as lv; lv.mean_img(sys.argv[1])"
-LV_VOLUME = "import sys, lazyvox as lv; lv.load(sys.argv[1]).dataobj[..., 700]"
+LV_VOLUME = "import sys, lazyvox as lv; lv.load(sys.argv[1]).dataobj[..., int(sys.argv[2])]"
 LV_ALL = """
 import sys, lazyvox as lv
 scan = lv.Scan(sys.argv[1])
@@ -83,17 +70,16 @@ print(worst)
 
 def main() -> None:
     """Make the reference files, run the table, print it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__, n_runs=5)
     parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "lazyvox-bench"
+        "--long", action="store_true", help="a run of ten times as many volumes too"
     )
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--long", action="store_true", help="the run of 8400 volumes too")
-    options = parser.parse_args()
-    files = make_reference(options.folder, with_long=options.long)
-    table = Table(options.runs, files.run)
+    options = options_of(parser)
+    files = reference_of(options, with_long=options.long)
+    print(machine())
+    table = Table(options.runs, files.run, Figures(options.figures))
     one_image(table, files)
-    small_figures(files)
+    small_figures(table.figures, files)
     if options.long:
         ten_times(table, files)
 
@@ -109,29 +95,27 @@ class Table:
         The file whose bare decompression is D.
     """
 
-    def __init__(self, n_runs: int, reference: str) -> None:
+    def __init__(self, n_runs: int, reference: str, figures: Figures) -> None:
         self.n_runs = n_runs
         self.reference = reference
+        self.figures = figures
         head = ("work", "seconds", "bound", "D", "/ D", "MiB", "bound")
-        print("{:48} {:>8} {:>7} {:>6} {:>5} {:>7} {:>6}  verdict".format(*head))
+        print("{:48} {:>8} {:>7} {:>6} {:>5} {:>7} {:>6}".format(*head))
 
     def row(
         self, name: str, command: list[str], *, plus: float, times_d: float = 0.0, mib: float
     ) -> Result:
-        """Measure a command against ``times_d * D + plus`` seconds and `mib` MiB.
-
-        Its runs take turns with those of bare decompression: on a machine whose speed drifts,
-        both drift together.
-        """
-        repeat(command, 1)
-        seconds, bare = [], []
-        for _ in range(self.n_runs):
-            bare.append(_number(python(BARE_ISAL, self.reference), is_watched=False))
-            seconds.append(repeat(command, 1, is_watched=False).seconds)
-        d, taken = statistics.median(bare), statistics.median(seconds)
+        """Measure a command against ``times_d * D + plus`` seconds and `mib` MiB."""
+        repeat(command, 1, is_watched=False)
+        taken, _, d = in_turns(command, self.reference, self.n_runs)
         peak = repeat(command, 0).peak_mib
         bound = times_d * d + plus
-        verdict = "holds" if taken <= bound and peak <= mib else "MISSES"
+        verdict = self.figures.add(
+            name,
+            f"{taken:.3f} s, {peak:.0f} MiB",
+            f"{bound:.3f} s, {mib:.0f} MiB",
+            is_held=taken <= bound and peak <= mib,
+        )
         print(
             f"{name:48} {taken:8.3f} {bound:7.3f} {d:6.3f} {taken / d:5.2f} {peak:7.1f} {mib:6.0f}"
             f"  {verdict}",
@@ -158,27 +142,34 @@ def one_image(table: Table, files: Reference) -> None:
     row("masks, labels, mean, sd, tSNR: one pass", of_all, times_d=1.8, plus=0.35, mib=130)
     row("six masks, .nii", of_plain, plus=0.7, mib=100)
     row("six masks, scaled int16 .nii.gz", of_scaled, times_d=1.25, plus=0.35, mib=100)
-    row("volume 700 of 840", python(LV_VOLUME, files.run), times_d=1.0, plus=0.3, mib=70)
-    row("import nibabel (for comparison)", python("import nibabel"), plus=0.2, mib=60)
+    number_wanted = 5 * files.n_volumes // 6
+    of_volume = python(LV_VOLUME, files.run, str(number_wanted))
+    row(f"volume {number_wanted} of {files.n_volumes}", of_volume, times_d=1.0, plus=0.3, mib=70)
     row("import lazyvox", python("import lazyvox"), plus=0.2, mib=60)
-    row("import lazyvox and use it", python("import lazyvox; lazyvox.load"), plus=0.35, mib=60)
+    for name in ("import nibabel", "import lazyvox; lazyvox.load"):
+        print(f"{name:48} {repeat(python(name), table.n_runs).seconds:8.3f}", flush=True)
 
 
-def small_figures(files: Reference) -> None:
+def small_figures(figures: Figures, files: Reference) -> None:
     """Print what is not seconds of a process against D."""
-    load = _number(python(LV_LOAD, files.run))
-    print(f"lv.load, once imported: {load * 1e3:.2f} ms (bound 2)")
-    predicted, measured = map(
-        float, repeat(python(PREDICTION, files.run, *files.masks), 1).output.split()
-    )
+    load = number(python(LV_LOAD, files.run)) * 1e3
+    verdict = figures.add("lv.load, once imported", f"{load:.2f} ms", "2 ms", is_held=load <= 2)
+    print(f"lv.load, once imported: {load:.2f} ms (bound 2)  {verdict}")
+    said = repeat(python(PREDICTION, files.run, *files.masks), 1, is_watched=False).output
+    predicted, measured = map(float, said.split())
+    ratio = predicted / measured
+    name = "six masks: predicted peak / measured"
+    verdict = figures.add(name, f"{ratio:.2f}", "1 to 1.5", is_held=1 <= ratio <= 1.5)
     print(
         f"six masks: predicted {predicted / 2**20:.1f} MiB above the imports, measured "
-        f"{measured / 2**20:.1f}: ratio {predicted / measured:.2f} (bound 1 to 1.5)"
+        f"{measured / 2**20:.1f}: ratio {ratio:.2f} (bound 1 to 1.5)  {verdict}"
     )
     numpy = repeat(python(NUMPY_MASKS, files.run, *files.masks), 1)
     print(f"nibabel and NumPy, six masks: {numpy.seconds:.2f} s, {numpy.peak_mib:.0f} MiB")
-    worst = _number(python(EXACT, files.run, files.labels, *files.masks))
-    print(f"voxels bit-equal to NumPy's; largest relative error of means {worst:.2g} (bound 1e-6)")
+    worst = number(python(EXACT, files.run, files.labels, *files.masks))
+    name = "largest relative error of means"
+    verdict = figures.add(name, f"{worst:.2g}", "1e-06", is_held=worst <= 1e-6)
+    print(f"voxels bit-equal to NumPy's; {name} {worst:.2g} (bound 1e-6)  {verdict}")
 
 
 def ten_times(table: Table, files: Reference) -> None:
@@ -186,10 +177,6 @@ def ten_times(table: Table, files: Reference) -> None:
     short = repeat(python(LV_MEAN, files.run), table.n_runs)
     long = python(LV_MEAN, files.long)
     table.row("mean, 10 x longer", long, plus=10 * short.seconds, mib=short.peak_mib + 3)
-
-
-def _number(command: list[str], *, is_watched: bool = True) -> float:
-    return float(repeat(command, 1, is_watched=is_watched).output.split()[-1])
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """Smooth the reference run, and resample it to 2 mm, into .nii.gz files: lazyvox and nilearn.
 
-    python benchmarks/smooth_resample.py [--folder FOLDER] [--runs 1] [--volumes 840]
+    python benchmarks/smooth_resample.py [--folder FOLDER] [--runs 1] [--volumes 840] [--quick]
 
 Whole processes, taking turns. Peaks are proportional set sizes of the process tree, imports
 included. With fewer volumes, both get a run that is cut accordingly.
 """
 
-import argparse
 import statistics
 import tempfile
-from pathlib import Path
 
-from harness import python, repeat
-from reference import make_reference
+from figures import Figures
+from harness import machine, python, repeat
+from reference import options_of, parser_of, reference_of
 
 CUT = """
 import sys, lazyvox as lv
@@ -47,26 +46,28 @@ ROWS = (("smooth_img", SMOOTH, 3.0, 150), ("resample_to_img", RESAMPLE, 2.0, 200
 
 def main() -> None:
     """Make the reference run, measure both programs, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    folder = Path(tempfile.gettempdir()) / "lazyvox-bench"
-    parser.add_argument("--folder", type=Path, default=folder)
-    parser.add_argument("--runs", type=int, default=1)
+    parser = parser_of(__doc__, n_runs=1)
     parser.add_argument("--volumes", type=int, default=840)
-    options = parser.parse_args()
-    run = make_reference(options.folder, with_long=False).run
+    parser.add_argument("--scaled", action="store_true", help="a run of scaled int16 instead")
+    options = options_of(parser)
+    files, figures = reference_of(options), Figures(options.figures)
+    n_volumes = 24 if options.quick else options.volumes
+    run = files.scaled if options.scaled else files.run
+    print(machine())
     with tempfile.TemporaryDirectory() as scratch:
-        if options.volumes < 840:
+        if n_volumes < files.n_volumes:
             short = f"{scratch}/short.nii.gz"
-            repeat(python(CUT, run, short, str(options.volumes)), 1, is_watched=False)
+            repeat(python(CUT, run, short, str(n_volumes)), 1, is_watched=False)
             run = short
         print(f"{'work':18} {'ours':>7} {'nilearn':>8} {'ratio':>6} {'MiB':>6} {'MiB':>7}")
-        for name, code, factor, mib in ROWS:
-            _row(name, code, factor, mib, run, scratch, options.runs)
+        for row in ROWS:
+            _row(row, run, scratch, options.runs, figures)
 
 
 def _row(
-    name: str, code: str, factor: float, mib: int, run: str, scratch: str, n_runs: int
+    row: tuple[str, str, float, int], run: str, scratch: str, n_runs: int, figures: Figures
 ) -> None:
+    name, code, factor, mib = row
     outputs = {package: f"{scratch}/{package}.nii.gz" for package in ("lazyvox", "nilearn")}
     commands = {
         package: python(code.format(package=package), run, output)
@@ -78,11 +79,16 @@ def _row(
             seconds[package].append(repeat(command, 1, is_watched=False).seconds)
     peaks = {package: repeat(command, 0).peak_mib for package, command in commands.items()}
     ours, theirs = (statistics.median(taken) for taken in seconds.values())
-    holds = theirs / ours >= factor and peaks["lazyvox"] <= mib
+    verdict = figures.add(
+        f"{name}, saved",
+        f"{theirs / ours:.1f} x nilearn, {peaks['lazyvox']:.0f} MiB",
+        f"{factor:.0f} x, {mib} MiB",
+        is_held=theirs / ours >= factor and peaks["lazyvox"] <= mib,
+    )
     difference = float(repeat(python(AGREE, *outputs.values()), 1, is_watched=False).output)
     print(
         f"{name:18} {ours:7.1f} {theirs:8.1f} {theirs / ours:6.1f} {peaks['lazyvox']:6.0f} "
-        f"{peaks['nilearn']:7.0f}  {'holds' if holds else 'MISSES'}; largest difference "
+        f"{peaks['nilearn']:7.0f}  {verdict}; largest difference "
         f"{difference:.1g} of the largest value",
         flush=True,
     )

@@ -179,3 +179,7 @@ def test_fences_of_one_document_share_names(tmp_path):
     )
     done = run_document("page.md", document, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_directives_of_the_site_are_not_code():
+    assert find_steps("```{toctree}\npage\n```\n```{include} ../table.md\n```\n") == []

@@ -1,6 +1,7 @@
 """The documentation site: its pages, its reference, its gallery, and how it is built."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -209,3 +210,40 @@ def test_site_builds_without_warnings_and_fetches_nothing(tmp_path):
     assert fetched == set()
     assert (target / "api" / "generated" / "lazyvox.load.html").is_file()
     assert (target / "examples" / "plot_08_own_consumer.html").is_file()
+
+
+# The table of the comparison
+
+
+@pytest.fixture
+def comparison_table():
+    spec = importlib.util.spec_from_file_location("comparison_table", DOCS / "comparison_table.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_page_without_a_comparison_says_so(comparison_table, tmp_path):
+    comparison_table.write_table(tmp_path / "measured")
+    text = (tmp_path / "measured" / "compare.md").read_text()
+    assert "No result of `lazyvox compare`" in text
+
+
+def test_comparison_becomes_a_table(comparison_table, tmp_path):
+    known = {"method": "one pass", "input": "path", "status": "done", "seconds": 2.14}
+    known |= {"cpu_seconds": 3.0, "peak_mib": 66.4, "bytes_read": 2**21, "agrees": True}
+    missing = dict.fromkeys(known) | {"method": "maskers", "input": "paths"}
+    missing["status"] = "missing: nilearn | joblib"
+    comparison = {
+        "title": "Six masks",
+        "version": "0.1",
+        "machine": {"cores": 2},
+        "records": [known, missing],
+    }
+    (tmp_path / "compare.json").write_text(json.dumps(comparison))
+    comparison_table.write_table(tmp_path)
+    lines = (tmp_path / "compare.md").read_text().splitlines()
+    assert lines[0] == "**Six masks**, lazyvox 0.1"
+    assert "| one pass | path | 2.1 | 3.0 | 66 | 2 | yes |" in lines
+    assert "| maskers | paths | missing: nilearn / joblib | | | | |" in lines
+    assert lines[-1] == "cores: 2"

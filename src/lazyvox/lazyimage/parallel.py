@@ -202,8 +202,9 @@ class _Mapping(Prefetched[_Task, Any]):
         except MemoryBudgetError:
             return _TooLittle()
         finally:
-            self._room.leave(task)
-            self.resume()
+            if task.size:
+                self._room.leave(task)
+                self.resume()
 
 
 class _Room:
@@ -217,6 +218,9 @@ class _Room:
     def admits(self, step: Step[_Task, Any], before: Sequence[Step[_Task, Any]], /) -> bool:
         """Return whether a task may begin; called with the lock of the iteration."""
         del before
+        if not step.task.size:
+            # The number of processes is the only bound.
+            return True
         held = list(self._under_way.values())
         if held and (len(held) >= self._n_workers or sum(held) + step.task.size > self._budget):
             return False
@@ -224,7 +228,7 @@ class _Room:
         return True
 
     def leave(self, task: _Task) -> None:
-        """Take note that a task is done."""
+        """Take note that a task is done; from its thread."""
         self._under_way.pop(task.number, None)
 
     def delivered(self, step: Step[_Task, Any], item: Any, /) -> None:

@@ -123,11 +123,11 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
             self.pause()
             raise
         except BaseException:
-            self._steps.popleft()
+            self._drop_first()
             self._withdraw([step])
             self.pause(keeps_loaded=True)
             raise
-        self._steps.popleft()
+        self._drop_first()
         if self._admission is not None:
             self._admission.delivered(step, item)
         return item
@@ -212,6 +212,11 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
             return
         workers.abandon(_GRACE_S)
         self._withdraw(list(self._steps))
+
+    def _drop_first(self) -> None:
+        # Another thread may be going through the steps, to begin those that became possible.
+        with self._lock:
+            self._steps.popleft()
 
     def _take_tasks(self) -> None:
         while self._tasks is not None and len(self._steps) < self._n_items:

@@ -262,6 +262,15 @@ def test_a_last_block_that_is_stored_is_decoded_to_the_end_and_no_further(place,
     assert_equals_zlib(place(content), Packed(content, chance.randint(1, size), seed))
 
 
+@pytest.mark.parametrize("n_bytes", [90_000, 200_000])
+def test_data_that_look_like_a_stored_block_are_none(place, n_bytes):
+    """The values 0, -1, 0, -1, and so on, are the length of a block and its complement."""
+    look_alike = np.array([0, -1] * (n_bytes // 4), "<i2").tobytes()
+    raw = noise(70_000, 1) + look_alike + noise(70_000, 2)
+    packed = Packed(gzip_member(raw, level=0), 1, n_bytes)
+    assert_equals_zlib(place(packed.content), packed)
+
+
 def test_readers_that_start_at_points_go_on_and_back(place):
     raw = scans(600_000, 5)
     path = place(gzip_member(raw, mem_level=3))

@@ -93,7 +93,7 @@ class PointRecorder:
         if self._cut is not None:
             bit_offset, following = self._cut
             self._cut = None
-            if not self._may_be_last(feed, bit_offset, following):
+            if not _is_stored(bit_offset, following) or self._goes_on(feed, bit_offset, following):
                 self._try_point(bit_offset, following)
         proof = self._proof_input(feed.position)
         data = feed.read(self._piece_bytes(feed.position, proof))
@@ -144,19 +144,18 @@ class PointRecorder:
         aim = 2 * _PROOF_BYTES * (n_read + 1) // (self._position + 1)
         return min(_HEADER_BYTES + aim, _PROOF_INPUT)
 
-    def _may_be_last(self, feed: Feed, bit_offset: int, following: bytes) -> bool:
-        """Return whether a stored block may end its member: its mark does not tell.
+    def _goes_on(self, feed: Feed, bit_offset: int, following: bytes) -> bool:
+        """Return whether a stored block is one, and not the last: its mark does not tell.
 
-        The size of the member would follow its bytes and a checksum.
+        The size of the member would follow its bytes and a checksum. And bytes within a stored
+        block that look like the mark of one agree with what follows if they come every 4 bytes.
         """
-        if following[0] >> bit_offset % 8 or bit_offset % 8 != STORED_BIT:
-            return False
         (length,) = struct.unpack_from("<H", following, 1)
         place, feed.position = feed.position, bit_offset // 8 + 5 + length + 4
         found = feed.read(4)
         feed.position = place
-        size = self._position + length - self._member_start
-        return found == struct.pack("<I", size & 0xFFFFFFFF)
+        size = (self._position + length - self._member_start) & 0xFFFFFFFF
+        return found != struct.pack("<I", size) and following[1:-4] != following[5:]
 
     def _try_point(self, bit_offset: int, following: bytes) -> None:
         window = self._tail[-WINDOW_BYTES:]
@@ -199,6 +198,11 @@ def _plausible(data: bytes, proof: int) -> Iterator[int]:
         except _InflateError:
             continue
         yield bit
+
+
+def _is_stored(bit_offset: int, following: bytes) -> bool:
+    """Return whether a candidate is the mark of a stored block."""
+    return bit_offset % 8 == STORED_BIT and not following[0] >> STORED_BIT
 
 
 def _inflated(data: bytes, bit: int, window: bytes, limit: int) -> bytes:

@@ -71,7 +71,8 @@ def test_closed_files_go_on_where_they_were(tmp_path, one_volume_at_a_time, monk
     monkeypatch.setattr(os, "pread", counting)
     values = np.asarray(total.dataobj)
     assert values[3, 4, 5].tolist() == (VALUES[3, 4, 5].astype(int) * len(paths)).tolist()
-    assert n_read == paths[0].stat().st_size * len(paths)
+    # Once each, besides a look at their beginning.
+    assert 1.0 <= n_read / (paths[0].stat().st_size * len(paths)) < 1.1
     assert most <= before + descriptors.MOST_HELD + 2
     assert n_descriptors() == before
 

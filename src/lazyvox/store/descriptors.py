@@ -7,8 +7,8 @@ again when their files are read next.
 
 import os
 import threading
-from collections.abc import Iterable
 from itertools import count
+from weakref import ReferenceType, ref
 
 from lazyvox.store.identity import FileIdentity, open_same
 
@@ -78,6 +78,13 @@ class OpenFile:
         """Give the descriptor back."""
         _HELD.drop(self)
 
+    def __del__(self) -> None:
+        """Give the descriptor back of a session that an interrupt ended before its end."""
+        # No lock: garbage is collected at any moment, also of a thread that holds it.
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
     def _take(self) -> int:
         """Return the descriptor, which stays until `_is_used` is false."""
         fd = _HELD.use(self)
@@ -95,7 +102,8 @@ class _Held:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._files: dict[int, OpenFile] = {}
+        # They do not keep alive what nobody will close.
+        self._files: dict[int, ReferenceType[OpenFile]] = {}
         self._turns = count(1)
 
     def use(self, file: OpenFile) -> int | None:
@@ -109,11 +117,9 @@ class _Held:
         """Give a file its descriptor, and take away those that are idle for longest."""
         with self._lock:
             file._fd, file._parked = fd, None
-            self._files[id(file)] = file
-            n_more = len(self._files) - MOST_HELD
-            idle = [one for one in self._files.values() if not one._is_used] if n_more > 0 else []
-            idle.sort(key=lambda one: one._last_use)
-            _park(idle[:n_more], self._files)
+            self._files[id(file)] = ref(file)
+            if len(self._files) > MOST_HELD:
+                self._park_oldest()
 
     def drop(self, file: OpenFile) -> None:
         """Close the descriptor of a file."""
@@ -129,21 +135,30 @@ class _Held:
         self._lock = threading.Lock()
         self._files = {}
 
+    def _park_oldest(self) -> None:
+        """Take descriptors away until few are held, those that are idle for longest first."""
+        alive = [file for file in (one() for one in self._files.values()) if file is not None]
+        self._files = {id(file): ref(file) for file in alive}
+        idle = [file for file in alive if not file._is_used]
+        idle.sort(key=lambda file: file._last_use)
+        for file in idle[: max(len(alive) - MOST_HELD, 0)]:
+            if _park(file):
+                del self._files[id(file)]
 
-def _park(files: Iterable[OpenFile], held: dict[int, OpenFile]) -> None:
-    """Take the descriptors of files away; what the system says of them now is kept."""
-    for file in files:
-        fd = file._fd
-        if fd is None:
-            continue
-        try:
-            status = os.fstat(fd)
-        except OSError:
-            # Its own thread is to meet that error, when it uses the descriptor.
-            continue
-        del held[id(file)]
-        file._parked, file._fd = status, None
-        os.close(fd)
+
+def _park(file: OpenFile) -> bool:
+    """Take the descriptor of a file away; what the system says of it now is kept."""
+    fd = file._fd
+    if fd is None:
+        return True
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        # Its own thread is to meet that error, when it uses the descriptor.
+        return False
+    file._parked, file._fd = status, None
+    os.close(fd)
+    return True
 
 
 _HELD = _Held()

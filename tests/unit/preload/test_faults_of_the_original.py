@@ -345,7 +345,8 @@ class TestLeaving:
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.parametrize("nops", [1, "auto"])
-    def test_interrupts_at_random_moments(self, files, nops):
+    @pytest.mark.parametrize("n_times", [25, pytest.param(200, marks=pytest.mark.slow)])
+    def test_interrupts_at_random_moments(self, files, nops, n_times):
         volumes = [lv.LazyReadData(name, nops) for name in files]
         expected = sum(lv.PreloadIterator(volumes, 3)).data.dataobj
         moments = random.Random(0)
@@ -355,7 +356,7 @@ class TestLeaving:
 
         before = signal.signal(signal.SIGALRM, interrupt)
         try:
-            for _ in range(25):
+            for _ in range(n_times):
                 try:
                     signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-4, 0.02))
                     found = sum(lv.PreloadIterator(volumes, 3)).data.dataobj

@@ -6,7 +6,9 @@ import sys
 import textwrap
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from unittest.mock import Mock
 
 import nibabel as nib
 import numpy as np
@@ -168,6 +170,27 @@ def test_a_slice_that_finds_no_memory_leaves_no_state(run, monkeypatch, use):
                 continue
             assert np.array_equal(found, expected)
     assert np.array_equal(use(array), expected)
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_slice_that_finds_no_memory_says_what_was_asked_for(run, monkeypatch, use):
+    array = lv.load(run, dtype="f8").dataobj
+    with monkeypatch.context() as patch:
+        Exhausted(patch, 1)
+        with pytest.raises(MemoryBudgetError, match=r"run.*the system must give .* of shape \("):
+            use(array)
+
+
+def test_a_save_that_finds_no_memory_says_what_to_do(run, tmp_path, monkeypatch):
+    img = lv.load(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            import_module("lazyvox.lazyimage.save"), "_blocks", Mock(side_effect=MemoryError)
+        )
+        with pytest.raises(MemoryBudgetError, match=r"Pass `with lazyvox\.memory_budget\(\d+\)`"):
+            lv.save(img, tmp_path / "copy.nii.gz")
+    assert not list(tmp_path.glob("copy*"))
+    lv.save(img, tmp_path / "copy.nii.gz")
 
 
 def test_a_result_larger_than_the_budget_is_refused_before_reading_and_streamed_to_a_file(

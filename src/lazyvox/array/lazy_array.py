@@ -18,6 +18,7 @@ from lazyvox.array.operators import Operators
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader, open_part
 from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import View, expand_key, is_array_index
+from lazyvox.runtime.shortage import explained_array
 
 __all__ = ["LazyArray", "fill_block"]
 
@@ -178,6 +179,8 @@ class LazyArray(Operators):
         ------
         ImageFileError
             If the file cannot be read as its header says; see `lazyvox.errors` for the kinds.
+        MemoryBudgetError
+            If the system does not give the memory for the result.
 
         Notes
         -----
@@ -189,7 +192,8 @@ class LazyArray(Operators):
             return self._with_new_axes(self.reader.values(self.window.axes))
         if not self.size:
             return np.empty(self.shape, conversion.result_dtype(self.reader.dtype), order="F")
-        with self.open() as session:
+        dtype = conversion.result_dtype(self.reader.dtype)
+        with explained_array(self.reader.path, self.shape, dtype), self.open() as session:
             return self._read_in(session, conversion)
 
     def open(self, memory: int | None = None) -> ArraySession:

@@ -1,13 +1,16 @@
 """From values to what a file stores: scaling, rounding, range checks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import numpy as np
 
 from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ScalingError
+from lazyvox.store.printing import printable
 
-__all__ = ["auto_scale", "encode"]
+__all__ = ["auto_scale", "encode", "naming"]
 
 _WAYS_OUT = 'Pass scale="auto", or another dtype'
 # Float64 holds 53 bits: this far from the ends of 64-bit integers no rounding leaves their range.
@@ -111,6 +114,32 @@ def auto_scale(minimum: float, maximum: float, dtype: DType) -> tuple[float, flo
         if exact is not None:
             return exact
     return _spread(float(minimum), float(maximum), kind)
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Have a `ScalingError` name the file whose values do not fit, or that they do not fit into.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    ScalingError
+        In place of one without the name.
+    """
+    try:
+        yield
+    except ScalingError as error:
+        msg = f"{printable(path)}: {error}"
+        raise ScalingError(msg) from error
 
 
 def _limits(dtype: DType) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array
-from lazyvox.formats.encode import encode
+from lazyvox.formats.encode import encode, naming
 from lazyvox.formats.output import OutputSpec
 from lazyvox.planning.members import member_lengths
 from lazyvox.store.identity import printable
@@ -149,7 +149,8 @@ class ImageWriter:
         if self._n_written > self._output.n_values:
             self._refuse_count()
         for piece in _pieces(block, _PIECE_BYTES // max(8, block.dtype.itemsize)):
-            stored = encode(piece, self._output.dtype, slope, inter)
+            with naming(self._output.files[0][0]):
+                stored = encode(piece, self._output.dtype, slope, inter)
             self._sinks[0].write(stored.view(np.uint8).data)
 
     def commit(self) -> None:

@@ -16,7 +16,7 @@ from lazyvox.array.converted_reads import read_into
 from lazyvox.array.derived import scratch_bytes, session_bytes
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
-from lazyvox.formats.encode import auto_scale
+from lazyvox.formats.encode import auto_scale, naming
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
@@ -29,6 +29,7 @@ from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.runtime.readahead import ReadAhead
+from lazyvox.runtime.shortage import explained_shortage
 from lazyvox.store.paths import absolute_path
 from lazyvox.store.sinks import sink_memory
 
@@ -36,6 +37,9 @@ __all__ = ["Encoding", "asked_scaling", "choose_encoding", "find_extent", "save"
 
 #: Compressing threads beyond this number wait for the one that decodes.
 _MAX_THREADS = 8
+
+#: How a save gets a budget.
+_SETTING = "`with lazyvox.memory_budget({})`"
 
 _SCALE_FORMS = '`scale` must be None, "auto" or a pair of numbers (slope, inter)'
 
@@ -117,6 +121,8 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         If it exists and `overwrite` is false.
     ImageFileError
         If the image cannot be read to its end.
+    MemoryBudgetError
+        If the buffers do not fit the memory budget, or the system does not give the memory.
 
     Notes
     -----
@@ -142,22 +148,23 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     n_values = array.size * (1 + encoding.needs_extent)
     reporter.start(n_values, "voxels", Path(output.files[0][0]).name)
     try:
-        fill_spools(array)
-        if encoding.needs_extent:
-            encoding = _scaled_to_extent(array, encoding, plan.block_bytes, reporter)
-            output = _plan_output(img, array, encoding, path)
-        with ImageWriter(
-            output,
-            compresslevel=compresslevel,
-            n_threads=n_threads,
-            overwrite=overwrite,
-            seekable=seekable,
-        ) as writer:
-            write = writer.write_stored if encoding.is_copy else writer.write
-            for block in _blocks(_values(array, encoding), plan.block_bytes):
-                write(block)
-                reporter.advance(block.size)
-            writer.commit()
+        with explained_shortage(plan.peak_bytes, plan.budget, setting=_SETTING):
+            fill_spools(array)
+            if encoding.needs_extent:
+                encoding = _scaled_to_extent(array, encoding, plan.block_bytes, reporter)
+                output = _plan_output(img, array, encoding, path)
+            with ImageWriter(
+                output,
+                compresslevel=compresslevel,
+                n_threads=n_threads,
+                overwrite=overwrite,
+                seekable=seekable,
+            ) as writer:
+                write = writer.write_stored if encoding.is_copy else writer.write
+                for block in _blocks(_values(array, encoding), plan.block_bytes):
+                    write(block)
+                    reporter.advance(block.size)
+                writer.commit()
     finally:
         reporter.close()
 
@@ -341,7 +348,8 @@ def _scaled_to_extent(
             reporter.advance(block.size)
 
     low, high = find_extent(seen())
-    slope, inter = auto_scale(low, high, encoding.dtype)
+    with naming(array.reader.path):
+        slope, inter = auto_scale(low, high, encoding.dtype)
     return replace(encoding, slope=slope, inter=inter, needs_extent=False)
 
 

@@ -1,16 +1,20 @@
 """What to do when the system gives less memory than was planned with."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lazyvox._typing import DType, Shape
 from lazyvox.errors import LazyvoxError, MemoryBudgetError
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["explained_shortage"]
+__all__ = ["explained_array", "explained_shortage"]
 
 
 @contextmanager
-def explained_shortage(peak_bytes: int, budget: int) -> Iterator[None]:
+def explained_shortage(
+    peak_bytes: int, budget: int, *, setting: str = "memory={}"
+) -> Iterator[None]:
     """Turn the bare `MemoryError` of an allocation that failed into one that says what to do.
 
     Parameters
@@ -19,6 +23,8 @@ def explained_shortage(peak_bytes: int, budget: int) -> Iterator[None]:
         What the work was planned to need.
     budget : int
         The budget that it was planned for.
+    setting : str
+        How the caller of the work sets a budget, with a place for the number.
 
     Yields
     ------
@@ -35,10 +41,48 @@ def explained_shortage(peak_bytes: int, budget: int) -> Iterator[None]:
     except LazyvoxError:
         raise
     except MemoryError as error:
+        smaller = setting.format(max(peak_bytes // 2, 1))
         msg = (
             f"the system must give the memory that the plan asks for, at most "
             f"{format_bytes(peak_bytes)} of a budget of {format_bytes(budget)}, and it gave no "
-            f"more. Pass memory={max(peak_bytes // 2, 1)} or less, or raise what limits this "
+            f"more. Pass {smaller}, or less, or raise what limits this "
             f"process: `ulimit -v`, its container, its batch job, other programs."
+        )
+        raise MemoryBudgetError(msg) from error
+
+
+@contextmanager
+def explained_array(path: str, shape: Shape, dtype: DType) -> Iterator[None]:
+    """Turn the bare `MemoryError` of reading an array into one that says what to do.
+
+    Parameters
+    ----------
+    path : str
+        What is read.
+    shape : tuple of int
+        Shape of the array that was asked for.
+    dtype : numpy.dtype
+        Its type.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    MemoryBudgetError
+        In place of any other `MemoryError`.
+    """
+    try:
+        yield
+    except LazyvoxError:
+        raise
+    except MemoryError as error:
+        nbytes = math.prod(shape) * dtype.itemsize
+        msg = (
+            f"{path}: the system must give {format_bytes(nbytes)} for the array that was asked "
+            f"for, of shape {shape} and type {dtype}, and it gave no more. Read a part of it, go "
+            f"through it in blocks with lazyvox.Scan, or load it with a smaller dtype=."
         )
         raise MemoryBudgetError(msg) from error

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike, override
 from lazyvox.errors import ParameterError
-from lazyvox.formats.encode import auto_scale
+from lazyvox.formats.encode import auto_scale, naming
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -159,7 +159,8 @@ class Write(Consumer[str]):
         encoding = self._encoding(grid)
         slope, inter = encoding.slope, encoding.inter
         if encoding.needs_extent and self._found is not None:
-            slope, inter = auto_scale(*self._found, encoding.dtype)
+            with naming(self._path):
+                slope, inter = auto_scale(*self._found, encoding.dtype)
         return plan_output(
             self._path,
             header=grid.template.header,

@@ -121,9 +121,19 @@ def test_values_become_the_type_that_was_asked_for(tmp_path, dtype):
     ],
 )
 def test_values_that_do_not_fit_are_refused(tmp_path, values, dtype):
-    with pytest.raises(lv.ScalingError, match="must fit the stored type"):
+    with pytest.raises(lv.ScalingError, match=r"a\.nii: Values must fit the stored type"):
         lv.save(nib.Nifti1Image(values, AFFINE), tmp_path / "a.nii", dtype=dtype)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_range_that_cannot_be_scaled_is_named(tmp_path):
+    nib.save(nib.Nifti1Image(np.full(SHAPE, 1e300), AFFINE), tmp_path / "huge.nii")
+    with pytest.raises(lv.ScalingError, match=r"huge\.nii: Values must be finite and below"):
+        lv.save(lv.load(tmp_path / "huge.nii"), tmp_path / "a.nii", dtype="i2", scale="auto")
+    scan = lv.Scan(tmp_path / "huge.nii")
+    scan.add(lv.Write(tmp_path / "b.nii", dtype="i2", scale="auto"))
+    with pytest.raises(lv.ScalingError, match=r"b\.nii: Values must be finite and below"):
+        scan.run()
 
 
 def test_complex_values_do_not_become_real(tmp_path):

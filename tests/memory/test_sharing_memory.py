@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.testing import peak_of
+from lazyvox.testing import peak_of, scan_peaks
 
 MIB = 1 << 20
 SHAPE = (64, 64, 64, 64)
@@ -64,3 +64,10 @@ def test_workers_hold_little_beside_the_shared_data(jobs, path):
     # The process that shares imports too.
     n_workers = 3
     assert peak_of(jobs.share_and_map, path, n_workers) <= DECODED + (n_workers + 1) * WORKER
+
+
+def test_files_that_are_decoded_at_a_time_keep_to_the_plan(path):
+    predicted, measured = scan_peaks([path] * 3, [lv.Mean()], "160MiB", 2)
+    one_file, _ = scan_peaks([path] * 3, [lv.Mean()], "160MiB", 1)
+    assert one_file < predicted <= 160 * MIB
+    assert measured <= predicted

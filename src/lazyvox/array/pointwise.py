@@ -23,7 +23,13 @@ from lazyvox.array.derived import session_bytes
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.program import Program, program_of
 from lazyvox.array.reader import ArraySession
-from lazyvox.array.staged import SCRATCH_BYTES, StagedReader, StagedSession
+from lazyvox.array.staged import (
+    ALL_SOURCES_BYTES,
+    SCRATCH_BYTES,
+    StagedReader,
+    StagedSession,
+    volume_bytes,
+)
 from lazyvox.array.steps import Buffers, Built, Expression, buffer_itemsize, compute, last_uses
 from lazyvox.array.waves import Wave
 from lazyvox.planning.indexing import Axis, as_key, taken
@@ -46,6 +52,9 @@ N_AHEAD = 2
 
 #: What a decoder holds, measured with gzip.
 DECODER_BYTES = 512 << 10
+
+#: Series of which whole volumes are held, however large.
+FEW_SERIES = 4
 
 #: Threads that decode; more of them wait for the one that computes.
 MOST_THREADS = 4
@@ -73,7 +82,33 @@ class ExpressionReader(StagedReader):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesExpressionReader(ExpressionReader):
-    """Reads an expression of series of volumes."""
+    """Reads an expression of series of volumes.
+
+    Of many large series a few slices at a time are held, not a volume of each.
+    """
+
+    @property
+    @override
+    def slab_slices(self) -> int:
+        """Slices of a volume that are computed at a time."""
+        n_series = sum(source.ndim == 4 for source in self.sources)
+        if n_series <= FEW_SERIES or self._series_bytes <= 2 * ALL_SOURCES_BYTES:
+            return self.shape[2]
+        return max(self.shape[2] * ALL_SOURCES_BYTES // self._series_bytes, 1)
+
+    @property
+    @override
+    def session_bytes(self) -> int:
+        """Bytes that reading holds besides what it returns."""
+        n_group, n_slices = self.group_volumes, max(self.shape[2], 1)
+        constants = sum(one.nbytes for one in self.sources if one.ndim == 3)
+        series = n_group * self._series_bytes * self.slab_slices // n_slices
+        below = sum(session_bytes(one) for one in self.sources)
+        n_decoders = sum(not one.reader.is_random_access for one in self.sources)
+        own = n_group * volume_bytes(self.shape, self.dtype) + self.work_bytes(n_group)
+        # The pass itself counts one decoder.
+        decoders = max(n_decoders - 1, 0) * DECODER_BYTES
+        return own + series + constants + below + decoders + SCRATCH_BYTES
 
     @override
     def open(self) -> "SeriesSession":
@@ -83,7 +118,18 @@ class SeriesExpressionReader(ExpressionReader):
 
 
 class SeriesSession(StagedSession):
-    """A session that reads a part of a volume where the files allow it."""
+    """A session that reads a part of a volume where the files allow it, or are too many."""
+
+    @override
+    def _compute(self, group: tuple[int, ...], out: Array) -> None:
+        reader, n_slices = self._reader, self._reader.shape[2]
+        if reader.slab_slices == n_slices:
+            super()._compute(group, out)
+            return
+        for start in range(0, n_slices, reader.slab_slices):
+            slices = range(start, min(start + reader.slab_slices, n_slices))
+            blocks = self._blocks.read_slab(group, slices, n_slices)
+            reader.transform.apply(blocks, out[:, :, slices.start : slices.stop])
 
     @override
     def _take(self, group: tuple[int, ...], space: tuple[Axis, ...], out: Array) -> None:

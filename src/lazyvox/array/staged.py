@@ -29,6 +29,9 @@ __all__ = [
 #: group stays near the processor.
 GROUP_BYTES = 4 << 20
 
+#: Of many sources a group is smaller: what is held of all of them together is at most this.
+ALL_SOURCES_BYTES = 32 << 20
+
 #: Scratch of reading and converting the sources.
 SCRATCH_BYTES = 2 << 20
 
@@ -122,7 +125,19 @@ class StagedReader(DerivedReader):
         sizes = [volume_bytes(source.shape, source.dtype) for source in self.sources]
         largest = max(*sizes, volume_bytes(self.shape, self.dtype), 1)
         n_volumes = self.shape[3] if len(self.shape) == 4 else 1
-        return max(min(GROUP_BYTES // largest, n_volumes), 1)
+        most = ALL_SOURCES_BYTES // max(self._series_bytes, 1)
+        return max(min(GROUP_BYTES // largest, most, n_volumes), 1)
+
+    @property
+    def slab_slices(self) -> int:
+        """Slices of a volume that are transformed at a time: all of them."""
+        return self.shape[2]
+
+    @property
+    def _series_bytes(self) -> int:
+        """Bytes of one volume of all 4D sources together."""
+        each = (volume_bytes(one.shape, one.dtype) for one in self.sources if one.ndim == 4)
+        return sum(each)
 
     @property
     @override
@@ -287,6 +302,23 @@ class SourceBlocks:
             blocks.append(block if source.ndim == 4 else block[..., None])
         return blocks
 
+    def read_slab(self, volumes: Sequence[int], slices: range, n_slices: int) -> list[Array]:
+        """Return a block of these volumes and slices of each source; 3D ones are read once."""
+        blocks: list[Array] = []
+        for number, (source, session) in enumerate(
+            zip(self._sources, self._opened(), strict=True)
+        ):
+            is_shared = source.shape[2] == 1 and n_slices != 1
+            cut = slice(None) if is_shared else slice(slices.start, slices.stop)
+            if source.ndim == 3:
+                blocks.append(self._constant(number, source, session)[:, :, cut])
+                continue
+            view = source.view((slice(None), slice(None), cut, *as_key((axis_of(volumes),))))
+            block = np.empty(view.shape, _native(source.dtype), order="F")
+            fill_block(view, session, block)
+            blocks.append(block)
+        return blocks
+
     def _opened(self) -> list[ArraySession]:
         if self._sessions is None:
             self._sessions = [
@@ -338,6 +370,9 @@ def staging_of(array: LazyArray) -> Staging | None:
         return None
     full = tuple(range(length) for length in reader.shape[:3])
     if window.axes[:3] != full or window.dims != (0, 1, 2, 3) or len(reader.shape) != 4:
+        return None
+    if reader.slab_slices < reader.shape[2]:
+        # Volumes of all sources at once are what its own session avoids.
         return None
     time = window.axes[3]
     assert not isinstance(time, int)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from lazyvox.errors import CorruptFileError, LazyvoxWarning, TruncatedFileError
+from lazyvox.errors import CorruptFileError, ImageFileError, LazyvoxWarning, TruncatedFileError
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.store.access_points import AccessPoint, AccessPoints
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
@@ -82,7 +82,11 @@ class StreamSource:
 
     def ahead_bytes(self, memory: int) -> int:
         """Return what `open_part` takes of the memory offered, to read the whole file."""
-        segments = self.segments()
+        try:
+            segments = self.segments()
+        except ImageFileError:
+            # A plan can be made of a file that is gone: the pass says so.
+            return 0
         return 0 if segments is None else ahead_bytes(segments, memory)
 
     def segments(self, stop: int | None = None) -> Segments | None:

@@ -202,13 +202,17 @@ class IndexedReader:
         return next(self._ahead)
 
     def _fall_back(self, reason: str) -> None:
-        """Go on without the access points: the file is damaged, or they are not its own."""
+        """Go on without the access points, or raise: they are not its own, or the file is damaged.
+
+        Which of the two it is only the checksums of the file tell, the last of them at its end.
+        Points of a damaged file stay: reads of its good parts are verified by them.
+        """
+        self._stop_ahead()
+        plain = self._source.open().__enter__()
+        plain.finish()
         reject_index(self._segments.points, reason)
         reject_table(self._segments.points)
-        self._stop_ahead()
-        self._plain = self._source.open().__enter__()
-        # Which of the two it is only the checksums of the file tell, the last of them at its end.
-        self._plain.finish()
+        self._plain = plain
 
     def _plain_reader(self) -> ByteReader:
         assert self._plain is not None

@@ -2,19 +2,25 @@
 
 Two kinds of files do: BGZF, as bgzip and the tools of genetics write it (subfield ``BC`` in the
 extra field of every header), and those that `lazyvox.save` writes with ``seekable=True``
-(subfield ``LV``: the size of the member in bytes, header and trailer included, as a little-endian
-unsigned number of 4 bytes). So one hops from header to header; checksum and size of what a member
-decodes to are in its trailer. Nothing is believed that does not add up to the whole file, and
-checksums are verified when a member is decoded.
+(subfield ``LV``: the size of the member in bytes, header and trailer included, and the size of
+what it decodes to, as little-endian unsigned numbers of 4 bytes each). So one hops from header to
+header; checksum and size of what a member decodes to are in its trailer.
+
+Decoding a member verifies its own checksum and size, and not where it lies in the image: that
+depends on the sizes of all members before it. So these must be said twice, in header and trailer,
+or, in BGZF, be the same for all blocks but the last, as they are where nothing flushed the writer
+early. Other files, and those that do not add up to their last byte, are decoded in order.
 """
 
 import struct
+from typing import NamedTuple
 
 import numpy as np
 
 from lazyvox.store.feed import Feed
 from lazyvox.store.identity import FileIdentity
-from lazyvox.store.point_table import TABLE_SPACING, PointTable, join_parts
+from lazyvox.store.pieces import Pieces
+from lazyvox.store.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 from lazyvox.store.printing import printable
 
 __all__ = ["is_made_of_blocks", "member_header", "read_member_table"]
@@ -24,20 +30,22 @@ _FIXED = struct.Struct("<4s6xH")
 _SUBFIELD = struct.Struct("<2sH")
 _TRAILER = struct.Struct("<II")
 _BGZF, _OURS = b"BC", b"LV"
-#: Ours: no time, no operating system, one subfield of 4 bytes.
-_OUR_HEADER = struct.Struct("<4s6sH2sHI")
+#: Ours: no time, no operating system, one subfield of 8 bytes.
+_OUR_HEADER = struct.Struct("<4s6sH2sHII")
+_OUR_SIZES = struct.Struct("<II")
 #: Headers with longer extra fields are not searched.
 _MOST_EXTRA = 1024
 _BEST_RATIO = 1032
-#: Members that are shorter are fetched many at a time.
-_SHORT_MEMBER = 128 << 10
-_LONG_PIECE = 1 << 20
+#: Headers are fetched with the trailers before them.
+_HEAD_BYTES = _FIXED.size + _MOST_EXTRA
 
 
-def member_header(packed_size: int) -> bytes:
+def member_header(packed_size: int, decoded_size: int) -> bytes:
     """Return the header of a member of ours around so many bytes of deflate data."""
     size = _OUR_HEADER.size + packed_size + _TRAILER.size
-    return _OUR_HEADER.pack(_MAGIC, b"\0\0\0\0\0\xff", _SUBFIELD.size + 4, _OURS, 4, size)
+    extra = _SUBFIELD.size + _OUR_SIZES.size
+    head = (_MAGIC, b"\0\0\0\0\0\xff", extra, _OURS, _OUR_SIZES.size)
+    return _OUR_HEADER.pack(*head, size, decoded_size)
 
 
 def is_made_of_blocks(path: str, identity: FileIdentity) -> bool:
@@ -45,7 +53,7 @@ def is_made_of_blocks(path: str, identity: FileIdentity) -> bool:
     feed = Feed(path, identity)
     feed.open()
     try:
-        return _BGZF in _subfields(feed.read(_FIXED.size + _MOST_EXTRA))
+        return _BGZF in _subfields(feed.read(_HEAD_BYTES))
     finally:
         feed.close()
 
@@ -81,75 +89,71 @@ def read_member_table(
         feed.check()
     finally:
         feed.close()
-    if members is None:
+    if members is None or not _are_believed(members):
         return None
-    starts, sizes, checksums = members
     return join_parts(
         identity.size,
-        np.asarray(starts, np.int64),
-        np.asarray(sizes, np.int64),
-        np.asarray(checksums, np.uint32),
+        np.asarray([member.start for member in members], np.int64),
+        np.asarray([member.decoded_size for member in members], np.int64),
+        np.asarray([member.checksum for member in members], np.uint32),
         spacing=spacing,
         whence=f"the headers of the gzip members of {printable(path)}",
     )
 
 
-def _hop(feed: Feed, file_size: int) -> tuple[list[int], list[int], list[int]] | None:
-    """Return start, decoded size and CRC32 of every member."""
-    starts: list[int] = []
-    sizes: list[int] = []
-    checksums: list[int] = []
-    pieces = _Pieces(feed)
+class _Member(NamedTuple):
+    """What header and trailer say; `said_size` is the decoded size in the header, if it is there."""
+
+    start: int
+    said_size: int | None
+    checksum: int
+    decoded_size: int
+
+
+def _hop(feed: Feed, file_size: int) -> list[_Member] | None:
+    """Return every member, None where they do not fill the file."""
+    members: list[_Member] = []
+    pieces = Pieces(feed)
     start = 0
     while start < file_size:
-        nbytes = _stated_size(pieces.read(start, _FIXED.size + _MOST_EXTRA))
+        nbytes, said_size = _stated_sizes(pieces.read(start, _HEAD_BYTES))
         stop = start + nbytes
         if not nbytes or stop > file_size:
             return None
-        pieces.is_short = nbytes < _SHORT_MEMBER
+        pieces.part_bytes = nbytes
         checksum, size = _TRAILER.unpack(pieces.read(stop - _TRAILER.size, _TRAILER.size))
         if size > _BEST_RATIO * nbytes:
             return None
-        starts.append(start)
-        sizes.append(size)
-        checksums.append(checksum)
+        members.append(_Member(start, said_size, checksum, size))
         start = stop
-    return starts, sizes, checksums
+    return members
 
 
-class _Pieces:
-    """Few bytes here and there of a file, in order; where they are near, they are fetched at once.
+def _are_believed(members: list[_Member]) -> bool:
+    """Return whether the decoded size of every member is confirmed by another number."""
+    said = [one for one in members if one.said_size is not None]
+    if any(one.said_size != one.decoded_size for one in said):
+        return False
+    blocks = [one.decoded_size for one in members if one.said_size is None]
+    # The marker of the end is a block of nothing.
+    while blocks and not blocks[-1]:
+        blocks.pop()
+    return are_alike(blocks)
 
-    `is_short` says so.
+
+def _stated_sizes(head: bytes) -> tuple[int, int | None]:
+    """Return the size of the member that begins with these bytes, and of what it decodes to.
+
+    The former is 0 where it is not said, the latter None.
     """
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        self._piece = b""
-        self._start = 0
-        self.is_short = False
-
-    def read(self, start: int, most: int) -> bytes:
-        """Return up to `most` bytes from `start` on, fewer only at the end of the file."""
-        at = start - self._start
-        if at < 0 or at + most > len(self._piece):
-            self._feed.position = self._start = start
-            # Trailers are followed by headers.
-            ahead = _LONG_PIECE if self.is_short else 2 * (_FIXED.size + _MOST_EXTRA)
-            self._piece, at = self._feed.read(ahead), 0
-        return self._piece[at : at + most]
-
-
-def _stated_size(head: bytes) -> int:
-    """Return the size of the member that begins with these bytes, 0 where it is not said."""
     found = _subfields(head)
-    size = 0
-    if len(found.get(_OURS, b"")) == 4:
-        size = int.from_bytes(found[_OURS], "little")
+    size, decoded = 0, None
+    if len(found.get(_OURS, b"")) == _OUR_SIZES.size:
+        size, decoded = _OUR_SIZES.unpack(found[_OURS])
     elif len(found.get(_BGZF, b"")) == 2:
         size = int.from_bytes(found[_BGZF], "little") + 1
     (extra,) = struct.unpack_from("<H", head, 10) if found else (0,)
-    return size if size > _FIXED.size + extra + _TRAILER.size else 0
+    return (size if size > _FIXED.size + extra + _TRAILER.size else 0), decoded
 
 
 def _subfields(head: bytes) -> dict[bytes, bytes]:

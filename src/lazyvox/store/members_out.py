@@ -49,7 +49,7 @@ class GzipMemberForm:
         compressor = deflate_compressor(self._level, b"")
         packed = compressor.compress(part) + compressor.flush(zlib.Z_FINISH)
         trailer = struct.pack("<II", isal_zlib.crc32(part), len(part))
-        return member_header(len(packed)) + packed + trailer
+        return member_header(len(packed), len(part)) + packed + trailer
 
     def end(self, sizes: Sequence[tuple[int, int]]) -> bytes:
         """Return nothing, or a member of nothing where there is no other."""

@@ -1,12 +1,13 @@
 """Access points that a file tells by itself: the beginnings of its members or frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-__all__ = ["TABLE_SPACING", "PointTable", "join_parts"]
+__all__ = ["TABLE_SPACING", "PointTable", "are_alike", "join_parts"]
 
 #: Parts are joined up to about this many decoded bytes: a millisecond of decoding, and enough
 #: that handing segments to threads does not show.
@@ -34,6 +35,16 @@ class PointTable:
     def window(self, _number: int, /) -> bytes | None:
         """Return None: a member or frame begins at every point."""
         return None
+
+
+def are_alike(sizes: Sequence[int]) -> bool:
+    """Return whether each size but the last, which may be less, is confirmed by another one.
+
+    A wrong one would move everything behind it, and nothing that is decoded there would show it.
+    """
+    if len(sizes) < 2:
+        return True
+    return len(sizes) > 2 and len(set(sizes[:-1])) == 1 and sizes[-1] <= sizes[0]
 
 
 def join_parts(

@@ -2,16 +2,22 @@
 
 The format is that of the zstd project: independent frames, and behind them a skippable frame with
 compressed and decoded size of each. Readers that know nothing of it skip the table.
+
+A wrong decoded size would move everything behind it, unnoticed. So the table is believed where
+the headers of the frames say the same, or all sizes but the last are alike.
 """
 
 import struct
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lazyvox.store.feed import Feed
+from lazyvox.store.frames import load_zstd
 from lazyvox.store.identity import FileIdentity
-from lazyvox.store.point_table import TABLE_SPACING, PointTable, join_parts
+from lazyvox.store.pieces import Pieces
+from lazyvox.store.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 from lazyvox.store.printing import printable
 
 __all__ = ["pack_seek_table", "read_seek_table"]
@@ -23,6 +29,8 @@ _HAS_CHECKSUMS, _RESERVED = 0x80, 0x7C
 #: The format allows no more frames.
 _MOST_FRAMES = 1 << 27
 _BEST_RATIO = 32_768
+#: The longest header of a frame.
+_MOST_HEADER = 18
 
 
 def pack_seek_table(frames: Sequence[tuple[int, int]]) -> bytes:
@@ -60,10 +68,11 @@ def read_seek_table(
     feed.open()
     try:
         sizes = _read(feed, identity.size)
+        is_believed = sizes is not None and _is_believed(feed, sizes)
         feed.check()
     finally:
         feed.close()
-    if sizes is None:
+    if sizes is None or not is_believed:
         return None
     packed, decoded = sizes[:, 0], sizes[:, 1]
     return join_parts(
@@ -76,7 +85,26 @@ def read_seek_table(
     )
 
 
-def _read(feed: Feed, file_size: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]] | None:
+def _is_believed(feed: Feed, sizes: NDArray[np.int64]) -> bool:
+    """Return whether the decoded size of every frame is confirmed by another number."""
+    if are_alike(sizes[:, 1].tolist()):
+        return True
+    zstd = load_zstd()
+    pieces = Pieces(feed)
+    start = 0
+    for packed, decoded in sizes.tolist():
+        pieces.part_bytes = packed
+        try:
+            frame = zstd.get_frame_info(pieces.read(start, _MOST_HEADER))
+        except zstd.ZstdError:
+            return False
+        if frame.decompressed_size != decoded:
+            return False
+        start += packed
+    return True
+
+
+def _read(feed: Feed, file_size: int) -> NDArray[np.int64] | None:
     """Return compressed and decoded size of each frame, where they make up the whole file."""
     footer = _read_at(feed, file_size - _FOOTER.size, _FOOTER.size)
     if len(footer) < _FOOTER.size:

@@ -91,10 +91,8 @@ class PointRecorder:
     def compressed(self, feed: Feed) -> bytes:
         """Return compressed bytes, up to where a block may begin if a point is due."""
         if self._cut is not None:
-            bit_offset, following = self._cut
+            self._try_cut(feed, *self._cut)
             self._cut = None
-            if not _is_stored(bit_offset, following) or self._goes_on(feed, bit_offset, following):
-                self._try_point(bit_offset, following)
         proof = self._proof_input(feed.position)
         data = feed.read(self._piece_bytes(feed.position, proof))
         if self._trial is not None or self._position < self._due:
@@ -156,6 +154,13 @@ class PointRecorder:
         feed.position = place
         size = (self._position + length - self._member_start) & 0xFFFFFFFF
         return found != struct.pack("<I", size) and following[1:-4] != following[5:]
+
+    def _try_cut(self, feed: Feed, bit_offset: int, following: bytes) -> None:
+        if not _is_stored(bit_offset, following) or self._goes_on(feed, bit_offset, following):
+            self._try_point(bit_offset, following)
+        if self._trial is None:
+            # Where one is none, the next ones may be many and none either.
+            self._due = self._position + max(self._spacing // 16, _PROOF_BYTES)
 
     def _try_point(self, bit_offset: int, following: bytes) -> None:
         window = self._tail[-WINDOW_BYTES:]

@@ -55,7 +55,7 @@ def test_what_was_not_used_for_longest_is_dropped_first():
 
 def test_the_limit_is_kept_whatever_comes():
     cache = BlockCache(1000)
-    for number in range(500):
+    for number in range(120):
         filled(cache, [number % 37], nbytes=(number * 7919) % 700)
         use = cache.use_of("a")
         assert use.nbytes <= 1000
@@ -103,19 +103,19 @@ def test_files_are_forgotten_one_by_one():
 
 
 def test_threads_lose_no_count():
-    cache = BlockCache(5000)
+    cache = BlockCache(3000)
     start = threading.Barrier(8)
     wrong = []
 
     def work(own):
         start.wait()
-        for number in range(400):
-            at = (number * own) % 90
+        for number in range(60):
+            at = (number * own) % 45
             found = cache.get("a", FILE, at)
             if found is not None and found.start != at:
                 wrong.append(at)
             cache.put("a", FILE, at, block(at))
-            if number % 100 == 99:
+            if number % 20 == 19:
                 cache.forget("b")
 
     threads = [threading.Thread(target=work, args=(own,)) for own in range(1, 9)]
@@ -125,8 +125,8 @@ def test_threads_lose_no_count():
         one.join()
     use = cache.use_of("a")
     assert not wrong
-    assert use.hits + use.misses == 8 * 400
-    assert use.nbytes == 100 * use.n_blocks == 5000
+    assert use.hits + use.misses == 8 * 60
+    assert use.nbytes == 100 * use.n_blocks == 3000
 
 
 def test_a_forked_child_begins_with_an_empty_cache_and_a_free_lock():

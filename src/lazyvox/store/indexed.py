@@ -62,6 +62,29 @@ def _threads() -> int:
     return min(usable_cores(), _MOST_THREADS)
 
 
+class _Loader:
+    """Gets a segment from the cache, or decodes it. It does not know the reader.
+
+    So the threads end with a reader that nobody closed: no circle keeps it.
+    """
+
+    def __init__(self, source: FallBackSource, segments: Segments, *, keeps: bool) -> None:
+        self._source = source
+        self._segments = segments
+        self._keeps = keeps
+
+    def __call__(self, number: int) -> Block:
+        cache, source = shared_blocks(), self._source
+        segment = self._segments.segment(number)
+        # By offsets: another index of the same file has other numbers.
+        block = cache.get(source.path, source.identity, segment.start)
+        if block is None or block.stop != segment.stop:
+            block = self._segments.decode(number)
+            if self._keeps:
+                cache.put(source.path, source.identity, segment.start, block)
+        return block
+
+
 class IndexedReader:
     """One reading session on a file with access points. Used by one thread at a time.
 
@@ -91,7 +114,8 @@ class IndexedReader:
         self._segments = segments
         self._last_wanted = segments.number_at(max(stop - 1, 0))
         # The blocks of a long read would drive out those that are read again and again.
-        self._keeps = self._last_wanted - segments.number_at(start) < _MOST_KEPT
+        keeps = self._last_wanted - segments.number_at(start) < _MOST_KEPT
+        self._load = _Loader(source, segments, keeps=keeps)
         self._n_ahead = n_ahead
         self._ahead: Prefetched[int, Block] | None = None
         self._number = -1
@@ -170,17 +194,6 @@ class IndexedReader:
             self._block = self._ahead_block(number) if self._n_ahead else self._load(number)
             self._number = number
         return self._block
-
-    def _load(self, number: int) -> Block:
-        cache, source = shared_blocks(), self._source
-        segment = self._segments.segment(number)
-        # By offsets: another index of the same file has other numbers.
-        block = cache.get(source.path, source.identity, segment.start)
-        if block is None or block.stop != segment.stop:
-            block = self._segments.decode(number)
-            if self._keeps:
-                cache.put(source.path, source.identity, segment.start, block)
-        return block
 
     def _ahead_block(self, number: int) -> Block:
         if number > self._last_wanted:

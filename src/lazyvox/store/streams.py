@@ -74,7 +74,11 @@ class StreamSource:
             return self.open()
         if memory is None:
             memory = resolve_budget(None) // _BUDGET_PART
-        is_long = segments.number_at(stop - 1) > segments.number_at(start)
+        first, last = segments.number_at(start), segments.number_at(stop - 1)
+        if not segments.is_verified and first == 0 and last == len(segments) - 1:
+            # Only decoding in order verifies all of the file.
+            return self.open()
+        is_long = last > first
         n_ahead = ahead_count(segments, memory) if is_long else 0
         if not n_ahead and memory < segments.held_bytes:
             return self.open()

@@ -101,7 +101,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     seekable : bool, default=False
         Whether a ``.gz`` or ``.zst`` file is written so that any volume of it is read at once,
         without an index: as many members or frames, of up to 2 MiB decoded, which every reader of
-        these formats takes. It is about 1 % larger.
+        these formats takes. Runs grow by less than 0.1 %.
     overwrite : bool, default=True
         Whether an existing file may be replaced.
     n_jobs : int, default=-1

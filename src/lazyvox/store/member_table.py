@@ -33,6 +33,8 @@ _BGZF, _OURS = b"BC", b"LV"
 #: Ours: no time, no operating system, one subfield of 8 bytes.
 _OUR_HEADER = struct.Struct("<4s6sH2sHII")
 _OUR_SIZES = struct.Struct("<II")
+#: Extra field and first subfield as bgzip writes them.
+_ONLY_BGZF = b"\x06\0BC\x02\0"
 #: Headers with longer extra fields are not searched.
 _MOST_EXTRA = 1024
 _BEST_RATIO = 1032
@@ -146,13 +148,17 @@ def _stated_sizes(head: bytes) -> tuple[int, int | None]:
 
     The former is 0 where it is not said, the latter None.
     """
-    found = _subfields(head)
-    size, decoded = 0, None
+    size, decoded, extra = 0, None, 6
+    if head[:4] == _MAGIC and head[10:16] == _ONLY_BGZF:
+        # All the headers of usual files: there may be a hundred thousand.
+        found = {_BGZF: head[16:18]}
+    else:
+        found = _subfields(head)
+        extra = int.from_bytes(head[10:12], "little")
     if len(found.get(_OURS, b"")) == _OUR_SIZES.size:
         size, decoded = _OUR_SIZES.unpack(found[_OURS])
     elif len(found.get(_BGZF, b"")) == 2:
         size = int.from_bytes(found[_BGZF], "little") + 1
-    (extra,) = struct.unpack_from("<H", head, 10) if found else (0,)
     return (size if size > _FIXED.size + extra + _TRAILER.size else 0), decoded
 
 

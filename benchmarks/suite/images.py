@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import nibabel as nib
-import nilearn.image
 import numpy as np
 
 import lazyvox as lv
@@ -16,7 +15,9 @@ def _smoothed(files: Files) -> None:
 
 
 def _nilearn_smoothed(files: Files) -> None:
-    image = nilearn.image.smooth_img(image_in_memory(files.run), 6)
+    from nilearn.image import smooth_img
+
+    image = smooth_img(image_in_memory(files.run), 6)
     nib.save(image, f"{files.out}/smooth.nii")
 
 
@@ -47,6 +48,7 @@ def _numpy_sum(files: Files) -> None:
 class Smoothing(SideBySide):
     """Smoothing by 6 mm."""
 
+    needs: ClassVar[dict[str, str]] = {"nilearn": "nilearn.image"}
     programs: ClassVar[dict[str, Callable[[Files], object]]] = {
         "lazyvox": _smoothed,
         "nilearn": _nilearn_smoothed,

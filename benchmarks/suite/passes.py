@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import nibabel as nib
-import nilearn.image
 import numpy as np
 
 import lazyvox as lv
@@ -14,6 +13,12 @@ from suite.base import Files, SideBySide, image_in_memory, nibabel_image
 def _numpy_masks(files: Files) -> list[np.ndarray]:
     values = np.asarray(nibabel_image(files.run).dataobj)
     return [values[np.asarray(nib.load(mask).dataobj) > 0].T for mask in files.masks]
+
+
+def _nilearn_mean(files: Files) -> object:
+    from nilearn.image import mean_img
+
+    return mean_img(image_in_memory(files.run))
 
 
 def _numpy_labels(files: Files) -> list[np.ndarray]:
@@ -62,10 +67,11 @@ class Labels(SideBySide):
 class Mean(SideBySide):
     """The mean over time."""
 
+    needs: ClassVar[dict[str, str]] = {"nilearn": "nilearn.image"}
     programs: ClassVar[dict[str, Callable[[Files], object]]] = {
         "lazyvox": lambda files: lv.mean_img(files.run),
         "nibabel and NumPy": lambda files: np.asarray(nibabel_image(files.run).dataobj).mean(-1),
-        "nilearn": lambda files: nilearn.image.mean_img(image_in_memory(files.run)),
+        "nilearn": _nilearn_mean,
     }
 
 

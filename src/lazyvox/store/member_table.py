@@ -23,9 +23,10 @@ from lazyvox.store.pieces import Pieces
 from lazyvox.store.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 from lazyvox.store.printing import printable
 
-__all__ = ["is_made_of_blocks", "member_header", "read_member_table"]
+__all__ = ["MEMBER_START", "is_made_of_blocks", "member_header", "read_member_table"]
 
-_MAGIC = b"\x1f\x8b\x08\x04"
+#: Deflate, with an extra field and nothing else.
+MEMBER_START = b"\x1f\x8b\x08\x04"
 _FIXED = struct.Struct("<4s6xH")
 _SUBFIELD = struct.Struct("<2sH")
 _TRAILER = struct.Struct("<II")
@@ -46,7 +47,7 @@ def member_header(packed_size: int, decoded_size: int) -> bytes:
     """Return the header of a member of ours around so many bytes of deflate data."""
     size = _OUR_HEADER.size + packed_size + _TRAILER.size
     extra = _SUBFIELD.size + _OUR_SIZES.size
-    head = (_MAGIC, b"\0\0\0\0\0\xff", extra, _OURS, _OUR_SIZES.size)
+    head = (MEMBER_START, b"\0\0\0\0\0\xff", extra, _OURS, _OUR_SIZES.size)
     return _OUR_HEADER.pack(*head, size, decoded_size)
 
 
@@ -149,7 +150,7 @@ def _stated_sizes(head: bytes) -> tuple[int, int | None]:
     The former is 0 where it is not said, the latter None.
     """
     size, decoded, extra = 0, None, 6
-    if head[:4] == _MAGIC and head[10:16] == _ONLY_BGZF:
+    if head[:4] == MEMBER_START and head[10:16] == _ONLY_BGZF:
         # All the headers of usual files: there may be a hundred thousand.
         found = {_BGZF: head[16:18]}
     else:
@@ -168,7 +169,7 @@ def _subfields(head: bytes) -> dict[bytes, bytes]:
         return {}
     magic, length = _FIXED.unpack_from(head)
     end = _FIXED.size + length
-    if magic != _MAGIC or length > _MOST_EXTRA or end > len(head):
+    if magic != MEMBER_START or length > _MOST_EXTRA or end > len(head):
         return {}
     found: dict[bytes, bytes] = {}
     at = _FIXED.size

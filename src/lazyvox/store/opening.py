@@ -7,6 +7,7 @@ from lazyvox.errors import ImageFileError
 from lazyvox.store.identity import FileIdentity, open_regular, printable, raise_read_error
 from lazyvox.store.local import PlainSource
 from lazyvox.store.paths import absolute_path
+from lazyvox.store.self_indexed import may_have_table
 from lazyvox.store.source import ByteSource
 from lazyvox.store.streams import StreamSource
 
@@ -19,7 +20,7 @@ _ZSTD_SKIPPABLE_TAIL = b"\x2a\x4d\x18"
 def open_source(path: PathLike) -> ByteSource:
     """Return the byte source of the file at `path`.
 
-    Reads at most four bytes. The name of the file plays no role: gzip, bzip2 and zstd are known
+    Reads at most four bytes, of zstd files the last four too. The name of the file plays no role: gzip, bzip2 and zstd are known
     by their first bytes, everything else is taken as it is.
 
     Raises
@@ -34,6 +35,9 @@ def open_source(path: PathLike) -> ByteSource:
     try:
         identity = FileIdentity.of(os.fstat(fd))
         head = os.pread(fd, 4, 0)
+        compression = _compression_of(head)
+        is_zstd = compression == "zstd"
+        tail = os.pread(fd, 4, max(identity.size - 4, 0)) if is_zstd else b""
     except OSError as error:
         raise_read_error(error, path, 0)
     finally:
@@ -41,10 +45,9 @@ def open_source(path: PathLike) -> ByteSource:
     if not head:
         msg = f"{printable(path)}: an image file must hold a header. The file is empty."
         raise ImageFileError(msg)
-    compression = _compression_of(head)
     if compression == "none":
         return PlainSource(path, identity)
-    return StreamSource(path, identity, compression)
+    return StreamSource(path, identity, compression, may_have_table(head, tail))
 
 
 def _compression_of(head: bytes) -> str:

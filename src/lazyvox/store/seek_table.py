@@ -20,9 +20,11 @@ from lazyvox.store.pieces import Pieces
 from lazyvox.store.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 from lazyvox.store.printing import printable
 
-__all__ = ["pack_seek_table", "read_seek_table"]
+__all__ = ["SEEKABLE_END", "pack_seek_table", "read_seek_table"]
 
 _SKIPPABLE, _SEEKABLE = 0x184D2A5E, 0x8F92EAB1
+#: The last bytes of a file with a table.
+SEEKABLE_END = _SEEKABLE.to_bytes(4, "little")
 _HEADER = struct.Struct("<II")
 _FOOTER = struct.Struct("<IBI")
 _HAS_CHECKSUMS, _RESERVED = 0x80, 0x7C

@@ -11,11 +11,11 @@ from typing import Protocol, TypeAlias
 
 from lazyvox.store.access_points import AccessPoints
 from lazyvox.store.identity import FileIdentity
-from lazyvox.store.member_table import is_made_of_blocks, read_member_table
+from lazyvox.store.member_table import MEMBER_START, is_made_of_blocks, read_member_table
 from lazyvox.store.point_table import PointTable
-from lazyvox.store.seek_table import read_seek_table
+from lazyvox.store.seek_table import SEEKABLE_END, read_seek_table
 
-__all__ = ["TableMemory", "find_table", "reject_table"]
+__all__ = ["TableMemory", "find_table", "may_have_table", "reject_table"]
 
 _Key: TypeAlias = tuple[str, int, int, int]
 _READERS: dict[str, Callable[[str, FileIdentity], PointTable | None]] = {
@@ -42,6 +42,10 @@ class CompressedSource(Protocol):
     def compression(self) -> str:
         """One of 'gzip', 'bzip2', 'zstd'."""
 
+    @property
+    def may_have_table(self) -> bool:
+        """What `may_have_table` returned for it."""
+
 
 class TableMemory:
     """The tables that this process read, and the files that have none. Safe for threads, forks."""
@@ -56,8 +60,7 @@ class TableMemory:
 
     def find(self, source: CompressedSource, stop: int | None) -> PointTable | None:
         """Return the table of a file, of which bytes up to `stop` are wanted."""
-        reader = _READERS.get(source.compression)
-        if reader is None:
+        if not source.may_have_table:
             return None
         key = _key(source.path, source.identity)
         with self._lock:
@@ -67,6 +70,7 @@ class TableMemory:
         is_gzip = source.compression == "gzip"
         if is_soon and is_gzip and is_made_of_blocks(source.path, source.identity):
             return None
+        reader = _READERS[source.compression]
         return self._put(key, reader(source.path, source.identity))
 
     def reject(self, table: AccessPoints) -> None:
@@ -91,6 +95,11 @@ def _key(path: str, identity: FileIdentity) -> _Key:
 _MEMORY = TableMemory()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_MEMORY.renew_lock)
+
+
+def may_have_table(head: bytes, tail: bytes) -> bool:
+    """Return whether a file that begins and ends with these four bytes may be its own index."""
+    return head == MEMBER_START or tail == SEEKABLE_END
 
 
 def find_table(source: CompressedSource, stop: int | None = None) -> AccessPoints | None:

@@ -48,6 +48,7 @@ class StreamSource:
     path: str
     identity: FileIdentity
     compression: str
+    may_have_table: bool = False
 
     @property
     def stored_size(self) -> int:

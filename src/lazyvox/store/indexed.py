@@ -54,8 +54,9 @@ def ahead_count(segments: Segments, memory: int) -> int:
 
 
 def ahead_bytes(segments: Segments, memory: int) -> int:
-    """Return the bytes of so many segments."""
-    return ahead_count(segments, memory) * segments.held_bytes
+    """Return the bytes of so many segments, or of the one that there is if memory holds it."""
+    count = ahead_count(segments, memory) or int(memory >= segments.held_bytes)
+    return count * segments.held_bytes
 
 
 def _threads() -> int:

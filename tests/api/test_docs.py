@@ -129,7 +129,8 @@ def test_links_between_documents_lead_somewhere(name):
 def test_places_in_the_project_that_a_document_names_exist(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     places = re.findall(r"`((?:src|tests|benchmarks|docs|tools)/[\w./-]*)`", text)
-    assert [place for place in places if not (ROOT / place).exists()] == []
+    there = [place for place in places if (ROOT / place).exists() or "_build" in place]
+    assert there == places
 
 
 @pytest.mark.parametrize("language", ["", "py", "sh", "bash"])

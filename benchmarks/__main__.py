@@ -60,7 +60,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     found: dict[str, list[Figure]] = {}
-    has_failed = False
+    failed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.only:
             path = options.figures or Path(scratch) / name
@@ -70,10 +70,13 @@ def main() -> int:
             command += ["--runs", str(options.runs)] * bool(options.runs)
             command += ["--long"] * (options.long and name == "run")
             print(f"\n{PARTS[name].title} ({name})", flush=True)
-            has_failed |= subprocess.run(command, check=False).returncode != 0
+            if subprocess.run(command, check=False).returncode != 0:
+                failed.append(name)
             found[name] = read_figures(path)[n_before:]
     _print_all(found, is_quick=options.quick)
-    return int(has_failed)
+    for name in failed:
+        print(f"{name}: FAILED before its end; see above")
+    return int(bool(failed))
 
 
 def _command(part: Part, folder: Path, figures: Path) -> list[str]:

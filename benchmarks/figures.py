@@ -43,9 +43,11 @@ class Figures:
 
     def add(self, work: str, measured: str, bound: str, *, is_held: bool) -> str:
         """Keep a figure, and return the word for how it stands."""
+        # NumPy's truth values are no JSON.
+        figure = Figure(work, measured, bound, bool(is_held))
         if self._path is not None:
             with self._path.open("a") as file:
-                file.write(json.dumps(asdict(Figure(work, measured, bound, is_held))) + "\n")
+                file.write(json.dumps(asdict(figure)) + "\n")
         return HELD if is_held else MISSED
 
 

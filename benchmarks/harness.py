@@ -107,20 +107,24 @@ def number(command: list[str], *, is_watched: bool = False, cache: Path | None =
 
 
 def in_turns(
-    command: list[str], reference: str, n_runs: int, *, cache: Path | None = None
-) -> tuple[float, float, float]:
-    """Run a command and bare decompression of a file in turns, several times.
+    command: list[str],
+    reference: str,
+    n_runs: int,
+    *,
+    cache: Path | None = None,
+    tells_seconds: bool = False,
+) -> tuple[float, float]:
+    """Run a command and bare decompression of a file in turns; return the median of each.
 
-    On a machine whose speed drifts, both drift together. Returns three medians: the seconds of
-    the process, the last number that it prints (NaN if nothing), and D.
+    On a machine whose speed drifts, both drift together. The seconds are those of the process,
+    or with `tells_seconds` the last that it prints.
     """
-    whole, said, bare = [], [], []
+    taken, bare = [], []
     for _ in range(n_runs):
         bare.append(number(python(BARE_ISAL, reference)))
         result = repeat(command, 1, is_watched=False, cache=cache)
-        whole.append(result.seconds)
-        said.append(float((result.output.split() or ["nan"])[-1]))
-    return statistics.median(whole), statistics.median(said), statistics.median(bare)
+        taken.append(float(result.output.split()[-1]) if tells_seconds else result.seconds)
+    return statistics.median(taken), statistics.median(bare)
 
 
 def machine() -> str:

@@ -60,8 +60,7 @@ class Bench:
         """Return the seconds that a program says it took, and D, medians of runs in turns."""
         command = python(programs.HEAD + program, self.files.run, *arguments)
         cache = self.cache if is_indexed else None
-        _, seconds, d = in_turns(command, self.files.run, self.n_runs, cache=cache)
-        return seconds, d
+        return in_turns(command, self.files.run, self.n_runs, cache=cache, tells_seconds=True)
 
 
 def building(bench: Bench) -> None:
@@ -83,7 +82,7 @@ def one_pass(bench: Bench) -> None:
     command = python(programs.HEAD + programs.ONE_PASS, files.run, *files.masks)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "cache"
-        taken, _, d = in_turns(command, files.run, bench.n_runs, cache=cache)
+        taken, d = in_turns(command, files.run, bench.n_runs, cache=cache)
         left = sum(path.is_file() for path in cache.rglob("*"))
     bound = 1.25 * d + 0.35
     bench.row(

@@ -107,7 +107,7 @@ class Table:
     ) -> Result:
         """Measure a command against ``times_d * D + plus`` seconds and `mib` MiB."""
         repeat(command, 1, is_watched=False)
-        taken, _, d = in_turns(command, self.reference, self.n_runs)
+        taken, d = in_turns(command, self.reference, self.n_runs)
         peak = repeat(command, 0).peak_mib
         bound = times_d * d + plus
         verdict = self.figures.add(

@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from lazyvox._threads import Job, Workers
 
-__all__ = ["COMPRESSOR_BYTES", "GzipPacker", "deflate_compressor", "gzip_memory", "most_in_flight"]
+__all__ = ["GzipPacker", "deflate_compressor", "gzip_memory", "most_in_flight"]
 
 # Large enough that the 5 bytes of a flush and the restart of a compressor do not show, small
 # enough that two per thread are little memory.
@@ -21,8 +21,8 @@ _ISAL_LEVELS = (1, 2, 3)
 # Deflate method, no name, no time: the same input always gives the same file.
 _HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])
 _FINAL_BLOCK = b"\x03\x00"
-#: State of one compressor and the output buffers that it grows by doubling.
-COMPRESSOR_BYTES = (1 << 20) + 4 * _CHUNK
+# State of one compressor and the output buffers that it grows by doubling.
+_COMPRESSOR_BYTES = (1 << 20) + 4 * _CHUNK
 _PACKED_BYTES = _CHUNK + _CHUNK // 64
 
 _Packed: TypeAlias = tuple[bytes, int, int]
@@ -37,7 +37,7 @@ def gzip_memory(n_threads: int) -> int:
     """Return an upper bound of the bytes that a `GzipPacker` holds."""
     in_flight = most_in_flight(n_threads)
     waiting = in_flight * (_CHUNK + _WINDOW + _PACKED_BYTES)
-    return 2 * _CHUNK + waiting + n_threads * COMPRESSOR_BYTES
+    return 2 * _CHUNK + waiting + n_threads * _COMPRESSOR_BYTES
 
 
 def most_in_flight(n_threads: int) -> int:

@@ -10,14 +10,16 @@ from isal import isal_zlib
 
 from lazyvox._threads import Job, Workers
 from lazyvox.planning.members import MOST_MEMBER_BYTES
-from lazyvox.store.deflate import COMPRESSOR_BYTES, deflate_compressor, most_in_flight
+from lazyvox.store.deflate import deflate_compressor, most_in_flight
 from lazyvox.store.member_table import member_header
 from lazyvox.store.seek_table import pack_seek_table
 
 __all__ = ["FrameForm", "GzipMemberForm", "MemberPacker", "packer_memory"]
 
-#: Bytes of a part as it comes, as bytes of its own, and compressed.
-_PART_BYTES = 3 * MOST_MEMBER_BYTES + MOST_MEMBER_BYTES // 64
+#: Bytes of a part on its way, and of what it becomes.
+_PART_BYTES = 2 * MOST_MEMBER_BYTES + MOST_MEMBER_BYTES // 64
+#: State of a deflate compressor.
+_DEFLATE_BYTES = 1 << 20
 
 _Packed: TypeAlias = tuple[bytes, int]
 
@@ -85,9 +87,10 @@ class FrameForm:
         return empty + pack_seek_table([(len(empty), 0)])
 
 
-def packer_memory(n_threads: int, compressor_bytes: int = COMPRESSOR_BYTES) -> int:
+def packer_memory(n_threads: int, compressor_bytes: int = _DEFLATE_BYTES) -> int:
     """Return an upper bound of the bytes that a `MemberPacker` holds."""
     waiting = (most_in_flight(n_threads) + 1) * _PART_BYTES
+    # What comes out of a compressor grows by doubling, and is joined twice.
     return MOST_MEMBER_BYTES + waiting + n_threads * (compressor_bytes + 4 * MOST_MEMBER_BYTES)
 
 

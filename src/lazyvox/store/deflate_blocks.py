@@ -63,28 +63,24 @@ def _words(piece: NDArray[np.uint8], dtype: str, count: int) -> NDArray[np.unsig
 def _coded(piece: NDArray[np.uint8], n_bytes: int) -> NDArray[np.int64]:
     """Return where a header of a block with codes of its own may begin."""
     heads = _words(piece, "<u4", n_bytes)
-    lengths = _words(piece, "<u8", n_bytes + 4)
-    found = [_coded_at(heads, lengths, bit) for bit in range(8)]
-    return np.concatenate(found)
-
-
-def _coded_at(
-    heads: NDArray[np.unsignedinteger], lengths: NDArray[np.unsignedinteger], bit: int
-) -> NDArray[np.int64]:
-    """Return the candidates that begin at one bit of a byte."""
     # Not the last block, type 2: the first three bits are 0, 0, 1.
-    at = np.flatnonzero((heads & np.uint32(7 << bit)) == np.uint32(4 << bit))
-    head = heads[at] >> np.uint32(bit)
+    begins = [
+        np.flatnonzero((heads & np.uint32(7 << bit)) == np.uint32(4 << bit)) * 8 + bit
+        for bit in range(8)
+    ]
+    # All together: arrays of one bit each are so short that the calls cost more than the work.
+    at = np.concatenate(begins)
+    head = heads[at >> 3] >> (at & 7).astype(np.uint32)
     fits = ((head >> 3) & 31 <= _MOST_LITERAL_CODES) & ((head >> 8) & 31 <= _MOST_DISTANCE_CODES)
     at, head = at[fits], head[fits]
     n_lengths = ((head >> 13) & 15).astype(np.uint64) + np.uint64(4)
-    first_byte, first_bit = divmod(bit + _COUNTS_BITS, 8)
-    codes = lengths[at + first_byte] >> np.uint64(first_bit)
+    codes = _words(piece, "<u8", n_bytes + 4)[(at + _COUNTS_BITS) >> 3]
+    codes >>= ((at + _COUNTS_BITS) & 7).astype(np.uint64)
     codes &= (np.uint64(1) << (np.uint64(_LENGTH_BITS) * n_lengths)) - np.uint64(1)
     share = np.zeros(len(at), np.uint16)
     for shift in range(0, 60, 12):
         share += _SHARES[(codes >> np.uint64(shift)) & np.uint64(4095)]
-    found: NDArray[np.int64] = at[share == _COMPLETE] * 8 + bit
+    found: NDArray[np.int64] = at[share == _COMPLETE]
     return found
 
 

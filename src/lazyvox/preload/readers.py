@@ -12,11 +12,12 @@ import numpy as np
 from nibabel.cifti2.cifti2 import Cifti2Image
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.errors import LazyvoxError, MissingDependencyError, ParameterError, ParameterTypeError
+from lazyvox.errors import LazyvoxError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, lazy_image
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.foreign import load_foreign
 from lazyvox.lazyimage.load import load
+from lazyvox.preload.transform_files import read_linear_transform, read_transform_chain
 from lazyvox.store.identity import printable
 
 if TYPE_CHECKING:
@@ -173,27 +174,6 @@ def _read_annotation(path: str) -> Annotation:
     return Annotation(*_freesurfer().read_annot(path))
 
 
-def _read_linear_transform(path: str, **options: Any) -> Any:
-    return _nitransforms("linear", path).Affine.from_filename(path, **options)
-
-
-def _read_transform_chain(path: str, **options: Any) -> Any:
-    is_x5 = path.lower().endswith(".x5")
-    options = {"fmt": "X5" if is_x5 else "itk", **options}
-    return _nitransforms("manip", path).TransformChain.from_filename(path, **options)
-
-
-def _nitransforms(module: str, path: str) -> Any:
-    try:
-        return importlib.import_module(f"nitransforms.{module}")
-    except ImportError as error:
-        msg = (
-            f"{printable(path)}: transforms need the package nitransforms. Run "
-            f"`pip install 'lazyvox[transforms]'`."
-        )
-        raise MissingDependencyError(msg) from error
-
-
 class Readers:
     """The readers by the ending of a file's name; the longest ending that fits counts.
 
@@ -258,8 +238,8 @@ class Readers:
         ),
         ".annot": _read_annotation,
         ".label": _read_label,
-        **dict.fromkeys((".h5", ".x5"), _read_transform_chain),
-        **dict.fromkeys((".lta", ".mat", ".tfm", ".txt", ".xfm"), _read_linear_transform),
+        **dict.fromkeys((".h5", ".x5"), read_transform_chain),
+        **dict.fromkeys((".lta", ".mat", ".tfm", ".txt", ".xfm"), read_linear_transform),
     }
 
 

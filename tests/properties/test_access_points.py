@@ -15,12 +15,15 @@ from lazyvox.store.block_cache import shared_blocks
 from lazyvox.store.cursors import shared_pool
 from lazyvox.store.feed import Feed
 from lazyvox.store.gzip_members import GzipDecoder
+from lazyvox.store.identity import identify
 from lazyvox.store.indexed import IndexedReader
 from lazyvox.store.opening import open_source
+from lazyvox.store.point_recorder import PointRecorder
 from lazyvox.store.segments import SegmentSource
-from lazyvox.testing import find_points, gzip_member
+from lazyvox.testing import MemoryPoints, find_points, gzip_member
 
 FLUSHES = (zlib.Z_PARTIAL_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_BLOCK)
+HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 SPACINGS = (1, 5000, 40_000, 300_000, 10_000_000)
 
 
@@ -269,6 +272,30 @@ def test_data_that_look_like_a_stored_block_are_none(place, n_bytes):
     raw = noise(70_000, 1) + look_alike + noise(70_000, 2)
     packed = Packed(gzip_member(raw, level=0), 1, n_bytes)
     assert_equals_zlib(place(packed.content), packed)
+
+
+def test_a_block_at_the_first_bit_of_a_piece_is_no_end(place):
+    """No bytes from the recorder would mean that the file ends."""
+    raw = text(200_000, 1)
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15, 4)
+    first = packer.compress(raw[:100_000]) + packer.flush(zlib.Z_FULL_FLUSH)
+    content = HEADER + first + packer.compress(raw[100_000:]) + packer.flush() + bytes(8)
+    path = place(content)
+    points = MemoryPoints(len(content), 1000)
+    recorder = PointRecorder(1000, points)
+    feed = Feed(str(path), identify(str(path)))
+    recorder.member_begins(0, 0)
+    recorder.decoded(raw[:100_000])
+    feed.position = len(HEADER + first)
+    feed.open()
+    try:
+        assert content[feed.position :].startswith(recorder.compressed(feed)[:100])
+        assert feed.position > len(HEADER + first)
+    finally:
+        feed.close()
+    recorder.decoded(raw[100_000:])
+    recorder.finish()
+    assert [point.bit_offset for point in points.points] == [0, 8 * len(HEADER + first)]
 
 
 def test_readers_that_start_at_points_go_on_and_back(place):

@@ -104,9 +104,13 @@ class PointRecorder:
             unsearched = proof if len(data) > proof else 0
             feed.position -= unsearched
             return data[: len(data) - unsearched]
-        start = feed.position - len(data)
-        self._cut = (8 * start + bit, data[bit // 8 : bit // 8 + proof])
-        end = -(-bit // 8)
+        start, end = feed.position - len(data), -(-bit // 8)
+        cut = (8 * start + bit, data[bit // 8 : bit // 8 + proof])
+        if not end:
+            # All that lies before it is decoded; to return no bytes would mean the end.
+            self._try_cut(feed, *cut)
+            return data
+        self._cut = cut
         feed.position = start + end
         return data[:end]
 

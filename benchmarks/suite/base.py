@@ -17,7 +17,7 @@ import lazyvox as lv
 __all__ = ["Files", "Program", "SideBySide", "image_in_memory", "make_files", "nibabel_image"]
 
 SHAPE = (61, 73, 61)
-N_VOLUMES = 30
+N_VOLUMES = 40
 N_MASKS = 6
 N_LABELS = 16
 #: Names that import what is behind them when they are first used.

@@ -24,7 +24,7 @@ def suite(monkeypatch):
 @pytest.fixture
 def files(suite, tmp_path, monkeypatch):
     monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
-    return suite.make_files(tmp_path, (10, 11, 12), 40)
+    return suite.make_files(tmp_path, (10, 11, 12), suite.N_VOLUMES)
 
 
 def benchmarks_of(suite, module):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.store.blocks import Block
 from lazyvox.store.identity import FileIdentity
-from lazyvox.store.segments import Block
 
 __all__ = ["BlockCache", "CacheUse", "shared_blocks"]
 

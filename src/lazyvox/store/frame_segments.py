@@ -4,10 +4,11 @@ from itertools import pairwise
 
 from lazyvox._typing import override
 from lazyvox.store.access_points import AccessPoints, Segment
+from lazyvox.store.blocks import Block
 from lazyvox.store.feed import Feed
 from lazyvox.store.frames import load_zstd
 from lazyvox.store.identity import FileIdentity
-from lazyvox.store.segments import DECODER_BYTES, Block, Segments
+from lazyvox.store.segments import DECODER_BYTES, Segments
 
 __all__ = ["FrameSegments"]
 
@@ -61,7 +62,7 @@ class FrameSegments(Segments):
             feed.check()
         finally:
             feed.close()
-        return Block(segment.start, self._pieces(memoryview(packed), segment))
+        return Block.of(segment.start, self._pieces(memoryview(packed), segment))
 
     def _pieces(self, packed: memoryview, segment: Segment) -> list[bytes]:
         zstd = load_zstd()

@@ -128,7 +128,8 @@ class GzipDecoder:
             piece: bytes = inflate.decompress(data, limit)
         except _InflateError as error:
             self._raise_corrupt(f"the deflate data are invalid ({error})", error)
-        self._crc = isal_zlib.crc32(piece, self._crc)
+        if self._is_verifying:
+            self._crc = isal_zlib.crc32(piece, self._crc)
         self._member_bytes += len(piece)
         self._decoded += len(piece)
         if self._observer is not None:

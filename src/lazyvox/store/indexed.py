@@ -8,9 +8,10 @@ from lazyvox.errors import CorruptFileError, IndexFileError, LazyvoxWarning, Tru
 from lazyvox.runtime.cores import usable_cores
 from lazyvox.runtime.prefetch import Prefetched
 from lazyvox.store.block_cache import shared_blocks
+from lazyvox.store.blocks import Block
 from lazyvox.store.identity import FileIdentity, printable
 from lazyvox.store.index_cache import reject_index
-from lazyvox.store.segments import Block, Segments
+from lazyvox.store.segments import Segments
 from lazyvox.store.self_indexed import reject_table
 from lazyvox.store.source import ByteReader
 
@@ -120,7 +121,7 @@ class IndexedReader:
         self._n_ahead = n_ahead
         self._ahead: Prefetched[int, Block] | None = None
         self._number = -1
-        self._block = Block(0, [])
+        self._block = Block(0, 0)
         self._end = 0
         self._plain: ByteReader | None = None
 
@@ -136,7 +137,7 @@ class IndexedReader:
     ) -> None:
         """Stop decoding ahead."""
         self._stop_ahead()
-        self._block = Block(0, [])
+        self._block = Block(0, 0)
         if self._plain is not None:
             self._plain.__exit__(kind, error, trace)
 
@@ -191,7 +192,7 @@ class IndexedReader:
         if not self._block.start <= offset < self._block.stop:
             number = self._segments.number_at(offset)
             # Let go of the old one first: it need not exist beside the new one.
-            self._block = Block(0, [])
+            self._block = Block(0, 0)
             self._block = self._ahead_block(number) if self._n_ahead else self._load(number)
             self._number = number
         return self._block

@@ -9,54 +9,16 @@ from isal import isal_zlib
 from lazyvox._typing import override
 from lazyvox.errors import CorruptFileError
 from lazyvox.store.access_points import AccessPoint, AccessPoints, Segment
+from lazyvox.store.blocks import Block
+from lazyvox.store.cursors import PIECE_BYTES
 from lazyvox.store.feed import Feed
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity, printable
 
-__all__ = ["DECODER_BYTES", "Block", "SegmentSource", "Segments"]
+__all__ = ["DECODER_BYTES", "SegmentSource", "Segments"]
 
-#: Decoded bytes asked for at a time: enough that threads hardly ever wait for the interpreter.
-_PIECE_BYTES = 1 << 20
 #: State of an inflater, its window, and the compressed bytes that it holds.
 DECODER_BYTES = 1 << 20
-
-
-class Block:
-    """The decoded bytes of one segment, in pieces as they were decoded.
-
-    Attributes
-    ----------
-    start, stop : int
-        Decoded offsets.
-    ends_in_garbage : bool
-        Whether bytes that are no gzip data follow: it is the end of the file.
-    """
-
-    def __init__(self, start: int, pieces: list[bytes], *, ends_in_garbage: bool = False) -> None:
-        self._pieces = pieces
-        self.ends_in_garbage = ends_in_garbage
-        self._ends = np.cumsum([len(piece) for piece in pieces])
-        self.start = start
-        self.stop = start + (int(self._ends[-1]) if pieces else 0)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it holds."""
-        return self.stop - self.start
-
-    def copy_to(self, offset: int, buffer: memoryview) -> int:
-        """Copy bytes from a decoded offset on, as many as there are; return how many."""
-        at = offset - self.start
-        number = int(np.searchsorted(self._ends, at, side="right"))
-        filled = 0
-        while filled < len(buffer) and number < len(self._pieces):
-            piece = memoryview(self._pieces[number])
-            begin = at + filled - (int(self._ends[number]) - len(piece))
-            taken = min(len(piece) - begin, len(buffer) - filled)
-            buffer[filled : filled + taken] = piece[begin : begin + taken]
-            filled += taken
-            number += 1
-        return filled
 
 
 class Segments(ABC):
@@ -157,11 +119,12 @@ class SegmentSource(Segments):
         feed.open()
         try:
             decoder = GzipDecoder(feed, start)
-            pieces = self._pieces(decoder, segment)
+            block = self._decoded(decoder, segment)
             feed.check()
         finally:
             feed.close()
-        return Block(segment.start, pieces, ends_in_garbage=decoder.trailing_garbage)
+        block.ends_in_garbage = decoder.trailing_garbage
+        return block
 
     def point_before(self, offset: int) -> AccessPoint:
         """Return the last access point at or before a decoded offset."""
@@ -175,16 +138,16 @@ class SegmentSource(Segments):
             points.window(number),
         )
 
-    def _pieces(self, decoder: GzipDecoder, segment: Segment) -> list[bytes]:
-        pieces: list[bytes] = []
+    def _decoded(self, decoder: GzipDecoder, segment: Segment) -> Block:
         missing, checksum = segment.stop - segment.start, 0
-        while missing and (piece := decoder.decode(min(missing, _PIECE_BYTES))):
+        block = Block(segment.start, missing)
+        while missing and (piece := decoder.decode(min(missing, PIECE_BYTES))):
             checksum = isal_zlib.crc32(piece, checksum)
-            pieces.append(piece)
+            block.append(piece)
             missing -= len(piece)
         is_last = segment.stop == self.points.decoded_size
         if missing or (is_last and decoder.decode(1)):
             self.raise_wrong(segment, "does not end where the next one begins")
         if segment.checksum is not None and checksum != segment.checksum:
             self.raise_wrong(segment, f"has the CRC32 {checksum:#010x}")
-        return pieces
+        return block

@@ -8,13 +8,13 @@ import pytest
 import lazyvox as lv
 from lazyvox.store.block_cache import BlockCache, CacheUse, shared_blocks
 from lazyvox.store.identity import FileIdentity
-from lazyvox.store.segments import Block
+from lazyvox.store.blocks import Block
 
 FILE = FileIdentity(100, 7, 3)
 
 
 def block(start=0, nbytes=100):
-    return Block(start, [bytes(nbytes)])
+    return Block.of(start, [bytes(nbytes)])
 
 
 def filled(cache, starts, path="a", nbytes=100):
@@ -143,7 +143,7 @@ def test_a_forked_child_begins_with_an_empty_cache_and_a_free_lock():
 
 def test_bytes_of_a_block_are_copied_across_its_pieces():
     whole = bytes(range(200))
-    one = Block(1000, [whole[:7], whole[7:8], whole[8:150], whole[150:]])
+    one = Block.of(1000, [whole[:7], whole[7:8], whole[8:150], whole[150:]])
     assert (one.nbytes, one.stop) == (200, 1200)
     for start in range(1000, 1200):
         for n_bytes in (1, 2, 9, 150, 200):

@@ -1,0 +1,98 @@
+"""The decoded bytes of one part of a file, in memory that is used again."""
+
+import os
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Block"]
+
+#: Buffers that wait for the next block. Memory that is new costs more than copying: the system
+#: clears each page of it at the first touch.
+_MOST_SPARE = 2
+
+
+class _Spare:
+    """Buffers of blocks that nobody holds any more. Safe for threads: each step is atomic."""
+
+    def __init__(self) -> None:
+        self.buffers: list[NDArray[np.uint8]] = []
+
+    def take(self, nbytes: int) -> NDArray[np.uint8]:
+        """Return a buffer that holds so many bytes, and not twice as many."""
+        try:
+            buffer = self.buffers.pop()
+        except IndexError:
+            return np.empty(nbytes, np.uint8)
+        return buffer if nbytes <= len(buffer) <= 2 * nbytes else np.empty(nbytes, np.uint8)
+
+    def give(self, buffer: NDArray[np.uint8]) -> None:
+        if len(self.buffers) < _MOST_SPARE:
+            self.buffers.append(buffer)
+
+    def clear(self) -> None:
+        self.buffers = []
+
+
+_SPARE = _Spare()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_SPARE.clear)
+
+
+class Block:
+    """Decoded bytes, appended piece by piece.
+
+    Parameters
+    ----------
+    start : int
+        Decoded offset of the first of them.
+    nbytes : int
+        How many there are going to be.
+
+    Attributes
+    ----------
+    stop : int
+        Decoded offset behind the last that is there.
+    ends_in_garbage : bool
+        Whether bytes that are no compressed data follow: it is the end of the file.
+    """
+
+    def __init__(self, start: int, nbytes: int) -> None:
+        self._buffer = _SPARE.take(nbytes) if nbytes else np.empty(0, np.uint8)
+        self.start = self.stop = start
+        self.ends_in_garbage = False
+
+    @classmethod
+    def of(cls, start: int, pieces: Iterable[bytes]) -> Self:
+        """Return a block of pieces that are there already."""
+        every = list(pieces)
+        block = cls(start, sum(len(piece) for piece in every))
+        for piece in every:
+            block.append(piece)
+        return block
+
+    def __del__(self) -> None:
+        """Leave the memory to the next block."""
+        if len(self._buffer):
+            _SPARE.give(self._buffer)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return len(self._buffer)
+
+    def append(self, piece: bytes) -> None:
+        """Add the bytes that come next."""
+        begin = self.stop - self.start
+        # NumPy copies without the interpreter's lock, a memoryview does not.
+        self._buffer[begin : begin + len(piece)] = np.frombuffer(piece, np.uint8)
+        self.stop += len(piece)
+
+    def copy_to(self, offset: int, buffer: memoryview) -> int:
+        """Copy bytes from a decoded offset on, as many as there are; return how many."""
+        begin = offset - self.start
+        taken = min(self.stop - offset, len(buffer))
+        np.frombuffer(buffer, np.uint8)[:taken] = self._buffer[begin : begin + taken]
+        return taken

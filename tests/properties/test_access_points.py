@@ -130,8 +130,8 @@ def place(tmp_path_factory):
 
 
 def block_bytes(block):
-    piece = bytearray(block.nbytes)
-    assert block.copy_to(block.start, memoryview(piece)) == block.nbytes
+    piece = bytearray(block.stop - block.start)
+    assert block.copy_to(block.start, memoryview(piece)) == len(piece)
     return bytes(piece)
 
 

@@ -21,12 +21,12 @@ class _Spare:
         self.buffers: list[NDArray[np.uint8]] = []
 
     def take(self, nbytes: int) -> NDArray[np.uint8]:
-        """Return a buffer that holds so many bytes, and not twice as many."""
+        """Return a buffer that holds so many bytes, and hardly more."""
         try:
             buffer = self.buffers.pop()
         except IndexError:
             return np.empty(nbytes, np.uint8)
-        return buffer if nbytes <= len(buffer) <= 2 * nbytes else np.empty(nbytes, np.uint8)
+        return buffer if nbytes <= len(buffer) <= nbytes * 5 // 4 else np.empty(nbytes, np.uint8)
 
     def give(self, buffer: NDArray[np.uint8]) -> None:
         if len(self.buffers) < _MOST_SPARE:
@@ -80,8 +80,8 @@ class Block:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return len(self._buffer)
+        """Bytes that are there."""
+        return self.stop - self.start
 
     def append(self, piece: bytes) -> None:
         """Add the bytes that come next."""

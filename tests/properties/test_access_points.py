@@ -274,6 +274,15 @@ def test_data_that_look_like_a_stored_block_are_none(place, n_bytes):
     assert_equals_zlib(place(packed.content), packed)
 
 
+@pytest.mark.parametrize("spacing", [1, 100_000])
+def test_zeros_at_both_sides_of_a_stored_block_do_not_hide_it(place, spacing):
+    """00 00 ff ff 00 00 00 is a block from the second byte on, and looks like one from the first."""
+    raw = bytes(1_000_000)
+    packed = Packed(gzip_member(raw, level=0, mem_level=9), spacing, 3)
+    points = assert_equals_zlib(place(packed.content), packed)
+    assert len(points.points) > 3
+
+
 def test_a_block_at_the_first_bit_of_a_piece_is_no_end(place):
     """No bytes from the recorder would mean that the file ends."""
     raw = text(200_000, 1)

@@ -11,6 +11,7 @@ again as the whole pass.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol, cast
 
 from isal import igzip_lib, isal_zlib
@@ -31,6 +32,8 @@ _HEADER_BYTES = 512
 _PROOF_BYTES = 8192
 #: Compressed bytes behind a candidate from which they are decoded, at most.
 _PROOF_INPUT = 8192
+#: Candidates of a piece that are looked at: there is a block within a few of them, or none.
+_MOST_TRIED = 64
 #: Pieces of compressed bytes per spacing, so that points come where they are due.
 _PIECES_PER_POINT = 8
 #: Decoded bytes asked for at a time.
@@ -97,14 +100,16 @@ class PointRecorder:
         data = feed.read(self._piece_bytes(feed.position, proof))
         if self._trial is not None or self._position < self._due:
             return data
-        bit = next(_plausible(data, proof), None)
+        start = feed.position - len(data)
+        plausible = islice(_plausible(data, proof), _MOST_TRIED)
+        bit = next((one for one in plausible if _has_next(feed, start, data, one)), None)
         if bit is None:
             self._due = self._position + self._spacing // 4
             # What was too near the end to be searched is searched with what follows.
             unsearched = proof if len(data) > proof else 0
             feed.position -= unsearched
             return data[: len(data) - unsearched]
-        start, end = feed.position - len(data), -(-bit // 8)
+        end = -(-bit // 8)
         cut = (8 * start + bit, data[bit // 8 : bit // 8 + proof])
         if not end:
             # All that lies before it is decoded; to return no bytes would mean the end.
@@ -152,12 +157,9 @@ class PointRecorder:
         The size of the member would follow its bytes and a checksum. And bytes within a stored
         block that look like the mark of one agree with what follows if they come every 4 bytes.
         """
-        (length,) = struct.unpack_from("<H", following, 1)
-        place, feed.position = feed.position, bit_offset // 8 + 5 + length + 4
-        found = feed.read(4)
-        feed.position = place
+        length, behind = _behind_stored(feed, bit_offset // 8, following)
         size = (self._position + length - self._member_start) & 0xFFFFFFFF
-        return found != struct.pack("<I", size) and following[1:-4] != following[5:]
+        return behind[4:8] != struct.pack("<I", size) and following[1:-4] != following[5:]
 
     def _try_cut(self, feed: Feed, bit_offset: int, following: bytes) -> None:
         if not _is_stored(bit_offset, following) or self._goes_on(feed, bit_offset, following):
@@ -212,6 +214,31 @@ def _plausible(data: bytes, proof: int) -> Iterator[int]:
 def _is_stored(bit_offset: int, following: bytes) -> bool:
     """Return whether a candidate is the mark of a stored block."""
     return bit_offset % 8 == STORED_BIT and not following[0] >> STORED_BIT
+
+
+def _has_next(feed: Feed, start: int, data: bytes, bit: int) -> bool:
+    """Return whether another block may follow a candidate, as far as that is told cheaply.
+
+    The byte before a stored block and the first ones of it can look like another stored block.
+    """
+    at = bit // 8
+    if not _is_stored(bit, data[at : at + 1]):
+        return True
+    _, behind = _behind_stored(feed, start + at, data[at:])
+    try:
+        _inflated(behind, 0, _NO_WINDOW, 1)
+    except _InflateError:
+        return False
+    return True
+
+
+def _behind_stored(feed: Feed, at: int, following: bytes) -> tuple[int, bytes]:
+    """Return the length of a stored block whose mark is in a byte, and what is behind it."""
+    (length,) = struct.unpack_from("<H", following, 1)
+    place, feed.position = feed.position, at + 5 + length
+    behind = feed.read(_HEADER_BYTES)
+    feed.position = place
+    return length, behind or b"\xff"
 
 
 def _inflated(data: bytes, bit: int, window: bytes, limit: int) -> bytes:

@@ -127,7 +127,7 @@ def test_cache_lists_and_prunes(lazyvox, folder, cache):
 def test_info_shows_the_index(lazyvox):
     assert "access points" not in lazyvox("info", "run.nii.gz").out
     assert lazyvox("index", "run.nii.gz").code == 0
-    assert "  index     access points: 1, one every 4.0 MiB\n" in lazyvox("info", "run.nii.gz").out
+    assert "  index     access points: 1, one every 2.0 MiB\n" in lazyvox("info", "run.nii.gz").out
     (record,) = json.loads(lazyvox("info", "run.nii.gz", "--json").out)["images"]
     assert record["index"] == {"n_points": 1, "spacing": 4 << 20}
 
@@ -139,7 +139,7 @@ def test_why_tells_what_is_used_and_what_is_not(lazyvox, folder, cache):
     text = lazyvox("cache", "why", "run.nii.gz").out
     assert "beside the file: " in text
     assert "it has only 7 bytes" in text
-    assert "used: 1 point, one every 4.0 MiB, with checksums" in text
+    assert "used: 1 point, one every 2.0 MiB, with checksums" in text
     assert text.endswith("has an index in the cache\n")
     (index,) = cache.glob("*.gzidx")
     index.write_bytes(index.read_bytes()[:-1])

@@ -41,7 +41,7 @@ def _as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     "--spacing",
     metavar="SIZE",
     callback=_as_bytes,
-    help="Decoded bytes from one point to the next, 4MiB by default, at least 32KiB. Each point "
+    help="Decoded bytes from one point to the next, 2MiB by default, at least 32KiB. Each point "
     "takes 32 KiB on disk, and a read decodes half a spacing in vain.",
 )
 @click.option(

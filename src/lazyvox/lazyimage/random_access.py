@@ -15,7 +15,12 @@ from lazyvox.errors import (
 )
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.planning.memory import parse_memory
-from lazyvox.store.access_points import WINDOW_BYTES, AccessPoints, points_of
+from lazyvox.store.access_points import (
+    DEFAULT_SPACING,
+    WINDOW_BYTES,
+    AccessPoints,
+    points_of,
+)
 from lazyvox.store.index_cache import judge_all
 from lazyvox.store.index_file import GzidxFile
 from lazyvox.store.index_import import open_foreign
@@ -29,10 +34,7 @@ from lazyvox.store.printing import printable
 from lazyvox.store.source import ByteSource
 from lazyvox.store.streams import StreamSource
 
-__all__ = ["DEFAULT_SPACING", "ImageIndex", "gzip_source", "index"]
-
-#: 32 KiB of window in 4 MiB are 0.8 %, and 4 MiB take about 4 ms to decode.
-DEFAULT_SPACING = 4 << 20
+__all__ = ["ImageIndex", "gzip_source", "index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def index(
     img : path-like or nibabel image
         A ``.nii.gz`` or other file compressed with gzip, or an image that was loaded from one.
     spacing : int or str, optional
-        Decoded bytes from one point to the next, as in ``"4MiB"``, which is the default; at least
+        Decoded bytes from one point to the next, as in ``"2MiB"``, which is the default; at least
         32 KiB. A read decodes about half of it in vain; each point takes 32 KiB on disk.
     import_from : path-like, optional
         A GZIDX file of indexed_gzip, rapidgzip or lazyvox. Its points are taken, and proved.

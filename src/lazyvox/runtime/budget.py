@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from time import monotonic
 
 from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.limits import available_memory
 
-__all__ = ["default_budget", "memory_budget", "resolve_budget"]
+__all__ = ["default_budget", "memory_budget", "recent_budget", "resolve_budget"]
 
 # A quarter, because other processes and the caller's own arrays need room too; more than 2 GiB of
 # buffers makes no pass faster.
 _DEFAULT_SHARE = 4
 _DEFAULT_MOST = 2 * 1024**3
+
+# What is available changes slowly, and asking the system takes longer than reading a small slice.
+_RECENT_S = 1.0
 
 _budget: ContextVar[int | None] = ContextVar("lazyvox_memory_budget", default=None)
 
@@ -117,3 +121,43 @@ def resolve_budget(memory: float | str | None) -> int:
         return _in_bytes(memory)
     surrounding = _budget.get()
     return default_budget() if surrounding is None else surrounding
+
+
+class _Recent:
+    """The default budget of a moment ago."""
+
+    def __init__(self) -> None:
+        self._known = (-_RECENT_S, 0)
+
+    def budget(self) -> int:
+        when, nbytes = self._known
+        now = monotonic()
+        if not 0 <= now - when < _RECENT_S:
+            nbytes = default_budget()
+            self._known = (now, nbytes)
+        return nbytes
+
+
+_RECENT = _Recent()
+
+
+def recent_budget() -> int:
+    """Return the budget as `resolve_budget(None)` gives it, or gave it within the last second.
+
+    Returns
+    -------
+    int
+        Bytes, at least 1: what a cache or one slice may be measured by, where no plan counts it.
+
+    Notes
+    -----
+    Memory: O(1).
+
+    Examples
+    --------
+    >>> with memory_budget("300MB"):
+    ...     recent_budget()
+    300000000
+    """
+    surrounding = _budget.get()
+    return _RECENT.budget() if surrounding is None else surrounding

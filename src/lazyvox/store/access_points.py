@@ -7,10 +7,21 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WINDOW_BYTES", "AccessPoint", "AccessPoints", "Segment", "points_of"]
+__all__ = [
+    "DEFAULT_SPACING",
+    "WINDOW_BYTES",
+    "AccessPoint",
+    "AccessPoints",
+    "Segment",
+    "points_of",
+]
 
 #: How far a deflate stream refers back.
 WINDOW_BYTES = 32768
+
+#: Decoded bytes from one point to the next where nobody says: the windows take 1.6 % of them, and
+#: they take some 3 ms to decode.
+DEFAULT_SPACING = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.blocks import Block
 from lazyvox.store.identity import FileIdentity
 
 __all__ = ["BlockCache", "CacheUse", "shared_blocks"]
 
-#: Enough for a dozen neighbouring volumes; more would count against what a pass may use.
-_MOST_BYTES = 32 << 20
+#: A few blocks: enough for neighbouring volumes, and little beside what Python and NumPy take.
+_MOST_BYTES = 8 << 20
 #: At most this part of the memory budget.
 _BUDGET_PART = 8
 
@@ -79,7 +79,7 @@ class BlockCache:
 
     def put(self, path: str, identity: FileIdentity, start: int, block: Block) -> None:
         """Keep a block, and drop others for it; one that is too large is not kept."""
-        limit = min(self._most_bytes, resolve_budget(None) // _BUDGET_PART)
+        limit = min(self._most_bytes, recent_budget() // _BUDGET_PART)
         if block.nbytes > limit:
             return
         key = _key(path, identity, start)

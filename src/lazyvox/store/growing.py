@@ -11,7 +11,7 @@ import threading
 import weakref
 
 from lazyvox.errors import FileChangedError, IndexFileError, OutputError
-from lazyvox.store.access_points import AccessPoint
+from lazyvox.store.access_points import DEFAULT_SPACING, AccessPoint
 from lazyvox.store.feed import Feed
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity
@@ -22,7 +22,6 @@ from lazyvox.store.point_recorder import PointRecorder
 
 __all__ = ["GrowingIndex", "grow_index", "growing_index"]
 
-_SPACING = 4 << 20
 #: Files whose indexes grow at a time; each holds two descriptors.
 _MOST_FILES = 2
 
@@ -51,8 +50,10 @@ class GrowingIndex:
     def __init__(self, source: IndexedSource) -> None:
         self.path = source.path
         self.identity = source.identity
-        self._writer: IndexWriter | None = IndexWriter(source.path, source.identity, _SPACING)
-        self._recorder = PointRecorder(_SPACING, self)
+        self._writer: IndexWriter | None = IndexWriter(
+            source.path, source.identity, DEFAULT_SPACING
+        )
+        self._recorder = PointRecorder(DEFAULT_SPACING, self)
         self._bits: list[int] = []
         self._offsets: list[int] = []
         self.position = 0

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from lazyvox.errors import CorruptFileError, IndexFileError, LazyvoxWarning, TruncatedFileError
-from lazyvox.runtime.cores import usable_cores
+from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.prefetch import Prefetched
 from lazyvox.store.block_cache import shared_blocks
 from lazyvox.store.blocks import Block
@@ -48,7 +48,7 @@ def ahead_count(segments: Segments, memory: int) -> int:
 
     They may not where nobody knows their checksums: then whole passes verify those of the file.
     """
-    if not segments.is_verified:
+    if not segments.is_verified or _threads() == 1:
         return 0
     count = min(min(memory, MOST_AHEAD_BYTES) // segments.held_bytes, _threads() + 1)
     return count if count > 1 else 0
@@ -61,7 +61,7 @@ def ahead_bytes(segments: Segments, memory: int) -> int:
 
 
 def _threads() -> int:
-    return min(usable_cores(), _MOST_THREADS)
+    return min(numeric_threads(), _MOST_THREADS)
 
 
 class _Loader:

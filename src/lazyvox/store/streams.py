@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from lazyvox.errors import CorruptFileError, ImageFileError, LazyvoxWarning, TruncatedFileError
-from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.access_points import AccessPoint, AccessPoints
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
 from lazyvox.store.feed import Feed
@@ -36,6 +36,9 @@ _BEST_RATIO = {"gzip": 1032, "bzip2": 1_200_000, "zstd": 32_768}
 
 #: A slice decodes ahead within this part of the budget.
 _BUDGET_PART = 8
+
+#: Parts behind the first from which on threads are worth their start.
+_LONG_READ = 3
 
 #: A file that was decoded so far and is read at an earlier place gets an index: about 50 ms.
 _WORTH_AN_INDEX = 32 << 20
@@ -74,14 +77,15 @@ class StreamSource:
         if segments is None:
             return self.open()
         if memory is None:
-            memory = resolve_budget(None) // _BUDGET_PART
+            memory = recent_budget() // _BUDGET_PART
         first, last = segments.number_at(start), segments.number_at(stop - 1)
-        if not segments.is_verified and first == 0 and last == len(segments) - 1:
-            # Only decoding in order verifies all of the file.
-            return self.open()
-        is_long = last > first
+        is_long = last - first >= _LONG_READ
         n_ahead = ahead_count(segments, memory) if is_long else 0
-        if not n_ahead and memory < segments.held_bytes:
+        is_whole = first == 0 and last == len(segments) - 1
+        # In order, a long read takes less memory, and a whole file is verified as a whole.
+        if (is_long and not n_ahead) or (is_whole and not segments.is_verified):
+            return self.open()
+        if memory < segments.held_bytes:
             return self.open()
         return IndexedReader(self, segments, start, stop, n_ahead=n_ahead)
 

@@ -114,7 +114,7 @@ def test_every_segment_decodes_alone_and_is_verified(tmp_path, name):
 def test_any_part_is_read_by_the_table_and_no_index_is_kept(tmp_path, name):
     source = source_of(tmp_path, contents(tmp_path)[name])
     source.access_points()
-    for start, stop in ((0, 10), (333_333, 555_555), (len(RAW) - 9, len(RAW)), (0, len(RAW))):
+    for start, stop in ((0, 10), (333_333, 555_555), (len(RAW) - 9, len(RAW)), (1, len(RAW))):
         with source.open_part(start, stop) as session:
             assert isinstance(session, IndexedReader)
             buffer = bytearray(stop - start)

@@ -129,7 +129,7 @@ def test_info_shows_the_index(lazyvox):
     assert lazyvox("index", "run.nii.gz").code == 0
     assert "  index     access points: 1, one every 2.0 MiB\n" in lazyvox("info", "run.nii.gz").out
     (record,) = json.loads(lazyvox("info", "run.nii.gz", "--json").out)["images"]
-    assert record["index"] == {"n_points": 1, "spacing": 4 << 20}
+    assert record["index"] == {"n_points": 1, "spacing": 2 << 20}
 
 
 def test_why_tells_what_is_used_and_what_is_not(lazyvox, folder, cache):

@@ -7,8 +7,8 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.store.block_cache import BlockCache, CacheUse, shared_blocks
-from lazyvox.store.identity import FileIdentity
 from lazyvox.store.blocks import Block
+from lazyvox.store.identity import FileIdentity
 
 FILE = FileIdentity(100, 7, 3)
 

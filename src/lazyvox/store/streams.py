@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from lazyvox.errors import CorruptFileError, ImageFileError, LazyvoxWarning, TruncatedFileError
+from lazyvox.errors import (
+    CorruptFileError,
+    ImageFileError,
+    IndexFileError,
+    LazyvoxWarning,
+    TruncatedFileError,
+)
 from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.access_points import AccessPoint, AccessPoints
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
@@ -16,8 +22,9 @@ from lazyvox.store.frames import bzip2_decoder, zstd_decoder
 from lazyvox.store.growing import grow_index, growing_index
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity, printable
-from lazyvox.store.index_cache import find_index
+from lazyvox.store.index_cache import find_index, reject_index
 from lazyvox.store.indexed import IndexedReader, ahead_bytes, ahead_count
+from lazyvox.store.segment_checker import SegmentChecker
 from lazyvox.store.segments import Segments, SegmentSource
 from lazyvox.store.self_indexed import find_table
 from lazyvox.store.source import ByteReader
@@ -122,6 +129,8 @@ class StreamReader:
         self._source = source
         self._cursor: Cursor | None = None
         self._end = 0
+        self._points: AccessPoints | None = None
+        self._is_believing = True
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -148,6 +157,21 @@ class StreamReader:
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:
         """Fill `buffer` with the decoded bytes from `offset`."""
+        try:
+            self._fill(offset, buffer)
+        except (CorruptFileError, TruncatedFileError, IndexFileError) as error:
+            if self._points is None:
+                raise
+            # The file is damaged, or its index: decoding from the beginning tells.
+            reject_index(self._points, str(error))
+            if self._end:
+                # What was handed out before may be wrong too.
+                raise
+            self._points, self._is_believing = None, False
+            shared_pool().forget(self._source.path, self._source.identity)
+            self._fill(offset, buffer)
+
+    def _fill(self, offset: int, buffer: memoryview) -> None:
         with _CursorGuard(self):
             cursor = self._cursor_before(offset)
             filled = 0
@@ -228,7 +252,11 @@ class StreamReader:
         if point is None:
             return Cursor(feed, self._decoder(feed, jumps=jumps))
         feed.open()
-        cursor = Cursor(feed, GzipDecoder(feed, point))
+        checker = None
+        if self._points is not None:
+            segments = SegmentSource(source.path, source.identity, self._points)
+            checker = SegmentChecker(segments, segments.number_at(offset))
+        cursor = Cursor(feed, GzipDecoder(feed, point, checker))
         cursor.position = point.decoded_offset
         return cursor
 
@@ -241,7 +269,9 @@ class StreamReader:
         return growing is not None and cursor.position > growing.position
 
     def _point_before(self, offset: int) -> AccessPoint | None:
-        points = self._source.access_points()
+        if not self._is_believing:
+            return None
+        self._points = points = self._source.access_points()
         if points is not None:
             segments = SegmentSource(self._source.path, self._source.identity, points)
             return segments.point_before(offset)

@@ -402,3 +402,33 @@ def test_the_checksums_of_segments_join_to_that_of_the_file(points):
     for checksum, size in zip(points.checksums, sizes, strict=True):
         joined = isal_zlib.crc32_combine(joined, int(checksum), int(size))
     assert joined == zlib.crc32(RAW)
+
+
+@pytest.mark.parametrize("wrong", ["a window of zeros", "a wrong checksum"])
+def test_decoding_in_order_from_a_point_verifies_each_segment_it_passes(
+    source, points, monkeypatch, wrong
+):
+    changed = WRONG[wrong](points)
+    monkeypatch.setattr("lazyvox.store.streams.find_index", lambda source: changed)
+    rejected = []
+    monkeypatch.setattr(
+        "lazyvox.store.streams.reject_index", lambda points, why: rejected.append(points)
+    )
+    start = int(points.decoded_offsets[3])
+    buffer = bytearray(len(RAW) - start)
+    with source.open() as reader:
+        reader.readinto(start, memoryview(buffer))
+    assert bytes(buffer) == RAW[start:]
+    assert rejected == [changed]
+
+
+def test_what_was_handed_out_before_a_segment_turned_out_wrong_is_not_made_good(
+    source, points, monkeypatch
+):
+    changed = WRONG["a wrong checksum"](points)
+    monkeypatch.setattr("lazyvox.store.streams.find_index", lambda source: changed)
+    start = int(points.decoded_offsets[3])
+    with source.open() as reader:
+        reader.readinto(start, memoryview(bytearray(100)))
+        with pytest.raises(CorruptFileError, match="must be those that the index was made of"):
+            reader.readinto(start + 100, memoryview(bytearray(len(RAW) - start - 100)))

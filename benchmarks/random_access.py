@@ -9,6 +9,7 @@ own, which is removed afterwards.
 """
 
 import json
+import statistics
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,6 +75,14 @@ def building(bench: Bench) -> None:
         bench.row(name, f"{seconds:.2f} s, {times:.2f} D", "2.6 D", is_held=times <= 2.6)
     seconds, d = bench.in_turns(programs.INDEX, is_indexed=False)
     bench.note("lv.index alone", f"{seconds:.2f} s, {seconds / d:.2f} D")
+    for name, program in programs.OTHER_ROUTES.items():
+        command = python(programs.HEAD + program, bench.files.run)
+        said = [
+            float(repeat(command, 1, is_watched=False, with_indexed_gzip=True).output)
+            for _ in range(bench.n_runs)
+        ]
+        seconds = statistics.median(said)
+        bench.note(f"other routes: {name}", f"{seconds:.2f} s, {seconds / d:.2f} D")
 
 
 def one_pass(bench: Bench) -> None:

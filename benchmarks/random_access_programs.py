@@ -26,6 +26,35 @@ INDEX = f"""
 lv.index(run)
 {_TAIL}"""
 
+#: How an index could be made otherwise. zlib alone can stop at each block; that is the least that
+#: a build with it takes.
+OTHER_ROUTES = {
+    "inflating with zlib": f"""
+import zlib
+inflate = zlib.decompressobj(31)
+with open(run, "rb") as stream:
+    start = time.perf_counter()
+    while piece := stream.read(1 << 20):
+        while piece:
+            inflate.decompress(piece, 1 << 18)
+            piece = inflate.unconsumed_tail
+{_TAIL}""",
+    "indexed_gzip": f"""
+import indexed_gzip
+with indexed_gzip.IndexedGzipFile(run, spacing=2 << 20) as stream:
+    start = time.perf_counter()
+    stream.build_full_index()
+{_TAIL}""",
+    "rapidgzip, 2 threads": f"""
+import rapidgzip
+with rapidgzip.open(run, parallelization=2) as stream:
+    start = time.perf_counter()
+    while stream.read(8 << 20):
+        pass
+    stream.block_offsets()
+{_TAIL}""",
+}
+
 ONE_PASS = "lv.extract(run, sys.argv[2:])\n"
 
 SIZE = """

@@ -19,6 +19,7 @@ from lazyvox.preload.recorded import Recipe, evaluate, program_of
 from lazyvox.preload.stand_in import PER_PROCESS, StandIn
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Mapping
 
     import numpy.typing as npt
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lazyvox.preload.arithmetic import Operation
     from lazyvox.preload.readers import ReaderLike
     from lazyvox.preload.recorded import Program
+    from lazyvox.preload.spare import Spare
 
 __all__ = ["LazyReadData"]
 
@@ -141,12 +143,14 @@ class LazyReadData(StandIn, Operators):
     def _lazy_read(self) -> Any:
         """Read the data and set `data`; a subclass may do so in its own way, or return them."""
         source: Any = self._source
+        spare = None if self._spare is None else self._spare()
         if isinstance(source, LazyReadData):
             self.data = _anew(source).data
         elif isinstance(source, SpatialImage):
-            self.data = self._read_by_us = in_memory(source, self._dtype)
+            self.data = self._read_by_us = in_memory(source, self._dtype, spare)
         else:
-            found, is_private = read_file(source, self._reader, self._options, self._dtype)
+            given = self._reader, self._options, self._dtype
+            found, is_private = read_file(source, *given, spare)
             self.data = found
             self._read_by_us = found if is_private else None
 
@@ -170,7 +174,10 @@ class LazyReadData(StandIn, Operators):
         with ExitStack() as stack:
             taken = [_taken(one, counts * (3 - len(pair)), stack) for one in pair]
             (first, is_first_free), (second, is_second_free) = taken[0], taken[-1]
-            return LazyReadData(combine(operation, first, second, (is_first_free, is_second_free)))
+            return _result(
+                combine(operation, first, second, (is_first_free, is_second_free)),
+                _spare_of(right) or _spare_of(left),
+            )
 
     @override
     def _edited(self, operation: Operation, other: Any) -> Any:
@@ -242,6 +249,19 @@ def _taken(operand: Any, places: int, stack: ExitStack) -> tuple[Any, bool]:
     held, is_free = operand._borrow(places)
     stack.callback(operand._give_back, held)
     return held.value, is_free
+
+
+def _spare_of(operand: Any) -> weakref.ref[Spare] | None:
+    """Return where the memory of the operands of a loop goes."""
+    return operand._spare if isinstance(operand, LazyReadData) else None
+
+
+def _result(value: Any, spare: weakref.ref[Spare] | None) -> LazyReadData:
+    result = LazyReadData(value)
+    result._spare = spare
+    if result._held is not None:
+        result._held.spare = spare
+    return result
 
 
 def _recorded(operation: Any, *operands: Any) -> LazyReadData:

@@ -16,6 +16,8 @@ FOLDER = Path(nib.__file__).parent / "tests" / "data"
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    # nibabel says so of one of its own files.
+    pytest.mark.filterwarnings("ignore:Invalid spacing declaration:UserWarning"),
 ]
 
 

@@ -190,6 +190,8 @@ class LazyReadData(StandIn, Operators):
                 is_free = held.n_users == 0 and not self._is_shared
                 right = held.value if other is self else value
                 result = combine_in_place(operation, held.value, right, is_free=is_free)
+                # The operand may be given back only when no name is left of it.
+                del value, right
                 self._counts_down(1 + (other is self))
                 self._held = Held(result, is_edited=True)
                 self._is_shared = False

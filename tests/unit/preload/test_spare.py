@@ -109,6 +109,15 @@ def test_a_sum_that_preloads_uses_memory_again(files, reused):
     assert all(any(pair) for pair in pairwise(reused[2:]))
 
 
+def test_a_sum_in_place_uses_memory_again(files, reused):
+    names, values = files
+    total = 0
+    for volume in lv.PreloadIterator(lazy(names), 1):
+        total += volume
+    assert np.array_equal(total.data.dataobj, sum(one.astype("f4") for one in values))
+    assert all(any(pair) for pair in pairwise(reused[3:]))
+
+
 def test_the_memory_goes_with_the_loop(files):
     names, _ = files
     items = lv.PreloadIterator(lazy(names), 1)

@@ -162,21 +162,18 @@ class LazyArray(Operators):
         is_scalar = not taken.window.dims and Ellipsis not in entries
         return values[()] if is_scalar else values
 
-    def read(self, dtype: npt.DTypeLike | None = None, *, out: Array | None = None) -> Array:
+    def read(self, dtype: npt.DTypeLike | None = None) -> Array:
         """Read the array.
 
         Parameters
         ----------
         dtype : dtype-like, optional
             Type of the result; by default the array's own.
-        out : ndarray, optional
-            Memory to read into: of the shape and type of the result, in Fortran order.
 
         Returns
         -------
         ndarray of shape `shape`
-            A fresh array in Fortran order that owns its memory; or `out`, where the values are
-            read from a file, not mapped or empty.
+            A fresh array in Fortran order that owns its memory.
 
         Raises
         ------
@@ -197,7 +194,7 @@ class LazyArray(Operators):
             return np.empty(self.shape, conversion.result_dtype(self.reader.dtype), order="F")
         dtype = conversion.result_dtype(self.reader.dtype)
         with explained_array(self.reader.path, self.shape, dtype), self.open() as session:
-            return self._read_in(session, conversion, out)
+            return self._read_in(session, conversion)
 
     def open(self, memory: int | None = None) -> ArraySession:
         """Start a reading session, for `read_in`.
@@ -372,14 +369,9 @@ class LazyArray(Operators):
             raise ParameterTypeError(msg)
         return self.read()[()]
 
-    def _read_in(
-        self, session: ArraySession, conversion: Conversion, out: Array | None = None
-    ) -> Array:
+    def _read_in(self, session: ArraySession, conversion: Conversion) -> Array:
         target = conversion.result_dtype(self.reader.dtype)
         kept = tuple(len(axis) for axis in self.window.axes if not isinstance(axis, int))
-        if out is not None and out.shape == kept and out.dtype == target:
-            read_into(session, self.window.axes, out, conversion, self.reader.dtype)
-            return out
         values = np.empty(kept, target, order="F")
         if values.size:
             read_into(session, self.window.axes, values, conversion, self.reader.dtype)
@@ -389,8 +381,6 @@ class LazyArray(Operators):
         """Return values that have the axes of the source in the shape of this array."""
         if not self.size:
             return np.empty(self.shape, values.dtype, order="F")
-        if values.shape == self.shape:
-            return values
         if values.size == self.size:
             return values.reshape(self.shape, order="F")
         # A list repeats the single position of a new axis.

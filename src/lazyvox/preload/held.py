@@ -1,10 +1,9 @@
 """What a lazy reader holds: the loaded object, who uses it, and whether it was edited."""
 
-from __future__ import annotations
-
 import pickle
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from isal import isal_zlib
@@ -12,12 +11,7 @@ from nibabel.cifti2.cifti2 import Cifti2Image
 from nibabel.gifti.gifti import GiftiImage
 from nibabel.spatialimages import SpatialImage
 
-if TYPE_CHECKING:
-    import weakref
-    from collections.abc import Iterator
-
-    from lazyvox._typing import Array
-    from lazyvox.preload.spare import Spare
+from lazyvox._typing import Array
 
 __all__ = ["Held"]
 
@@ -38,8 +32,6 @@ class Held:
         Checksum of its values when it was first handed out.
     is_edited : bool
         Whether it is known to differ from its file.
-    spare : weak reference to Spare, optional
-        Where the memory of an image goes if nobody else has it at the end.
     """
 
     value: Any
@@ -47,14 +39,6 @@ class Held:
     n_users: int = 0
     mark: int | None = None
     is_edited: bool = False
-    spare: weakref.ref[Spare] | None = None
-
-    def __del__(self) -> None:
-        """Leave the memory to the next load, where one is expected."""
-        spare = None if self.spare is None else self.spare()
-        if spare is not None:
-            owner, self.value = [self.value], None
-            spare.give(owner)
 
     def hand_out(self) -> None:
         """Remember the values: from now on the user may edit them."""

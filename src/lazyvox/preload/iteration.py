@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, SupportsIndex, TypeVar, r
 
 from lazyvox._typing import override
 from lazyvox.errors import ParameterTypeError
-from lazyvox.preload.spare import Spare
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import usable_cores
 from lazyvox.runtime.prefetch import Prefetched, check_count
@@ -35,8 +34,8 @@ class Preloads(Protocol):
     def _is_recorded(self, n_ahead: int) -> bool:
         """Return whether use comes later, when an expression is evaluated; it then reads ahead."""
 
-    def _await_use(self, tell: Callable[[], None], spare: weakref.ref[Spare]) -> None:
-        """Have `tell` called at the first use from now on; `spare` has memory for loads."""
+    def _await_use(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called at the first use from now on."""
 
     def _preload(self) -> None:
         """Load, keeping an error for whoever uses the data."""
@@ -54,7 +53,6 @@ class _Quota:
         self._held: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._lock = threading.RLock()
         self._resume: weakref.WeakMethod[Callable[[], None]] | None = None
-        self._spare = Spare()
 
     def tell(self, resume: Callable[[], None]) -> None:
         """Say what to call, as long as it exists, when more may be loaded."""
@@ -76,7 +74,7 @@ class _Quota:
             if len(self._held) >= self._n_most or not is_room:
                 return False
             self._held[key] = (weakref.ref(item, lambda _: self._used(key)), step.size)
-        item._await_use(lambda: self._used(key), weakref.ref(self._spare))
+        item._await_use(lambda: self._used(key))
         return True
 
     def delivered(self, step: Step[Any, Any], item: Any) -> None:
@@ -89,10 +87,6 @@ class _Quota:
             step.task._take_back()
             with self._lock:
                 self._held.pop(id(step.task), None)
-
-    def rest(self) -> None:
-        """Let go of memory that is kept for loads."""
-        self._spare = Spare()
 
     def _used(self, key: int) -> None:
         with self._lock:
@@ -163,13 +157,12 @@ class PreloadIterator(Iterator[ItemT]):
             admission=quota,
             unloaded=_as_it_is,
         )
-        self._quota = quota
         quota.tell(self._items.resume)
 
     @override
     def __iter__(self) -> Iterator[ItemT]:  # noqa: PYI034 - the end of each loop is noticed
         """Return an iterator over the items that are left."""
-        return _Loop(self._items, self._quota.rest)
+        return _Loop(self._items)
 
     @override
     def __next__(self) -> ItemT:
@@ -179,7 +172,6 @@ class PreloadIterator(Iterator[ItemT]):
     def close(self) -> None:
         """End the iteration and its threads; harmless when repeated."""
         self._items.close()
-        self._quota.rest()
 
     def __enter__(self) -> Self:
         """Return the iterator itself."""
@@ -198,8 +190,8 @@ class PreloadIterator(Iterator[ItemT]):
 class _Loop(Iterator[ItemT]):
     """One loop over a `PreloadIterator`: its end, early or not, ends the threads."""
 
-    def __init__(self, items: Prefetched[ItemT, ItemT], rest: Callable[[], None]) -> None:
-        self._items, self._rest = items, rest
+    def __init__(self, items: Prefetched[ItemT, ItemT]) -> None:
+        self._items = items
 
     @override
     def __iter__(self) -> Self:
@@ -211,7 +203,6 @@ class _Loop(Iterator[ItemT]):
 
     def __del__(self) -> None:
         self._items.leave()
-        self._rest()
 
 
 class PreloadList(list[ItemT]):

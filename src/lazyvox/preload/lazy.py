@@ -19,7 +19,6 @@ from lazyvox.preload.recorded import Recipe, evaluate, program_of
 from lazyvox.preload.stand_in import PER_PROCESS, StandIn
 
 if TYPE_CHECKING:
-    import weakref
     from collections.abc import Mapping
 
     import numpy.typing as npt
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from lazyvox.preload.arithmetic import Operation
     from lazyvox.preload.readers import ReaderLike
     from lazyvox.preload.recorded import Program
-    from lazyvox.preload.spare import Spare
 
 __all__ = ["LazyReadData"]
 
@@ -143,14 +141,12 @@ class LazyReadData(StandIn, Operators):
     def _lazy_read(self) -> Any:
         """Read the data and set `data`; a subclass may do so in its own way, or return them."""
         source: Any = self._source
-        spare = None if self._spare is None else self._spare()
         if isinstance(source, LazyReadData):
             self.data = _anew(source).data
         elif isinstance(source, SpatialImage):
-            self.data = self._read_by_us = in_memory(source, self._dtype, spare)
+            self.data = self._read_by_us = in_memory(source, self._dtype)
         else:
-            given = self._reader, self._options, self._dtype
-            found, is_private = read_file(source, *given, spare)
+            found, is_private = read_file(source, self._reader, self._options, self._dtype)
             self.data = found
             self._read_by_us = found if is_private else None
 
@@ -174,10 +170,7 @@ class LazyReadData(StandIn, Operators):
         with ExitStack() as stack:
             taken = [_taken(one, counts * (3 - len(pair)), stack) for one in pair]
             (first, is_first_free), (second, is_second_free) = taken[0], taken[-1]
-            return _result(
-                combine(operation, first, second, (is_first_free, is_second_free)),
-                _spare_of(right) or _spare_of(left),
-            )
+            return LazyReadData(combine(operation, first, second, (is_first_free, is_second_free)))
 
     @override
     def _edited(self, operation: Operation, other: Any) -> Any:
@@ -190,8 +183,6 @@ class LazyReadData(StandIn, Operators):
                 is_free = held.n_users == 0 and not self._is_shared
                 right = held.value if other is self else value
                 result = combine_in_place(operation, held.value, right, is_free=is_free)
-                # The operand may be given back only when no name is left of it.
-                del value, right
                 self._counts_down(1 + (other is self))
                 self._held = Held(result, is_edited=True)
                 self._is_shared = False
@@ -251,19 +242,6 @@ def _taken(operand: Any, places: int, stack: ExitStack) -> tuple[Any, bool]:
     held, is_free = operand._borrow(places)
     stack.callback(operand._give_back, held)
     return held.value, is_free
-
-
-def _spare_of(operand: Any) -> weakref.ref[Spare] | None:
-    """Return where the memory of the operands of a loop goes."""
-    return operand._spare if isinstance(operand, LazyReadData) else None
-
-
-def _result(value: Any, spare: weakref.ref[Spare] | None) -> LazyReadData:
-    result = LazyReadData(value)
-    result._spare = spare
-    if result._held is not None:
-        result._held.spare = spare
-    return result
 
 
 def _recorded(operation: Any, *operands: Any) -> LazyReadData:

@@ -12,7 +12,6 @@ import numpy as np
 from nibabel.cifti2.cifti2 import Cifti2Image
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.array.reader import FileReader
 from lazyvox.errors import LazyvoxError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, lazy_image
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lazyvox._typing import Array
-    from lazyvox.preload.spare import Spare
 
 __all__ = [
     "Annotation",
@@ -93,9 +91,7 @@ class Annotation:
     names: list[bytes]
 
 
-def in_memory(
-    img: SpatialImage, dtype: npt.DTypeLike | None = None, spare: Spare | None = None
-) -> LazyImage:
+def in_memory(img: SpatialImage, dtype: npt.DTypeLike | None = None) -> LazyImage:
     """Return an image whose voxels are in memory.
 
     Parameters
@@ -105,8 +101,6 @@ def in_memory(
     dtype : dtype-like, optional
         Type of the voxels, by default that of `img`. Integers become float32 in steps of 1 MiB,
         without float64 in between.
-    spare : Spare, optional
-        Where memory may be taken from.
 
     Returns
     -------
@@ -120,10 +114,7 @@ def in_memory(
     array = lazy_dataobj(img)
     if dtype is not None:
         array = array.astype(dtype)
-    # What is mapped is in memory as it is.
-    is_read = type(array.reader) is FileReader
-    out = spare.take(array.shape, array.dtype) if spare is not None and is_read else None
-    values = array.read(out=out)
+    values = array.read()
     header: Any = img.header.copy()
     image_class: Any = LAZY_CLASSES.get(type(img), type(img))
     try:
@@ -314,15 +305,12 @@ def read_file(
     reader: ReaderLike | None,
     options: Mapping[str, Any],
     dtype: npt.DTypeLike | None,
-    spare: Spare | None = None,
 ) -> tuple[Any, bool]:
     """Return what a file holds, and whether nobody but the caller can hold it too."""
     used = reader_of(path) if reader is None else reader
     if used is _read_image:
         given = dict(options) if dtype is None else {**options, "dtype": dtype}
-        img: Any = load(path, **given)
-        found = in_memory(img, spare=spare) if isinstance(img, SpatialImage) else img
-        return found, not options.get("mmap", False)
+        return _read_image(path, **given), not options.get("mmap", False)
     read = used.read if isinstance(used, ReadsFiles) else used
     found = read(path, **options)
     return (found if dtype is None else _cast(found, np.dtype(dtype), path)), False

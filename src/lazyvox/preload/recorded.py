@@ -11,12 +11,10 @@ from lazyvox.preload.arithmetic import change, combine
 from lazyvox.preload.iteration import PreloadIterator, Preloads
 
 if TYPE_CHECKING:
-    import weakref
     from collections.abc import Callable, Iterator
 
     from lazyvox.preload.arithmetic import Operation
     from lazyvox.preload.held import Held
-    from lazyvox.preload.spare import Spare
 
 __all__ = ["Leaf", "Program", "Recipe", "evaluate", "program_of"]
 
@@ -161,8 +159,8 @@ class _Due:
         del n_ahead
         return False
 
-    def _await_use(self, tell: Callable[[], None], spare: weakref.ref[Spare]) -> None:
-        self._leaf._await_use(tell, spare)
+    def _await_use(self, tell: Callable[[], None]) -> None:
+        self._leaf._await_use(tell)
 
     def _preload(self) -> None:
         self._leaf._preload()

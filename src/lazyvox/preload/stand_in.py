@@ -17,14 +17,12 @@ from lazyvox.preload.held import Held
 from lazyvox.preload.readers import image_bytes
 
 if TYPE_CHECKING:
-    import weakref
     from collections.abc import Callable, Mapping
 
     import numpy as np
 
     from lazyvox.preload.readers import ReaderLike
     from lazyvox.preload.recorded import Program, Recipe
-    from lazyvox.preload.spare import Spare
 
 __all__ = ["PER_PROCESS", "EditedDataError", "StandIn"]
 
@@ -77,7 +75,6 @@ class StandIn(ABC):
         self._tell_use: Callable[[], None] | None = None
         self._is_ahead = False
         self._n_ahead: int | None = None
-        self._spare: weakref.ref[Spare] | None = None
         self._lock, self._process = threading.RLock(), os.getpid()
 
     @property
@@ -182,8 +179,7 @@ class StandIn(ABC):
         if value is None:
             msg = f"{self._name()}: the reader must return the data. It returned None."
             raise ParameterTypeError(msg)
-        # What somebody else may have made is left to the system.
-        return Held(value, is_private=is_private, spare=self._spare if is_private else None)
+        return Held(value, is_private=is_private)
 
     def _borrow(self, places: int, *, is_last: bool = False) -> tuple[Held, bool]:
         """Return the data for an operation, and whether their memory is free to use.
@@ -271,8 +267,8 @@ class StandIn(ABC):
             self._n_ahead = n_ahead
         return self._is_auto()
 
-    def _await_use(self, tell: Callable[[], None], spare: weakref.ref[Spare]) -> None:
-        self._tell_use, self._is_ahead, self._spare = tell, False, spare
+    def _await_use(self, tell: Callable[[], None]) -> None:
+        self._tell_use, self._is_ahead = tell, False
 
     def _was_used(self) -> None:
         tell, self._tell_use = self._tell_use, None
@@ -308,7 +304,6 @@ PER_PROCESS = (
     "_is_ahead",
     "_tell_use",
     "_n_ahead",
-    "_spare",
     "_lock",
     "_process",
 )

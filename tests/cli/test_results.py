@@ -6,6 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from lazyvox.store.block_cache import shared_blocks
+
 NUMPY = {"mean": np.mean, "std": np.std}
 
 
@@ -205,6 +207,18 @@ def test_json_tells_result_plan_time_and_memory(lazyvox, folder, command):
     assert record["plan"]["passes"] == 1
     assert 0 < record["seconds"] < 60
     assert 0 <= record["increment_bytes"] < record["peak_bytes"]
+
+
+def test_json_tells_what_the_cache_of_decoded_blocks_did(lazyvox):
+    assert lazyvox("index", "run.nii.gz", "--beside", "--quiet").code == 0
+    shared_blocks().clear()
+    uses = []
+    for name in ("a.npy", "b.npy"):
+        done = lazyvox("slice", "run.nii.gz", "..., 3", "-o", name, "--json")
+        uses.append(json.loads(done.out)["decoded_blocks"])
+    assert [(use["hits"], use["misses"]) for use in uses] == [(0, 1), (1, 1)]
+    assert uses[1]["n_blocks"] == 1
+    assert uses[1]["nbytes"] > 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lazyvox._version import __version__
 from lazyvox.cli.settings import Settings
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.peak import PeakMemory, peak_memory
+from lazyvox.store.block_cache import shared_blocks
 from lazyvox.store.identity import printable
 
 __all__ = ["Job", "Written", "perform", "print_json"]
@@ -126,4 +127,5 @@ def _measured(
         "seconds": round(seconds, 6),
         "peak_bytes": 0 if peak is None else peak.bytes,
         "increment_bytes": 0 if peak is None else peak.increment,
+        "decoded_blocks": asdict(shared_blocks().use_of()),
     }

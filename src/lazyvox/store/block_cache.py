@@ -97,11 +97,13 @@ class BlockCache:
                 self._nbytes -= self._blocks.pop(key).nbytes
             self._counts.pop(path, None)
 
-    def use_of(self, path: str) -> CacheUse:
-        """Return what the cache did for a file."""
+    def use_of(self, path: str | None = None) -> CacheUse:
+        """Return what the cache did for a file, or for all of them."""
         with self._lock:
-            sizes = [block.nbytes for key, block in self._blocks.items() if key[0] == path]
-            return CacheUse(*self._counts.get(path, (0, 0)), len(sizes), sum(sizes))
+            counts = [each for name, each in self._counts.items() if path in {None, name}]
+            sizes = [each.nbytes for key, each in self._blocks.items() if path in {None, key[0]}]
+            hits, misses = (sum(each[place] for each in counts) for place in (0, 1))
+            return CacheUse(hits, misses, len(sizes), sum(sizes))
 
 
 def _key(path: str, identity: FileIdentity, start: int) -> _Key:

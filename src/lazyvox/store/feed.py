@@ -18,10 +18,11 @@ class Feed:
     files can be half read without holding a descriptor, and a forked child shares none.
     """
 
-    def __init__(self, path: str, identity: FileIdentity) -> None:
+    def __init__(self, path: str, identity: FileIdentity, piece_bytes: int = PIECE_BYTES) -> None:
         self._file: OpenFile | None = None
         self.path = path
         self._identity = identity
+        self._piece_bytes = piece_bytes
         self.position = 0
 
     @property
@@ -44,13 +45,13 @@ class Feed:
         if self._file is not None:
             self._file.check()
 
-    def read(self, nbytes: int = PIECE_BYTES) -> bytes:
-        """Return the next bytes; empty only at the end of the file."""
+    def read(self, nbytes: int | None = None) -> bytes:
+        """Return the next bytes, by default one piece; empty only at the end of the file."""
         if self._file is None:
             msg = "bug in lazyvox: a compressed file was read outside of a session"
             raise AssertionError(msg)
         try:
-            piece = self._file.pread(nbytes, self.position)
+            piece = self._file.pread(nbytes or self._piece_bytes, self.position)
         except ImageFileError:
             # It was opened again, and is not the same any more.
             raise

@@ -10,15 +10,19 @@ from lazyvox._typing import override
 from lazyvox.errors import CorruptFileError
 from lazyvox.store.access_points import AccessPoint, AccessPoints, Segment
 from lazyvox.store.blocks import Block
-from lazyvox.store.cursors import PIECE_BYTES
 from lazyvox.store.feed import Feed
 from lazyvox.store.gzip_members import GzipDecoder
 from lazyvox.store.identity import FileIdentity, printable
 
 __all__ = ["DECODER_BYTES", "SegmentSource", "Segments"]
 
-#: State of an inflater, its window, and the compressed bytes that it holds.
-DECODER_BYTES = 1 << 20
+#: Compressed and decoded bytes at a time: large, since each call of the inflater has to wait for the
+#: interpreter, on which the threads of a pass and of the user work too.
+_COMPRESSED_BYTES = 512 << 10
+_DECODED_BYTES = 1 << 20
+
+#: An inflater, what goes in, of which it keeps what it has not used yet, and what comes out.
+DECODER_BYTES = 3 << 20
 
 
 class Segments(ABC):
@@ -115,7 +119,7 @@ class SegmentSource(Segments):
         """
         segment = self.segment(number)
         start = self._point(number)
-        feed = Feed(self._path, self._identity)
+        feed = Feed(self._path, self._identity, self._piece_bytes(number))
         feed.open()
         try:
             decoder = GzipDecoder(feed, start)
@@ -130,6 +134,14 @@ class SegmentSource(Segments):
         """Return the last access point at or before a decoded offset."""
         return self._point(self.number_at(offset))
 
+    def _piece_bytes(self, number: int) -> int:
+        """Return how to read the compressed bytes of a segment in few pieces of one size."""
+        bits, is_last = self.points.bit_offsets, number + 1 == len(self)
+        end = 8 * self.points.compressed_size if is_last else int(bits[number + 1])
+        nbytes = max(-(-(end - int(bits[number])) // 8), 1)
+        n_pieces = -(-nbytes // _COMPRESSED_BYTES)
+        return -(-nbytes // n_pieces)
+
     def _point(self, number: int) -> AccessPoint:
         points = self.points
         return AccessPoint(
@@ -141,7 +153,7 @@ class SegmentSource(Segments):
     def _decoded(self, decoder: GzipDecoder, segment: Segment) -> Block:
         missing, checksum = segment.stop - segment.start, 0
         block = Block(segment.start, missing)
-        while missing and (piece := decoder.decode(min(missing, PIECE_BYTES))):
+        while missing and (piece := decoder.decode(min(missing, _DECODED_BYTES))):
             checksum = isal_zlib.crc32(piece, checksum)
             block.append(piece)
             missing -= len(piece)

@@ -217,10 +217,10 @@ def test_only_files_of_dead_processes_of_this_host_are_removed(memory):
 
 def test_interrupt_while_memory_is_filled_leaves_nothing(path, memory, monkeypatch):
     def interrupted(*arguments):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("in the midst")
 
     monkeypatch.setattr(sharing, "fill_shared", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="in the midst"):
         lv.shared(path)
     assert list(memory.iterdir()) == []
 
@@ -305,6 +305,6 @@ def test_interrupt_ends_a_map_of_images_at_once_with_its_processes(tmp_path):
     printed, errors = process.communicate(timeout=60)
     assert printed == "interrupted []\n", errors
     for file in tmp_path.glob("begun*"):
-        with pytest.raises(ProcessLookupError):
+        with pytest.raises(ProcessLookupError, match="No such process"):
             os.kill(int(file.name.removeprefix("begun")), 0)
     assert own_threads() == []

@@ -76,12 +76,12 @@ def test_an_interrupt_ends_all_processes(tmp_path, monkeypatch):
                 os.sched_yield()
             pids.append(process.pid)
             pids.extend(child.pid for child in psutil.Process(process.pid).children())
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("in the midst")
         return wait(process, timeout)
 
     monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
     code = PARENT.replace('("worked")', '("other")')
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="in the midst"):
         run_tree(command(code), tmp_path)
     assert len(pids) == 2
     assert not [pid for pid in pids if psutil.pid_exists(pid)

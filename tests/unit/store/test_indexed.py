@@ -247,9 +247,9 @@ def test_no_thread_is_left_after_an_error_of_the_user(source, points):
     def failing():
         with reader_of(source, points, n_ahead=3) as reader:
             reader.read_upto(100_000, 100)
-            raise ZeroDivisionError
+            raise ZeroDivisionError("of the user")
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="of the user"):
         failing()
     assert not own_threads()
 

@@ -7,6 +7,7 @@ moment.
 """
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
@@ -15,10 +16,25 @@ from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
-__all__ = ["Job", "Workers", "join_all", "start"]
+__all__ = ["ForkSafeLock", "Job", "Workers", "join_all", "start"]
 
 ParamT = ParamSpec("ParamT")
 ResultT = TypeVar("ResultT")
+
+
+class ForkSafeLock:
+    """A lock that a forked child finds free, whoever held it in the parent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def of_this_process(self) -> threading.Lock:
+        """Return the lock."""
+        if self._process != os.getpid():
+            self._lock = threading.Lock()
+            self._process = os.getpid()
+        return self._lock
 
 
 class Job(Generic[ResultT]):

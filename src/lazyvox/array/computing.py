@@ -50,11 +50,15 @@ def fill_spools(array: LazyArray) -> None:
         Any lazy array. What was computed before is not computed again.
     """
     fill_reductions((array,))
+    _prepare_spools(array)
+
+
+def _prepare_spools(array: LazyArray) -> None:
     if isinstance(array.reader, SpooledReader):
         array.reader.prepare()
         return
     for source in unread_sources(array):
-        fill_spools(source)
+        _prepare_spools(source)
 
 
 def fill_reductions(arrays: Iterable[LazyArray]) -> None:

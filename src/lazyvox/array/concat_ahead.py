@@ -6,7 +6,6 @@ is full. Volumes are handed out in the order of the series, so results do not de
 of threads.
 """
 
-import contextvars
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -18,9 +17,9 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import Array, Shape
+from lazyvox._typing import Array
 from lazyvox.array.concat import ConcatReader, n_volumes
-from lazyvox.array.reader import ArrayReader, ArraySession, ahead_bytes, open_part
+from lazyvox.array.reader import ArrayReader, ArraySession, ahead_bytes, kept_shape, open_part
 from lazyvox.planning.indexing import Axis, axis_of
 
 __all__ = ["bytes_ahead", "open_ahead"]
@@ -101,7 +100,7 @@ def _ahead_layout(
         return None
     groups = _by_part(reader, axes[3])
     longest = max((len(group) for group in groups), default=0)
-    volume_bytes = reader.dtype.itemsize * int(np.prod(_kept_shape(axes[:3]), dtype=np.int64))
+    volume_bytes = reader.dtype.itemsize * int(np.prod(kept_shape(axes[:3]), dtype=np.int64))
     if not volume_bytes:
         return None
     piece_volumes = min(max(_PIECE_BYTES // volume_bytes, 1), max(longest, 1))
@@ -127,10 +126,6 @@ def _by_part(reader: ConcatReader, time: Axis) -> tuple[tuple[int, ...], ...]:
     for part, position in zip(parts, positions, strict=True):
         groups.setdefault(part, []).append(position)
     return tuple(tuple(group) for group in groups.values())
-
-
-def _kept_shape(axes: tuple[Axis, ...]) -> Shape:
-    return tuple(len(axis) for axis in axes if not isinstance(axis, int))
 
 
 class _StoppedError(Exception):
@@ -234,9 +229,7 @@ class _AheadSession:
     def _begin(self) -> None:
         """Have as many files decoded as there are threads: the one that is read, and the next."""
         while self._begun < min(self._layout.n_threads, len(self._parts)):
-            # Budgets hold in the threads as they do here.
-            context: Any = contextvars.copy_context()
-            self._workers.submit(context.run, self._decode, self._parts[self._begun])
+            self._workers.submit(self._decode, self._parts[self._begun])
             self._begun += 1
 
     def _decode(self, part: _Part) -> None:
@@ -258,7 +251,7 @@ class _AheadSession:
         if self._is_closed:
             raise _StoppedError
         if number < self._layout.n_pieces:
-            shape = (*_kept_shape(self._space), self._layout.piece_volumes)
+            shape = (*kept_shape(self._space), self._layout.piece_volumes)
             return np.empty(shape, self._reader.dtype, order="F")
         used = part.free.get()
         if used is None:

@@ -21,6 +21,7 @@ __all__ = [
     "ahead_bytes",
     "cache_use",
     "forget_blocks",
+    "kept_shape",
     "open_part",
 ]
 
@@ -158,7 +159,7 @@ class FileSession:
             return
         ordered, out = _in_file_order(axes, out)
         repeated = _repeats(axes)
-        target = np.empty(_kept_shape(ordered), out.dtype, order="F") if repeated else out
+        target = np.empty(kept_shape(ordered), out.dtype, order="F") if repeated else out
         gap = MAX_GAP_BYTES if self._random_access else self._spec.stored_bytes
         end = 0
         for run in plan_runs(
@@ -243,7 +244,8 @@ def _repeats(axes: tuple[Axis, ...]) -> bool:
     return any(isinstance(axis, tuple) and tuple(sorted(set(axis))) != axis for axis in axes)
 
 
-def _kept_shape(axes: tuple[Axis, ...]) -> Shape:
+def kept_shape(axes: tuple[Axis, ...]) -> Shape:
+    """Return the shape of what is read at `axes`: ints drop theirs."""
     return tuple(len(axis) for axis in axes if not isinstance(axis, int))
 
 

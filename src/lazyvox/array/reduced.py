@@ -1,8 +1,6 @@
 """Sums, means and other reductions of lazy arrays, computed in one pass when they are needed."""
 
 import math
-import os
-import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -10,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.derived import DerivedReader
 from lazyvox.array.lazy_array import LazyArray, fill_block
@@ -32,16 +31,8 @@ class _Result:
     """The values of one reduction in one process, once they are there."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process = os.getpid()
+        self.lock = ForkSafeLock()
         self.values: Array | None = None
-
-    def lock(self) -> threading.Lock:
-        """Return the lock of the computation; a forked child has its own."""
-        if self._process != os.getpid():
-            self._lock = threading.Lock()
-            self._process = os.getpid()
-        return self._lock
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,7 +212,7 @@ def evaluate(readers: Sequence[ReducedReader]) -> None:
     next block is read in a thread while one is used.
     """
     first = min(readers, key=id)
-    with first._result.lock():
+    with first._result.lock.of_this_process():
         pending = [one for one in readers if one.is_pending]
         if not pending:
             return

@@ -1,14 +1,13 @@
 """Arrays that are computed as a whole on first use, kept on disk or in memory, then read."""
 
 import math
-import os
-import threading
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
 
+from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, IntArray, Shape, override
 from lazyvox.array.derived import DerivedReader
 from lazyvox.array.lazy_array import LazyArray
@@ -102,16 +101,8 @@ class _State:
     """The spool of one reader in one process, once it is filled."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process = os.getpid()
+        self.lock = ForkSafeLock()
         self.spool: Spool | None = None
-
-    def lock(self) -> threading.Lock:
-        """Return the lock of the computation; a forked child has its own."""
-        if self._process != os.getpid():
-            self._lock = threading.Lock()
-            self._process = os.getpid()
-        return self._lock
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,7 +203,7 @@ class SpooledReader(DerivedReader):
         state = self._state
         if state.spool is not None:
             return state.spool
-        with state.lock():
+        with state.lock.of_this_process():
             if state.spool is None:
                 make = MemoryStore if self._fits_memory else FileStore
                 spool = Spool(self._n_columns, self.dtype, make(max(self.spool_bytes, 1)))

@@ -1,5 +1,8 @@
 """Sequential compressed input that can let go of its file and take it up again."""
 
+from types import TracebackType
+from typing import Self
+
 from lazyvox.errors import ImageFileError
 from lazyvox.store.descriptors import OpenFile
 from lazyvox.store.identity import FileIdentity, raise_read_error
@@ -24,6 +27,24 @@ class Feed:
         self._identity = identity
         self._piece_bytes = piece_bytes
         self.position = 0
+
+    def __enter__(self) -> Self:
+        """Open the file."""
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it; after work that succeeded, the file must still be the same one."""
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            self.close()
 
     @property
     def is_open(self) -> bool:

@@ -54,14 +54,9 @@ class FrameSegments(Segments):
         """
         segment = self.segment(number)
         start, stop = self._starts[number : number + 2]
-        feed = Feed(self._path, self._identity)
-        feed.open()
-        try:
+        with Feed(self._path, self._identity) as feed:
             feed.position = start
             packed = feed.read(stop - start)
-            feed.check()
-        finally:
-            feed.close()
         return Block.of(segment.start, self._pieces(memoryview(packed), segment))
 
     def _pieces(self, packed: memoryview, segment: Segment) -> list[bytes]:

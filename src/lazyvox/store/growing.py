@@ -36,11 +36,6 @@ class GrowingIndex:
     source : IndexedSource
         The gzip file.
 
-    Attributes
-    ----------
-    position : int
-        Decoded bytes that it has seen.
-
     Raises
     ------
     OutputError
@@ -56,10 +51,14 @@ class GrowingIndex:
         self._recorder = PointRecorder(DEFAULT_SPACING, self)
         self._bits: list[int] = []
         self._offsets: list[int] = []
-        self.position = 0
         self._decoder: weakref.ref[GzipDecoder] | None = None
         # Against giving up the file of windows while another thread reads one.
         self._lock = threading.Lock()
+
+    @property
+    def position(self) -> int:
+        """Decoded bytes that it has seen."""
+        return self._recorder.position
 
     @property
     def is_abandoned(self) -> bool:
@@ -102,7 +101,6 @@ class GrowingIndex:
 
     def decoded(self, piece: bytes) -> None:
         """Take note of the next decoded bytes."""
-        self.position += len(piece)
         self._recorder.decoded(piece)
 
     def ended(self) -> None:
@@ -113,7 +111,7 @@ class GrowingIndex:
             if writer is None:
                 return
             try:
-                writer.commit(self.position, checksums)
+                writer.commit(self._recorder.position, checksums)
             except (OutputError, IndexFileError, FileChangedError) as error:
                 # The read that found the points goes on: an index only makes it faster.
                 warn_without_cache(str(error))

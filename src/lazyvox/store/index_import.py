@@ -62,13 +62,10 @@ def open_foreign(path: str, source: IndexedSource) -> GzidxFile:
 
 def _segment_checksums(source: IndexedSource, points: AccessPoints) -> NDArray[np.uint32]:
     """Return the CRC32 of what lies between points, decoded from the beginning of the file on."""
-    feed = Feed(source.path, source.identity)
-    decoder = GzipDecoder(feed)
     stops = np.append(points.decoded_offsets[1:], points.decoded_size)
     checksums = np.zeros(len(stops), np.uint32)
-    feed.open()
-    try:
-        position = 0
+    with Feed(source.path, source.identity) as feed:
+        decoder, position = GzipDecoder(feed), 0
         for number, stop in enumerate(stops):
             checksum = 0
             while position < stop:
@@ -82,9 +79,6 @@ def _segment_checksums(source: IndexedSource, points: AccessPoints) -> NDArray[n
         if decoder.decode(1):
             reason = f"the file decodes to more than {position} bytes"
             raise _not_its_index(points.whence, source, reason)
-        feed.check()
-    finally:
-        feed.close()
     return checksums
 
 

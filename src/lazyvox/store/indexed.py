@@ -1,19 +1,19 @@
 """Read a compressed file by its access points: any part, or all of it on several cores."""
 
-import warnings
 from types import TracebackType
 from typing import Protocol, Self
 
-from lazyvox.errors import CorruptFileError, IndexFileError, LazyvoxWarning, TruncatedFileError
+from lazyvox.errors import CorruptFileError, IndexFileError, TruncatedFileError
 from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.prefetch import Prefetched
 from lazyvox.store.block_cache import shared_blocks
 from lazyvox.store.blocks import Block
-from lazyvox.store.identity import FileIdentity, printable
+from lazyvox.store.identity import FileIdentity
 from lazyvox.store.index_cache import reject_index
 from lazyvox.store.segments import Segments
 from lazyvox.store.self_indexed import reject_table
 from lazyvox.store.source import ByteReader
+from lazyvox.store.trailing import warn_of_garbage
 
 __all__ = ["IndexedReader", "ahead_bytes", "ahead_count"]
 
@@ -21,7 +21,6 @@ _UNUSABLE = (CorruptFileError, TruncatedFileError, IndexFileError)
 
 #: More threads than this decode faster than anything takes the bytes.
 _MOST_THREADS = 8
-
 
 #: Bytes for segments that are decoded ahead, and how many of them the cache may keep.
 MOST_AHEAD_BYTES = 64 << 20
@@ -39,6 +38,10 @@ class FallBackSource(Protocol):
     def identity(self) -> FileIdentity:
         """Which file it is."""
 
+    @property
+    def compression(self) -> str:
+        """How it is compressed."""
+
     def open(self) -> ByteReader:
         """Start a session that decodes from the beginning."""
 
@@ -48,9 +51,10 @@ def ahead_count(segments: Segments, memory: int) -> int:
 
     They may not where nobody knows their checksums: then whole passes verify those of the file.
     """
-    if not segments.is_verified or _threads() == 1:
+    # Each asks the system for the cores: whoever needs no threads does not.
+    if not segments.is_verified or (n_threads := _threads()) == 1:
         return 0
-    count = min(min(memory, MOST_AHEAD_BYTES) // segments.held_bytes, _threads() + 1)
+    count = min(min(memory, MOST_AHEAD_BYTES) // segments.held_bytes, n_threads + 1)
     return count if count > 1 else 0
 
 
@@ -159,11 +163,7 @@ class IndexedReader:
         if self._plain is not None:
             return self._plain.finish()
         if self._block.ends_in_garbage:
-            msg = (
-                f"{printable(self._source.path)}: bytes that are not gzip data follow the end of the "
-                f"stream; they were ignored. The image itself is complete and verified."
-            )
-            warnings.warn(msg, LazyvoxWarning, stacklevel=2)
+            warn_of_garbage(self._source.path, self._source.compression)
         return self._segments.points.decoded_size - self._end
 
     def _fill(self, offset: int, buffer: memoryview) -> bool:

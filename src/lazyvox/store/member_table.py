@@ -53,12 +53,8 @@ def member_header(packed_size: int, decoded_size: int) -> bytes:
 
 def is_made_of_blocks(path: str, identity: FileIdentity) -> bool:
     """Return whether a file is BGZF, of which hopping fetches about every page."""
-    feed = Feed(path, identity)
-    feed.open()
-    try:
+    with Feed(path, identity) as feed:
         return _BGZF in _subfields(feed.read(_HEAD_BYTES))
-    finally:
-        feed.close()
 
 
 def read_member_table(
@@ -85,13 +81,8 @@ def read_member_table(
     ReadError
         If it cannot be read.
     """
-    feed = Feed(path, identity)
-    feed.open()
-    try:
+    with Feed(path, identity) as feed:
         members = _hop(feed, identity.size)
-        feed.check()
-    finally:
-        feed.close()
     if members is None or not _are_believed(members):
         return None
     return join_parts(

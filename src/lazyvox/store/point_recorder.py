@@ -67,13 +67,18 @@ class PointRecorder:
         Decoded bytes from one point to the next; the next block begins somewhat later.
     sink : PointSink
         Where points go; the beginning of the file is the first.
+
+    Attributes
+    ----------
+    position : int
+        Decoded bytes that it has seen.
     """
 
     def __init__(self, spacing: int, sink: PointSink) -> None:
         self._spacing = spacing
         self._sink = sink
         self._due = 0
-        self._position = 0
+        self.position = 0
         self._member_start = 0
         self._tail = b""
         self._checksum = 0
@@ -86,7 +91,7 @@ class PointRecorder:
         self._cut = None
         self._member_start = decoded_offset
         self._settle()
-        if decoded_offset == self._position and self._position >= self._due:
+        if decoded_offset == self.position and self.position >= self._due:
             self._close(self._checksum)
             self._checksum = 0
             self._accept(AccessPoint(8 * byte_offset, decoded_offset, None))
@@ -98,13 +103,13 @@ class PointRecorder:
             self._cut = None
         proof = self._proof_input(feed.position)
         data = feed.read(self._piece_bytes(feed.position, proof))
-        if self._trial is not None or self._position < self._due:
+        if self._trial is not None or self.position < self._due:
             return data
         start = feed.position - len(data)
         plausible = islice(_plausible(data, proof), _MOST_TRIED)
         bit = next((one for one in plausible if _has_next(feed, start, data, one)), None)
         if bit is None:
-            self._due = self._position + self._spacing // 4
+            self._due = self.position + self._spacing // 4
             # What was too near the end to be searched is searched with what follows.
             unsearched = proof if len(data) > proof else 0
             feed.position -= unsearched
@@ -122,7 +127,7 @@ class PointRecorder:
     def decoded(self, piece: bytes) -> None:
         """Take note of the next decoded bytes."""
         self._checksum = isal_zlib.crc32(piece, self._checksum)
-        self._position += len(piece)
+        self.position += len(piece)
         # The pieces are long: keeping one is cheaper than cutting a window out of each.
         long_enough = len(piece) >= WINDOW_BYTES
         self._tail = piece if long_enough else (self._tail[-WINDOW_BYTES:] + piece)
@@ -143,12 +148,12 @@ class PointRecorder:
 
     def _piece_bytes(self, n_read: int, proof: int) -> int:
         """Return how many compressed bytes to take: fewer where they decode to much."""
-        aim = self._spacing // _PIECES_PER_POINT * (n_read + 1) // (self._position + 1)
+        aim = self._spacing // _PIECES_PER_POINT * (n_read + 1) // (self.position + 1)
         return min(max(aim, 4 * proof), PIECE_BYTES)
 
     def _proof_input(self, n_read: int) -> int:
         """Return how many compressed bytes decode to more than what must agree."""
-        aim = 2 * _PROOF_BYTES * (n_read + 1) // (self._position + 1)
+        aim = 2 * _PROOF_BYTES * (n_read + 1) // (self.position + 1)
         return min(_HEADER_BYTES + aim, _PROOF_INPUT)
 
     def _goes_on(self, feed: Feed, bit_offset: int, following: bytes) -> bool:
@@ -158,7 +163,7 @@ class PointRecorder:
         block that look like the mark of one agree with what follows if they come every 4 bytes.
         """
         length, behind = _behind_stored(feed, bit_offset // 8, following)
-        size = (self._position + length - self._member_start) & 0xFFFFFFFF
+        size = (self.position + length - self._member_start) & 0xFFFFFFFF
         return behind[4:8] != struct.pack("<I", size) and following[1:-4] != following[5:]
 
     def _try_cut(self, feed: Feed, bit_offset: int, following: bytes) -> None:
@@ -166,7 +171,7 @@ class PointRecorder:
             self._try_point(bit_offset, following)
         if self._trial is None:
             # Where one is none, the next ones may be many and none either.
-            self._due = self._position + max(self._spacing // 16, _PROOF_BYTES)
+            self._due = self.position + max(self._spacing // 16, _PROOF_BYTES)
 
     def _try_point(self, bit_offset: int, following: bytes) -> None:
         window = self._tail[-WINDOW_BYTES:]
@@ -176,7 +181,7 @@ class PointRecorder:
             return
         if not expected:
             return
-        point = AccessPoint(bit_offset, self._position, window)
+        point = AccessPoint(bit_offset, self.position, window)
         self._trial = _Trial(point, expected, self._checksum)
         self._checksum = 0
 
@@ -189,7 +194,7 @@ class PointRecorder:
             self._close(trial.checksum_before)
             self._accept(trial.point)
             return
-        since = self._position - trial.point.decoded_offset
+        since = self.position - trial.point.decoded_offset
         self._checksum = isal_zlib.crc32_combine(trial.checksum_before, self._checksum, since)
 
     def _close(self, checksum: int) -> None:
@@ -262,15 +267,9 @@ def build_points(
     FileChangedError
         If it is no longer the one that was identified.
     """
-    feed = Feed(path, identity)
     recorder = PointRecorder(spacing, sink)
-    decoder = GzipDecoder(feed, observer=recorder)
-    feed.open()
-    try:
-        decoded_size = 0
-        while piece := decoder.decode(_DECODE_BYTES):
-            decoded_size += len(piece)
-        feed.check()
-    finally:
-        feed.close()
-    return decoded_size, recorder.finish()
+    with Feed(path, identity) as feed:
+        decoder = GzipDecoder(feed, observer=recorder)
+        while decoder.decode(_DECODE_BYTES):
+            pass
+    return recorder.position, recorder.finish()

@@ -66,14 +66,9 @@ def read_seek_table(
     ReadError
         If it cannot be read.
     """
-    feed = Feed(path, identity)
-    feed.open()
-    try:
+    with Feed(path, identity) as feed:
         sizes = _read(feed, identity.size)
         is_believed = sizes is not None and _is_believed(feed, sizes)
-        feed.check()
-    finally:
-        feed.close()
     if sizes is None or not is_believed:
         return None
     packed, decoded = sizes[:, 0], sizes[:, 1]

@@ -119,14 +119,9 @@ class SegmentSource(Segments):
         """
         segment = self.segment(number)
         start = self._point(number)
-        feed = Feed(self._path, self._identity, self._piece_bytes(number))
-        feed.open()
-        try:
+        with Feed(self._path, self._identity, self._piece_bytes(number)) as feed:
             decoder = GzipDecoder(feed, start)
             block = self._decoded(decoder, segment)
-            feed.check()
-        finally:
-            feed.close()
         block.ends_in_garbage = decoder.trailing_garbage
         return block
 

@@ -1,6 +1,5 @@
 """Byte sources of compressed files."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,7 +9,6 @@ from lazyvox.errors import (
     CorruptFileError,
     ImageFileError,
     IndexFileError,
-    LazyvoxWarning,
     TruncatedFileError,
 )
 from lazyvox.runtime.budget import recent_budget
@@ -28,6 +26,7 @@ from lazyvox.store.segment_checker import SegmentChecker
 from lazyvox.store.segments import Segments, SegmentSource
 from lazyvox.store.self_indexed import find_table
 from lazyvox.store.source import ByteReader
+from lazyvox.store.trailing import warn_of_garbage
 
 __all__ = ["StreamSource"]
 
@@ -129,7 +128,7 @@ class StreamReader:
         self._source = source
         self._cursor: Cursor | None = None
         self._end = 0
-        self._points: AccessPoints | None = None
+        self._segments: SegmentSource | None = None
         self._is_believing = True
 
     def __enter__(self) -> Self:
@@ -160,16 +159,21 @@ class StreamReader:
         try:
             self._fill(offset, buffer)
         except (CorruptFileError, TruncatedFileError, IndexFileError) as error:
-            if self._points is None:
+            if self._segments is None:
                 raise
-            # The file is damaged, or its index: decoding from the beginning tells.
-            reject_index(self._points, str(error))
+            self._stop_believing(self._segments.points, str(error))
             if self._end:
                 # What was handed out before may be wrong too.
                 raise
-            self._points, self._is_believing = None, False
-            shared_pool().forget(self._source.path, self._source.identity)
             self._fill(offset, buffer)
+
+    def _stop_believing(self, points: AccessPoints, reason: str) -> None:
+        """Reject the access points, or raise: as in `IndexedReader`, the whole file tells."""
+        self._segments, self._is_believing = None, False
+        shared_pool().forget(self._source.path, self._source.identity)
+        with self._source.open() as plain:
+            plain.finish()
+        reject_index(points, reason)
 
     def _fill(self, offset: int, buffer: memoryview) -> None:
         with _CursorGuard(self):
@@ -215,7 +219,7 @@ class StreamReader:
                     raise
                 cursor.decoder.trailing_garbage = True
             if cursor.decoder.trailing_garbage:
-                self._warn_garbage()
+                warn_of_garbage(self._source.path, self._source.compression)
             return cursor.position - wanted_end
 
     def drop_cursor(self) -> None:
@@ -252,9 +256,9 @@ class StreamReader:
         if point is None:
             return Cursor(feed, self._decoder(feed, jumps=jumps))
         feed.open()
+        segments = self._segments
         checker = None
-        if self._points is not None:
-            segments = SegmentSource(source.path, source.identity, self._points)
+        if segments is not None:
             checker = SegmentChecker(segments, segments.number_at(offset))
         cursor = Cursor(feed, GzipDecoder(feed, point, checker))
         cursor.position = point.decoded_offset
@@ -271,11 +275,12 @@ class StreamReader:
     def _point_before(self, offset: int) -> AccessPoint | None:
         if not self._is_believing:
             return None
-        self._points = points = self._source.access_points()
+        source = self._source
+        points = source.access_points()
         if points is not None:
-            segments = SegmentSource(self._source.path, self._source.identity, points)
-            return segments.point_before(offset)
-        growing = growing_index(self._source)
+            self._segments = SegmentSource(source.path, source.identity, points)
+            return self._segments.point_before(offset)
+        growing = growing_index(source)
         return None if growing is None else growing.point_before(offset)
 
     def _decoder(self, feed: Feed, *, jumps: bool) -> Decoder:
@@ -296,14 +301,6 @@ class StreamReader:
             f"less than its header says: write or download it again."
         )
         raise TruncatedFileError(msg)
-
-    def _warn_garbage(self) -> None:
-        source = self._source
-        msg = (
-            f"{printable(source.path)}: bytes that are not {source.compression} data follow the "
-            f"end of the stream; they were ignored. The image itself is complete and verified."
-        )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=2)
 
 
 class _CursorGuard:

@@ -432,3 +432,17 @@ def test_what_was_handed_out_before_a_segment_turned_out_wrong_is_not_made_good(
         reader.readinto(start, memoryview(bytearray(100)))
         with pytest.raises(CorruptFileError, match="must be those that the index was made of"):
             reader.readinto(start + 100, memoryview(bytearray(len(RAW) - start - 100)))
+
+
+def test_points_of_a_damaged_file_stay_where_it_is_decoded_in_order_too(path, points, monkeypatch):
+    path.write_bytes(flipped(PACKED, len(PACKED) - 100))
+    source = open_source(path)
+    monkeypatch.setattr("lazyvox.store.streams.find_index", lambda source: points)
+    rejected = []
+    monkeypatch.setattr(
+        "lazyvox.store.streams.reject_index", lambda points, why: rejected.append(points)
+    )
+    start = int(points.decoded_offsets[-2])
+    with pytest.raises(CorruptFileError, match="damaged"), source.open() as reader:
+        reader.readinto(start, memoryview(bytearray(len(RAW) - start)))
+    assert rejected == []

@@ -3,6 +3,7 @@ from ._version import __version__
 from .array import LazyArray
 from .confounds import Confounds, load_confounds
 from .errors import (
+    AccessPointError,
     CorruptFileError,
     DimensionError,
     FileChangedError,
@@ -13,7 +14,6 @@ from .errors import (
     ImageIsADirectoryError,
     ImageNotFoundError,
     ImagePermissionError,
-    IndexFileError,
     LazyvoxError,
     LazyvoxWarning,
     MaterializationError,
@@ -67,6 +67,7 @@ from .stream import (
 __all__ = [
     "DVARS",
     "TSNR",
+    "AccessPointError",
     "Confounds",
     "Consumer",
     "CorruptFileError",
@@ -82,7 +83,6 @@ __all__ = [
     "ImageIsADirectoryError",
     "ImageNotFoundError",
     "ImagePermissionError",
-    "IndexFileError",
     "Labels",
     "LazyArray",
     "LazyImage",

@@ -19,7 +19,7 @@
     ├── ParameterError (ValueError)          an argument outside what is allowed
     ├── ParameterTypeError (TypeError)       an argument of the wrong type
     ├── DimensionError (TypeError)           an image, or a list of them, of the wrong dimension
-    ├── IndexFileError (ValueError)          an index of a gzip file that cannot be used
+    ├── AccessPointError (ValueError)          an index of a gzip file that cannot be used
     ├── ScalingError (ValueError)            values that do not fit the asked data type
     ├── MemoryBudgetError (MemoryError)      no plan fits the budget
     ├── MaterializationError (RuntimeError)  a hidden full load, under `strict`
@@ -35,6 +35,7 @@ library already catch.
 """
 
 __all__ = [
+    "AccessPointError",
     "CorruptFileError",
     "DimensionError",
     "FileChangedError",
@@ -45,7 +46,6 @@ __all__ = [
     "ImageIsADirectoryError",
     "ImageNotFoundError",
     "ImagePermissionError",
-    "IndexFileError",
     "LazyvoxError",
     "LazyvoxWarning",
     "MaterializationError",
@@ -132,7 +132,7 @@ class DimensionError(LazyvoxError, TypeError):
     """An image, or a list of images, has another number of dimensions than asked for."""
 
 
-class IndexFileError(LazyvoxError, ValueError):
+class AccessPointError(LazyvoxError, ValueError):
     """An index of a gzip file is damaged, or belongs to another file."""
 
 

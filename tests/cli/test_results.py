@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lazyvox.store.block_cache import shared_blocks
+from lazyvox.store.files.block_cache import shared_blocks
 
 NUMPY = {"mean": np.mean, "std": np.std}
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.store.block_cache import shared_blocks
-from lazyvox.store.index_cache import find_index
+from lazyvox.store.files.block_cache import shared_blocks
+from lazyvox.store.index.cache import find_index
 from lazyvox.store.opening import open_source
 from lazyvox.testing import gzip_member, nifti_bytes
 

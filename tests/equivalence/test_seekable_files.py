@@ -13,7 +13,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.errors import ParameterError
-from lazyvox.store.frames import load_zstd
+from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.opening import open_source
 from lazyvox.testing import random_values
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.store import descriptors
-from lazyvox.store.descriptors import OpenFile
-from lazyvox.store.identity import identify
+from lazyvox.store.files import descriptors
+from lazyvox.store.files.descriptors import OpenFile
+from lazyvox.store.files.identity import identify
 
 SHAPE = (24, 24, 20, 9)
 VALUES = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)
@@ -37,7 +37,7 @@ def linked(folder, ending, n_files):
 
 @pytest.fixture
 def one_volume_at_a_time(monkeypatch):
-    monkeypatch.setattr("lazyvox.array.staged.GROUP_BYTES", 1)
+    monkeypatch.setattr("lazyvox.array.transformed.GROUP_BYTES", 1)
 
 
 @ON_LINUX

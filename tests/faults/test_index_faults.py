@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lazyvox.errors import IndexFileError, OutputError
-from lazyvox.store.index_cache import IndexMemory
-from lazyvox.store.index_folder import cache_folder
-from lazyvox.store.index_writer import IndexWriter
+from lazyvox.errors import AccessPointError, OutputError
+from lazyvox.store.gzip.point_recorder import build_points
+from lazyvox.store.gzip.segments import SegmentSource
+from lazyvox.store.index.cache import IndexMemory
+from lazyvox.store.index.folder import cache_folder
+from lazyvox.store.index.writer import IndexWriter
 from lazyvox.store.opening import open_source
-from lazyvox.store.point_recorder import build_points
-from lazyvox.store.segments import SegmentSource
 
 SPACING = 65536
 
@@ -86,7 +86,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(source, ending):
             continue
         try:
             points.verify_windows()
-        except IndexFileError:
+        except AccessPointError:
             continue
         unnoticed.append((place, bit))
     assert unnoticed == []
@@ -196,11 +196,11 @@ def test_a_folder_that_is_deleted_while_building_is_an_error(source, cache):
 
 KILLED = textwrap.dedent("""
     import gzip, os, pathlib, signal, sys
-    from lazyvox.store.index_cache import IndexMemory
-    from lazyvox.store.index_writer import IndexWriter
+    from lazyvox.store.index.cache import IndexMemory
+    from lazyvox.store.index.writer import IndexWriter
     from lazyvox.store.opening import open_source
-    from lazyvox.store.point_recorder import build_points
-    from lazyvox.store.segments import SegmentSource
+    from lazyvox.store.gzip.point_recorder import build_points
+    from lazyvox.store.gzip.segments import SegmentSource
 
     source, where = open_source(sys.argv[1]), sys.argv[2]
     raw = gzip.decompress(open(source.path, "rb").read())
@@ -265,11 +265,11 @@ def test_a_kill_at_any_moment_leaves_a_good_index_or_none(source, where):
 def test_sixteen_processes_that_build_at_once_end_with_one_good_index(source, where):
     code = textwrap.dedent("""
         import os, sys
-        from lazyvox.store.index_cache import IndexMemory
-        from lazyvox.store.index_writer import IndexWriter
+        from lazyvox.store.index.cache import IndexMemory
+        from lazyvox.store.index.writer import IndexWriter
         from lazyvox.store.opening import open_source
-        from lazyvox.store.point_recorder import build_points
-        from lazyvox.store.segments import SegmentSource
+        from lazyvox.store.gzip.point_recorder import build_points
+        from lazyvox.store.gzip.segments import SegmentSource
 
         source, where = open_source(sys.argv[1]), sys.argv[2]
         children = []

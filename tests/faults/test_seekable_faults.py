@@ -10,11 +10,12 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.errors import CorruptFileError, ImageFileError, LazyvoxWarning, TruncatedFileError
-from lazyvox.store import point_table, self_indexed
-from lazyvox.store.member_table import read_member_table
+from lazyvox.store.frames.seek_table import read_seek_table
+from lazyvox.store.gzip import point_table
+from lazyvox.store.gzip.member_table import read_member_table
+from lazyvox.store.index import embedded as self_indexed
 from lazyvox.store.opening import open_source
-from lazyvox.store.seek_table import read_seek_table
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.write.sinks import open_sink
 from lazyvox.testing import nifti_bytes, random_values
 from lazyvox.testing.seekable import bgzf_bytes, seekable_zstd_bytes
 

@@ -15,7 +15,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.lazyimage import shared_room, sharing
-from lazyvox.store.shared_files import SharedFile, sweep_shared
+from lazyvox.store.files.shared_files import SharedFile, sweep_shared
 from lazyvox.testing import own_threads
 
 RUN = np.random.default_rng(3).normal(size=(5, 6, 7, 8)).astype(np.float32)

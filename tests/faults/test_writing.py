@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lazyvox.errors import OutputError
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.write.sinks import open_sink
 
 SIZE = 3_000_000
 DATA = bytes(range(256)) * (SIZE // 256)
@@ -23,7 +23,7 @@ COMPRESSIONS = ["none", "gzip"]
 JOB = """
 import sys
 from lazyvox.errors import OutputError
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.write.sinks import open_sink
 
 data = bytes(range(256)) * (3_000_000 // 256)
 print("ready", flush=True)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.store.block_cache import shared_blocks
 from lazyvox.store.cursors import shared_pool
-from lazyvox.store.descriptors import OpenFile
-from lazyvox.store.feed import PIECE_BYTES
-from lazyvox.store.index_cache import find_index
-from lazyvox.store.index_file import GzidxFile
+from lazyvox.store.files.block_cache import shared_blocks
+from lazyvox.store.files.descriptors import OpenFile
+from lazyvox.store.files.sequential_input import PIECE_BYTES
+from lazyvox.store.index.cache import find_index
+from lazyvox.store.index.file import GzidxFile
 from lazyvox.store.opening import open_source
 from lazyvox.testing import gzip_member, nifti_bytes
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazyvox.store.block_cache import shared_blocks
 from lazyvox.store.cursors import shared_pool
-from lazyvox.store.feed import Feed
-from lazyvox.store.gzip_members import GzipDecoder
-from lazyvox.store.identity import identify
-from lazyvox.store.indexed import IndexedReader
+from lazyvox.store.files.block_cache import shared_blocks
+from lazyvox.store.files.identity import identify
+from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.gzip.members import GzipDecoder
+from lazyvox.store.gzip.point_recorder import PointRecorder
+from lazyvox.store.gzip.segments import SegmentSource
+from lazyvox.store.indexed_source import IndexedReader
 from lazyvox.store.opening import open_source
-from lazyvox.store.point_recorder import PointRecorder
-from lazyvox.store.segments import SegmentSource
 from lazyvox.testing import MemoryPoints, find_points, gzip_member
 
 FLUSHES = (zlib.Z_PARTIAL_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_BLOCK)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazyvox.array import steps
+from lazyvox.array import kernels as steps
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.memory_reader import in_memory_array
 

@@ -7,14 +7,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazyvox.store.frame_segments import FrameSegments
-from lazyvox.store.frames import load_zstd
-from lazyvox.store.indexed import IndexedReader, ahead_count
-from lazyvox.store.member_table import read_member_table
+from lazyvox.store.frames.decoders import load_zstd
+from lazyvox.store.frames.seek_table import read_seek_table
+from lazyvox.store.frames.segments import FrameSegments
+from lazyvox.store.gzip.member_table import read_member_table
+from lazyvox.store.gzip.segments import SegmentSource
+from lazyvox.store.indexed_source import IndexedReader, ahead_count
 from lazyvox.store.opening import open_source
-from lazyvox.store.seek_table import read_seek_table
-from lazyvox.store.segments import SegmentSource
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.write.sinks import open_sink
 
 RAW = np.random.default_rng(8).normal(0, 3, 60_000).astype("<i2").tobytes()
 

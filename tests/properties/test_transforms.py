@@ -8,7 +8,7 @@ from hypothesis import given
 from scipy.ndimage import affine_transform, gaussian_filter1d
 
 from lazyvox.array.memory_reader import in_memory_array
-from lazyvox.array.staged import staged
+from lazyvox.array.transformed import staged
 from lazyvox.image.resampling import ResampleTransform
 from lazyvox.image.smoothing import SmoothTransform
 

@@ -4,7 +4,7 @@ from lazyvox.array.concat import ConcatReader
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.mapped import MappedReader
+from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader
 
 __all__ = [

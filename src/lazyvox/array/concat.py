@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
+from lazyvox.array.computed_reader import DerivedReader, session_bytes
 from lazyvox.array.converted_reads import read_into
-from lazyvox.array.derived import DerivedReader, session_bytes
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArraySession
 from lazyvox.planning.indexing import Axis, as_key, axis_of

@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
+from lazyvox.array.kernels import Built, Call, Constant, Expression, Source, Step
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.numpy_functions import cast
 from lazyvox.array.pointwise import ExpressionReader, expression_reader
-from lazyvox.array.reduced import reduced
-from lazyvox.array.steps import Built, Call, Constant, Expression, Source, Step
+from lazyvox.array.reduction_reader import reduced
 from lazyvox.errors import ParameterError, ParameterTypeError
 
 __all__ = ["Expression", "Operand", "cast", "elementwise"]

@@ -12,13 +12,13 @@ from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.converted_reads import read_into
 from lazyvox.array.gather import read_with_array
-from lazyvox.array.mapped import MappedReader
+from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.numpy_functions import REDUCING, lazy_call
 from lazyvox.array.operators import Operators
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader, open_part
 from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import View, expand_key, is_array_index
-from lazyvox.runtime.shortage import explained_array
+from lazyvox.runtime.memory_errors import explained_array
 
 __all__ = ["LazyArray", "fill_block"]
 

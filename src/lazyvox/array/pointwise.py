@@ -4,7 +4,7 @@ Series of volumes are read volume by volume. Volumes that are files of their own
 them perhaps, are read in waves: a few files at a time are decoded in step, piece by piece, in as
 many threads as there are cores, and each piece is added, say, to a volume that is held. So what is
 held is a volume or two, whatever the number of files, and only the files of a wave are open.
-`lazyvox.array.waves` finds the order in which least is held.
+`lazyvox.array.read_order` finds the order in which least is held.
 """
 
 import math
@@ -18,20 +18,20 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, Shape, override
-from lazyvox.array.computing import fill_reductions
-from lazyvox.array.derived import session_bytes
+from lazyvox.array.computed_reader import session_bytes
+from lazyvox.array.kernels import Buffers, Built, Expression, buffer_itemsize, compute, last_uses
 from lazyvox.array.lazy_array import LazyArray, fill_block
-from lazyvox.array.program import Program, program_of
+from lazyvox.array.prerequisites import fill_reductions
+from lazyvox.array.read_order import Wave
 from lazyvox.array.reader import ArraySession
-from lazyvox.array.staged import (
+from lazyvox.array.schedule import Program, program_of
+from lazyvox.array.transformed import (
     ALL_SOURCES_BYTES,
     SCRATCH_BYTES,
     StagedReader,
     StagedSession,
     volume_bytes,
 )
-from lazyvox.array.steps import Buffers, Built, Expression, buffer_itemsize, compute, last_uses
-from lazyvox.array.waves import Wave
 from lazyvox.planning.indexing import Axis, as_key, taken
 from lazyvox.planning.runs import ascending
 from lazyvox.planning.tiles import fortran_tiles

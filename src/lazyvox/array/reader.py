@@ -11,8 +11,8 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.planning.indexing import Axis
 from lazyvox.planning.runs import Run, ascending, extent, plan_runs
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.block_cache import CacheUse, shared_blocks
-from lazyvox.store.source import ByteReader, ByteSource, PartSource
+from lazyvox.store.files.block_cache import CacheUse, shared_blocks
+from lazyvox.store.files.source import ByteReader, ByteSource, PartSource
 
 __all__ = [
     "ArrayReader",

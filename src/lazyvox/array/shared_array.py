@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.store.shared_files import SharedFile, map_shared
+from lazyvox.store.files.shared_files import SharedFile, map_shared
 
 __all__ = ["SharedArray", "SharedRecord", "open_shared", "writable_values"]
 

@@ -17,9 +17,9 @@ from typing import Any
 from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.errors import ParameterError
-from lazyvox.store.identity import open_regular, printable, raise_read_error
-from lazyvox.store.paths import absolute_path
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.files.identity import open_regular, printable, raise_read_error
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.write.sinks import open_sink
 
 __all__ = [
     "BidsName",

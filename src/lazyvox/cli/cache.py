@@ -9,13 +9,13 @@ from lazyvox.cli.job import print_json
 from lazyvox.cli.settings import Settings, examples, reporting_options
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import format_bytes, parse_memory
-from lazyvox.store.index_cache import judge_all
-from lazyvox.store.index_folder import cache_folder, cache_limit
-from lazyvox.store.index_listing import ListedIndex, list_indexes, prune
-from lazyvox.store.index_places import Verdict
+from lazyvox.store.files.printing import printable
+from lazyvox.store.index.cache import judge_all
+from lazyvox.store.index.folder import cache_folder, cache_limit
+from lazyvox.store.index.listing import ListedIndex, list_indexes, prune
+from lazyvox.store.index.places import Verdict
 from lazyvox.store.opening import open_source
-from lazyvox.store.printing import printable
-from lazyvox.store.streams import StreamSource
+from lazyvox.store.stream_source import StreamSource
 
 __all__ = ["cache"]
 

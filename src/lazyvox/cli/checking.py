@@ -17,8 +17,8 @@ from lazyvox.planning.spec import ArraySpec
 from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
-from lazyvox.store.identity import printable
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["Check", "check_image"]
 

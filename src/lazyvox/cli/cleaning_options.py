@@ -12,7 +12,7 @@ from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
 
 __all__ = ["CleaningChoice", "PreparedCleaning", "cleaning_options"]
 

@@ -11,7 +11,7 @@ from lazyvox._typing import BoolArray, FloatArray
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.confounds import load_confounds
 from lazyvox.signal.confounds import as_confounds
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
 
 __all__ = ["ConfoundChoice", "ConfoundFrame", "RunConfounds"]
 

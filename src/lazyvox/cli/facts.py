@@ -19,7 +19,7 @@ from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.blocks import Costs, choose_layout
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["Facts", "describe_image"]
 

@@ -12,10 +12,10 @@ from lazyvox.cli.outcome import SomeFailedError, one_line, print_error
 from lazyvox.cli.settings import Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
 from lazyvox.planning.memory import format_bytes
-from lazyvox.store.access_points import AccessPoints
+from lazyvox.store.files.printing import printable
+from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.opening import open_source
-from lazyvox.store.printing import printable
-from lazyvox.store.streams import StreamSource
+from lazyvox.store.stream_source import StreamSource
 
 __all__ = ["info"]
 

@@ -15,8 +15,8 @@ from lazyvox._version import __version__
 from lazyvox.cli.settings import Settings
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.peak import PeakMemory, peak_memory
-from lazyvox.store.block_cache import shared_blocks
-from lazyvox.store.identity import printable
+from lazyvox.store.files.block_cache import shared_blocks
+from lazyvox.store.files.identity import printable
 
 __all__ = ["Job", "Written", "perform", "print_json"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lazyvox._typing import Array
 from lazyvox.extraction.table_writers import harmless_name
 from lazyvox.extraction.tables import TableSpec, save_table
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.write.sinks import open_sink
 
 __all__ = ["MATRIX_ENDINGS", "write_bytes", "write_matrix"]
 

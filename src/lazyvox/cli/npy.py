@@ -9,7 +9,7 @@ from lazyvox.lazyimage.dataobj import stored_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.store.atomic import AtomicFile
+from lazyvox.store.write.atomic import AtomicFile
 
 __all__ = ["plan_npy", "write_npy"]
 

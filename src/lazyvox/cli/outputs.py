@@ -8,7 +8,7 @@ from pathlib import Path
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
 from lazyvox.extraction.tables import split_target
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
 
 __all__ = [
     "IMAGE_ENDINGS",

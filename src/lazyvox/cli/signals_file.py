@@ -12,8 +12,8 @@ from lazyvox._typing import Array
 from lazyvox.confounds.table import is_number, open_text
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.table_writers import load_parquet
-from lazyvox.store.identity import identify, printable
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.identity import identify, printable
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["SIGNAL_ENDINGS", "SignalsFile", "open_signals"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from lazyvox.compare.outcome import Comparison, csv_text
 from lazyvox.compare.page import html_page
 from lazyvox.compare.picture import draw
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.write.sinks import open_sink
 
 __all__ = ["file_names", "write_files"]
 

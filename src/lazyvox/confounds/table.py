@@ -14,8 +14,8 @@ import numpy as np
 
 from lazyvox._typing import FloatArray, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.store.identity import open_regular, printable
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.identity import open_regular, printable
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["FrameTable", "Table", "TextTable", "is_number", "open_table", "open_text"]
 

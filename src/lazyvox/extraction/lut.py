@@ -13,8 +13,8 @@ import numpy as np
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import LazyvoxWarning, ParameterTypeError, RegionError
-from lazyvox.store.identity import open_regular, printable
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.identity import open_regular, printable
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["Lut", "names_of_labels", "read_lut"]
 

@@ -17,7 +17,7 @@ from lazyvox.extraction.rows import Rows, RowsPlan
 from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.extraction.tables import TableSpec, check_target
 from lazyvox.lazyimage.series import Grid
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.masks import RegionImage
 

@@ -18,7 +18,7 @@ from lazyvox.extraction.spheres import Spheres
 from lazyvox.extraction.tables import refuse_existing, split_target
 from lazyvox.extraction.voxels import Voxels, region_names
 from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path
 from lazyvox.stream.masks import (
     RegionImage,
     as_mask,

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, RegionError
-from lazyvox.store.identity import open_regular, printable
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.identity import open_regular, printable
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["SeedTable", "SeedsLike", "looks_like_seeds", "read_seeds"]
 

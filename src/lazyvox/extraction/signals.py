@@ -16,7 +16,7 @@ from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.optional import require
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
 
 __all__ = ["Placement", "Signals"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, override
 from lazyvox.runtime.optional import require
-from lazyvox.store.sinks import ByteSink
+from lazyvox.store.write.sinks import ByteSink
 
 __all__ = [
     "PARQUET_CHUNK_BYTES",

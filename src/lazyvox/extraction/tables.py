@@ -29,9 +29,9 @@ from lazyvox.extraction.table_writers import (
     npy_header,
     parquet_group_rows,
 )
-from lazyvox.store.identity import printable
-from lazyvox.store.paths import absolute_path
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.write.sinks import open_sink
 
 __all__ = [
     "StoredTable",

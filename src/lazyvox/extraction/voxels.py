@@ -24,7 +24,7 @@ from lazyvox.extraction.tables import (
 )
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.gather import VoxelGather
 from lazyvox.stream.masks import RegionImage, read_mask

@@ -12,9 +12,9 @@ from lazyvox.formats.mgh import is_mgh, read_mgh
 from lazyvox.formats.nifti import read_nifti
 from lazyvox.formats.pairs import PairName, missing_partner, pair_name
 from lazyvox.formats.spec import ImageFile
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
+from lazyvox.store.files.source import ByteSource
 from lazyvox.store.opening import open_source
-from lazyvox.store.source import ByteSource
 
 __all__ = ["read_image_file"]
 

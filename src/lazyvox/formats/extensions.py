@@ -6,7 +6,7 @@ from typing import Any
 from nibabel.nifti1 import Nifti1Extension, extension_codes
 
 from lazyvox.formats.findings import Findings
-from lazyvox.store.source import ByteSource
+from lazyvox.store.files.source import ByteSource
 
 __all__ = ["CIFTI_CODE", "extensions_end", "load_extensions"]
 

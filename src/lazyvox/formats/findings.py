@@ -3,7 +3,7 @@
 import warnings
 
 from lazyvox.errors import LazyvoxWarning
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
 
 __all__ = ["Findings"]
 

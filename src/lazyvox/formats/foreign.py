@@ -10,8 +10,8 @@ from lazyvox.errors import (
     UnsupportedFormatError,
 )
 from lazyvox.formats.layout import ANALYZE_BYTES
-from lazyvox.store.identity import printable
-from lazyvox.store.source import ByteSource
+from lazyvox.store.files.identity import printable
+from lazyvox.store.files.source import ByteSource
 
 __all__ = ["ForeignFormatError", "refusal"]
 

@@ -14,7 +14,7 @@ from lazyvox.formats.fields import check_room
 from lazyvox.formats.findings import Findings
 from lazyvox.formats.spec import ImageFile
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.source import ByteSource
+from lazyvox.store.files.source import ByteSource
 
 __all__ = ["is_mgh", "read_mgh"]
 

@@ -18,7 +18,7 @@ from lazyvox.formats.foreign import ForeignFormatError
 from lazyvox.formats.layout import NiftiLayout
 from lazyvox.formats.spec import ImageFile
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.source import ByteSource
+from lazyvox.store.files.source import ByteSource
 
 __all__ = ["read_nifti"]
 

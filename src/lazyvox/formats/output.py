@@ -22,7 +22,7 @@ from lazyvox.formats.header_out import (
     stored_scaling,
     supported_dtypes,
 )
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
 
 __all__ = ["OutputSpec", "plan_output"]
 

@@ -7,7 +7,7 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import FloatArray
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.source import ByteSource
+from lazyvox.store.files.source import ByteSource
 
 __all__ = ["ImageFile"]
 

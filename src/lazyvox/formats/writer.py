@@ -11,8 +11,8 @@ from lazyvox._typing import Array
 from lazyvox.formats.encode import encode, naming
 from lazyvox.formats.output import OutputSpec
 from lazyvox.planning.members import member_lengths
-from lazyvox.store.identity import printable
-from lazyvox.store.sinks import ByteSink, open_sink, sink_memory
+from lazyvox.store.files.identity import printable
+from lazyvox.store.write.sinks import ByteSink, open_sink, sink_memory
 
 __all__ = ["ImageWriter"]
 
@@ -34,7 +34,7 @@ class ImageWriter:
     output : OutputSpec
         What to write, from `plan_output`.
     compresslevel : int, optional
-        See `lazyvox.store.sinks.open_sink`.
+        See `lazyvox.store.write.sinks.open_sink`.
     n_threads : int
         Threads that compress.
     overwrite : bool

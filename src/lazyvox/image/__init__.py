@@ -16,8 +16,13 @@ from lazyvox.image.coordinates import coord_transform
 from lazyvox.image.cropping import crop_img
 from lazyvox.image.high_variance import high_variance_confounds
 from lazyvox.image.indexing import index_img, iter_img
-from lazyvox.image.new import copy_img, new_img_like
-from lazyvox.image.over_time import (
+from lazyvox.image.new_image import copy_img, new_img_like
+from lazyvox.image.reordering import reorder_img, swap_img_hemispheres
+from lazyvox.image.resampling import BoundingBoxError, resample_img, resample_to_img
+from lazyvox.image.smoothing import smooth_img
+from lazyvox.image.thresholding import binarize_img, threshold_img
+from lazyvox.image.volume_statistics import dvars, global_signal, histogram
+from lazyvox.image.voxel_statistics import (
     max_img,
     min_img,
     std_img,
@@ -25,11 +30,6 @@ from lazyvox.image.over_time import (
     tsnr_img,
     var_img,
 )
-from lazyvox.image.over_voxels import dvars, global_signal, histogram
-from lazyvox.image.reordering import reorder_img, swap_img_hemispheres
-from lazyvox.image.resampling import BoundingBoxError, resample_img, resample_to_img
-from lazyvox.image.smoothing import smooth_img
-from lazyvox.image.thresholding import binarize_img, threshold_img
 
 __all__ = [
     "BoundingBoxError",

@@ -11,7 +11,7 @@ import numpy as np
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
-from lazyvox.array.staged import StagedReader
+from lazyvox.array.transformed import StagedReader
 from lazyvox.errors import (
     GridMismatchError,
     ImageIndexError,
@@ -27,8 +27,8 @@ from lazyvox.image.formula import (
     parse_formula,
 )
 from lazyvox.image.formula_evaluation import Evaluation
-from lazyvox.image.joining import same_fov
-from lazyvox.image.new import new_img_like
+from lazyvox.image.joined_series import same_fov
+from lazyvox.image.new_image import new_img_like
 from lazyvox.image.streamed_reductions import statistics_over_time
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 

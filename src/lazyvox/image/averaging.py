@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyvox.image.checking import check_niimg, expanded
-from lazyvox.image.joining import joined, same_fov
-from lazyvox.image.new import image_like
+from lazyvox.image.joined_series import joined, same_fov
+from lazyvox.image.new_image import image_like
 from lazyvox.image.regridding import resampled
-from lazyvox.image.single import scan_once
+from lazyvox.image.single_scan import scan_once
 from lazyvox.signal.options import check_flag
 from lazyvox.stream.voxelwise import Mean
 

@@ -11,11 +11,11 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox.errors import ImageNotFoundError, ParameterError, ParameterTypeError
-from lazyvox.image.joining import check_same_fov, joined, refuse_dimension, target_dtype
-from lazyvox.image.new import image_like
+from lazyvox.image.joined_series import check_same_fov, joined, refuse_dimension, target_dtype
+from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.load import as_image
-from lazyvox.store.identity import printable
+from lazyvox.store.files.identity import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

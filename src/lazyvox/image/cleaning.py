@@ -11,7 +11,7 @@ import numpy as np
 from lazyvox._threads import Workers
 from lazyvox._typing import override
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.spooled import Spool, SpooledReader
+from lazyvox.array.spool import Spool, SpooledReader
 from lazyvox.errors import (
     GridMismatchError,
     LazyvoxWarning,
@@ -19,9 +19,9 @@ from lazyvox.errors import (
     ParameterTypeError,
 )
 from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
-from lazyvox.image.joining import same_fov
+from lazyvox.image.joined_series import same_fov
 from lazyvox.image.masks import mask_on_grid
-from lazyvox.image.new import new_img_like
+from lazyvox.image.new_image import new_img_like
 from lazyvox.image.streamed_reductions import as_scannable
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time

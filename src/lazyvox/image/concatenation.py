@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox.errors import ParameterTypeError
 from lazyvox.image.checking import expanded, same_dimension, uniform_list
-from lazyvox.image.joining import joined
+from lazyvox.image.joined_series import joined
 from lazyvox.image.regridding import on_first_grid
 
 if TYPE_CHECKING:

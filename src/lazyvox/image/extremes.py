@@ -7,7 +7,7 @@ import numpy as np
 
 from lazyvox._typing import Array, override
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.staged import volume_bytes
+from lazyvox.array.transformed import volume_bytes
 
 __all__ = ["Extremes"]
 

@@ -9,10 +9,10 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, override
 from lazyvox.errors import GridMismatchError
 from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
-from lazyvox.image.joining import same_fov
+from lazyvox.image.joined_series import same_fov
 from lazyvox.image.masks import mask_on_grid
-from lazyvox.image.new import image_like
-from lazyvox.image.single import scan_once
+from lazyvox.image.new_image import image_like
+from lazyvox.image.single_scan import scan_once
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.signal.variance import check_numbers, detrending_basis, main_courses, strongest
 from lazyvox.stream.consumer import Consumer

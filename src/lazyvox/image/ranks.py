@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.image.single import scan_once
+from lazyvox.image.single_scan import scan_once
 from lazyvox.stream.consumer import Consumer
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from lazyvox.errors import LazyvoxWarning
-from lazyvox.image.joining import same_fov
+from lazyvox.image.joined_series import same_fov
 from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import name_of
 

@@ -12,8 +12,8 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.geometry.grids import voxel_mapping
 from lazyvox.geometry.interpolation import AlignedMap, aligned_map
+from lazyvox.image.extrapolation import extrapolated
 from lazyvox.image.extremes import Extremes
-from lazyvox.image.outside import extrapolated
 
 __all__ = ["ORDERS", "BinaryImageWarning", "NonFiniteWarning", "ResampleTransform"]
 

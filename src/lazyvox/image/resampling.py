@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox.array.staged import staged
+from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.geometry.grids import AffineError, BoundingBoxError, resampling_grid
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.extremes import Extremes
-from lazyvox.image.new import copy_img, image_like
+from lazyvox.image.input_volumes import Volumes, volumes_of
+from lazyvox.image.new_image import copy_img, image_like
 from lazyvox.image.resample_transform import (
     ORDERS,
     BinaryImageWarning,
     NonFiniteWarning,
     ResampleTransform,
 )
-from lazyvox.image.sources import Volumes, volumes_of
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.operators import affine_of

@@ -10,12 +10,12 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.array.staged import staged
+from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.geometry.separable import BandMatrix, SeparableMap, gaussian_matrix
-from lazyvox.image.new import image_like
-from lazyvox.image.sources import volumes_of
+from lazyvox.image.input_volumes import volumes_of
+from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.load import ImageLike
 

@@ -12,11 +12,11 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox.array.memory_reader import in_memory_array
-from lazyvox.array.staged import staged
+from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.masks import mask_on_grid
-from lazyvox.image.new import image_like
+from lazyvox.image.new_image import image_like
 from lazyvox.image.ranks import percentile_of
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.series import as_series

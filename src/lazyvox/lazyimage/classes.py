@@ -16,8 +16,8 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, PathLike, override
-from lazyvox.array.computing import forget_reductions
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.prerequisites import forget_reductions
 from lazyvox.array.reader import forget_blocks
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.operators import ImageOperators, affine_of
@@ -25,7 +25,7 @@ from lazyvox.lazyimage.packing import pack_header, unpack_header
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.slicing import LazySlicer
 from lazyvox.runtime.strict import check_materialization
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["LAZY_CLASSES", "LazyImage", "image_on_grid", "lazy_image"]
 

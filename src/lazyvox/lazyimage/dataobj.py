@@ -6,18 +6,18 @@ from typing import Any
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.array.computing import read_before
+from lazyvox.array.computed_reader import DerivedReader
 from lazyvox.array.conversion import Conversion
-from lazyvox.array.derived import DerivedReader
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.mapped import MappedReader
+from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
+from lazyvox.array.prerequisites import read_before
 from lazyvox.array.reader import FileReader
-from lazyvox.array.reduced import ReducedReader
-from lazyvox.array.spooled import SpooledReader
-from lazyvox.array.staged import StagedReader
+from lazyvox.array.reduction_reader import ReducedReader
+from lazyvox.array.spool import SpooledReader
+from lazyvox.array.transformed import StagedReader
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.identity import identify
+from lazyvox.store.files.identity import identify
 from lazyvox.store.opening import open_source
 
 __all__ = ["Reading", "decoded_bytes", "lazy_dataobj", "name_of", "reading_of", "stored_bytes"]

@@ -7,13 +7,13 @@ from typing import Any
 
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.array.computing import pending_reductions
-from lazyvox.array.derived import session_bytes
+from lazyvox.array.computed_reader import session_bytes
+from lazyvox.array.kernels import Constant, Expression, Source, Step
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.pointwise import VolumeExpressionReader
-from lazyvox.array.reduced import ReducedReader
-from lazyvox.array.staged import StagedReader
-from lazyvox.array.steps import Constant, Expression, Source, Step
+from lazyvox.array.prerequisites import pending_reductions
+from lazyvox.array.reduction_reader import ReducedReader
+from lazyvox.array.transformed import StagedReader
 from lazyvox.errors import ParameterTypeError
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.planning.blocks import FIXED_BYTES

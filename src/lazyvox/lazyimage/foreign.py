@@ -13,7 +13,7 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.classes import LAZY_CLASSES, lazy_image
 from lazyvox.planning.indexing import Axis
-from lazyvox.store.identity import FileIdentity, identify
+from lazyvox.store.files.identity import FileIdentity, identify
 
 __all__ = ["ProxyReader", "load_foreign"]
 

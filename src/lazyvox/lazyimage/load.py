@@ -18,7 +18,7 @@ from nibabel.tripwire import TripWireError
 from lazyvox._typing import PathLike
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.mapped import MappedReader
+from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.reader import ArrayReader, FileReader
 from lazyvox.errors import (
     ImageFileError,
@@ -29,9 +29,9 @@ from lazyvox.errors import (
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
-from lazyvox.store.identity import printable
-from lazyvox.store.local import PlainSource
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.identity import printable
+from lazyvox.store.files.local import PlainSource
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["ImageLike", "as_image", "load"]
 

@@ -11,7 +11,7 @@ from lazyvox._typing import Array, Shape, override
 from lazyvox.array.expression import Operand, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.operators import Operators
-from lazyvox.array.reduced import ReducedReader, reduced
+from lazyvox.array.reduction_reader import ReducedReader, reduced
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of

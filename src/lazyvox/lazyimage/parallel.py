@@ -14,11 +14,11 @@ from lazyvox.errors import MemoryBudgetError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.load import load
 from lazyvox.lazyimage.sharing import SharedHandle
-from lazyvox.runtime.answers import packed_call
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs, usable_cores
-from lazyvox.runtime.crew import Crew
 from lazyvox.runtime.prefetch import Prefetched, Step
+from lazyvox.runtime.process_pool import Crew
+from lazyvox.runtime.process_results import packed_call
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 
 __all__ = ["map_images"]

@@ -6,33 +6,33 @@ from typing import Literal
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import PathLike
-from lazyvox.array.mapped import MappedReader
+from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.reader import FileReader
 from lazyvox.errors import (
-    IndexFileError,
+    AccessPointError,
     ParameterError,
     ParameterTypeError,
 )
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.planning.memory import parse_memory
-from lazyvox.store.access_points import (
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.printing import printable
+from lazyvox.store.files.source import ByteSource
+from lazyvox.store.gzip.access_points import (
     DEFAULT_SPACING,
     WINDOW_BYTES,
     AccessPoints,
     points_of,
 )
-from lazyvox.store.index_cache import judge_all
-from lazyvox.store.index_file import GzidxFile
-from lazyvox.store.index_import import open_foreign
-from lazyvox.store.index_places import beside_paths
-from lazyvox.store.index_writer import IndexWriter, export_index
-from lazyvox.store.member_table import read_member_table
+from lazyvox.store.gzip.member_table import read_member_table
+from lazyvox.store.gzip.point_recorder import build_points
+from lazyvox.store.index.cache import judge_all
+from lazyvox.store.index.file import GzidxFile
+from lazyvox.store.index.foreign import open_foreign
+from lazyvox.store.index.places import beside_paths
+from lazyvox.store.index.writer import IndexWriter, export_index
 from lazyvox.store.opening import open_source
-from lazyvox.store.paths import absolute_path
-from lazyvox.store.point_recorder import build_points
-from lazyvox.store.printing import printable
-from lazyvox.store.source import ByteSource
-from lazyvox.store.streams import StreamSource
+from lazyvox.store.stream_source import StreamSource
 
 __all__ = ["ImageIndex", "gzip_source", "index"]
 
@@ -81,7 +81,7 @@ class ImageIndex:
         ------
         OutputError
             If it cannot be written.
-        IndexFileError
+        AccessPointError
             If the index is gone, or the image changed since.
         """
         source = gzip_source(self.source)
@@ -92,7 +92,7 @@ class ImageIndex:
                 f"{printable(self.source)}: the file must have an index, and the one that it had "
                 f"is gone or no longer its own. Build it again with lazyvox.index."
             )
-            raise IndexFileError(msg)
+            raise AccessPointError(msg)
         export_index(points, source, absolute_path(path), overwrite=overwrite)
 
 
@@ -128,7 +128,7 @@ def index(
     ------
     ParameterError
         If the image needs or can have no index, or `spacing` is out of range.
-    IndexFileError
+    AccessPointError
         If `import_from` is damaged, or of another file.
     ImageFileError
         If the image file is damaged: all of it is decoded and verified, unless the headers of

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, PathLike
-from lazyvox.array.computing import fill_spools
+from lazyvox.array.computed_reader import scratch_bytes, session_bytes
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.converted_reads import read_into
-from lazyvox.array.derived import scratch_bytes, session_bytes
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.prerequisites import fill_spools
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.formats.encode import auto_scale, naming
 from lazyvox.formats.output import OutputSpec, plan_output
@@ -27,11 +27,11 @@ from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.runtime.readahead import ReadAhead
-from lazyvox.runtime.shortage import explained_shortage
-from lazyvox.store.paths import absolute_path
-from lazyvox.store.sinks import sink_memory
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.write.sinks import sink_memory
 
 __all__ = ["Encoding", "asked_scaling", "choose_encoding", "find_extent", "save"]
 

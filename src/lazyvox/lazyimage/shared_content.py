@@ -10,10 +10,10 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from lazyvox._typing import Array, DType
-from lazyvox.array.computing import fill_spools
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.memory_reader import MemoryReader, in_memory_array
+from lazyvox.array.prerequisites import fill_spools
 from lazyvox.array.shared_array import SharedArray, SharedRecord
 from lazyvox.errors import CorruptFileError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, lazy_image
@@ -21,7 +21,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.operators import affine_of
 from lazyvox.lazyimage.packing import pack_header, unpack_header
-from lazyvox.store.shared_files import SharedFile, map_shared
+from lazyvox.store.files.shared_files import SharedFile, map_shared
 
 __all__ = [
     "SharedContent",

@@ -7,7 +7,7 @@ from pathlib import Path
 from lazyvox.errors import LazyvoxWarning, OutputError
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.limits import available_memory
-from lazyvox.store.shared_files import MEMORY_FOLDER, SharedFile, free_bytes, sweep_shared
+from lazyvox.store.files.shared_files import MEMORY_FOLDER, SharedFile, free_bytes, sweep_shared
 
 __all__ = ["shared_file"]
 

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.derived import session_bytes
+from lazyvox.array.computed_reader import session_bytes
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.shared_array import SharedRecord, open_shared, writable_values
 from lazyvox.lazyimage.dataobj import reading_of
@@ -23,7 +23,7 @@ from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.dry_run import stop_if_planning
-from lazyvox.store.shared_files import SharedFile
+from lazyvox.store.files.shared_files import SharedFile
 
 __all__ = ["SharedHandle", "shared"]
 

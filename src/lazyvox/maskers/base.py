@@ -11,7 +11,7 @@ import numpy as np
 from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image import check_niimg, high_variance_confounds
-from lazyvox.image.new import image_like
+from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.maskers.caching import open_memory
 from lazyvox.maskers.inputs import check_images, read_mask_img
@@ -26,7 +26,7 @@ from lazyvox.maskers.scikit_learn import (
     get_config,
 )
 from lazyvox.maskers.tags import masker_tags
-from lazyvox.maskers.work import Stage, Work, do_work
+from lazyvox.maskers.transform_pass import Stage, Work, do_work
 from lazyvox.signal import Cleaner, prepare_cleaning
 
 __all__ = ["BaseMasker", "check_is_fitted"]

@@ -17,13 +17,13 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox.array.concat import ConcatReader
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.mapped import MappedReader
+from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.array.reader import FileReader
-from lazyvox.array.staged import StagedReader
+from lazyvox.array.transformed import StagedReader
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.store.identity import identify
+from lazyvox.store.files.identity import identify
 
 __all__ = ["cached", "fingerprint", "open_memory"]
 

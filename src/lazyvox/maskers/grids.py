@@ -7,7 +7,7 @@ from typing import Any
 
 from lazyvox.errors import GridMismatchError
 from lazyvox.image import resample_img
-from lazyvox.image.joining import same_fov
+from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.masking import load_mask_img

@@ -11,7 +11,7 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image import check_niimg
-from lazyvox.image.new import image_like
+from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.load import as_image
 from lazyvox.maskers.parameters import MaskerWarning

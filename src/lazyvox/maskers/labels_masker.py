@@ -12,20 +12,20 @@ from lazyvox.extraction import Labels
 from lazyvox.extraction.reduction import STRATEGIES
 from lazyvox.extraction.signals import Placement
 from lazyvox.image import check_niimg, check_niimg_3d, resample_img
-from lazyvox.image.joining import same_fov
-from lazyvox.image.new import image_like
+from lazyvox.image.joined_series import same_fov
+from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.findings import labels_findings, region_colours
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
 from lazyvox.maskers.inputs import as_series_img
+from lazyvox.maskers.inverse_transform import placed_img
 from lazyvox.maskers.lookup import fit_table
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_choice
-from lazyvox.maskers.placing import placed_img
 from lazyvox.maskers.progress import shown
 from lazyvox.maskers.region_names import LabelNames
+from lazyvox.maskers.report_content import labels_findings, region_colours
 from lazyvox.maskers.report_parts import Findings
-from lazyvox.maskers.work import Stage, Work
+from lazyvox.maskers.transform_pass import Stage, Work
 from lazyvox.stream.masks import RegionImage
 
 __all__ = ["NiftiLabelsMasker"]

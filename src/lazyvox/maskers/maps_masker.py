@@ -10,20 +10,20 @@ from lazyvox._typing import Array, DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Maps
 from lazyvox.image import check_niimg, resample_img
-from lazyvox.image.joining import same_fov
-from lazyvox.image.new import image_like
+from lazyvox.image.joined_series import same_fov
+from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.findings import maps_findings, region_colours
 from lazyvox.maskers.finite import finite_img
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
 from lazyvox.maskers.inputs import as_series_img
+from lazyvox.maskers.inverse_transform import placed_img, placement_of_maps
 from lazyvox.maskers.parameters import MaskerFutureWarning, check_choice
-from lazyvox.maskers.placing import placed_img, placement_of_maps
 from lazyvox.maskers.progress import shown
+from lazyvox.maskers.report_content import maps_findings, region_colours
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
-from lazyvox.maskers.work import Stage, Work
+from lazyvox.maskers.transform_pass import Stage, Work
 from lazyvox.report import HtmlReport
 from lazyvox.stream.masks import RegionImage
 

@@ -14,12 +14,12 @@ from lazyvox.errors import (
     ParameterTypeError,
 )
 from lazyvox.image import check_niimg
-from lazyvox.image.joining import same_fov
+from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.maskers.base import check_is_fitted
 from lazyvox.maskers.inputs import check_images, is_one_image
 from lazyvox.maskers.scikit_learn import get_config
-from lazyvox.runtime.shares import side_by_side
+from lazyvox.runtime.budget_shares import side_by_side
 
 __all__ = ["MultiMasker"]
 

@@ -11,15 +11,15 @@ from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError
 from lazyvox.extraction import Voxels
 from lazyvox.image import check_niimg, crop_img, resample_img
-from lazyvox.image.joining import same_fov
-from lazyvox.image.new import image_like
+from lazyvox.image.joined_series import same_fov
+from lazyvox.image.new_image import image_like
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.findings import mask_findings
 from lazyvox.maskers.inputs import as_series_img
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
+from lazyvox.maskers.report_content import mask_findings
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
-from lazyvox.maskers.work import Stage, Work
+from lazyvox.maskers.transform_pass import Stage, Work
 from lazyvox.masking import (
     compute_background_mask,
     compute_brain_mask,

@@ -8,10 +8,10 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.image import resample_img
-from lazyvox.image.joining import same_fov
-from lazyvox.image.new import image_like
+from lazyvox.image.joined_series import same_fov
+from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.maskers.displayed import shown_number
+from lazyvox.maskers.report_selection import shown_number
 from lazyvox.report import Panel
 
 __all__ = [

@@ -8,10 +8,10 @@ from typing import Any
 
 from lazyvox.image import check_niimg
 from lazyvox.lazyimage.describe import repetition_time
-from lazyvox.maskers.displayed import displayed_numbers, shown_number, shown_parameters
 from lazyvox.maskers.inputs import middle_volume
 from lazyvox.maskers.parameters import MaskerWarning, check_choice
 from lazyvox.maskers.report_parts import Findings
+from lazyvox.maskers.report_selection import displayed_numbers, shown_number, shown_parameters
 from lazyvox.report import HtmlReport, MaskerContent, masker_page
 
 __all__ = ["Reports"]

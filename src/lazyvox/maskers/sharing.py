@@ -6,7 +6,7 @@ from typing import Any
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.work import Work, do_work
+from lazyvox.maskers.transform_pass import Work, do_work
 
 __all__ = ["transform_all"]
 

@@ -9,7 +9,6 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, IntArray
 from lazyvox.geometry.spheres import sphere_voxels
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.maskers.displayed import shown_number
 from lazyvox.maskers.report_parts import (
     SIZE_COLUMNS,
     Findings,
@@ -20,6 +19,7 @@ from lazyvox.maskers.report_parts import (
     values_on,
     voxel_size,
 )
+from lazyvox.maskers.report_selection import shown_number
 from lazyvox.masking import compute_brain_mask
 from lazyvox.report import Panel, cuts_png
 

@@ -9,16 +9,16 @@ import numpy as np
 from lazyvox._typing import DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Spheres
-from lazyvox.image.joining import same_fov
+from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import resampled_mask
 from lazyvox.maskers.inputs import as_series_img
-from lazyvox.maskers.placing import placed_img
+from lazyvox.maskers.inverse_transform import placed_img
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
 from lazyvox.maskers.sphere_findings import spheres_findings
-from lazyvox.maskers.work import Stage, Work
+from lazyvox.maskers.transform_pass import Stage, Work
 from lazyvox.report import HtmlReport
 from lazyvox.stream.masks import RegionImage
 

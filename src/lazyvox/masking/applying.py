@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
-from lazyvox.image.new import image_like
+from lazyvox.image.new_image import image_like
 from lazyvox.image.smoothing import smooth_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.series import Grid, name_of

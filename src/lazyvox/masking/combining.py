@@ -9,8 +9,8 @@ import numpy as np
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.image.components import largest_component
-from lazyvox.image.joining import check_same_fov
-from lazyvox.image.new import image_like
+from lazyvox.image.joined_series import check_same_fov
+from lazyvox.image.new_image import image_like
 from lazyvox.masking.arguments import checked_fraction
 from lazyvox.masking.loading import load_mask_img
 from lazyvox.signal.options import check_flag

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyvox.image.checking import check_niimg
-from lazyvox.image.new import image_like
+from lazyvox.image.new_image import image_like
 from lazyvox.masking.arguments import (
     checked_border,
     checked_fraction,
@@ -18,7 +18,7 @@ from lazyvox.masking.arguments import (
 from lazyvox.masking.combining import intersect_masks
 from lazyvox.masking.mean import mean_volume
 from lazyvox.masking.volumes import border_values, histogram_threshold, opened, smoothed
-from lazyvox.runtime.shares import side_by_side
+from lazyvox.runtime.budget_shares import side_by_side
 from lazyvox.signal.options import check_flag
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, override
-from lazyvox.array.staged import StagedReader, staged
+from lazyvox.array.transformed import StagedReader, staged
 from lazyvox.errors import ParameterTypeError
-from lazyvox.image.new import image_like
+from lazyvox.image.new_image import image_like
 from lazyvox.image.resample_transform import ResampleTransform
 from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of

@@ -12,7 +12,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.errors import ImageIndexError, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
-from lazyvox.image.new import image_like
+from lazyvox.image.new_image import image_like
 from lazyvox.masking.loading import load_mask_img
 
 if TYPE_CHECKING:

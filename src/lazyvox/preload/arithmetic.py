@@ -15,7 +15,7 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, DType
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, ParameterTypeError
-from lazyvox.image.joining import same_fov
+from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.preload.readers import Annotation, Surface, cifti_like, in_memory

@@ -6,7 +6,7 @@ import webbrowser
 from pathlib import Path
 
 from lazyvox._typing import PathLike, override
-from lazyvox.store.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["HtmlReport"]
 

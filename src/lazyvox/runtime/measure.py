@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lazyvox.errors import LazyvoxError
-from lazyvox.runtime.answers import (
+from lazyvox.runtime.peak import PeakMemory, peak_memory
+from lazyvox.runtime.process_results import (
     Caught,
     Failure,
     how_it_ended,
@@ -16,7 +17,6 @@ from lazyvox.runtime.answers import (
     packed_failure,
     raise_failure,
 )
-from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.runtime.resident import process_memory, tree_pss
 
 if TYPE_CHECKING:

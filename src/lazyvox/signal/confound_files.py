@@ -9,7 +9,7 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError
-from lazyvox.store.identity import printable, raise_read_error
+from lazyvox.store.files.identity import printable, raise_read_error
 
 __all__ = ["read_confounds"]
 

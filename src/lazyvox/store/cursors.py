@@ -4,8 +4,8 @@ import os
 import threading
 from typing import Protocol
 
-from lazyvox.store.feed import Feed
-from lazyvox.store.identity import FileIdentity
+from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.sequential_input import Feed
 
 __all__ = ["Cursor", "CursorPool", "Decoder", "shared_pool"]
 

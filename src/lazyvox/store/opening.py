@@ -4,12 +4,12 @@ import os
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError
-from lazyvox.store.identity import FileIdentity, open_regular, printable, raise_read_error
-from lazyvox.store.local import PlainSource
-from lazyvox.store.paths import absolute_path
-from lazyvox.store.self_indexed import may_have_table
-from lazyvox.store.source import ByteSource
-from lazyvox.store.streams import StreamSource
+from lazyvox.store.files.identity import FileIdentity, open_regular, printable, raise_read_error
+from lazyvox.store.files.local import PlainSource
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.source import ByteSource
+from lazyvox.store.index.embedded import may_have_table
+from lazyvox.store.stream_source import StreamSource
 
 __all__ = ["open_source"]
 

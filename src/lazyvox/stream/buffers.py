@@ -11,7 +11,7 @@ from lazyvox._threads import Workers
 from lazyvox._typing import Array
 from lazyvox.array.concat_ahead import open_ahead
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.staged import SourceBlocks, Staging
+from lazyvox.array.transformed import SourceBlocks, Staging
 from lazyvox.lazyimage.series import Series
 from lazyvox.planning.blocks import N_BUFFERS, BlockLayout
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from lazyvox._threads import Workers
-from lazyvox.array.staged import staging_of
+from lazyvox.array.transformed import staging_of
 from lazyvox.errors import ScanCancelledError
 from lazyvox.lazyimage.series import Series
 from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, iter_tiles

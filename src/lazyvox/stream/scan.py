@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.array.computing import fill_spools
+from lazyvox.array.computed_reader import scratch_bytes, session_bytes
 from lazyvox.array.concat_ahead import bytes_ahead
-from lazyvox.array.derived import scratch_bytes, session_bytes
-from lazyvox.array.staged import staging_of
+from lazyvox.array.prerequisites import fill_spools
+from lazyvox.array.transformed import staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import reading_of
 from lazyvox.lazyimage.load import ImageLike
@@ -19,8 +19,8 @@ from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
-from lazyvox.runtime.shortage import explained_shortage
 from lazyvox.stream.consumer import (
     Consumer,
     ConsumerLike,

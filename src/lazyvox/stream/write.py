@@ -14,8 +14,8 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.save import Encoding, asked_scaling, choose_encoding
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.cores import resolve_n_jobs
-from lazyvox.store.paths import absolute_path
-from lazyvox.store.sinks import sink_memory
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.write.sinks import sink_memory
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.histogram import Extent
 

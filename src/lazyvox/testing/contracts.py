@@ -10,7 +10,7 @@ from lazyvox._typing import Array
 from lazyvox.array.reader import ArrayReader
 from lazyvox.errors import TruncatedFileError
 from lazyvox.planning.indexing import Axis
-from lazyvox.store.source import ByteReader, ByteSource
+from lazyvox.store.files.source import ByteReader, ByteSource
 
 __all__ = ["check_array_reader", "check_byte_source"]
 

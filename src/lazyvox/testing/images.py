@@ -15,7 +15,7 @@ from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import FileReader
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.frames import load_zstd
+from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.opening import open_source
 
 __all__ = ["compress", "nifti_bytes", "random_values", "write_lazy_array", "write_nifti"]

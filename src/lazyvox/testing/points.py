@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyvox.store.access_points import AccessPoint
-from lazyvox.store.identity import FileIdentity, identify
-from lazyvox.store.point_recorder import build_points
+from lazyvox.store.files.identity import FileIdentity, identify
+from lazyvox.store.gzip.access_points import AccessPoint
+from lazyvox.store.gzip.point_recorder import build_points
 
 __all__ = ["MemoryPoints", "find_points", "gzip_member"]
 

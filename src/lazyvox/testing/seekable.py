@@ -3,8 +3,8 @@
 import struct
 import zlib
 
-from lazyvox.store.frames import load_zstd
-from lazyvox.store.seek_table import pack_seek_table
+from lazyvox.store.frames.decoders import load_zstd
+from lazyvox.store.frames.seek_table import pack_seek_table
 
 __all__ = ["bgzf_bytes", "seekable_zstd_bytes"]
 

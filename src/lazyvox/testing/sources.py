@@ -9,7 +9,7 @@ from typing import NoReturn, Self
 
 from lazyvox._typing import override
 from lazyvox.errors import TruncatedFileError
-from lazyvox.store.source import ByteReader, ByteSource
+from lazyvox.store.files.source import ByteReader, ByteSource
 
 __all__ = ["CountingSource", "FlakySource", "MemorySource", "TripwireSource"]
 

@@ -6,7 +6,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.array import FileReader, expression, pointwise, staged
-from lazyvox.array.derived import session_bytes
+from lazyvox.array.computed_reader import session_bytes
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import CountingSource, MemorySource

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array.derived import session_bytes
+from lazyvox.array.computed_reader import session_bytes
 from lazyvox.array.memory_reader import in_memory_array
-from lazyvox.array.staged import staged, staging_of
+from lazyvox.array.transformed import staged, staging_of
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.derive import image_on_grid
-from lazyvox.stream.through import Through
+from lazyvox.stream.transformed_consumers import Through
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.load import load
 from lazyvox.runtime.dry_run import plan
-from lazyvox.store.sinks import ByteSink
+from lazyvox.store.write.sinks import ByteSink
 
 
 @pytest.fixture

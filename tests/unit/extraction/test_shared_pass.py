@@ -12,7 +12,7 @@ from lazyvox.image.smoothing import SmoothTransform, smooth_img
 from lazyvox.lazyimage.load import load
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
-from lazyvox.stream.through import Through
+from lazyvox.stream.transformed_consumers import Through
 
 SEEDS = [(0, 0, 0), (9, 0, 3)]
 

@@ -18,7 +18,7 @@ from lazyvox.errors import (
     UnsupportedFormatError,
 )
 from lazyvox.formats import ForeignFormatError, read_image_file
-from lazyvox.store.frames import load_zstd
+from lazyvox.store.frames.decoders import load_zstd
 
 RAW = nib.Nifti1Image(np.arange(24, dtype="<i2").reshape(2, 3, 4), np.eye(4)).to_bytes()
 PACKED = {"gzip": gzip.compress, "bzip2": bz2.compress, "zstd": load_zstd().compress}

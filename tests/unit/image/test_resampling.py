@@ -9,10 +9,10 @@ import pytest
 from scipy.ndimage import affine_transform
 
 import lazyvox as lv
-from lazyvox.array.staged import staging_of
+from lazyvox.array.transformed import staging_of
 from lazyvox.image import BoundingBoxError, resample_img, resample_to_img
 from lazyvox.image.resampling import BinaryImageWarning, NonFiniteWarning, ResampleTransform
-from lazyvox.stream.through import Through
+from lazyvox.stream.transformed_consumers import Through
 
 AFFINE = np.array([[3.0, 0, 0, -10], [0, 3, 0, -20], [0, 0, 4, 5], [0, 0, 0, 1]])
 FINE = np.array([[2.0, 0, 0, -9], [0, 2, 0, -19], [0, 0, 2, 6], [0, 0, 0, 1]])

@@ -8,10 +8,10 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 import lazyvox as lv
-from lazyvox.array.staged import staging_of
+from lazyvox.array.transformed import staging_of
 from lazyvox.image import smooth_img
 from lazyvox.image.smoothing import SmoothTransform
-from lazyvox.stream.through import Through
+from lazyvox.stream.transformed_consumers import Through
 
 AFFINE = np.diag([2.0, 3, 2.5, 1])
 SHAPE = (9, 8, 7)

@@ -170,7 +170,7 @@ def test_reductions_over_space_are_rows_over_time():
 
 
 def test_values_do_not_depend_on_blocks(monkeypatch):
-    from lazyvox.array import reduced
+    from lazyvox.array import reduction_reader as reduced
 
     found = []
     for block_bytes in (1, 3000, 1 << 22):

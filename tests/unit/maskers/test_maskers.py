@@ -17,7 +17,7 @@ from lazyvox.maskers import (
     NiftiSpheresMasker,
     transform_all,
 )
-from lazyvox.runtime.shares import side_by_side
+from lazyvox.runtime.budget_shares import side_by_side
 
 SHAPE = (6, 7, 5, 24)
 

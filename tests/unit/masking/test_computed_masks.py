@@ -19,7 +19,7 @@ from lazyvox.masking import (
 from lazyvox.masking.mean import MeanVolume
 from lazyvox.masking.volumes import histogram_threshold
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.runtime.shares import side_by_side
+from lazyvox.runtime.budget_shares import side_by_side
 from lazyvox.testing import write_nifti
 
 SHAPE = (20, 21, 18)

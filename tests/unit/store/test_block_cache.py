@@ -6,9 +6,9 @@ import threading
 import pytest
 
 import lazyvox as lv
-from lazyvox.store.block_cache import BlockCache, CacheUse, shared_blocks
-from lazyvox.store.blocks import Block
-from lazyvox.store.identity import FileIdentity
+from lazyvox.store.files.block_cache import BlockCache, CacheUse, shared_blocks
+from lazyvox.store.files.decoded_blocks import Block
+from lazyvox.store.files.identity import FileIdentity
 
 FILE = FileIdentity(100, 7, 3)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from isal import igzip_lib
 
-from lazyvox.store.deflate_blocks import block_candidates, lead_in
+from lazyvox.store.gzip.deflate_blocks import block_candidates, lead_in
 from lazyvox.testing import gzip_member
 
 HEADER_BYTES, TRAILER_BYTES = 10, 8

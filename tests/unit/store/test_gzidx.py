@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import rapidgzip
 
-from lazyvox.errors import CorruptFileError, IndexFileError, OutputError
-from lazyvox.store.access_points import AccessPoint, points_of
-from lazyvox.store.gzip_header import header_length
-from lazyvox.store.index_file import open_gzidx
-from lazyvox.store.index_import import open_foreign
-from lazyvox.store.index_writer import IndexWriter, export_index
+from lazyvox.errors import AccessPointError, CorruptFileError, OutputError
+from lazyvox.store.gzip.access_points import AccessPoint, points_of
+from lazyvox.store.gzip.header import header_length
+from lazyvox.store.gzip.point_recorder import build_points
+from lazyvox.store.gzip.segments import SegmentSource
+from lazyvox.store.index.file import open_gzidx
+from lazyvox.store.index.foreign import open_foreign
+from lazyvox.store.index.writer import IndexWriter, export_index
 from lazyvox.store.opening import open_source
-from lazyvox.store.point_recorder import build_points
-from lazyvox.store.segments import SegmentSource
 
 SPACING = 65536
 HEADER = struct.Struct("<5sBBQQIII")
@@ -255,7 +255,7 @@ def with_record(data, point, **changes):
     ],
 )
 def test_fields_of_the_header_are_checked(tmp_path, good, number, value, message):
-    with pytest.raises(IndexFileError, match=message):
+    with pytest.raises(AccessPointError, match=message):
         open_bytes(tmp_path, with_field(good[0], number, value))
 
 
@@ -277,12 +277,14 @@ def test_fields_of_the_header_are_checked(tmp_path, good, number, value, message
     ],
 )
 def test_fields_of_points_are_checked(tmp_path, good, point, changes, message):
-    with pytest.raises(IndexFileError, match=message):
+    with pytest.raises(AccessPointError, match=message):
         open_bytes(tmp_path, with_record(good[0], point, **changes))
 
 
 def test_an_index_of_a_file_of_another_size_is_refused(tmp_path, good):
-    with pytest.raises(IndexFileError, match=r"it is of a file of \d+ bytes, and this one has 77"):
+    with pytest.raises(
+        AccessPointError, match=r"it is of a file of \d+ bytes, and this one has 77"
+    ):
         open_bytes(tmp_path, good[0], size=77)
 
 
@@ -292,9 +294,9 @@ def test_an_index_that_is_cut_off_anywhere_is_refused(tmp_path, good):
     table = 35 + 18 * n_points
     cuts = [0, 1, 34, *range(35, table + 1, 18), table + 5, table + 32768, len(data) - 1]
     for cut in cuts:
-        with pytest.raises(IndexFileError, match="must be an index of the gzip file"):
+        with pytest.raises(AccessPointError, match="must be an index of the gzip file"):
             open_bytes(tmp_path, data[:cut])
-    with pytest.raises(IndexFileError, match="it must have"):
+    with pytest.raises(AccessPointError, match="it must have"):
         open_bytes(tmp_path, data + b"\0")
 
 
@@ -307,7 +309,7 @@ def test_what_is_no_file_is_refused(tmp_path, kind):
         os.mkfifo(path)
     elif kind == "device":
         path = "/dev/zero"
-    with pytest.raises(IndexFileError, match="an index must be a file"):
+    with pytest.raises(AccessPointError, match="an index must be a file"):
         open_gzidx(str(path))
 
 
@@ -316,10 +318,10 @@ def test_windows_are_read_only_while_the_file_stays(tmp_path, good):
     number = int((~points.starts_member).argmax())
     assert len(points.window(number)) == 32768
     (tmp_path / "changed.gzidx").write_bytes(good[0])
-    with pytest.raises(IndexFileError, match="was replaced or written to since it was opened"):
+    with pytest.raises(AccessPointError, match="was replaced or written to since it was opened"):
         points.window(number)
     (tmp_path / "changed.gzidx").unlink()
-    with pytest.raises(IndexFileError, match="an index must be a file that can be read"):
+    with pytest.raises(AccessPointError, match="an index must be a file that can be read"):
         points.window(number)
 
 
@@ -336,7 +338,7 @@ def test_an_index_of_the_file_before_it_was_replaced_is_not_imported(tmp_path):
         data = other.ljust(size, b"\0") if len(other) <= size else None
         seed += 1
     (tmp_path / "run.nii.gz").write_bytes(data)
-    with pytest.raises(IndexFileError, match=r"the index must be of .*run\.nii\.gz"):
+    with pytest.raises(AccessPointError, match=r"the index must be of .*run\.nii\.gz"):
         open_foreign(str(tmp_path / "theirs.gzidx"), open_source(source.path))
 
 
@@ -345,7 +347,7 @@ def test_a_damaged_window_is_noticed_while_importing(tmp_path, good):
     damaged = data[:-40000] + bytes(2000) + data[-38000:]
     path = tmp_path / "theirs.gzidx"
     path.write_bytes(damaged)
-    with pytest.raises(IndexFileError, match=r"decoding from its point \d+ fails"):
+    with pytest.raises(AccessPointError, match=r"decoding from its point \d+ fails"):
         open_foreign(str(path), source)
 
 

@@ -10,13 +10,13 @@ import indexed_gzip
 import numpy as np
 import pytest
 
-from lazyvox.errors import FileChangedError, IndexFileError, LazyvoxWarning, OutputError
-from lazyvox.store.access_points import points_of
-from lazyvox.store.index_cache import IndexMemory, find_index, judge_all, reject_index
-from lazyvox.store.index_folder import cache_folder, cache_limit
-from lazyvox.store.index_writer import IndexWriter
+from lazyvox.errors import AccessPointError, FileChangedError, LazyvoxWarning, OutputError
+from lazyvox.store.gzip.access_points import points_of
+from lazyvox.store.gzip.point_recorder import build_points
+from lazyvox.store.index.cache import IndexMemory, find_index, judge_all, reject_index
+from lazyvox.store.index.folder import cache_folder, cache_limit
+from lazyvox.store.index.writer import IndexWriter
 from lazyvox.store.opening import open_source
-from lazyvox.store.point_recorder import build_points
 
 SPACING = 65536
 
@@ -290,7 +290,7 @@ def test_an_index_survives_the_eviction_of_its_file_until_windows_are_needed(tmp
     cache_folder().evict(0)
     assert list(cache.iterdir()) == []
     assert points.window(0) is None
-    with pytest.raises(IndexFileError, match="an index must be a file that can be read"):
+    with pytest.raises(AccessPointError, match="an index must be a file that can be read"):
         points.window(1)
     assert find_index(source) is None
 
@@ -420,7 +420,7 @@ def test_the_cache_is_in_the_users_folder_unless_told_otherwise(monkeypatch):
 def test_a_file_that_decodes_to_nothing_has_no_index(tmp_path, cache):
     (tmp_path / "run.nii.gz").write_bytes(gzip.compress(b""))
     source = open_source(tmp_path / "run.nii.gz")
-    with pytest.raises(IndexFileError, match="it decodes to nothing"):
+    with pytest.raises(AccessPointError, match="it decodes to nothing"):
         build(source)
     assert list(cache.iterdir()) == []
 

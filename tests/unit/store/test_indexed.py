@@ -21,13 +21,13 @@ from lazyvox.errors import (
     LazyvoxWarning,
     TruncatedFileError,
 )
-from lazyvox.store.block_cache import shared_blocks
-from lazyvox.store.index_cache import find_index, judge_all
-from lazyvox.store.index_writer import IndexWriter
-from lazyvox.store.indexed import MOST_AHEAD_BYTES, IndexedReader, ahead_bytes, ahead_count
+from lazyvox.store.files.block_cache import shared_blocks
+from lazyvox.store.gzip.point_recorder import build_points
+from lazyvox.store.gzip.segments import SegmentSource
+from lazyvox.store.index.cache import find_index, judge_all
+from lazyvox.store.index.writer import IndexWriter
+from lazyvox.store.indexed_source import MOST_AHEAD_BYTES, IndexedReader, ahead_bytes, ahead_count
 from lazyvox.store.opening import open_source
-from lazyvox.store.point_recorder import build_points
-from lazyvox.store.segments import SegmentSource
 from lazyvox.testing import find_points, gzip_member, own_threads
 
 SPACING = 60_000
@@ -386,7 +386,7 @@ def test_without_checksums_of_segments_a_whole_pass_verifies_those_of_the_file(
         content = flipped(PACKED, len(PACKED) - 5)
         path.write_bytes(content)
         source = open_source(path)
-    monkeypatch.setattr("lazyvox.store.streams.find_index", lambda source: wrong)
+    monkeypatch.setattr("lazyvox.store.stream_source.find_index", lambda source: wrong)
     try:
         values = read_in_steps(source.open_part(0, len(RAW)))
     except ImageFileError:
@@ -409,10 +409,10 @@ def test_decoding_in_order_from_a_point_verifies_each_segment_it_passes(
     source, points, monkeypatch, wrong
 ):
     changed = WRONG[wrong](points)
-    monkeypatch.setattr("lazyvox.store.streams.find_index", lambda source: changed)
+    monkeypatch.setattr("lazyvox.store.stream_source.find_index", lambda source: changed)
     rejected = []
     monkeypatch.setattr(
-        "lazyvox.store.streams.reject_index", lambda points, why: rejected.append(points)
+        "lazyvox.store.stream_source.reject_index", lambda points, why: rejected.append(points)
     )
     start = int(points.decoded_offsets[3])
     buffer = bytearray(len(RAW) - start)
@@ -426,7 +426,7 @@ def test_what_was_handed_out_before_a_segment_turned_out_wrong_is_not_made_good(
     source, points, monkeypatch
 ):
     changed = WRONG["a wrong checksum"](points)
-    monkeypatch.setattr("lazyvox.store.streams.find_index", lambda source: changed)
+    monkeypatch.setattr("lazyvox.store.stream_source.find_index", lambda source: changed)
     start = int(points.decoded_offsets[3])
     with source.open() as reader:
         reader.readinto(start, memoryview(bytearray(100)))
@@ -437,10 +437,10 @@ def test_what_was_handed_out_before_a_segment_turned_out_wrong_is_not_made_good(
 def test_points_of_a_damaged_file_stay_where_it_is_decoded_in_order_too(path, points, monkeypatch):
     path.write_bytes(flipped(PACKED, len(PACKED) - 100))
     source = open_source(path)
-    monkeypatch.setattr("lazyvox.store.streams.find_index", lambda source: points)
+    monkeypatch.setattr("lazyvox.store.stream_source.find_index", lambda source: points)
     rejected = []
     monkeypatch.setattr(
-        "lazyvox.store.streams.reject_index", lambda points, why: rejected.append(points)
+        "lazyvox.store.stream_source.reject_index", lambda points, why: rejected.append(points)
     )
     start = int(points.decoded_offsets[-2])
     with pytest.raises(CorruptFileError, match="damaged"), source.open() as reader:

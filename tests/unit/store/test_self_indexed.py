@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from lazyvox.errors import CorruptFileError, FileChangedError
-from lazyvox.store.access_points import points_of
-from lazyvox.store.frame_segments import FrameSegments
-from lazyvox.store.frames import load_zstd
-from lazyvox.store.indexed import IndexedReader
-from lazyvox.store.member_table import read_member_table
+from lazyvox.store.frames.decoders import load_zstd
+from lazyvox.store.frames.seek_table import pack_seek_table, read_seek_table
+from lazyvox.store.frames.segments import FrameSegments
+from lazyvox.store.gzip.access_points import points_of
+from lazyvox.store.gzip.member_table import read_member_table
+from lazyvox.store.gzip.segments import SegmentSource
+from lazyvox.store.index.embedded import TableMemory
+from lazyvox.store.indexed_source import IndexedReader
 from lazyvox.store.opening import open_source
-from lazyvox.store.seek_table import pack_seek_table, read_seek_table
-from lazyvox.store.segments import SegmentSource
-from lazyvox.store.self_indexed import TableMemory
-from lazyvox.store.sinks import open_sink
+from lazyvox.store.write.sinks import open_sink
 from lazyvox.testing.seekable import bgzf_bytes, seekable_zstd_bytes
 
 RAW = np.random.default_rng(0).normal(0, 9, 400_000).astype("<i2").tobytes()

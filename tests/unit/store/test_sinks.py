@@ -15,8 +15,8 @@ import pytest
 from isal import igzip
 
 from lazyvox.errors import OutputError, OutputExistsError, ParameterError
-from lazyvox.store.frames import load_zstd
-from lazyvox.store.sinks import open_sink, sink_memory
+from lazyvox.store.frames.decoders import load_zstd
+from lazyvox.store.write.sinks import open_sink, sink_memory
 from lazyvox.testing import own_threads
 
 
@@ -292,7 +292,7 @@ def test_a_name_that_is_no_text(tmp_path):
 def test_leftovers_of_killed_writers_are_swept_and_others_stay(tmp_path):
     job = (
         "import os, sys\n"
-        "from lazyvox.store.sinks import open_sink\n"
+        "from lazyvox.store.write.sinks import open_sink\n"
         "sink = open_sink(sys.argv[1], compression='none')\n"
         "sink.write(b'half')\n"
         "os._exit(9)\n"
@@ -314,7 +314,7 @@ def test_memory_stays_bounded(tmp_path):
     job = (
         "import resource, sys\n"
         "import numpy as np\n"
-        "from lazyvox.store.sinks import open_sink, sink_memory\n"
+        "from lazyvox.store.write.sinks import open_sink, sink_memory\n"
         "kind, threads = sys.argv[2], int(sys.argv[3])\n"
         "block = np.random.default_rng(0).integers(0, 99, 4 << 20, dtype='u1').data\n"
         "with open_sink(sys.argv[1] + 'w', compression=kind) as sink:\n"

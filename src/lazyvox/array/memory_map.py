@@ -1,0 +1,89 @@
+"""Reading through a memory map, only where it was asked for."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from lazyvox._typing import Array, DType, Shape
+from lazyvox.planning.indexing import Axis, taken
+from lazyvox.planning.spec import ArraySpec
+from lazyvox.store.files.local import PlainSource
+
+__all__ = ["MappedReader"]
+
+
+@dataclass(frozen=True, slots=True)
+class MappedReader:
+    """Reads an uncompressed file through a private memory map.
+
+    Slices are views of the map: nothing is copied, the mapped pages count as memory of the
+    process once they were touched, and a file that somebody shortens meanwhile ends the process
+    with a bus error. Writing to a slice changes private pages, never the file.
+    """
+
+    source: PlainSource
+    spec: ArraySpec
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the file."""
+        return self.source.path
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the stored array."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the stored values, byte order included."""
+        return self.spec.dtype
+
+    @property
+    def is_random_access(self) -> bool:
+        """True: pages are read when they are touched."""
+        return True
+
+    def open(self) -> "MappedSession":
+        """Start a reading session."""
+        return MappedSession(self)
+
+    def values(self, axes: tuple[Axis, ...]) -> Array:
+        """Return the values at `axes` as a view of a fresh map; lists of positions are copied."""
+        with Path(self.source.path).open("rb") as file:
+            self.source.identity.check(os.fstat(file.fileno()), self.source.path)
+            mapped: Array = np.memmap(
+                file, self.spec.dtype, "c", self.spec.offset, self.spec.shape, order="F"
+            )
+        return taken(mapped, axes)
+
+
+class MappedSession:
+    """One reading session on a mapped file."""
+
+    def __init__(self, reader: MappedReader) -> None:
+        self._reader = reader
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the session; without an error, check first that nobody wrote to the file."""
+        if kind is None:
+            source = self._reader.source
+            source.identity.check(Path(source.path).stat(), source.path)
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Copy the values at `axes` into `out`."""
+        if out.size:
+            out[...] = self._reader.values(axes)

@@ -1,0 +1,278 @@
+"""Arrays that are computed as a whole on first use, kept on disk or in memory, then read."""
+
+import math
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from lazyvox._threads import ForkSafeLock
+from lazyvox._typing import Array, DType, IntArray, Shape, override
+from lazyvox.array.computed_reader import DerivedReader
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.memory_reader import MemorySession
+from lazyvox.planning.indexing import Axis
+from lazyvox.store.files.spool import ByteStore, FileStore, MemoryStore
+
+__all__ = ["Spool", "SpoolJob", "SpooledReader"]
+
+
+class SpoolJob(Protocol):
+    """A computation of volumes that needs all of them at once. Frozen and picklable."""
+
+    @property
+    def name(self) -> str:
+        """What plans and messages call it, such as "clean"."""
+
+    @property
+    def sources(self) -> tuple[LazyArray, ...]:
+        """What it reads."""
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the result, four axes."""
+
+    @property
+    def dtype(self) -> DType:
+        """Native type of the result, and of what is spooled."""
+
+    @property
+    def n_rows(self) -> int:
+        """Volumes that are spooled; the first of them are the result in the end."""
+
+    @property
+    def places(self) -> IntArray | None:
+        """Positions, in Fortran order, of the voxels of a row; None for all. Others are 0."""
+
+    @property
+    def work_bytes(self) -> int:
+        """Most bytes that `fill` holds at a time."""
+
+    def fill(self, spool: "Spool") -> None:
+        """Read the sources, and leave the result in the first rows of the spool."""
+
+
+class Spool:
+    """Rows of voxels, one for each volume, of which columns can be read and written too.
+
+    Parameters
+    ----------
+    n_columns : int
+        Voxels of a row.
+    dtype : numpy.dtype
+        Their type.
+    store : ByteStore
+        Where they are kept.
+    """
+
+    def __init__(self, n_columns: int, dtype: DType, store: ByteStore) -> None:
+        self.n_columns = n_columns
+        self.dtype = dtype
+        self._store = store
+
+    def write_row(self, number: int, values: Array) -> None:
+        """Write one row, contiguous and of the type of the spool."""
+        self._store.write(self._offset(number), values.view(np.uint8).data)
+
+    def read_row(self, number: int, out: Array) -> None:
+        """Fill `out`, contiguous and of the type of the spool, with one row."""
+        self._store.readinto(self._offset(number), out.reshape(-1, order="A").view(np.uint8).data)
+
+    def read_columns(self, columns: range, out: Array) -> None:
+        """Fill `out`, of shape (n, len(columns)) in C order, with columns of the first n rows."""
+        for number, row in enumerate(out):
+            self._store.readinto(self._offset(number, columns.start), row.view(np.uint8).data)
+
+    def write_columns(self, columns: range, values: Array) -> None:
+        """Write columns of the first rows; `values` is in C order."""
+        for number, row in enumerate(values):
+            self._store.write(self._offset(number, columns.start), row.view(np.uint8).data)
+
+    def close(self) -> None:
+        """Give the space back."""
+        self._store.close()
+
+    def _offset(self, row: int, column: int = 0) -> int:
+        return (row * self.n_columns + column) * self.dtype.itemsize
+
+
+class _State:
+    """The spool of one reader in one process, once it is filled."""
+
+    def __init__(self) -> None:
+        self.lock = ForkSafeLock()
+        self.spool: Spool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpooledReader(DerivedReader):
+    """Reads volumes out of a spool, which is filled when the first of them is read.
+
+    The spool lives as long as a reader, or a session of it. A pickle describes the computation;
+    in another process it is done again.
+
+    Attributes
+    ----------
+    job : SpoolJob
+        The computation.
+    memory_bytes : int
+        Results of at most this size are kept in memory instead of a file.
+    """
+
+    job: SpoolJob
+    memory_bytes: int
+    _state: _State = field(default_factory=_State, repr=False)
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the description only."""
+        return SpooledReader, (self.job, self.memory_bytes)
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        """Return the reader itself, which never changes; a copy would compute again."""
+        return self
+
+    @property
+    def path(self) -> str:
+        """Path of the first source."""
+        return self.sources_below[0].reader.path
+
+    @property
+    @override
+    def sources_below(self) -> tuple[LazyArray, ...]:
+        """What is read to fill the spool."""
+        return self.job.sources
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the result."""
+        return self.job.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Type of the result."""
+        return self.job.dtype
+
+    @property
+    def is_random_access(self) -> bool:
+        """Whether no source is compressed."""
+        return all(source.reader.is_random_access for source in self.sources_below)
+
+    @property
+    def spool_bytes(self) -> int:
+        """Size of the spool."""
+        return self.job.n_rows * self._n_columns * self.dtype.itemsize
+
+    @property
+    @override
+    def scratch_bytes(self) -> int:
+        """Bytes on disk that the spool takes."""
+        return 0 if self._fits_memory else self.spool_bytes
+
+    @property
+    @override
+    def session_bytes(self) -> int:
+        """Bytes of memory that filling and then reading the spool takes."""
+        volumes = 3 * math.prod(self.shape[:3]) * self.dtype.itemsize
+        held = self.spool_bytes if self._fits_memory else 0
+        return held + max(self.job.work_bytes, volumes)
+
+    @property
+    def _fits_memory(self) -> bool:
+        return self.spool_bytes <= self.memory_bytes
+
+    @property
+    def _n_columns(self) -> int:
+        places = self.job.places
+        return math.prod(self.shape[:3]) if places is None else len(places)
+
+    def prepare(self) -> Spool:
+        """Return the filled spool; the first of all threads fills it, others wait.
+
+        Returns
+        -------
+        Spool
+            The result.
+
+        Raises
+        ------
+        OutputError
+            If there is no space for it. Nothing is left of it then, nor of any other failure.
+        """
+        state = self._state
+        if state.spool is not None:
+            return state.spool
+        with state.lock.of_this_process():
+            if state.spool is None:
+                make = MemoryStore if self._fits_memory else FileStore
+                spool = Spool(self._n_columns, self.dtype, make(max(self.spool_bytes, 1)))
+                try:
+                    self.job.fill(spool)
+                except BaseException:
+                    spool.close()
+                    raise
+                state.spool = spool
+            return state.spool
+
+    def open(self) -> "SpooledSession":
+        """Start a reading session; fills the spool if that was not done yet."""
+        return SpooledSession(self, self.prepare())
+
+
+class SpooledSession:
+    """One reading session on a filled spool."""
+
+    def __init__(self, reader: SpooledReader, spool: Spool) -> None:
+        self._shape = reader.shape[:3]
+        self._places = reader.job.places
+        self._spool = spool
+        self._row: Array | None = None
+        self._volume: Array | None = None
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the buffers."""
+        self._row = self._volume = None
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the values at `axes`, volume by volume."""
+        if not out.size:
+            return
+        *space, time = axes
+        is_single = isinstance(time, int)
+        positions = [time] if isinstance(time, int) else list(time)
+        is_whole = all(
+            axis == range(length) for axis, length in zip(space, self._shape, strict=True)
+        )
+        for place, position in enumerate(positions):
+            target = out if is_single else out[..., place]
+            is_direct = (
+                is_whole and target.flags.f_contiguous and target.dtype == self._spool.dtype
+            )
+            if is_direct:
+                self._read_volume(position, target)
+                continue
+            if self._volume is None:
+                self._volume = np.empty(self._shape, self._spool.dtype, order="F")
+            self._read_volume(position, self._volume)
+            MemorySession(self._volume).read(tuple(space), target)
+
+    def _read_volume(self, number: int, out: Array) -> None:
+        if self._places is None:
+            self._spool.read_row(number, out)
+            return
+        if self._row is None:
+            self._row = np.empty(self._spool.n_columns, self._spool.dtype)
+        self._spool.read_row(number, self._row)
+        flat = out.reshape(-1, order="F")
+        flat[...] = 0
+        flat[self._places] = self._row

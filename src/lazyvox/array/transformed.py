@@ -1,0 +1,392 @@
+"""Volumes that are computed from volumes when they are read: smoothed, resampled, combined."""
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from lazyvox._typing import Array, DType, Shape, override
+from lazyvox.array.computed_reader import DerivedReader, session_bytes
+from lazyvox.array.lazy_array import LazyArray, fill_block
+from lazyvox.array.reader import ArraySession
+from lazyvox.planning.indexing import Axis, as_key, axis_of, taken
+
+__all__ = [
+    "ReadsBefore",
+    "StagedReader",
+    "Staging",
+    "VolumeTransform",
+    "staged",
+    "staging_of",
+    "volume_bytes",
+]
+
+#: Volumes are transformed in groups of about this size: the cost of starting vanishes, and the
+#: group stays near the processor.
+GROUP_BYTES = 4 << 20
+
+#: Of many sources a group is smaller: what is held of all of them together is at most this.
+ALL_SOURCES_BYTES = 32 << 20
+
+#: Scratch of reading and converting the sources.
+SCRATCH_BYTES = 2 << 20
+
+
+@runtime_checkable
+class VolumeTransform(Protocol):
+    """What becomes of volumes, each by itself. Frozen, picklable, safe from many threads."""
+
+    @property
+    def name(self) -> str:
+        """What plans and messages call it, such as "smooth"."""
+
+    def out_shape(self, shapes: tuple[Shape, ...]) -> Shape:
+        """Return the spatial shape of the result for sources of these spatial shapes."""
+
+    def out_dtype(self, dtypes: tuple[DType, ...]) -> DType:
+        """Return the native type of the result for sources of these types."""
+
+    def work_bytes(self, shapes: tuple[Shape, ...], dtypes: tuple[DType, ...]) -> int:
+        """Return the most bytes that `apply` allocates for its duration, per volume."""
+
+    def apply(self, blocks: Sequence[Array], out: Array) -> None:
+        """Fill `out`, of shape (I, J, K, n), from one block of n volumes of each source.
+
+        Blocks are in native byte order and in Fortran order; that of a 3D source has one volume,
+        which stands for all. They must not be changed. `out` is in Fortran order.
+        """
+
+
+@runtime_checkable
+class ReadsBefore(Protocol):
+    """A transform that has to read sources to their end before its first volume."""
+
+    @property
+    def reads_before(self) -> tuple[LazyArray, ...]:
+        """What is still to be read; nothing after the first volume."""
+
+
+def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
+    """Return the array of what `transform` makes of its sources; reads nothing.
+
+    Parameters
+    ----------
+    transform : VolumeTransform
+        What becomes of each volume.
+    *sources : LazyArray
+        At least one, 3D or 4D. Those in 4D have the same number of volumes; one in 3D stands for
+        each of them.
+
+    Returns
+    -------
+    LazyArray
+        4D if any source is, else 3D. Volumes are computed when they are read, in groups of about
+        4 MiB; each is computed once in a pass.
+
+    Notes
+    -----
+    A pass over the result is one pass over each source.
+    """
+    shapes = tuple(source.shape[:3] for source in sources)
+    dtypes = tuple(_native(source.dtype) for source in sources)
+    lengths = {source.shape[3] for source in sources if source.ndim == 4}
+    assert all(source.ndim in {3, 4} for source in sources), "bug in lazyvox: not 3D or 4D"
+    assert len(lengths) < 2, "bug in lazyvox: sources of different length"
+    shape = (*transform.out_shape(shapes), *lengths)
+    return LazyArray.over(StagedReader(sources, transform, shape, transform.out_dtype(dtypes)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StagedReader(DerivedReader):
+    """Reads volumes through a transform. Made by `staged`."""
+
+    sources: tuple[LazyArray, ...]
+    transform: VolumeTransform
+    shape: Shape
+    dtype: DType
+
+    @property
+    def path(self) -> str:
+        """Path of the first source."""
+        return self.sources[0].reader.path
+
+    @property
+    def is_random_access(self) -> bool:
+        """Whether no source is compressed."""
+        return all(source.reader.is_random_access for source in self.sources)
+
+    @property
+    def group_volumes(self) -> int:
+        """Volumes that are transformed at a time."""
+        sizes = [volume_bytes(source.shape, source.dtype) for source in self.sources]
+        largest = max(*sizes, volume_bytes(self.shape, self.dtype), 1)
+        n_volumes = self.shape[3] if len(self.shape) == 4 else 1
+        most = ALL_SOURCES_BYTES // max(self._series_bytes, 1)
+        return max(min(GROUP_BYTES // largest, most, n_volumes), 1)
+
+    @property
+    def slab_slices(self) -> int:
+        """Slices of a volume that are transformed at a time: all of them."""
+        return self.shape[2]
+
+    @property
+    def _series_bytes(self) -> int:
+        """Bytes of one volume of all 4D sources together."""
+        each = (volume_bytes(one.shape, one.dtype) for one in self.sources if one.ndim == 4)
+        return sum(each)
+
+    @property
+    @override
+    def sources_below(self) -> tuple[LazyArray, ...]:
+        """The sources."""
+        return self.sources
+
+    @property
+    @override
+    def reads_before(self) -> tuple[LazyArray, ...]:
+        """What the transform still has to read to its end."""
+        transform = self.transform
+        return transform.reads_before if isinstance(transform, ReadsBefore) else ()
+
+    @property
+    @override
+    def session_bytes(self) -> int:
+        """Bytes that reading holds besides what it returns."""
+        n_group = self.group_volumes
+        total = n_group * volume_bytes(self.shape, self.dtype) + self.work_bytes(n_group)
+        for source in self.sources:
+            n_volumes = n_group if source.ndim == 4 else 1
+            total += n_volumes * volume_bytes(source.shape, source.dtype) + session_bytes(source)
+        return total + SCRATCH_BYTES
+
+    def work_bytes(self, n_volumes: int) -> int:
+        """Return what transforming so many volumes at a time allocates."""
+        shapes = tuple(source.shape[:3] for source in self.sources)
+        dtypes = tuple(_native(source.dtype) for source in self.sources)
+        return n_volumes * self.transform.work_bytes(shapes, dtypes)
+
+    def open(self) -> "StagedSession":
+        """Start a reading session."""
+        return StagedSession(self)
+
+
+class StagedSession:
+    """One reading session: the sources are open, the last group of volumes is held."""
+
+    def __init__(self, reader: StagedReader) -> None:
+        self._reader = reader
+        self._blocks = SourceBlocks(reader.sources)
+        self._held: tuple[tuple[int, ...], Array] | None = None
+
+    def __enter__(self) -> Self:
+        """Return the session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the sessions of the sources."""
+        self._held = None
+        self._blocks.close(kind, error, trace)
+
+    def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
+        """Fill `out` with the values at `axes`, computing each volume once."""
+        if not out.size:
+            return
+        if len(axes) == 3:
+            self._take((0,), axes, out[..., None])
+            return
+        *space, time = axes
+        if isinstance(time, int):
+            self._take((time,), tuple(space), out[..., None])
+            return
+        ascending = sorted(set(time))
+        places: dict[int, list[int]] = {position: [] for position in ascending}
+        for place, position in enumerate(time):
+            places[position].append(place)
+        n_group = self._reader.group_volumes
+        for start in range(0, len(ascending), n_group):
+            group = tuple(ascending[start : start + n_group])
+            first = [places[position][0] for position in group]
+            if first == list(range(first[0], first[0] + len(first))):
+                self._take(group, tuple(space), out[..., first[0] : first[0] + len(first)])
+            else:
+                values = np.empty((*out.shape[:-1], len(group)), out.dtype, order="F")
+                self._take(group, tuple(space), values)
+                out[..., first] = values
+            for position in group:
+                for place in places[position][1:]:
+                    out[..., place] = out[..., places[position][0]]
+
+    def _take(self, group: tuple[int, ...], space: tuple[Axis, ...], out: Array) -> None:
+        """Fill `out` with these volumes at the positions `space` of the grid."""
+        shape = (*self._reader.shape[:3], len(group))
+        is_whole = all(axis == range(length) for axis, length in zip(space, shape, strict=False))
+        is_direct = is_whole and out.flags.f_contiguous and out.dtype == self._reader.dtype
+        if is_direct and (self._held is None or self._held[0] != group):
+            self._compute(group, out)
+            return
+        if self._held is None or not set(group) <= set(self._held[0]):
+            values = np.empty(shape, self._reader.dtype, order="F")
+            self._compute(group, values)
+            self._held = (group, values)
+        held, values = self._held
+        where = [held.index(position) for position in group]
+        out[...] = taken(values[(..., *as_key((axis_of(where),)))], space)
+
+    def _compute(self, group: tuple[int, ...], out: Array) -> None:
+        self._reader.transform.apply(self._blocks.read(group), out)
+
+
+class SourceBlocks:
+    """The sources of a stage, open for reading: blocks of 4D ones, the whole of 3D ones."""
+
+    def __init__(self, sources: tuple[LazyArray, ...]) -> None:
+        self._sources = sources
+        self._stack = ExitStack()
+        self._sessions: list[ArraySession] | None = None
+        self._constants: dict[int, Array] = {}
+
+    def close(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        """End all sessions; what an error of the pass was is handed on to them."""
+        self._constants.clear()
+        self._stack.__exit__(kind, error, trace)
+
+    def read(
+        self, volumes: Sequence[int], buffers: Sequence[Array | None] | None = None
+    ) -> list[Array]:
+        """Return a block of these volumes, ascending, of each source; 3D ones have one volume."""
+        sessions = self._opened()
+        blocks: list[Array] = []
+        for number, (source, session) in enumerate(zip(self._sources, sessions, strict=True)):
+            if source.ndim == 3:
+                blocks.append(self._constant(number, source, session))
+                continue
+            view = source.view((..., *as_key((axis_of(volumes),))))
+            buffer = None if buffers is None else buffers[number]
+            if buffer is None:
+                buffer = np.empty(view.shape, _native(source.dtype), order="F")
+            fill_block(view, session, buffer)
+            blocks.append(buffer)
+        return blocks
+
+    def read_part(
+        self, volumes: Sequence[int], window: Sequence[Axis], shape: Shape
+    ) -> list[Array]:
+        """Return a block of these volumes, at the positions `window` of a grid, of each source."""
+        blocks: list[Array] = []
+        for source, session in zip(self._sources, self._opened(), strict=True):
+            space = as_key(
+                tuple(
+                    range(1) if length == 1 and whole != 1 else axis
+                    for axis, length, whole in zip(window, source.shape, shape, strict=False)
+                )
+            )
+            view = source.view(
+                space if source.ndim == 3 else (*space, *as_key((axis_of(volumes),)))
+            )
+            block = np.empty(view.shape, _native(source.dtype), order="F")
+            fill_block(view, session, block)
+            blocks.append(block if source.ndim == 4 else block[..., None])
+        return blocks
+
+    def read_slab(self, volumes: Sequence[int], slices: range, n_slices: int) -> list[Array]:
+        """Return a block of these volumes and slices of each source; 3D ones are read once."""
+        blocks: list[Array] = []
+        for number, (source, session) in enumerate(
+            zip(self._sources, self._opened(), strict=True)
+        ):
+            is_shared = source.shape[2] == 1 and n_slices != 1
+            cut = slice(None) if is_shared else slice(slices.start, slices.stop)
+            if source.ndim == 3:
+                blocks.append(self._constant(number, source, session)[:, :, cut])
+                continue
+            view = source.view((slice(None), slice(None), cut, *as_key((axis_of(volumes),))))
+            block = np.empty(view.shape, _native(source.dtype), order="F")
+            fill_block(view, session, block)
+            blocks.append(block)
+        return blocks
+
+    def _opened(self) -> list[ArraySession]:
+        if self._sessions is None:
+            self._sessions = [
+                self._stack.enter_context(one.open(memory=0)) for one in self._sources
+            ]
+        return self._sessions
+
+    def _constant(self, number: int, source: LazyArray, session: ArraySession) -> Array:
+        if number not in self._constants:
+            values = np.empty(source.shape, _native(source.dtype), order="F")
+            fill_block(source, session, values)
+            self._constants[number] = values[..., None]
+        return self._constants[number]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Staging:
+    """A stage that whoever reads whole volumes can apply itself, outside of the reading thread.
+
+    Attributes
+    ----------
+    reader : StagedReader
+        The stage.
+    sources : tuple of LazyArray
+        Its sources, cut to the volumes that are asked for.
+    """
+
+    reader: StagedReader
+    sources: tuple[LazyArray, ...]
+
+    @property
+    def source_volume_bytes(self) -> int:
+        """Bytes of one volume of all 4D sources together."""
+        return sum(
+            volume_bytes(source.shape, source.dtype) for source in self.sources if source.ndim == 4
+        )
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes that are held however many volumes are read at a time."""
+        constants = sum(source.nbytes for source in self.sources if source.ndim == 3)
+        return constants + SCRATCH_BYTES + sum(session_bytes(one) for one in self.sources)
+
+
+def staging_of(array: LazyArray) -> Staging | None:
+    """Return the outermost stage of a 4D array, None if it has none or is cut through volumes."""
+    reader, window = array.reader, array.window
+    if not isinstance(reader, StagedReader) or array.conversion.changes(reader.dtype):
+        return None
+    full = tuple(range(length) for length in reader.shape[:3])
+    if window.axes[:3] != full or window.dims != (0, 1, 2, 3) or len(reader.shape) != 4:
+        return None
+    if reader.slab_slices < reader.shape[2]:
+        # Volumes of all sources at once are what its own session avoids.
+        return None
+    time = window.axes[3]
+    assert not isinstance(time, int)
+    sources = tuple(
+        source.view((..., *as_key((time,)))) if source.ndim == 4 else source
+        for source in reader.sources
+    )
+    return Staging(reader, sources)
+
+
+def _native(dtype: DType) -> DType:
+    return dtype.newbyteorder("=")
+
+
+def volume_bytes(shape: Shape, dtype: DType) -> int:
+    """Return the bytes of one volume of an array of this shape and type."""
+    return math.prod(shape[:3]) * dtype.itemsize

@@ -1,0 +1,277 @@
+"""Processes that make calls, each one at a time, for threads that wait for the answers."""
+
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from queue import SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from lazyvox.errors import LazyvoxError, ParameterError, ParameterTypeError
+from lazyvox.runtime.process_results import (
+    Caught,
+    Failure,
+    how_it_ended,
+    packed_call,
+    packed_failure,
+    raise_failure,
+)
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+__all__ = ["CONTEXTS", "Crew"]
+
+#: A forked child inherits the locks of threads that it does not have.
+CONTEXTS = ("spawn", "forkserver")
+
+#: Read when numerical libraries are loaded, so that they must be set before a process begins.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+#: How long to wait for a word of a process before looking whether it is alive.
+_POLL_S = 0.5
+
+_EXIT_TIMEOUT_S = 10.0
+
+
+class Crew:
+    """A fixed number of processes that all call one function. A context manager.
+
+    Parameters
+    ----------
+    name : str
+        What messages call whoever needs the crew.
+    func : callable
+        What the processes call; sent to each of them once.
+    n_workers : int
+        Number of processes.
+    n_threads : int
+        Threads that numerical libraries may use in each of them.
+    context : {"spawn", "forkserver"}
+        How processes are started.
+    """
+
+    def __init__(
+        self, name: str, func: Callable[..., Any], *, n_workers: int, n_threads: int, context: str
+    ) -> None:
+        self.check_context(context)
+        self._name = name
+        self._workers: list[_Worker] = []
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        payload = packed_call(name, func)
+        try:
+            with _environment(dict.fromkeys(_THREAD_VARIABLES, str(n_threads))):
+                for _ in range(n_workers):
+                    self._workers.append(_Worker(name, context, payload))
+                    self._workers[-1].start()
+        except BaseException:
+            self.stop()
+            raise
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    @staticmethod
+    def check_context(context: str) -> None:
+        """Raise `ParameterError` unless processes may be started in this way."""
+        if context not in CONTEXTS:
+            msg = (
+                f"`context` must be one of {', '.join(CONTEXTS)}. Got {context!r}: a process that "
+                f"is forked inherits locks of threads that it does not have, and may wait for "
+                f"them for ever."
+            )
+            raise ParameterError(msg)
+
+    def call(self, what: str, *args: Any) -> Any:
+        """Have one of the processes make a call, and wait for it; from any thread.
+
+        Parameters
+        ----------
+        what : str
+            What the call is about, for messages.
+        *args : Any
+            Its arguments, picklable.
+
+        Returns
+        -------
+        Any
+            What the function returned.
+
+        Raises
+        ------
+        ParameterTypeError
+            If the arguments cannot be pickled.
+        LazyvoxError
+            If the process ends before the function returns.
+        """
+        payload = self._packed(what, args)
+        worker = self._idle.get()
+        try:
+            return worker.call(what, payload)
+        finally:
+            self._idle.put(worker)
+
+    def stop(self) -> None:
+        """End the processes: those that work at once, the others in their own way."""
+        for worker in self._workers:
+            worker.dismiss()
+        for worker in self._workers:
+            worker.join()
+
+    def _packed(self, what: str, args: tuple[Any, ...]) -> bytes:
+        try:
+            return pickle.dumps(args)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            msg = (
+                f"{self._name}: what goes to another process must be picklable. Got {what}: "
+                f"{error}. Pass a path, or an image of lazyvox.load."
+            )
+            raise ParameterTypeError(msg) from error
+
+    def __enter__(self) -> Self:
+        """Return the crew."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the processes."""
+        self.stop()
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self, name: str, context: str, payload: bytes) -> None:
+        import multiprocessing
+
+        made: Any = multiprocessing.get_context(context)
+        self._name = name
+        self._is_busy = False
+        self._here: Connection
+        self._here, self._there = made.Pipe()
+        # Not a daemon: those may have no processes of their own.
+        self._process: BaseProcess = made.Process(
+            target=_serve, args=(self._there, payload), name=f"lazyvox-{name}", daemon=False
+        )
+
+    def start(self) -> None:
+        """Start the process; what it imports it imports while others are started."""
+        with self._there:
+            self._process.start()
+
+    def call(self, what: str, payload: bytes) -> Any:
+        """Send arguments, wait, and return or raise what comes back."""
+        self._is_busy = True
+        answer: Any = None
+        try:
+            self._here.send_bytes(payload)
+            self._wait()
+            answer = self._here.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise self._died(what) from error
+        finally:
+            self._is_busy = False
+        answer = pickle.loads(answer)
+        if isinstance(answer, Failure):
+            answer.error.add_note(f"{self._name}: raised for {what}.")
+            raise_failure(answer, "the worker")
+        return answer
+
+    def dismiss(self) -> None:
+        """Tell the process to end; one that works is killed."""
+        if self._process.pid is None:
+            return
+        if self._is_busy:
+            self._process.kill()
+            return
+        with Caught():
+            self._here.send_bytes(b"")
+
+    def join(self) -> None:
+        """Wait for the end of the process; kill it where that takes too long."""
+        if self._process.pid is not None:
+            self._process.join(_EXIT_TIMEOUT_S)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join(_EXIT_TIMEOUT_S)
+        self._here.close()
+
+    def _wait(self) -> None:
+        """Wait for a word of the process, or its end."""
+        from multiprocessing.connection import wait
+
+        # In turns, because a grandchild may hold both open after the process has died.
+        while not wait([self._here, self._process.sentinel], _POLL_S):
+            if not self._process.is_alive():
+                return
+
+    def _died(self, what: str) -> LazyvoxError:
+        self._process.join(_EXIT_TIMEOUT_S)
+        how = how_it_ended(self._process.exitcode)
+        msg = (
+            f"{self._name}: the process must return from the function. Got: {how} while it "
+            f"worked on {what}. Signal 9 is mostly the system's, out of memory: pass a smaller "
+            f"n_jobs; an exit code of 1 is often a script that calls {self._name} outside of "
+            f'`if __name__ == "__main__":`.'
+        )
+        return LazyvoxError(msg)
+
+
+def _serve(connection: "Connection", payload: bytes) -> None:
+    """Run in the process: make calls until there are no more, or nobody to answer to."""
+    # Ctrl-C reaches all processes of a terminal; the parent decides what becomes of them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with connection, Caught():
+        with Caught() as caught:
+            func, _ = pickle.loads(payload)
+        # Empty: no more calls. The end of the pipe is an exception: the parent is gone.
+        while args := connection.recv_bytes():
+            connection.send_bytes(
+                _answer(func, args) if caught.error is None else _not_found(caught.error)
+            )
+
+
+def _answer(func: Callable[..., Any], args: bytes) -> bytes:
+    with Caught() as caught:
+        return pickle.dumps(func(*pickle.loads(args)))
+    assert caught.error is not None
+    return packed_failure(caught.error)
+
+
+def _not_found(reason: Exception) -> bytes:
+    """Return the failure of a function that the parent knows and this process does not."""
+    error = ParameterTypeError(
+        f"a function for other processes must be one that they can import. Got "
+        f"{type(reason).__name__}: {reason}. Put it into a module, also where it was defined in "
+        f"a notebook."
+    )
+    # So that its traceback, which shows what fails while importing, goes along.
+    error.__cause__ = reason
+    return packed_failure(error)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,1 @@
+"""Files: paths, identities, descriptors, sequential reads, and temporary space."""

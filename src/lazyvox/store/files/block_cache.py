@@ -1,0 +1,120 @@
+"""Decoded blocks of compressed files, kept for the next read of the same region."""
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lazyvox.runtime.budget import recent_budget
+from lazyvox.store.files.decoded_blocks import Block
+from lazyvox.store.files.identity import FileIdentity
+
+__all__ = ["BlockCache", "CacheUse", "shared_blocks"]
+
+#: A few blocks: enough for neighbouring volumes, and little beside what Python and NumPy take.
+_MOST_BYTES = 8 << 20
+#: At most this part of the memory budget.
+_BUDGET_PART = 8
+
+# Text and numbers only: what hashes in Python can be interrupted while the table changes.
+_Key: TypeAlias = tuple[str, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the cache did for one file.
+
+    Attributes
+    ----------
+    hits, misses : int
+        Blocks that were there, and that were not.
+    n_blocks, nbytes : int
+        What it keeps now.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    n_blocks: int = 0
+    nbytes: int = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether blocks of the file were asked for."""
+        return bool(self.hits or self.misses)
+
+
+class BlockCache:
+    """Blocks by file and offset, the least recently used dropped first. Safe for threads, forks.
+
+    Parameters
+    ----------
+    most_bytes : int
+        Bytes that it keeps at most; less under a small memory budget.
+    """
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self.clear()
+
+    def clear(self) -> None:
+        """Drop everything, the lock too: in a forked child another thread may have held it."""
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[_Key, Block] = OrderedDict()
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._nbytes = 0
+
+    def get(self, path: str, identity: FileIdentity, start: int) -> Block | None:
+        """Return a block, None where it is not there."""
+        key = _key(path, identity, start)
+        with self._lock:
+            block = self._blocks.get(key)
+            hits, misses = self._counts.get(path, (0, 0))
+            if block is None:
+                self._counts[path] = (hits, misses + 1)
+            else:
+                self._blocks.move_to_end(key)
+                self._counts[path] = (hits + 1, misses)
+            return block
+
+    def put(self, path: str, identity: FileIdentity, start: int, block: Block) -> None:
+        """Keep a block, and drop others for it; one that is too large is not kept."""
+        limit = min(self._most_bytes, recent_budget() // _BUDGET_PART)
+        if block.nbytes > limit:
+            return
+        key = _key(path, identity, start)
+        with self._lock:
+            before = self._blocks.pop(key, None)
+            self._blocks[key] = block
+            self._nbytes += block.nbytes - (0 if before is None else before.nbytes)
+            while self._nbytes > limit:
+                self._nbytes -= self._blocks.popitem(last=False)[1].nbytes
+
+    def forget(self, path: str) -> None:
+        """Drop the blocks of a file, and what was counted."""
+        with self._lock:
+            for key in [key for key in self._blocks if key[0] == path]:
+                self._nbytes -= self._blocks.pop(key).nbytes
+            self._counts.pop(path, None)
+
+    def use_of(self, path: str | None = None) -> CacheUse:
+        """Return what the cache did for a file, or for all of them."""
+        with self._lock:
+            counts = [each for name, each in self._counts.items() if path in {None, name}]
+            sizes = [each.nbytes for key, each in self._blocks.items() if path in {None, key[0]}]
+            hits, misses = (sum(each[place] for each in counts) for place in (0, 1))
+            return CacheUse(hits, misses, len(sizes), sum(sizes))
+
+
+def _key(path: str, identity: FileIdentity, start: int) -> _Key:
+    return (path, identity.size, identity.mtime_ns, identity.inode, start)
+
+
+_BLOCKS = BlockCache()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_BLOCKS.clear)
+
+
+def shared_blocks() -> BlockCache:
+    """Return the cache of this process."""
+    return _BLOCKS

@@ -1,0 +1,132 @@
+"""Which file a path meant when it was opened, and whether it still does."""
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import NoReturn
+
+from lazyvox.errors import (
+    FileChangedError,
+    ImageFileError,
+    ImageIsADirectoryError,
+    ImageNotFoundError,
+    ImagePermissionError,
+    ReadError,
+)
+from lazyvox.store.files.advice import advice_on_missing
+from lazyvox.store.files.printing import printable
+
+__all__ = [
+    "FileIdentity",
+    "identify",
+    "open_regular",
+    "open_same",
+    "printable",
+    "raise_read_error",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Size, modification time and inode of a file: enough to notice a rewrite or a replacement."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "FileIdentity":
+        """Return the identity in a stat record."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def check(self, status: os.stat_result, path: str) -> None:
+        """Raise `FileChangedError` unless the stat record is of this very file."""
+        now = FileIdentity.of(status)
+        if now == self:
+            return
+        msg = (
+            f"{printable(path)}: the file must stay as it was when it was opened, and it changed "
+            f"on disk. Opened: {self.size} bytes, modified at {self.mtime_ns} ns, inode "
+            f"{self.inode}. Now: {now.size} bytes, modified at {now.mtime_ns} ns, inode "
+            f"{now.inode}. Load it again."
+        )
+        raise FileChangedError(msg)
+
+
+def raise_read_error(error: OSError, path: str, offset: int | None = None) -> NoReturn:
+    """Raise the lazyvox error that matches an operating system error."""
+    shown = printable(path)
+    kinds: dict[int, tuple[type[ImageFileError], str]] = {
+        errno.ENOENT: (ImageNotFoundError, "no such file"),
+        errno.ENOTDIR: (ImageNotFoundError, "no such file: a part of the path is not a folder"),
+        errno.EACCES: (ImagePermissionError, "this user may not read the file"),
+        errno.EPERM: (ImagePermissionError, "this user may not read the file"),
+        errno.EISDIR: (ImageIsADirectoryError, "the path must name a file, it is a directory"),
+        errno.ELOOP: (ReadError, "the symbolic link points to itself"),
+        errno.ENAMETOOLONG: (ReadError, "the file name is too long for this system"),
+    }
+    where = "" if offset is None else f" at byte {offset}"
+    kind, reason = kinds.get(
+        error.errno or 0, (ReadError, f"reading failed{where}: {error.strerror or error}")
+    )
+    advice = advice_on_missing(path) if error.errno == errno.ENOENT else ""
+    msg = f"{shown}: {reason}.{advice}"
+    raise kind(msg) from error
+
+
+def open_regular(path: str) -> int:
+    """Open a regular file for reading and return its descriptor.
+
+    Never blocks on a named pipe and never reads a device: anything but a regular file is refused.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise_read_error(error, path)
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISREG(mode):
+            return fd
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        msg = f"{printable(path)}: the path must name a file, it is a directory."
+        raise ImageIsADirectoryError(msg)
+    msg = (
+        f"{printable(path)}: an image must be a regular file. Got a pipe, socket or device. "
+        f"Copy its content into a file first."
+    )
+    raise ReadError(msg)
+
+
+def open_same(path: str, identity: FileIdentity) -> int:
+    """Open a file that was seen before and return its descriptor.
+
+    Raises `FileChangedError` where the path is gone or means another file by now.
+    """
+    try:
+        fd = open_regular(path)
+    except ImageNotFoundError as error:
+        msg = (
+            f"{printable(path)}: the file must stay where it was when it was opened, and it was "
+            f"deleted or moved since. Load it again from where it is."
+        )
+        raise FileChangedError(msg) from error
+    try:
+        identity.check(os.fstat(fd), path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def identify(path: str) -> FileIdentity:
+    """Return the identity of the regular file at `path`."""
+    fd = open_regular(path)
+    try:
+        return FileIdentity.of(os.fstat(fd))
+    finally:
+        os.close(fd)

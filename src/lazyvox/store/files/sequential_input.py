@@ -1,0 +1,82 @@
+"""Sequential compressed input that can let go of its file and take it up again."""
+
+from types import TracebackType
+from typing import Self
+
+from lazyvox.errors import ImageFileError
+from lazyvox.store.files.descriptors import OpenFile
+from lazyvox.store.files.identity import FileIdentity, raise_read_error
+
+__all__ = ["Feed"]
+
+#: Compressed bytes fetched at a time. A decoder may keep one such piece while it waits in the
+#: cursor pool, so it is small; larger pieces were not measurably faster.
+PIECE_BYTES = 128 * 1024
+
+
+class Feed:
+    """The compressed bytes of one file, from the first to the last.
+
+    Between reading sessions the descriptor is closed and only the position is kept: any number of
+    files can be half read without holding a descriptor, and a forked child shares none.
+    """
+
+    def __init__(self, path: str, identity: FileIdentity, piece_bytes: int = PIECE_BYTES) -> None:
+        self._file: OpenFile | None = None
+        self.path = path
+        self._identity = identity
+        self._piece_bytes = piece_bytes
+        self.position = 0
+
+    def __enter__(self) -> Self:
+        """Open the file."""
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it; after work that succeeded, the file must still be the same one."""
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            self.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether bytes can be read."""
+        return self._file is not None
+
+    def open(self) -> None:
+        """Open the file again and check that it is still the same one."""
+        self._file = OpenFile(self.path, self._identity)
+
+    def close(self) -> None:
+        """Close the descriptor; the position stays."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def check(self) -> None:
+        """Raise `FileChangedError` if the open file was written to since it was first seen."""
+        if self._file is not None:
+            self._file.check()
+
+    def read(self, nbytes: int | None = None) -> bytes:
+        """Return the next bytes, by default one piece; empty only at the end of the file."""
+        if self._file is None:
+            msg = "bug in lazyvox: a compressed file was read outside of a session"
+            raise AssertionError(msg)
+        try:
+            piece = self._file.pread(nbytes or self._piece_bytes, self.position)
+        except ImageFileError:
+            # It was opened again, and is not the same any more.
+            raise
+        except OSError as error:
+            raise_read_error(error, self.path, self.position)
+        self.position += len(piece)
+        return piece

@@ -1,0 +1,1 @@
+"""Frames: bzip2 and zstd files, and their seek tables."""

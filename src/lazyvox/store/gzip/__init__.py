@@ -1,0 +1,1 @@
+"""Gzip: members, deflate blocks, access points, and the segments between them."""

@@ -1,0 +1,1 @@
+"""Indexes of gzip files: their formats, places, records, and growth."""

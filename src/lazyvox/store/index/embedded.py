@@ -1,0 +1,142 @@
+"""Files that are their own index: BGZF and seekable gzip, zstd in the seekable format.
+
+Their points are read when they are first wanted, and remembered in this process; nothing is kept
+on disk. It takes milliseconds: a header for each MiB, of BGZF one for each 64 KiB.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.frames.seek_table import SEEKABLE_END, read_seek_table
+from lazyvox.store.gzip.access_points import AccessPoints
+from lazyvox.store.gzip.member_table import MEMBER_START, is_made_of_blocks, read_member_table
+from lazyvox.store.gzip.point_table import PointTable
+
+__all__ = ["TableMemory", "find_table", "may_have_table", "reject_table"]
+
+_Key: TypeAlias = tuple[str, int, int, int]
+_READERS: dict[str, Callable[[str, FileIdentity], PointTable | None]] = {
+    "gzip": read_member_table,
+    "zstd": read_seek_table,
+}
+_MOST_REMEMBERED = 1024
+#: To decode so much of a BGZF file takes less time than to hop through one of usual size.
+_SOON = 4 << 20
+
+
+class CompressedSource(Protocol):
+    """A compressed file as it was when it was first seen."""
+
+    @property
+    def path(self) -> str:
+        """Absolute path."""
+
+    @property
+    def identity(self) -> FileIdentity:
+        """Size, modification time and inode."""
+
+    @property
+    def compression(self) -> str:
+        """One of 'gzip', 'bzip2', 'zstd'."""
+
+    @property
+    def may_have_table(self) -> bool:
+        """What `may_have_table` returned for it."""
+
+
+class TableMemory:
+    """The tables that this process read, and the files that have none. Safe for threads, forks."""
+
+    def __init__(self) -> None:
+        self._known: dict[_Key, PointTable | None] = {}
+        self._lock = threading.Lock()
+
+    def renew_lock(self) -> None:
+        """Replace the lock: in a forked child another thread may have held it."""
+        self._lock = threading.Lock()
+
+    def find(self, source: CompressedSource, stop: int | None) -> PointTable | None:
+        """Return the table of a file, of which bytes up to `stop` are wanted."""
+        if not source.may_have_table:
+            return None
+        key = _key(source.path, source.identity)
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+        is_soon = stop is not None and stop <= _SOON < source.identity.size
+        is_gzip = source.compression == "gzip"
+        if is_soon and is_gzip and is_made_of_blocks(source.path, source.identity):
+            return None
+        reader = _READERS[source.compression]
+        return self._put(key, reader(source.path, source.identity))
+
+    def reject(self, table: AccessPoints) -> None:
+        """Do not return a table again of which reading showed that it is wrong."""
+        with self._lock:
+            for key, known in list(self._known.items()):
+                if known is table:
+                    self._known[key] = None
+
+    def _put(self, key: _Key, table: PointTable | None) -> PointTable | None:
+        with self._lock:
+            while len(self._known) >= _MOST_REMEMBERED:
+                del self._known[next(iter(self._known))]
+            # Another thread may have read the same one, and found it wrong by now.
+            return self._known.setdefault(key, table)
+
+
+def _key(path: str, identity: FileIdentity) -> _Key:
+    return path, identity.size, identity.mtime_ns, identity.inode
+
+
+_MEMORY = TableMemory()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_MEMORY.renew_lock)
+
+
+def may_have_table(head: bytes, tail: bytes) -> bool:
+    """Return whether a file that begins and ends with these four bytes may be its own index."""
+    return head == MEMBER_START or tail == SEEKABLE_END
+
+
+def find_table(source: CompressedSource, stop: int | None = None) -> AccessPoints | None:
+    """Return the access points that a file tells by itself, None where it does not.
+
+    Parameters
+    ----------
+    source : CompressedSource
+        The file as it was when it was first seen.
+    stop : int, optional
+        Decoded offset up to which it is going to be read, where that is known.
+
+    Returns
+    -------
+    AccessPoints or None
+        The points. None also where decoding so few bytes is faster than finding them.
+
+    Raises
+    ------
+    FileChangedError
+        If the file is no longer the one first seen.
+    ReadError
+        If it cannot be read.
+
+    Notes
+    -----
+    Memory: some 20 bytes for each MiB decoded, kept while the process lives.
+    """
+    return _MEMORY.find(source, stop)
+
+
+def reject_table(points: AccessPoints) -> None:
+    """Do not let `find_table` return points again of which reading showed that they are wrong.
+
+    Parameters
+    ----------
+    points : AccessPoints
+        What `find_table` returned, or points from elsewhere, which are none of its business.
+    """
+    _MEMORY.reject(points)

@@ -1,0 +1,1 @@
+"""Output files: compressed or not, complete or absent."""

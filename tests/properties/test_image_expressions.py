@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lazyvox as lv
-from lazyvox.array import Conversion, FileReader, pointwise, program, steps
+from lazyvox.array import Conversion, FileReader, kernels, pointwise, schedule
 from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import CountingSource, MemorySource
@@ -142,8 +142,8 @@ def check(tree, piece, most, compression, window):
     assert (found.shape, found.dataobj.dtype) == (expected.shape, expected.dtype)
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         patch.setattr(pointwise, "PIECE_VALUES", piece)
-        patch.setattr(steps, "PIECE_VALUES", piece)
-        patch.setattr(program, "MOST_SOURCES", most)
+        patch.setattr(kernels, "PIECE_VALUES", piece)
+        patch.setattr(schedule, "MOST_SOURCES", most)
         values = np.asarray(found.dataobj)
         np.testing.assert_array_equal(values, expected)
         assert values.dtype == expected.dtype

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array import FileReader, expression, pointwise, staged
+from lazyvox.array import FileReader, expression, pointwise, transformed
 from lazyvox.array.computed_reader import session_bytes
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.planning.spec import ArraySpec
@@ -21,7 +21,7 @@ ROW = np.arange(SHAPE[3], dtype=np.float32)
 def few_slices(monkeypatch):
     """Have two slices of each series held at a time."""
     volume_bytes = VOLUME.nbytes
-    for module in (staged, pointwise):
+    for module in (transformed, pointwise):
         monkeypatch.setattr(module, "ALL_SOURCES_BYTES", 2 * volume_bytes)
 
 
@@ -69,7 +69,7 @@ def test_a_scan_does_not_hold_a_volume_of_each(few_slices, tmp_path):
     for path, values in zip(paths, RUNS, strict=True):
         nib.save(nib.Nifti1Image(values, np.eye(4)), path)
     total = sum(lv.load(path) for path in paths)
-    assert staged.staging_of(total.dataobj) is None
+    assert transformed.staging_of(total.dataobj) is None
     scan = lv.Scan(total)
     mean = scan.add(lv.Mean())
     scan.run()

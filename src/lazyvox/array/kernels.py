@@ -247,7 +247,11 @@ def last_uses(steps: tuple[Step, ...]) -> list[int]:
 
 
 def buffer_itemsize(steps: tuple[Step, ...]) -> int:
-    """Return the bytes that all buffers take together for each value of a piece."""
+    """Return the bytes that all buffers take together for each value of a piece.
+
+    The result of the last step has its memory already. It may be a source: a wave of
+    `lazyvox.array.read_order` may keep one for later.
+    """
     uses = last_uses(steps)
     free: list[DType] = []
     total = 0
@@ -270,9 +274,10 @@ def buffer_itemsize(steps: tuple[Step, ...]) -> int:
             given_back = []
         free += given_back
     last = steps[-1]
-    assert isinstance(last, Call), "bug in lazyvox: an expression ends with a call"
+    if isinstance(last, Call) and not isinstance(last.function, np.ufunc):
+        total += 3 * last.dtype.itemsize
     # NumPy casts operands of other types in chunks of a few thousand values.
-    return total + (0 if isinstance(last.function, np.ufunc) else 3 * last.dtype.itemsize)
+    return total
 
 
 def _pieces(shape: Shape) -> Iterator[tuple[slice, ...]]:

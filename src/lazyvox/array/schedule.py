@@ -114,11 +114,12 @@ def program_of(steps: tuple[Step, ...], sources: Sequence[LazyArray]) -> Program
             dtypes.append(None)
 
     def may_join(others: Sequence[int], number: int) -> bool:
-        # No compressed file is decoded at two places at once, once for each.
+        # No compressed file is decoded at two places at once, once for each. What is in memory,
+        # or computed in a pass before, bears the name of a file that it does not decode.
         reader = sources[number].reader
-        return reader.is_random_access or all(
-            sources[one].reader.path != reader.path for one in others
-        )
+        readers = [sources[one].reader for one in others]
+        decoded = {one.path for one in readers if not one.is_random_access}
+        return reader.is_random_access or reader.path not in decoded
 
     sizes = [_nbytes(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     waves = waves_of(steps, sizes, most_sources=MOST_SOURCES, may_join=may_join)

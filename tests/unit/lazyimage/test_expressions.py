@@ -288,3 +288,39 @@ def test_explanations(run, counts, volume):
     assert "(add) of run.nii.gz" in lv.explain((run + 1).slicer[1:].dataobj + 1)
     with pytest.raises(TypeError, match="must be an image or a lazy array"):
         lv.explain("run.nii.gz")
+
+
+PARTS_OF_ONE_FILE = {
+    "two volumes": (
+        lambda run, _: run.slicer[..., 5] - run.slicer[..., 1],
+        RUN[..., 5] - RUN[..., 1],
+    ),
+    "its largest value first": (lambda _, volume: volume.max() - volume, VOLUME.max() - VOLUME),
+    "two reductions": (
+        lambda _, volume: (volume.max() - volume) / (volume.max() - volume.min()),
+        (VOLUME.max() - VOLUME) / (VOLUME.max() - VOLUME.min()),
+    ),
+    "its largest volume and its first": (
+        lambda run, _: run.max(axis=-1) - run.slicer[..., 0],
+        RUN.max(axis=-1) - RUN[..., 0],
+    ),
+    "chosen with a number between": (
+        lambda run, _: np.where(run.slicer[..., 2] > 0, 2, run.slicer[..., 0]),
+        np.where(RUN[..., 2] > 0, 2, RUN[..., 0]),
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("case", PARTS_OF_ONE_FILE)
+def test_parts_of_one_file_are_saved_explained_and_extracted(case, ending, run, volume, tmp_path):
+    make, expected = PARTS_OF_ONE_FILE[case]
+    lv.save(run, tmp_path / f"a{ending}")
+    lv.save(volume, tmp_path / f"b{ending}")
+    img = make(lv.load(tmp_path / f"a{ending}"), lv.load(tmp_path / f"b{ending}"))
+    assert "order" in lv.explain(img)
+    assert_is(img, expected)
+    lv.save(img, tmp_path / "out.nii")
+    np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "out.nii").dataobj), expected)
+    signals = lv.extract(img, volume > 4)
+    np.testing.assert_allclose(signals.values[0], expected[VOLUME > 4])

@@ -32,7 +32,14 @@
 
 Every class also derives from the built-in that callers of nibabel, NumPy and the standard
 library already catch.
+
+The text of an error is its message, then its hint. A parameter stands in backticks, or with a
+value, so that the command line can name its option: `t_r` becomes ``--t-r``, and ``resample=True``
+becomes ``--resample``. Advice that is Python code is a `hint`, and has a `cli_hint` beside it.
 """
+
+import re
+from typing import Self
 
 __all__ = [
     "AccessPointError",
@@ -64,7 +71,67 @@ __all__ = [
 ]
 
 
-class LazyvoxError(Exception):
+#: A parameter in a message: the whole of it, or one item.
+PARAMETER = re.compile(r"`([a-z]\w*)(?:\[\d+\])?`")
+
+
+class _WithHint(Exception):  # noqa: N818 - the part that errors and warnings share
+    """Base of errors and warnings that keep what is wrong apart from what to do.
+
+    Parameters
+    ----------
+    message : str, optional
+        What must hold, and what was received, and where. Parameters stand in backticks.
+    parameter : str, optional
+        Name of the argument at fault. By default the first one that stands in backticks.
+    value : object, optional
+        Value of that argument, where it is short: a number, a text, a shape.
+    hint : str, optional
+        What to do.
+    cli_hint : str, optional
+        What to do on the command line. By default `hint`.
+
+    Examples
+    --------
+    >>> error = ParameterError(
+    ...     "`t_r` must be above 0. Got -2.", value=-2, hint="Look at the header.",
+    ... )
+    >>> error.parameter, error.value
+    ('t_r', -2)
+    >>> print(error)
+    `t_r` must be above 0. Got -2. Look at the header.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        parameter: str | None = None,
+        value: object = None,
+        hint: str = "",
+        cli_hint: str | None = None,
+    ) -> None:
+        # Pickle and copy call this with `args`, then restore the attributes.
+        super().__init__(f"{message} {hint}" if hint else message)
+        found = PARAMETER.search(message)
+        self.message = message
+        self.parameter = found[1] if parameter is None and found else parameter
+        self.value = value
+        self.hint = hint
+        self.cli_hint = hint if cli_hint is None else cli_hint
+
+    def at(self, place: str) -> Self:
+        """Return this error with the place where it arose in front of its message."""
+        return type(self)(
+            f"{place}: {self.message}",
+            parameter=self.parameter,
+            value=self.value,
+            hint=self.hint,
+            cli_hint=self.cli_hint,
+        )
+
+
+class LazyvoxError(_WithHint):
     """Root of every error that lazyvox raises on purpose."""
 
 
@@ -164,5 +231,5 @@ class MissingDependencyError(LazyvoxError, ImportError):
     """An optional package is needed for what was asked."""
 
 
-class LazyvoxWarning(UserWarning):
+class LazyvoxWarning(_WithHint, UserWarning):
     """Something to know about an input whose data are nevertheless right."""

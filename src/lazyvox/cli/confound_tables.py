@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import BoolArray, FloatArray
-from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.outcome import WrongUsageError, options_named
 from lazyvox.confounds import load_confounds
 from lazyvox.signal.confounds import as_confounds
 from lazyvox.store.files.identity import printable
@@ -187,7 +187,9 @@ class ConfoundChoice:
         limits: Any = self._limits
         strategy = [*self.confound_strategy, *([_SCRUB] if limits else [])]
         columns = ",".join(self.confound_columns)
-        found = load_confounds(path, ",".join(strategy), columns or None, **limits)
+        named = {"strategy": "--confound-strategy", "columns": "--confound-columns"}
+        with options_named(**named):
+            found = load_confounds(path, ",".join(strategy), columns or None, **limits)
         found.check_length(n_volumes)
         every[found.censored] = False
         return RunConfounds(ConfoundFrame(found.values, found.names), every)

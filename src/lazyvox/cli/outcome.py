@@ -3,17 +3,27 @@
 import contextlib
 import os
 import re
+import shlex
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, TextIO
 
 import click
 
-from lazyvox.errors import LazyvoxError
+from lazyvox.errors import PARAMETER, LazyvoxError, LazyvoxWarning
 
-__all__ = ["Outcome", "SomeFailedError", "WrongUsageError", "one_line", "print_error"]
+__all__ = [
+    "Outcome",
+    "SomeFailedError",
+    "WrongUsageError",
+    "one_line",
+    "options_named",
+    "print_error",
+    "spelled",
+]
 
 _INTERRUPTED = 130
 _NO_READER = 141
@@ -23,6 +33,53 @@ def _as_option(found: re.Match[str]) -> str:
     """Return an option in place of the name of a parameter, with or without a value behind it."""
     return f"--{found[1].replace('_', '-')}{' ' * found[0].endswith('=')}"
 
+
+#: The option for each parameter that errors of the library name.
+_OPTIONS = {
+    **{
+        name: f"--{name.replace('_', '-')}"
+        for name in (
+            "allow_overlap",
+            "compresslevel",
+            "confounds",
+            "ddof",
+            "detrend",
+            "dtype",
+            "estimator",
+            "fd_threshold",
+            "filter",
+            "high_pass",
+            "inverse",
+            "low_pass",
+            "lut",
+            "mask_img",
+            "memory",
+            "overwrite",
+            "radius",
+            "resample",
+            "sample_mask",
+            "scale",
+            "scrub",
+            "seeds",
+            "smoothing_fwhm",
+            "spacing",
+            "standardize",
+            "std_dvars_threshold",
+            "strategy",
+            "t_r",
+        )
+    },
+    "fwhm": "--smoothing-fwhm",
+    "labels_img": "--labels",
+    "maps_img": "--maps",
+    "mask_imgs": "--mask",
+    "n_jobs": "--jobs",
+}
+
+#: An argument as Python writes it, which is no part of a path or of a quoted text.
+_ARGUMENT = re.compile(
+    r"(?<![-\w/.'\"])([a-z]\w*)=(True\b|'[^']*'|\"[^\"]*\"|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
+)
 
 #: What errors of the library call by its Python name has another name on the command line.
 _SPELLINGS = (
@@ -145,12 +202,53 @@ def one_line(message: str) -> str:
     return text
 
 
+def spelled(problem: Exception, **options: str) -> str:
+    """Return the text of an error or warning in the words of the command line.
+
+    Parameters
+    ----------
+    problem : Exception
+        The error or warning.
+    **options : str
+        Options for parameters that have another one than usual.
+
+    Examples
+    --------
+    >>> spelled(LazyvoxError("`t_r` must be above 0. Got t_r=-2.", hint="Pass n_jobs=1."))
+    '--t-r must be above 0. Got --t-r -2. Pass --jobs 1.'
+    """
+    if not isinstance(problem, LazyvoxError | LazyvoxWarning):
+        return str(problem)
+    names = {**_OPTIONS, **options}
+
+    def option(found: re.Match[str]) -> str:
+        return names.get(found[1], found[0])
+
+    def option_and_value(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            return found[0]
+        value = shlex.quote(found[2].strip("'\""))
+        return names[found[1]] if value == "True" else f"{names[found[1]]} {value}"
+
+    text = f"{problem.message} {problem.cli_hint}".strip()
+    return PARAMETER.sub(option, _ARGUMENT.sub(option_and_value, text))
+
+
+@contextlib.contextmanager
+def options_named(**options: str) -> Iterator[None]:
+    """Context in which errors name other options than usual for some parameters."""
+    try:
+        yield
+    except LazyvoxError as error:
+        raise type(error)(spelled(error, **options)) from error
+
+
 def _describe(error: Exception) -> str:
     """Return the message of an error."""
     if isinstance(error, click.ClickException):
         return _describe_usage(error)
     if isinstance(error, LazyvoxError):
-        return str(error)
+        return spelled(error)
     if isinstance(error, MemoryError):
         return "the system gave no more memory. Pass a smaller --memory, or raise its limits."
     if isinstance(error, OSError) and error.strerror:
@@ -196,7 +294,8 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     del category, filename, lineno, line
-    click.echo(f"lazyvox: warning: {one_line(str(message))}", file=file or sys.stderr)
+    text = spelled(message) if isinstance(message, Warning) else message
+    click.echo(f"lazyvox: warning: {one_line(text)}", file=file or sys.stderr)
 
 
 def _flush_or_abandon() -> None:

@@ -309,11 +309,11 @@ def _kept(censored: BoolArray, source: str) -> IntArray | None:
     if not censored.any():
         return None
     if censored.all():
-        msg = (
-            f"{source}: at least one volume must be left. All {len(censored)} are censored. Raise "
-            f"fd_threshold and std_dvars_threshold, lower scrub, or leave the run out."
+        msg = f"{source}: at least one volume must be left. All {len(censored)} are censored."
+        hint = (
+            "Raise `fd_threshold` and `std_dvars_threshold`, lower `scrub`, or leave the run out."
         )
-        raise ParameterError(msg)
+        raise ParameterError(msg, hint=hint)
     return np.flatnonzero(~censored)
 
 

@@ -24,8 +24,13 @@ class FormulaError(ParameterError):
     """A formula that cannot be computed."""
 
 
-class FormulaSyntaxError(SyntaxError, FormulaError):
+class FormulaSyntaxError(FormulaError, SyntaxError):
     """A formula that is no Python expression, or more than a formula may be."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        # Python prints this in place of `args`.
+        self.msg = message
 
 
 class FormulaNameError(FormulaError, NameError):

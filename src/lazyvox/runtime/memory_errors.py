@@ -82,7 +82,11 @@ def explained_array(path: str, shape: Shape, dtype: DType) -> Iterator[None]:
         nbytes = math.prod(shape) * dtype.itemsize
         msg = (
             f"{path}: the system must give {format_bytes(nbytes)} for the array that was asked "
-            f"for, of shape {shape} and type {dtype}, and it gave no more. Read a part of it, go "
-            f"through it in blocks with lazyvox.Scan, or load it with a smaller dtype=."
+            f"for, of shape {shape} and type {dtype}, and it gave no more."
         )
-        raise MemoryBudgetError(msg) from error
+        hint = (
+            "Read a part of it, go through it in blocks with lazyvox.Scan, or load it with a "
+            "smaller dtype=."
+        )
+        cli_hint = "Take a part of the image first, with `lazyvox slice`."
+        raise MemoryBudgetError(msg, hint=hint, cli_hint=cli_hint) from error

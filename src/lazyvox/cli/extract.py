@@ -23,7 +23,6 @@ from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_npz
 from lazyvox.lazyimage.derive import image_on_grid
-from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Grid, as_series
 from lazyvox.planning.memory import format_bytes
@@ -194,13 +193,14 @@ def _chosen(ctx: click.Context, kind: type[_Choice]) -> _Choice:
 
 def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extraction:
     """Check everything that can be checked without reading a volume."""
-    grid = as_series(list(inputs.runs)).grid
+    series = as_series(list(inputs.runs))
+    grid = series.grid
     keep = None
     if inputs.sample_mask is not None:
         keep = checked_sample_mask(read_sample_mask(inputs.sample_mask), grid.n_volumes)
     cleaning = inputs.cleaning.prepare(
         inputs.confounds,
-        _lengths(inputs.runs),
+        [run.n_volumes for run in series.runs],
         keep,
         header_t_r=grid.t_r,
         run=inputs.runs[0],
@@ -209,7 +209,7 @@ def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extrac
     is_direct = bool(targets.tables) and not targets.images
     outs = targets.tables if is_direct else [None] * len(inputs.regions.paths)
     scan, assemble = build_scan(
-        list(inputs.runs),
+        series,
         inputs.regions.consumers(outs, inputs.dtype, overwrite=settings.overwrite),
         options=RegionOptions(),
         preparation=Preparation(
@@ -218,10 +218,3 @@ def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extrac
         sample_mask=cleaning.sample_mask,
     )
     return _Extraction(scan, assemble, grid, inputs, cleaning, targets, settings)
-
-
-def _lengths(runs: Sequence[str]) -> list[int]:
-    """Return the volumes of each run; images in 3D are the volumes of one run."""
-    shapes = [as_image(run).shape for run in runs]
-    lengths = [shape[3] if len(shape) > 3 else 1 for shape in shapes]
-    return lengths if max(lengths) > 1 else [sum(lengths)]

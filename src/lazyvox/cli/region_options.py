@@ -17,6 +17,7 @@ from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.rois import RoiConsumer
 from lazyvox.extraction.spheres import Spheres
 from lazyvox.extraction.voxels import Voxels
+from lazyvox.lazyimage.load import as_image
 
 __all__ = ["Regions", "region_options"]
 
@@ -164,8 +165,10 @@ class Regions:
         found: list[RoiConsumer] = [
             Voxels(path, **options) for path, options in zip(self.mask, common, strict=False)
         ]
+        # Opened once, however many region sets it confines.
+        mask_img = None if self.mask_img is None else as_image(self.mask_img)
         for options in common[len(self.mask) :]:
-            options["mask_img"] = self.mask_img
+            options["mask_img"] = mask_img
         rest = iter(common[len(self.mask) :])
         if self.labels:
             strategy, lut = self.strategy, self.lut

@@ -13,8 +13,8 @@ from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_npz
-from lazyvox.image.smoothing import smooth_img
-from lazyvox.lazyimage.series import as_series
+from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.stream.scan import Scan
@@ -168,7 +168,7 @@ def extract(  # noqa: PLR0913
     ((40, 2), True)
     """
     scan, assemble = build_scan(
-        imgs,
+        as_series(imgs),
         rois,
         options=RegionOptions(strategy, lut, dtype, resample, radius, mask_img),
         preparation=Preparation(
@@ -218,7 +218,7 @@ class Preparation:
 
 
 def build_scan(
-    imgs: ImageLike | Sequence[ImageLike],
+    series: Series,
     rois: RoiLike | Sequence[RoiLike] | Mapping[Any, RoiLike],
     *,
     options: RegionOptions,
@@ -231,8 +231,8 @@ def build_scan(
 
     Parameters
     ----------
-    imgs : image, path, or list of them
-        See `extract`.
+    series : Series
+        The images.
     rois : image, path, coordinates or consumer, or list or dict of them
         See `extract`; masks and labels images are read here.
     options : RegionOptions
@@ -254,13 +254,14 @@ def build_scan(
         After the run, returns the signals in the form of `rois`.
     """
     prepared = preparation or Preparation()
-    series: Any = imgs
     if prepared.smoothing_fwhm is not None:
-        series = smooth_img(series, prepared.smoothing_fwhm)
+        fwhm = checked_fwhm(prepared.smoothing_fwhm)
+        grid = series.grid
+        series = series.transformed(SmoothTransform.of(grid.affine, grid.shape, fwhm))
     volumes = None
     cleans = prepared.cleaning.are_set
     if sample_mask is not None and not (cleans and "runs" in prepared.cleaning.clean_args):
-        volumes = checked_sample_mask(sample_mask, as_series(imgs).grid.n_volumes)
+        volumes = checked_sample_mask(sample_mask, series.grid.n_volumes)
     scan = Scan(series, volumes=None if cleans else volumes)
     cleaning = None
     if cleans:

@@ -158,6 +158,9 @@ def resolve_rois(
         keys, items = tuple(rois), list(rois.values())
     elif not is_single:
         items = list(given)
+    if options.mask_img is not None:
+        # Opened once, however many region sets it confines.
+        options = replace(options, mask_img=as_image(options.mask_img))
     if not items:
         msg = "`rois` must hold at least one mask, labels image, image of maps or seed. Got none."
         raise ParameterError(msg)
@@ -191,16 +194,16 @@ def _consumer(roi: Any, name: str, options: RegionOptions) -> RoiConsumer:
         raise ParameterTypeError(msg)
     if isinstance(roi, RegionImage):
         return _of_volume(roi, options)
-    shape = tuple(as_image(roi).shape)
-    if len(shape) == 4 and shape[3] != 1:
+    img = as_image(roi)
+    if len(img.shape) == 4 and img.shape[3] != 1:
         return Maps(
-            roi,
+            img,
             names=options.lut,
             mask_img=options.mask_img,
             dtype=options.dtype,
             resample=options.resample,
         )
-    return _of_volume(read_region_image(roi, name), options)
+    return _of_volume(read_region_image(img, name), options)
 
 
 def _of_volume(region: RegionImage, options: RegionOptions) -> RoiConsumer:

@@ -9,7 +9,12 @@ import numpy.typing as npt
 
 from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError
-from lazyvox.geometry.grids import AffineError, BoundingBoxError, resampling_grid
+from lazyvox.geometry.grids import (
+    AffineError,
+    BoundingBoxError,
+    ResamplingGrid,
+    resampling_grid,
+)
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.extremes import Extremes
 from lazyvox.image.input_volumes import Volumes, volumes_of
@@ -33,6 +38,8 @@ __all__ = [
     "ResampleTransform",
     "resample_img",
     "resample_to_img",
+    "resampling_transform",
+    "warn_without_sform",
 ]
 
 
@@ -124,25 +131,20 @@ def resample_img(
     given = check_niimg(img)
     grid = resampling_grid(given.shape, affine_of(given), target_affine, target_shape)
     if target_affine is not None:
-        _warn_without_sform(given)
+        warn_without_sform(given)
     if grid.is_same:
         is_own = isinstance(img, str | bytes | os.PathLike)
         unchanged: LazyImage = copy_img(given) if copy and not is_own else given
         return unchanged
     source = volumes_of(given)
-    transform = ResampleTransform.of(
-        source.shape,
-        source.affine,
-        grid.shape,
-        grid.affine,
+    transform = resampling_transform(
+        source,
+        grid,
         interpolation,
         fill_value=fill_value,
         shift_only=not force_resample,
+        clip=clip,
     )
-    _warn_of_floats(source, transform)
-    _look_at_memory(source, transform)
-    if clip:
-        transform = transform.clipped_to(Extremes(source.array))
     return image_like(
         source.img, staged(transform, source.array), grid.affine, copy_header=copy_header
     )
@@ -221,13 +223,58 @@ def resample_to_img(
     )
 
 
+def resampling_transform(
+    source: Volumes,
+    grid: ResamplingGrid,
+    interpolation: str,
+    *,
+    fill_value: float = 0.0,
+    shift_only: bool = False,
+    clip: bool = True,
+) -> ResampleTransform:
+    """Return the transform that brings volumes to a grid; warn of values that it changes in kind.
+
+    Parameters
+    ----------
+    source : Volumes
+        The volumes; voxels are looked at only where they are in memory.
+    grid : ResamplingGrid
+        The grid.
+    interpolation : {"continuous", "linear", "nearest"}
+        As for `resample_img`.
+    fill_value : float
+        Value outside of the outermost voxel centres of the source.
+    shift_only : bool
+        Whether a shift of whole voxels leaves 0 outside, whatever `fill_value` is.
+    clip : bool
+        Whether values are kept between the extremes of the source and 0.
+
+    Returns
+    -------
+    ResampleTransform
+        The transform.
+    """
+    transform = ResampleTransform.of(
+        source.shape,
+        source.affine,
+        grid.shape,
+        grid.affine,
+        interpolation,
+        fill_value=fill_value,
+        shift_only=shift_only,
+    )
+    _warn_of_floats(source, transform)
+    _look_at_memory(source, transform)
+    return transform.clipped_to(Extremes(source.array)) if clip else transform
+
+
 def _check_choice(value: Any, allowed: tuple[str, ...], name: str) -> None:
     if value not in allowed:
         msg = f"`{name}` must be one of {', '.join(map(repr, allowed))}. Got {value!r}."
         raise ParameterError(msg)
 
 
-def _warn_without_sform(img: Any) -> None:
+def warn_without_sform(img: Any) -> None:
     """Warn of a NIfTI image whose place in space is in the qform at best."""
     if not hasattr(img, "get_sform"):
         return
@@ -248,7 +295,7 @@ def _warn_of_floats(source: Volumes, transform: ResampleTransform) -> None:
             f"{name_of(source.img)} holds {source.dtype.name}, and splines between its values are "
             f'{result.name}. Pass interpolation="nearest" to keep integers.'
         )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+        warnings.warn(msg, LazyvoxWarning, stacklevel=4)
 
 
 def _look_at_memory(source: Volumes, transform: ResampleTransform) -> None:

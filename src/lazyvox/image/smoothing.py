@@ -173,17 +173,21 @@ def smooth_img(imgs: Any, fwhm: Any) -> LazyImage | list[LazyImage]:
     >>> smoothed.shape, smoothed.in_memory
     ((12, 14, 10, 40), False)
     """
-    if isinstance(fwhm, int | float) and fwhm == 0:
-        msg = (
-            f"`fwhm` is {fwhm}: the image is not smoothed. Pass None to say so without a warning."
-        )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=2)
-        fwhm = None
+    fwhm = checked_fwhm(fwhm)
     if isinstance(imgs, Iterable) and not isinstance(
         imgs, str | bytes | OsPathLike | SpatialImage
     ):
         return [_smoothed(img, fwhm) for img in imgs]
     return _smoothed(imgs, fwhm)
+
+
+def checked_fwhm(fwhm: Any) -> Any:
+    """Return the width of a Gaussian, None in place of 0, with a warning."""
+    if not isinstance(fwhm, int | float) or fwhm != 0:
+        return fwhm
+    msg = f"`fwhm` is {fwhm}: the image is not smoothed. Pass None to say so without a warning."
+    warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+    return None
 
 
 def _smoothed(img: Any, fwhm: Any) -> LazyImage:

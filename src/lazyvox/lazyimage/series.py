@@ -1,7 +1,7 @@
 """One series out of one image, or out of a list of volumes and runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from textwrap import shorten
 from typing import Any
@@ -14,6 +14,7 @@ from lazyvox.array.concat import ConcatReader
 from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.numpy_functions import cast
+from lazyvox.array.transformed import VolumeTransform, staged
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
@@ -21,7 +22,7 @@ from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.lazyimage.operators import affine_of, check_dimensions
 
-__all__ = ["Grid", "Series", "as_series", "name_of"]
+__all__ = ["Grid", "Run", "Series", "as_series", "name_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +65,35 @@ class Grid:
         """Bytes of one volume as consumers get it."""
         return self.n_voxels * self.dtype.itemsize
 
+    def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> "Grid":
+        """Return the grid of the volumes that a transform makes; `affine` where it moves them."""
+        return replace(
+            self,
+            shape=transform.out_shape((self.shape,)),
+            dtype=transform.out_dtype((self.dtype,)),
+            affine=self.affine if affine is None else affine,
+            is_uniform=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One image of a series, or all of its images where they are volumes.
+
+    Attributes
+    ----------
+    name : str
+        Its file, for messages.
+    n_volumes : int
+        Number of volumes.
+    t_r : float or None
+        Seconds between two volumes, None where the header does not say.
+    """
+
+    name: str
+    n_volumes: int
+    t_r: float | None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
@@ -75,21 +105,40 @@ class Series:
         The values, of shape (i, j, k, n_volumes).
     grid : Grid
         Their grid.
+    runs : tuple of Run
+        The images that it was joined of, all of their volumes.
     """
 
     array: LazyArray
     grid: Grid
+    runs: tuple[Run, ...]
+
+    def taking(self, volumes: Sequence[int]) -> "Series":
+        """Return the series of some volumes: ascending numbers, or one boolean per volume."""
+        numbers = _checked_volumes(volumes, self.grid.n_volumes)
+        grid = replace(self.grid, n_volumes=len(numbers))
+        return replace(self, array=self.array.view((..., numbers)), grid=grid)
+
+    def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> "Series":
+        """Return the series of what a transform makes of each volume; reads nothing."""
+        array, grid = staged(transform, self.array), self.grid.transformed(transform, affine)
+        return replace(self, array=array, grid=grid)
+
+    def with_t_r(self, t_r: float | None) -> "Series":
+        """Return the series with another repetition time; None leaves it as it is."""
+        return self if t_r is None else replace(self, grid=replace(self.grid, t_r=t_r))
 
 
 def as_series(
-    imgs: ImageLike | Sequence[ImageLike], volumes: Sequence[int] | None = None
+    imgs: ImageLike | Sequence[ImageLike] | Series, volumes: Sequence[int] | None = None
 ) -> Series:
     """Return images as one series of volumes; reads no voxel.
 
     Parameters
     ----------
-    imgs : image, path, or list of them
-        A 3D or 4D image, or 3D and 4D images on one grid that are joined along time.
+    imgs : image, path, list of them, or Series
+        A 3D or 4D image, or 3D and 4D images on one grid that are joined along time. A series is
+        returned as it is.
     volumes : sequence of int, optional
         The volumes to take, ascending, or one boolean per volume; by default all.
 
@@ -105,6 +154,11 @@ def as_series(
     GridMismatchError
         If an image of a list has another grid than the first.
     """
+    series = imgs if isinstance(imgs, Series) else _opened(imgs)
+    return series if volumes is None else series.taking(volumes)
+
+
+def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
     parts = [as_image(img) for img in _as_list(imgs)]
     for img in parts:
         check_dimensions(img)
@@ -118,19 +172,30 @@ def as_series(
     array = _storable(array)
     if array.ndim == 3:
         array = array.view((..., None))
-    if volumes is not None:
-        array = array.view((..., _checked_volumes(volumes, array.shape[3])))
-    first = parts[0]
+    first, runs = parts[0], _runs(parts)
+    periods = {run.t_r for run in runs}
     grid = Grid(
         shape=array.shape[:3],
         affine=affine_of(first),
         n_volumes=array.shape[3],
         dtype=array.dtype.newbyteorder("="),
-        t_r=repetition_time(first.header),
+        # Of runs that differ there is no single one.
+        t_r=runs[0].t_r if len(periods) == 1 else None,
         template=first,
         is_uniform=len({(one.ondisk_dtype, one.conversion) for one in arrays}) == 1,
     )
-    return Series(array, grid)
+    return Series(array, grid, runs)
+
+
+def _runs(imgs: Sequence[SpatialImage]) -> tuple[Run, ...]:
+    """Return the runs that images are; 3D images are the volumes of one run."""
+    lengths = [img.shape[3] if len(img.shape) > 3 else 1 for img in imgs]
+    if max(lengths) == 1:
+        return (Run(name_of(imgs[0]), len(imgs), repetition_time(imgs[0].header)),)
+    return tuple(
+        Run(name_of(img), length, repetition_time(img.header))
+        for img, length in zip(imgs, lengths, strict=True)
+    )
 
 
 def _storable(array: LazyArray) -> LazyArray:

@@ -1,4 +1,4 @@
-"""What all maskers share: fitting, the one pass of a transform, results, scikit-learn's rules."""
+"""Base class of the maskers: fitting, the one pass of a transform, results, scikit-learn's rules."""
 
 import warnings
 from abc import abstractmethod
@@ -10,11 +10,12 @@ import numpy as np
 
 from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.image import check_niimg, high_variance_confounds
+from lazyvox.image import high_variance_confounds
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.caching import open_memory
-from lazyvox.maskers.inputs import check_images, read_mask_img
+from lazyvox.maskers.inputs import open_images, open_series, read_mask_img
 from lazyvox.maskers.kept_results import KeptResults
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_parameters
 from lazyvox.maskers.progress import shown, tell
@@ -44,8 +45,8 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         """Fit the regions; `imgs` may be None."""
 
     @abstractmethod
-    def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        """Return what the transform of one image is made of; reads no voxel of it."""
+    def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
+        """Return the work on one image, 3D or 4D; reads no voxel of it."""
 
     def fit(self, imgs: Any = None, y: Any = None) -> Self:
         """Prepare the masker.
@@ -64,13 +65,15 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
             The masker itself.
         """
         del y
-        return self._fit(_listed(imgs), warns=True)
+        return self._fit(imgs, warns=True)[0]
 
-    def _fit(self, imgs: Any, *, warns: bool) -> Self:
+    def _fit(self, imgs: Any, *, warns: bool) -> tuple[Self, Any]:
+        """Fit, and return the masker and the images, opened."""
         check_parameters(self.get_params(deep=False))
         if imgs is not None:
+            imgs = list(imgs) if isinstance(imgs, Iterator) else imgs
             self._tell(f"Loading data from {shown(imgs, self.verbose)}")
-            check_images(imgs)
+            imgs = open_images(imgs)
         self._warns_of_images = warns
         self._report_content = {"reports_at_fit_time": self.reports}
         self._reporting_data = None
@@ -83,7 +86,7 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
             self.mask_img_ = read_mask_img(self.mask_img)
         self._fit_regions(imgs)
         self._tell("Finished fit")
-        return self
+        return self, imgs
 
     def transform(self, imgs: Any, confounds: Any = None, sample_mask: Any = None) -> Array:
         """Extract and clean signals.
@@ -115,11 +118,10 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         the images; two more where `high_variance_confounds` is set.
         """
         check_is_fitted(self)
-        imgs = _listed(imgs)
-        check_images(imgs)
+        img = open_series(imgs)
         self._warn_of_boolean()
         result: Array = self.transform_single_imgs(
-            imgs, confounds=self._all_confounds(imgs, confounds), sample_mask=sample_mask
+            img, confounds=self._all_confounds(img, confounds), sample_mask=sample_mask
         )
         return result
 
@@ -145,10 +147,8 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
             As from `transform`.
         """
         del y
-        imgs = _listed(imgs)
-        return self._fit(imgs, warns=False).transform(
-            imgs, confounds=confounds, sample_mask=sample_mask
-        )
+        _, opened = self._fit(imgs, warns=False)
+        return self.transform(opened, confounds=confounds, sample_mask=sample_mask)
 
     def transform_single_imgs(
         self, imgs: Any, confounds: Any = None, sample_mask: Any = None
@@ -171,15 +171,9 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         """
         check_is_fitted(self)
         self._tell(f"Loading data from {shown(imgs, self.verbose)}")
-        work = self._work(imgs, confounds, sample_mask)
+        work = self._work(open_series(imgs), confounds, sample_mask)
         self._tell_of(work)
         return self._done(work)
-
-    def _checked(self, imgs: Any) -> Any:
-        """Return images as one image; reads headers only."""
-        listed = _listed(imgs)
-        check_images(listed)
-        return check_niimg(listed)
 
     def _done(self, work: Work) -> Any:
         """Return the result of one transform, and keep what its columns mean."""
@@ -211,15 +205,15 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         regions: tuple[Any, ...],
         confounds: Any,
         sample_mask: Any,
-        is_single: bool,
         finish: Callable[[Array], Array] | None = None,
         publish: Callable[[], None] | None = None,
         watches: bool = False,
     ) -> Work:
-        """Return the work on a checked 4D image."""
-        cleaner = self._cleaner(img.shape[3], confounds, sample_mask)
-        target = self._result_dtype(lazy_dataobj(img).dtype)
-        squeezes = is_single and not self._has_container()
+        """Return the work on an image."""
+        series = as_series(img)
+        cleaner = self._cleaner(series.grid.n_volumes, confounds, sample_mask)
+        target = self._result_dtype(series.grid.dtype)
+        squeezes = len(img.shape) == 3 and not self._has_container()
 
         def result(values: Array) -> Array:
             done = values if finish is None else finish(values)
@@ -233,7 +227,7 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         folder = None if self.memmap_dir is None else Path(self.memmap_dir)
         # Smoothing has set what is not finite to zero before.
         watches = watches and stage.smoothing_fwhm is None
-        return Work(img, stage, extractor, cleaner, result, key, folder, publish, watches)
+        return Work(series, stage, extractor, cleaner, result, key, folder, publish, watches)
 
     def _has_container(self) -> bool:
         """Return whether scikit-learn puts results into tables, which need two axes."""
@@ -352,8 +346,3 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: images are the input."""
         return masker_tags(super().__sklearn_tags__())
-
-
-def _listed(imgs: Any) -> Any:
-    """Return images that are looked at more than once: a generator as a list."""
-    return list(imgs) if isinstance(imgs, Iterator) else imgs

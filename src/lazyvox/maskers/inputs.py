@@ -1,9 +1,7 @@
-"""What users pass to maskers as images and masks."""
+"""Images and masks that are given to maskers: opened, and checked."""
 
-import glob
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,58 +11,35 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image import check_niimg
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.lazyimage.load import as_image
 from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.masking import load_mask_img
 
 __all__ = [
-    "as_series_img",
-    "check_images",
     "is_one_image",
     "middle_volume",
+    "open_images",
+    "open_series",
     "read_mask_img",
 ]
 
 
 def is_one_image(imgs: Any) -> bool:
     """Return whether something stands for a single image: an image, a path, a pattern."""
-    return isinstance(imgs, SpatialImage | str | os.PathLike)
+    return isinstance(imgs, SpatialImage | str | bytes | os.PathLike)
 
 
-def as_series_img(imgs: Any) -> tuple[Any, bool]:
-    """Return images as one 4D image, and whether they were one 3D image.
+def open_images(imgs: Any) -> Any:
+    """Return images in place of paths and patterns; reads headers only.
 
     Parameters
     ----------
-    imgs : image, path, pattern, or list of 3D ones
-        What a user passed.
+    imgs : image, path, pattern, or iterable of them
+        Input of a masker; lists may hold lists of volumes.
 
     Returns
     -------
-    img : nibabel image
-        4D; the very image that was passed, if it is.
-    is_single : bool
-        Whether it was 3D.
-
-    Raises
-    ------
-    DimensionError
-        If it is neither.
-    """
-    given = imgs
-    if is_one_image(imgs):
-        given = check_niimg(imgs)
-    is_single = isinstance(given, SpatialImage) and len(given.shape) == 3
-    return check_niimg(given, atleast_4d=True, ensure_ndim=4), is_single
-
-
-def check_images(imgs: Any) -> None:
-    """Raise for what is no image and no list of images; opens files, reads no voxel.
-
-    Parameters
-    ----------
-    imgs : image, path, pattern, or list of them
-        What a user passed.
+    nibabel image, or list of them
+        Opened once: images are returned as they are.
 
     Raises
     ------
@@ -76,26 +51,45 @@ def check_images(imgs: Any) -> None:
         If there is no such file.
     """
     if is_one_image(imgs):
-        if isinstance(imgs, str) and glob.has_magic(imgs) and not Path(imgs).exists():
-            check_niimg(imgs)
-            return
-        path = imgs if isinstance(imgs, SpatialImage) else Path(imgs).expanduser()
-        img = as_image(path)
+        img = check_niimg(imgs)
         if 0 in img.shape:
             msg = f"{name_of(img)}: an image must hold voxels. Got shape {img.shape}."
             raise ParameterError(msg)
-        return
+        return img
     if hasattr(imgs, "toarray"):
         msg = "`imgs` must be a nibabel image, a path, or a list of them. Got a sparse array."
         raise ParameterTypeError(msg)
-    if isinstance(imgs, bytes | dict | np.ndarray) or not hasattr(imgs, "__iter__"):
+    if isinstance(imgs, dict | np.ndarray) or not hasattr(imgs, "__iter__"):
         msg = (
             f"`imgs` must be a nibabel image, a path, or a list of them. Got "
             f"{type(imgs).__name__}. An array needs its affine: nibabel.Nifti1Image(values, affine)."
         )
         raise ParameterTypeError(msg)
-    for img in imgs:
-        check_images(img)
+    return [open_images(img) for img in imgs]
+
+
+def open_series(imgs: Any) -> Any:
+    """Return one image of a series, or of a list of volumes; reads headers only.
+
+    Parameters
+    ----------
+    imgs : image, path, pattern, or list of 3D ones
+        Input of a masker.
+
+    Returns
+    -------
+    nibabel image
+        3D or 4D; the very image that was passed, if it is one.
+
+    Raises
+    ------
+    DimensionError
+        If it is neither, or a list holds others than 3D images.
+    """
+    opened = open_images(imgs)
+    if isinstance(opened, list):
+        return check_niimg(opened, ensure_ndim=4)
+    return opened if len(opened.shape) == 3 else check_niimg(opened, ensure_ndim=4)
 
 
 def read_mask_img(mask_img: Any) -> Any:

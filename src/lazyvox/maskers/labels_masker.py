@@ -17,7 +17,6 @@ from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
-from lazyvox.maskers.inputs import as_series_img
 from lazyvox.maskers.inverse_transform import placed_img
 from lazyvox.maskers.lookup import fit_table
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_choice
@@ -286,8 +285,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
             raise RegionError(msg)
 
     @override
-    def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        img, is_single = as_series_img(imgs)
+    def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
         labels_img, mask_img = self._regions_for(img)
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
         if self.resampling_target == "labels" and not same_fov(labels_img, img):
@@ -307,7 +305,6 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
             regions=(codes, affine, len(kept)),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=is_single,
             finish=_with_zero_columns(np.searchsorted(kept, present), len(kept)),
             publish=lambda: self._publish(labels_img, masked, kept.tolist()),
             watches=True,

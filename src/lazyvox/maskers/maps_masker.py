@@ -16,7 +16,6 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.finite import finite_img
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
-from lazyvox.maskers.inputs import as_series_img
 from lazyvox.maskers.inverse_transform import placed_img, placement_of_maps
 from lazyvox.maskers.parameters import MaskerFutureWarning, check_choice
 from lazyvox.maskers.progress import shown
@@ -211,8 +210,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
             raise RegionError(msg)
 
     @override
-    def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        img, is_single = as_series_img(imgs)
+    def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
         maps_img, mask_img = self._regions_for(img)
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
         affine = img.affine
@@ -238,7 +236,6 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
             regions=(weights, None if mask is None else mask.values) if self._has_cache() else (),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=is_single,
             finish=count,
             watches=True,
         )

@@ -1,6 +1,6 @@
-"""What maskers for several subjects do with lists of images."""
+"""Base class of the maskers for several subjects: lists of images in, lists of results out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from lazyvox.image import check_niimg
 from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.maskers.base import check_is_fitted
-from lazyvox.maskers.inputs import check_images, is_one_image
+from lazyvox.maskers.inputs import is_one_image, open_images
 from lazyvox.maskers.scikit_learn import get_config
 from lazyvox.runtime.budget_shares import side_by_side
 
@@ -54,9 +54,8 @@ class MultiMasker:
         """
         del y
         masker: Any = self
-        imgs = list(imgs) if isinstance(imgs, Iterator) else imgs
-        masker._fit(imgs, warns=False)
-        return self.transform(imgs, confounds=confounds, sample_mask=sample_mask)
+        _, opened = masker._fit(imgs, warns=False)
+        return self.transform(opened, confounds=confounds, sample_mask=sample_mask)
 
     def transform(self, imgs: Any, confounds: Any = None, sample_mask: Any = None) -> Any:
         """Extract and clean the signals of one or several images, each in one pass.
@@ -130,8 +129,7 @@ class MultiMasker:
             The signals of each image, in their order.
         """
         check_is_fitted(self)
-        imgs = list(imgs_list)
-        check_images(imgs)
+        imgs = open_images(imgs_list)
         n_imgs = len(imgs)
         confounds = _one_each("confounds", confounds, n_imgs)
         sample_mask = _one_each("sample_mask", sample_mask, n_imgs)

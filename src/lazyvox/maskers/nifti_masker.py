@@ -14,7 +14,6 @@ from lazyvox.image import check_niimg, crop_img, resample_img
 from lazyvox.image.joined_series import same_fov
 from lazyvox.image.new_image import image_like
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.inputs import as_series_img
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
 from lazyvox.maskers.report_content import mask_findings
 from lazyvox.maskers.report_parts import Findings
@@ -279,8 +278,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
         return super().transform_single_imgs(imgs, confounds, sample_mask)
 
     @override
-    def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        img, is_single = as_series_img(imgs)
+    def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
         mask_img = self.mask_img_
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
         if not same_fov(img, mask_img):
@@ -301,7 +299,6 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
             regions=(mask, affine),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=is_single,
         )
 
     def inverse_transform(self, X: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
+from lazyvox.maskers.inputs import open_series
 from lazyvox.maskers.transform_pass import Work, do_work
 
 __all__ = ["transform_all"]
@@ -81,7 +82,7 @@ def transform_all(
             raise ParameterTypeError(msg)
         check_is_fitted(masker)
         # The same object for all, so that its checks and its reader are shared.
-        shared = masker._checked(img) if shared is None else shared
+        shared = open_series(img) if shared is None else shared
         found = masker._all_confounds(shared, confounds)
         works.append(masker._work(shared, found, sample_mask))
     results = do_work(works, memory=memory, n_jobs=n_jobs)

@@ -13,7 +13,6 @@ from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import resampled_mask
-from lazyvox.maskers.inputs import as_series_img
 from lazyvox.maskers.inverse_transform import placed_img
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
@@ -157,8 +156,7 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
         self._keep_for_report(imgs, seeds=self.seeds_)
 
     @override
-    def _work(self, imgs: Any, confounds: Any, sample_mask: Any) -> Work:
-        img, is_single = as_series_img(imgs)
+    def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
         mask_img = self.mask_img_
         if mask_img is not None and not same_fov(img, mask_img):
             mask_img = resampled_mask(mask_img, img)
@@ -174,7 +172,6 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
             regions=(mask, self.seeds_),
             confounds=confounds,
             sample_mask=sample_mask,
-            is_single=is_single,
             watches=mask is None,
         )
 

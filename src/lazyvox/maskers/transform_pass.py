@@ -1,22 +1,23 @@
-"""What one transform is made of, and the pass that does several of them."""
+"""The work of one transform, and the pass that does several of them."""
 
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.memory_reader import MemoryReader
-from lazyvox.array.transformed import StagedReader, VolumeTransform
+from lazyvox.array.transformed import VolumeTransform
 from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.signals import Signals
-from lazyvox.image import resample_img, smooth_img
-from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.geometry.grids import resampling_grid
+from lazyvox.image.input_volumes import Volumes
+from lazyvox.image.resampling import resampling_transform, warn_without_sform
+from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.lazyimage.series import Grid, Series, name_of
 from lazyvox.maskers.finite import NonFiniteWatch
 from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.runtime.budget import resolve_budget
@@ -29,10 +30,13 @@ __all__ = ["Stage", "Work", "do_work"]
 
 Extractor: TypeAlias = Any
 
+#: A transform of volumes, and the affine of those that it makes.
+Step: TypeAlias = tuple[VolumeTransform, Array]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What becomes of volumes before signals are taken from them.
+    """Preparation of volumes before signals are taken from them.
 
     Attributes
     ----------
@@ -54,16 +58,21 @@ class Stage:
         affine = None if self.affine is None else np.asarray(self.affine, np.float64).tobytes()
         return affine, self.shape, self.smoothing_fwhm
 
-    def applied(self, img: Any) -> Any:
-        """Return the prepared image; reads nothing."""
-        if self.affine is not None or self.shape is not None:
-            img = resample_img(
-                img,
-                interpolation="continuous",
-                target_affine=self.affine,
-                target_shape=self.shape,
-            )
-        return img if self.smoothing_fwhm is None else smooth_img(img, self.smoothing_fwhm)
+    def steps(self, series: Series) -> list[Step]:
+        """Return the transforms of volumes, first one first; reads nothing of a file."""
+        img, shape, affine = series.grid.template, series.grid.shape, series.grid.affine
+        steps: list[Step] = []
+        if self.affine is not None:
+            warn_without_sform(img)
+            grid = resampling_grid(shape, affine, self.affine, self.shape)
+            if not grid.is_same:
+                source = Volumes(img, series.array, affine)
+                steps.append((resampling_transform(source, grid, "continuous"), grid.affine))
+                shape, affine = grid.shape, grid.affine
+        if self.smoothing_fwhm is not None:
+            fwhm = checked_fwhm(self.smoothing_fwhm)
+            steps.append((SmoothTransform.of(affine, shape, fwhm), affine))
+        return steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,27 +81,27 @@ class Work:
 
     Attributes
     ----------
-    img : nibabel image
-        The series, 4D.
+    series : Series
+        The volumes.
     stage : Stage
-        What becomes of its volumes.
+        How they are prepared.
     extractor : callable
         Makes the consumer for prepared volumes of a type, on the grid of an image.
     cleaner : Cleaner or None
-        What becomes of the signals.
+        Cleaning of the signals.
     finish : callable
         Makes the result of the cleaned signals.
     key : tuple
         All that the result depends on besides the image.
     folder : path or None
-        Where the result is kept as a file; None for memory.
+        Folder of the file that the result is kept in; None for memory.
     publish : callable, optional
         Called when the result is there.
     watches : bool
         Whether to warn of voxels that are not finite.
     """
 
-    img: Any
+    series: Series
     stage: Stage
     extractor: Callable[[DType], Extractor]
     cleaner: Cleaner | None
@@ -102,11 +111,16 @@ class Work:
     publish: Callable[[], None] | None = None
     watches: bool = False
 
+    @property
+    def name(self) -> str:
+        """The file of the images, for messages."""
+        return name_of(self.series.grid.template)
+
     def consumer(self, dtype: DType, memory: int, n_cleaning: int) -> Extractor:
         """Return the consumer that extracts and cleans."""
         consumer = self.extractor(dtype)
         if self.folder is not None:
-            stem = Path(name_of(self.img)).name.split(".")[0].replace(" ", "_")
+            stem = Path(self.name).name.split(".")[0].replace(" ", "_")
             name = f"{stem}-{uuid.uuid4().hex[:12]}.npy"
             consumer = consumer.writing_to(self.folder / name)
         if self.cleaner is not None:
@@ -134,7 +148,7 @@ def do_work(
     Parameters
     ----------
     works : sequence of Work
-        Transforms of the same image.
+        Transforms of the same series.
     memory : int, str or None
         Budget of the pass.
     n_jobs : int
@@ -147,118 +161,71 @@ def do_work(
     list of ndarray
         The result of each.
     """
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for number, work in enumerate(works):
-        groups.setdefault(work.stage.key, []).append(number)
-    scans = [_Pass(works[0].img)]
-    for numbers in groups.values():
-        same = [(number, works[number]) for number in numbers]
-        transforms = _transforms(same[0][1])
-        if len(groups) == 1 or transforms is None:
-            scans.append(_Pass(works[0].img, same[0][1].stage))
-            scans[-1].add(same, [])
-        else:
-            scans[0].add(same, transforms)
+    budget = resolve_budget(memory)
+    n_threads = numeric_threads() if n_cleaning is None else n_cleaning
+    groups = _groups(works)
+    series = works[0].series
+    if len(groups) == 1:
+        # One way of preparing volumes: the pass itself takes them prepared, on several cores.
+        for transform, affine in groups[0].steps:
+            series = series.transformed(transform, affine)
+        groups = [replace(groups[0], steps=[])]
+    scan = Scan(series)
+    handles = [
+        [scan.add(consumer) for consumer in group.consumers(series.grid, budget, n_threads)]
+        for group in groups
+    ]
+    scan.run(memory=budget, n_jobs=resolve_n_jobs(n_jobs))
     found: dict[int, Array] = {}
-    for scan in scans:
-        found.update(
-            scan.run(
-                resolve_budget(memory),
-                resolve_n_jobs(n_jobs),
-                numeric_threads() if n_cleaning is None else n_cleaning,
-            )
-        )
+    for group, its_handles in zip(groups, handles, strict=True):
+        found |= group.results([handle.result() for handle in its_handles])
     return [found[number] for number in range(len(works))]
 
 
-class _Pass:
-    """One pass over an image, or over what a stage makes of it.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Numbered transforms that want volumes prepared in one way."""
 
-    Parameters
-    ----------
-    img : nibabel image
-        The image.
-    stage : Stage
-        What is done before everything else.
-    """
+    works: dict[int, Work]
+    steps: list[Step]
 
-    def __init__(self, img: Any, stage: Stage | None = None) -> None:
-        self._img = img if stage is None else stage.applied(img)
-        self._groups: list[tuple[list[tuple[int, Work]], list[VolumeTransform]]] = []
+    def consumers(self, grid: Grid, memory: int, n_cleaning: int) -> list[Any]:
+        """Return the consumers of all, behind their steps where there are any."""
+        for transform, affine in self.steps:
+            grid = grid.transformed(transform, affine)
+        consumers = [work.consumer(grid.dtype, memory, n_cleaning) for work in self.works.values()]
+        if grid.dtype.kind == "f" and any(work.watches for work in self.works.values()):
+            consumers.append(NonFiniteWatch())
+        for transform, affine in reversed(self.steps):
+            consumers = [Through(transform, consumers, affine=affine)]
+        return consumers
 
-    def add(self, works: list[tuple[int, Work]], transforms: list[VolumeTransform]) -> None:
-        """Add numbered transforms that want the volumes transformed in one way."""
-        self._groups.append((works, transforms))
-
-    def run(self, memory: int, n_jobs: int, n_cleaning: int) -> dict[int, Array]:
-        """Scan, and return the results by number."""
-        if not self._groups:
-            return {}
-        scan = Scan(self._img)
-        handles = []
-        for works, transforms in self._groups:
-            dtype, affine = scan.grid.dtype, self._img.affine
-            if transforms:
-                prepared = works[0][1].stage.applied(self._img)
-                dtype = lazy_dataobj(prepared).dtype.newbyteorder("=")
-                affine = prepared.affine
-            consumers = [work.consumer(dtype, memory, n_cleaning) for _, work in works]
-            if dtype.kind == "f" and any(work.watches for _, work in works):
-                consumers.append(NonFiniteWatch())
-            behind = _behind(transforms, consumers, affine)
-            handles.append([scan.add(consumer) for consumer in behind])
-        scan.run(memory=memory, n_jobs=n_jobs)
-        found: dict[int, Array] = {}
-        for (works, transforms), group in zip(self._groups, handles, strict=True):
-            signals: Any = [handle.result() for handle in group]
-            for _ in transforms:
-                signals = signals[0]
-            for (number, work), one in zip(works, signals, strict=False):
-                found[number] = work.values(one)
-            if len(signals) > len(works) and signals[-1]:
-                self._warn_of_non_finite()
-        return found
-
-    def _warn_of_non_finite(self) -> None:
-        msg = (
-            f"{name_of(self._img)}: voxels should be finite. Some are NaN or infinite; they count "
-            f"as zero."
-        )
-        warnings.warn(msg, MaskerWarning, stacklevel=8)
+    def results(self, signals: Any) -> dict[int, Array]:
+        """Return the result of each transform by its number."""
+        for _ in self.steps:
+            signals = signals[0]
+        works = self.works
+        if len(signals) > len(works) and signals[-1]:
+            _warn_of_non_finite(next(iter(works.values())))
+        pairs = zip(works.items(), signals, strict=False)
+        return {number: work.values(one) for (number, work), one in pairs}
 
 
-def _behind(
-    transforms: Sequence[VolumeTransform], consumers: list[Any], affine: Array
-) -> list[Any]:
-    """Return the consumers, or what holds them behind transforms, the first one outermost."""
-    for transform in reversed(transforms):
-        consumers = [Through(transform, consumers, affine=affine)]
-    return consumers
+def _groups(works: Sequence[Work]) -> list[_Group]:
+    """Return the transforms grouped by their stage."""
+    found: dict[tuple[Any, ...], dict[int, Work]] = {}
+    for number, work in enumerate(works):
+        found.setdefault(work.stage.key, {})[number] = work
+    groups = []
+    for same in found.values():
+        first = next(iter(same.values()))
+        groups.append(_Group(same, first.stage.steps(first.series)))
+    return groups
 
 
-def _transforms(work: Work) -> list[VolumeTransform] | None:
-    """Return the stages that lead from the image to the prepared one, None if it is not these."""
-    base, array = lazy_dataobj(work.img), lazy_dataobj(work.stage.applied(work.img))
-    found: list[VolumeTransform] = []
-    while not _is_same(array, base):
-        reader = array.reader
-        if not isinstance(reader, StagedReader) or len(reader.sources) != 1:
-            return None
-        if not array.window.is_full or array.conversion.changes(reader.dtype):
-            return None
-        found.append(reader.transform)
-        array = reader.sources[0]
-    return found[::-1]
-
-
-def _is_same(array: LazyArray, base: LazyArray) -> bool:
-    one, other = array.reader, base.reader
-    is_one = one is other or (
-        isinstance(one, MemoryReader)
-        and isinstance(other, MemoryReader)
-        and one.values is other.values
-    )
-    return is_one and array.window == base.window and array.conversion == base.conversion
+def _warn_of_non_finite(work: Work) -> None:
+    msg = f"{work.name}: voxels should be finite. Some are NaN or infinite; they count as zero."
+    warnings.warn(msg, MaskerWarning, stacklevel=7)
 
 
 def _converted(mapped: Array, dtype: DType, path: Path) -> Array:

@@ -60,7 +60,10 @@ class Scan:
     """
 
     def __init__(
-        self, imgs: ImageLike | Sequence[ImageLike], *, volumes: Sequence[int] | None = None
+        self,
+        imgs: ImageLike | Sequence[ImageLike] | Series,
+        *,
+        volumes: Sequence[int] | None = None,
     ) -> None:
         self._series: Series = as_series(imgs, volumes)
         self._handles: list[Handle[Any]] = []

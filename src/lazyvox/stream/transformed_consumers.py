@@ -1,7 +1,6 @@
 """Consumers behind a transform: several ways of preparing volumes share one pass."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -52,13 +51,7 @@ class Through(Consumer[list[Any]]):
         """Return the grid of the transformed volumes, the same object for the same series."""
         if self._seen is not grid or self._inner is None:
             self._seen = grid
-            self._inner = replace(
-                grid,
-                shape=self._transform.out_shape((grid.shape,)),
-                dtype=self._transform.out_dtype((grid.dtype,)),
-                affine=grid.affine if self._affine is None else self._affine,
-                is_uniform=True,
-            )
+            self._inner = grid.transformed(self._transform, self._affine)
         return self._inner
 
     @override

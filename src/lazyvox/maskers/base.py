@@ -22,11 +22,11 @@ from lazyvox.maskers.progress import shown, tell
 from lazyvox.maskers.reporting import Reports
 from lazyvox.maskers.scikit_learn import (
     BaseEstimator,
+    ImageInputTags,
     TransformerMixin,
     check_is_fitted,
     get_config,
 )
-from lazyvox.maskers.tags import masker_tags
 from lazyvox.maskers.transform_pass import Stage, Work, do_work
 from lazyvox.signal import Cleaner, prepare_cleaning
 
@@ -345,4 +345,7 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: images are the input."""
-        return masker_tags(super().__sklearn_tags__())
+        tags = super().__sklearn_tags__()
+        tags.input_tags = ImageInputTags()
+        tags.estimator_type = "masker"
+        return tags

@@ -18,7 +18,7 @@ from lazyvox.planning.indexing import Axis, as_key, axis_of
 __all__ = ["ConcatReader"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ConcatReader(DerivedReader):
     """Reads 3D volumes and 4D runs on one grid as a single 4D series.
 

@@ -30,7 +30,8 @@ def elementwise(function: Callable[..., Any], *operands: Operand, **options: Any
     *operands : LazyArray, ndarray or scalar
         At least one is a lazy array, of 3 or 4 axes. Shapes broadcast as in NumPy, to 3 or 4 axes.
     **options : Any
-        Keyword arguments of the function.
+        Keyword arguments of the function, of one value each: what has a value for each element
+        is an operand.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def elementwise(function: Callable[..., Any], *operands: Operand, **options: Any
     ValueError
         If the shapes do not broadcast.
     TypeError
-        If the function does not take these types.
+        If the function does not take these types, or an option is an array.
 
     Notes
     -----
@@ -88,6 +89,13 @@ class _Builder:
         self, function: Callable[..., Any], operands: Sequence[Operand], options: dict[str, Any]
     ) -> Expression:
         """Return the expression of a function of operands."""
+        for name, option in options.items():
+            if isinstance(option, LazyArray | np.ndarray | list):
+                msg = (
+                    f"`{name}` of {function.__name__} must be one value for all elements. Got "
+                    f"{type(option).__name__}. Read the values first: np.asarray(img.dataobj)."
+                )
+                raise ParameterTypeError(msg)
         arguments = tuple(self._operand(operand) for operand in operands)
         self._call(function, arguments, tuple(options.items()))
         return Expression(tuple(self._steps))
@@ -106,8 +114,7 @@ class _Builder:
                 self._numbers[key] = self._source(_aligned(array, self._shape))
             return self._numbers[key]
         value = operand[()] if isinstance(operand, np.ndarray) else operand
-        # By type and text: 1, 1.0 and True are equal, and so are 0.0 and -0.0.
-        return self._add(("constant", type(value), repr(value)), Constant(value), value)
+        return self._add(("constant", *_key_of(value)), Constant(value), value)
 
     def built(self) -> Built:
         """Return what expressions that begin with this one need not find again."""
@@ -147,7 +154,7 @@ class _Builder:
         arguments: tuple[int, ...],
         options: tuple[tuple[str, Any], ...],
     ) -> int:
-        key = ("call", function, arguments, tuple((name, repr(value)) for name, value in options))
+        key = ("call", function, arguments, tuple((name, *_key_of(one)) for name, one in options))
         if key in self._numbers:
             return self._numbers[key]
         examples = [self._examples[i] for i in arguments]
@@ -164,6 +171,16 @@ class _Builder:
                 example = np.ones_like(example)
             self._examples.append(example)
         return self._numbers[key]
+
+
+def _key_of(value: Any) -> tuple[Any, ...]:
+    """Return what tells a number, or an option, from others.
+
+    1, 1.0 and True are equal in Python, and so are 0.0 and -0.0; they are not here.
+    """
+    if isinstance(value, float | complex | np.generic):
+        return type(value), np.asarray(value).tobytes()
+    return type(value), value
 
 
 def _expression_of(array: LazyArray, shape: Shape) -> ExpressionReader | None:

@@ -1,7 +1,7 @@
 """`LazyArray`: the values of an image file, as an array that reads nothing until it is asked."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NoReturn
 
@@ -13,7 +13,7 @@ from lazyvox.array.conversion import Conversion
 from lazyvox.array.converted_reads import read_into
 from lazyvox.array.gather import read_with_array
 from lazyvox.array.memory_map import MappedReader
-from lazyvox.array.numpy_functions import REDUCING, lazy_call
+from lazyvox.array.numpy_functions import REDUCING
 from lazyvox.array.operators import Operators
 from lazyvox.array.reader import ArrayReader, ArraySession, FileReader, open_part
 from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
@@ -31,6 +31,9 @@ class LazyArray(Operators):
     It holds a description (where the values are, which of them, how they are converted) and no
     value. Slicing reads what the slice needs and returns an ordinary array that owns its memory;
     `view` composes indices without reading. Safe to use from many threads, to pickle and to fork.
+
+    Its operators give lazy arrays. NumPy's functions read it, as they read nibabel's proxies, and
+    so do the operators of NumPy's arrays: ``array * lazy`` and ``array += lazy``.
 
     Attributes
     ----------
@@ -53,29 +56,40 @@ class LazyArray(Operators):
 
     @override
     def _combined(self, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
-        kinds = LazyArray | np.ndarray | np.generic | bool | int | float | complex | None
+        kinds = LazyArray | np.ndarray | np.generic | bool | int | float | complex
         if not all(isinstance(one, kinds) for one in operands):
             return NotImplemented
         return self._call(function, *operands, **options)
+
+    @property
+    @override
+    def _value_dtype(self) -> DType:
+        return self.dtype
 
     @override
     def _reduced(self, name: str, axis: Any, *, keepdims: bool, ddof: int = 0) -> Any:
         return self._reduce(name, axis=axis, keepdims=keepdims, ddof=ddof)
 
     @override
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Call a ufunc on what is read, as NumPy does on nibabel's proxies; into `out` if given."""
+        if _is_of_images([type(one) for one in inputs]):
+            return NotImplemented
+        named = {name: _read(one) for name, one in options.items()}
+        return getattr(ufunc, method)(*map(_read, inputs), **named)
+
+    @override
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        """Call a function of NumPy: later if it acts element by element, else on what is read.
+        """Call a function of NumPy on what is read.
 
-        As nibabel's proxies do, a lazy array stands for its values wherever NumPy needs all of
-        them. What is read is asked for by the name of the function.
+        As nibabel's proxies do, a lazy array stands for its values wherever NumPy needs them.
+        What is read is asked for by the name of the function.
         """
-        called = lazy_call(func, args, kwargs)
-        if called is not None:
-            function, operands, options = called
-            return self._combined(function, *operands, **options)
-        if func in REDUCING and args and args[0] is self:
+        if _is_of_images(types):
+            return NotImplemented
+        if (func in REDUCING or func is np.ptp) and args and args[0] is self:
             return func(self.read(), *args[1:], **kwargs)
         # NumPy's own code, which converts its arguments: that for arrays and for proxies.
         plain: Any = func
@@ -350,7 +364,7 @@ class LazyArray(Operators):
             f"the truth value of an array with {self.size} values is ambiguous. Compare a "
             f"reduction of it, or its size."
         )
-        raise ValueError(msg)
+        raise ParameterError(msg)
 
     @override
     def __repr__(self) -> str:
@@ -393,6 +407,16 @@ class LazyArray(Operators):
         if dtype is None or np.dtype(dtype) == self.dtype:
             return self.conversion
         return self.conversion.then(np.dtype(dtype))
+
+
+def _read(value: Any) -> Any:
+    """Return a lazy array's values, and anything else as it is."""
+    return value.read() if isinstance(value, LazyArray) else value
+
+
+def _is_of_images(types: Iterable[type]) -> bool:
+    """Return whether images take part, which then say what is done."""
+    return any(issubclass(one, Operators) and not issubclass(one, LazyArray) for one in types)
 
 
 def fill_block(view: LazyArray, session: ArraySession, out: Array) -> None:

@@ -5,8 +5,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lazyvox._typing import override
-from lazyvox.array.numpy_functions import REDUCING, lazy_call
+from lazyvox._typing import DType, override
+from lazyvox.array.numpy_functions import REDUCING, lazy_call, needs_all, power_of
 from lazyvox.array.reductions import Reductions
 from lazyvox.errors import ParameterTypeError
 
@@ -17,13 +17,17 @@ class Operators(Reductions):
     """Arithmetic, comparisons and NumPy's element-wise functions, by way of one method.
 
     ``a += b`` makes a new object and gives it the name `a`, as for Python's numbers: nothing is
-    changed in place. ``==`` and ``!=`` compare element by element with numbers and arrays. Two
-    objects of this kind are equal if they are one object, as containers, caches and tests expect;
-    `numpy.equal` compares their elements.
+    changed in place. ``==`` and ``!=`` compare element by element, like the other operators; what
+    is neither a number, an array nor an image is unequal, and Python says so.
     """
 
     def _combined(self, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
         """Return a function of operands, computed later; NotImplemented where one is foreign."""
+        raise NotImplementedError
+
+    @property
+    def _value_dtype(self) -> DType:
+        """Type of the elements."""
         raise NotImplementedError
 
     def __add__(self, other: Any) -> Any:
@@ -63,7 +67,8 @@ class Operators(Reductions):
         return self._combined(np.remainder, other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return self._combined(np.power, self, other)
+        one = power_of(self._value_dtype, other)
+        return self._combined(np.power, self, other) if one is None else self._combined(one, self)
 
     def __rpow__(self, other: Any) -> Any:
         return self._combined(np.power, other, self)
@@ -112,11 +117,11 @@ class Operators(Reductions):
 
     @override
     def __eq__(self, other: object) -> Any:
-        return self._combined(np.equal, self, other) if _is_value(other) else self is other
+        return self._combined(np.equal, self, other)
 
     @override
     def __ne__(self, other: object) -> Any:
-        return self._combined(np.not_equal, self, other) if _is_value(other) else self is not other
+        return self._combined(np.not_equal, self, other)
 
     __hash__ = object.__hash__
 
@@ -137,20 +142,25 @@ class Operators(Reductions):
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        """Call a function of NumPy later where it acts element by element; refuse others."""
+        """Call a function of NumPy later where it acts element by element.
+
+        One that needs all elements is refused. Any other function takes the image for an object
+        like any other, as libraries expect that ask `numpy.array_equal` of parameters, say.
+        """
         name = REDUCING.get(func)
         if name is not None:
             return getattr(args[0], name)(*args[1:], **kwargs)
         called = lazy_call(func, args, kwargs)
-        if called is None:
+        if called is not None:
+            function, operands, options = called
+            result = self._combined(function, *operands, **options)
+            if result is not NotImplemented:
+                return result
+        if called is None and needs_all(func):
             _refuse(f"numpy.{func.__name__}")
-        function, operands, options = called
-        return self._combined(function, *operands, **options)
-
-
-def _is_value(other: object) -> bool:
-    """Return whether an object is a number or an array in memory."""
-    return isinstance(other, np.ndarray | np.generic | bool | int | float | complex)
+        # NumPy's own code, which makes an array of objects of what it does not know.
+        plain: Any = func
+        return plain._implementation(*args, **kwargs)
 
 
 def _refuse(name: str) -> NoReturn:

@@ -8,17 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox.array.expression import cast
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.numpy_functions import WHOLE, cast, is_elementwise, lazy_call
 from lazyvox.image.formula import FormulaAttributeError, FormulaNameError, FormulaTypeError
-from lazyvox.image.formula_functions import (
-    ELEMENTWISE,
-    WHOLE,
-    apply_elementwise,
-    apply_whole,
-    power,
-    taken,
-)
+from lazyvox.image.formula_functions import apply_elementwise, apply_whole, power, taken
 from lazyvox.image.formula_reductions import REDUCTIONS, reduce_array
 from lazyvox.image.streamed_reductions import OVER_TIME, TimeStatistics, statistics_over_time
 
@@ -93,6 +86,7 @@ _METHODS = frozenset(
 )
 _PROPERTIES = frozenset(["shape", "ndim", "size", "dtype", "real", "imag", "T"])
 _CONSTANTS = frozenset(["pi", "e", "inf", "nan", "euler_gamma", "newaxis"])
+_CASTS = frozenset(["astype", "array", "asarray"])
 _BUILTINS: dict[str, Any] = {"abs": np.absolute, "int": int, "float": float, "bool": bool}
 
 
@@ -207,12 +201,15 @@ class Evaluation:
         """Return a function of NumPy, or a method of the same name, of its arguments."""
         if name == "astype":
             return _as_type(*arguments, **options)
-        if name in {"copy", "array", "asarray"} and not options and len(arguments) == 1:
-            return arguments[0]
+        if name in {"copy", "array", "asarray"} and len(arguments) == 1:
+            return _as_type(arguments[0], **options) if options else arguments[0]
         found = function or getattr(np, {"flatten": "ravel"}.get(name, name))
-        if isinstance(found, np.ufunc) or name in ELEMENTWISE:
+        if is_elementwise(found):
             _check_elementwise(name, options)
-            return apply_elementwise(found, *map(_operand, arguments), **options)
+            call = lazy_call(found, arguments, options)
+            if call is not None:
+                found, operands, given = call
+                return apply_elementwise(found, *map(_operand, operands), **given)
         if name in REDUCTIONS and arguments:
             value, *rest = arguments
             named = dict(zip(_positions(name), rest, strict=False)) | options
@@ -260,9 +257,8 @@ def _is_numpy(node: ast.AST) -> bool:
 def _from_numpy(name: str) -> Any:
     """Return what a formula may use of NumPy under a name."""
     found = getattr(np, name, None)
-    is_ufunc = isinstance(found, np.ufunc) and found.nout == 1 and found.signature is None
     is_dtype = isinstance(found, type) and issubclass(found, np.number | np.bool_)
-    if is_ufunc or is_dtype or name in _CONSTANTS | ELEMENTWISE | REDUCTIONS | WHOLE | {"astype"}:
+    if is_elementwise(found) or is_dtype or name in _CONSTANTS | _CASTS | REDUCTIONS | WHOLE:
         return found
     return _refuse_attribute(f"np.{name}")
 

@@ -8,11 +8,10 @@ import numpy as np
 
 from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.numpy_functions import power_of
 from lazyvox.runtime.strict import check_materialization
 
 __all__ = [
-    "ELEMENTWISE",
-    "WHOLE",
     "apply_elementwise",
     "apply_whole",
     "power",
@@ -20,91 +19,11 @@ __all__ = [
     "whole",
 ]
 
-#: Functions that are no ufuncs and still act on each element by itself.
-ELEMENTWISE = frozenset(
-    [
-        "where",
-        "clip",
-        "nan_to_num",
-        "isclose",
-        "real",
-        "imag",
-        "angle",
-        "round",
-        "around",
-        "sinc",
-        "isreal",
-        "iscomplex",
-        "isposinf",
-        "isneginf",
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "real_if_close",
-        "fix",
-        "i0",
-        "asarray",
-        "array",
-        "heaviside",
-    ]
-)
-
-#: Functions of the whole array, which is read for them.
-WHOLE = frozenset(
-    [
-        "sort",
-        "argsort",
-        "argmin",
-        "argmax",
-        "nanargmin",
-        "nanargmax",
-        "cumsum",
-        "cumprod",
-        "nancumsum",
-        "nancumprod",
-        "diff",
-        "ediff1d",
-        "gradient",
-        "roll",
-        "flip",
-        "fliplr",
-        "flipud",
-        "rot90",
-        "transpose",
-        "moveaxis",
-        "swapaxes",
-        "squeeze",
-        "expand_dims",
-        "ravel",
-        "reshape",
-        "atleast_1d",
-        "average",
-        "unique",
-        "take",
-        "compress",
-        "dot",
-        "inner",
-        "cross",
-        "digitize",
-        "searchsorted",
-        "interp",
-        "cov",
-        "corrcoef",
-        "trapezoid",
-        "allclose",
-        "array_equal",
-        "array_equiv",
-        "size",
-        "shape",
-        "ndim",
-    ]
-)
-
 _BASIC = {int, slice, type(None), type(Ellipsis)}
 
 
 def apply_elementwise(function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
-    """Return a function of operands: lazy where one of them is and the result can be an image.
+    """Return an element-wise function of operands: lazy where one of them is lazy.
 
     Parameters
     ----------
@@ -118,11 +37,11 @@ def apply_elementwise(function: Callable[..., Any], *operands: Any, **options: A
     Returns
     -------
     LazyArray, ndarray or scalar
-        Of the shape and type that NumPy gives.
+        Of the shape and type that NumPy gives; read where an image could not have that shape.
     """
-    shapes = [np.shape(one) if not isinstance(one, LazyArray) else one.shape for one in operands]
     if not any(isinstance(operand, LazyArray) for operand in operands):
         return function(*operands, **options)
+    shapes = [one.shape if isinstance(one, LazyArray) else np.shape(one) for one in operands]
     if len(np.broadcast_shapes(*shapes)) in {3, 4}:
         return elementwise(function, *operands, **options)
     return apply_whole(function, *operands, **options)
@@ -202,13 +121,9 @@ def power(base: Any, exponent: Any) -> Any:
         return operator.pow(base, exponent)
     if not isinstance(base, LazyArray) and not isinstance(exponent, LazyArray):
         return operator.pow(base, exponent)
-    if isinstance(base, LazyArray) and type(exponent) in {int, float}:
-        fast: dict[float, Any] = {2: np.square}
-        if base.dtype.kind in "fc":
-            fast |= {1: np.positive, -1: np.reciprocal, 0.5: np.sqrt}
-        is_exact = base.dtype.kind in "fc" or type(exponent) is int
-        if base.dtype.kind != "b" and is_exact and exponent in fast:
-            return apply_elementwise(fast[exponent], base)
+    one = power_of(base.dtype, exponent) if isinstance(base, LazyArray) else None
+    if one is not None:
+        return apply_elementwise(one, base)
     return apply_elementwise(np.power, base, exponent)
 
 

@@ -7,16 +7,17 @@ import numpy as np
 from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, Shape, override
+from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.expression import Operand, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.operators import Operators
+from lazyvox.array.pointwise import ExpressionReader
 from lazyvox.array.reduction_reader import ReducedReader, reduced
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 
-__all__ = ["ImageOperators", "affine_of", "check_dimensions"]
+__all__ = ["ImageOperators", "Incomparable", "affine_of", "check_dimensions"]
 
 #: What an expression may hold besides images.
 _VALUES = LazyArray | np.ndarray | np.generic | bool | int | float | complex
@@ -29,7 +30,14 @@ class ImageOperators(Operators):
     and the affine of the first image among the operands. Operands are images on the same grid,
     lazy or not; arrays, of which one of the shape of the grid applies to every volume and others
     broadcast as in NumPy; and numbers.
+
+    ``img == other`` compares voxels too. The truth value of a comparison of two images is whether
+    they are one object, so that lists, dictionaries and tests can hold images; that of any other
+    result is refused, as NumPy's is.
     """
+
+    #: Truth value of a comparison with another image, where this image is the result of one.
+    _truth: bool | None = None
 
     def _made(self, template: SpatialImage, values: LazyArray) -> Any:
         """Return an image of values on the grid of another."""
@@ -57,6 +65,52 @@ class ImageOperators(Operators):
             raise ParameterTypeError(msg) from error
         return self._made(images[0], result)
 
+    @property
+    @override
+    def _value_dtype(self) -> DType:
+        img: Any = self
+        found: DType = img.dataobj.dtype
+        return found
+
+    @override
+    def __eq__(self, other: object) -> Any:
+        return self._compared(np.equal, other, is_true=self is other)
+
+    @override
+    def __ne__(self, other: object) -> Any:
+        return self._compared(np.not_equal, other, is_true=self is not other)
+
+    __hash__ = Operators.__hash__
+
+    def _compared(self, function: np.ufunc, other: object, *, is_true: bool) -> Any:
+        if not isinstance(other, SpatialImage):
+            return self._combined(function, self, other)
+        try:
+            result = self._combined(function, self, other)
+        except (GridMismatchError, ParameterError, ParameterTypeError) as error:
+            return Incomparable(error, is_true=is_true)
+        result._truth = is_true
+        return result
+
+    def __bool__(self) -> bool:
+        """Return whether two images that were compared are one; refuse for other results."""
+        if self._truth is not None:
+            return self._truth
+        img: Any = self
+        array = img.dataobj
+        if not isinstance(array, LazyArray):
+            return True
+        if not isinstance(array.reader, ExpressionReader | ReducedReader):
+            return True
+        if array.size == 1:
+            return bool(array)
+        msg = (
+            f"the truth value of an image that is computed from {array.size} voxels is ambiguous. "
+            f"Reduce it first: (img > 0).any() or .all(), say; to ask whether there is an image, "
+            f"write `img is not None`."
+        )
+        raise ParameterError(msg)
+
     @override
     def _reduced(self, name: str, axis: Any, *, keepdims: bool, ddof: int = 0) -> Any:
         img: Any = self
@@ -65,6 +119,33 @@ class ImageOperators(Operators):
         reader = values.reader
         assert isinstance(reader, ReducedReader), "bug in lazyvox: no reduction"
         return self._made(img, values) if reader.axes == (3,) else values
+
+
+class Incomparable:
+    """The result of ``==`` and ``!=`` for two images whose voxels do not lie on each other.
+
+    It has a truth value, which is that of their being one object. Anything else raises the error
+    that other operators raise at once.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+    is_true : bool
+        The truth value.
+    """
+
+    def __init__(self, error: Exception, *, is_true: bool) -> None:
+        self._error = error
+        self._is_true = is_true
+
+    def __bool__(self) -> bool:
+        """Return the truth value."""
+        return self._is_true
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise the error."""
+        raise self._error
 
 
 def check_dimensions(img: SpatialImage) -> None:

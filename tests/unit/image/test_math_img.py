@@ -134,3 +134,43 @@ def test_images_that_are_not_used():
     with pytest.warns(lv.LazyvoxWarning, match=r"does not name \['a'\]"):
         math_img("image + 1", image=img, a=img)
     math_img("image + 1", "a", image=img, a=img)
+
+
+FUNCTIONS = [
+    "np.clip(img, 0, None)",
+    "np.clip(img, None, 3)",
+    "np.clip(img, min=1)",
+    "img.clip(0, None)",
+    "img.round(1)",
+    "np.fix(img / 2)",
+    "np.nan_to_num(img / img, nan=7)",
+    "np.isclose(img, 5, atol=img[..., :1])",
+    "np.isin(img, [3, 5, 7])",
+    "np.full_like(img, 2.5)",
+    "np.zeros_like(img, dtype=float)",
+    "img ** 2 + img ** 3",
+    "np.array(img, dtype='f4')",
+]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
+@pytest.mark.parametrize("formula", FUNCTIONS)
+def test_functions_are_numpys_and_lazy(formula):
+    source, img = image_over(CountingSource)
+    found = math_img(formula, img=img)
+    assert not source.reads
+    expected = eval(formula, {"np": np, "float": float}, {"img": VALUES})
+    expected = expected.astype(np.uint8) if expected.dtype == bool else expected
+    assert found.dataobj.dtype == expected.dtype
+    np.testing.assert_array_equal(np.asarray(found.dataobj), expected)
+
+
+def test_a_formula_knows_the_functions_that_images_know():
+    _, img = image_over(CountingSource)
+    for call, formula in (
+        (lambda: np.clip(img, 0, None), "np.clip(img, 0, None)"),
+        (lambda: np.fix(img / 2), "np.fix(img / 2)"),
+        (lambda: np.isclose(img, 5, atol=VALUES % 3), "np.isclose(img, 5, atol=img % 3)"),
+    ):
+        values = np.asarray(call().dataobj)
+        np.testing.assert_array_equal(values, np.asarray(math_img(formula, img=img).dataobj))

@@ -2,12 +2,16 @@
 
 import operator
 import pickle
+import unittest.mock
 
 import nibabel as nib
+import nilearn.maskers
 import numpy as np
 import pytest
+import sklearn.base
 
 import lazyvox as lv
+import lazyvox.maskers
 
 AFFINE = np.diag([2.0, 3.0, 4.0, 1.0])
 GRID, N_VOLUMES = (5, 6, 7), 8
@@ -106,6 +110,11 @@ def test_unary_operators_and_functions(run, counts):
     assert_is(np.clip(run, None, 1.5), np.clip(RUN, None, 1.5))
     assert_is(np.clip(run, None, None), RUN)
     assert_is(np.round(run, 1), np.round(RUN, 1))
+    assert_is(np.fix(run), np.fix(RUN))
+    assert_is(np.isin(counts, [3, 5, 7.5]), np.isin(COUNTS, [3, 5, 7.5]))
+    assert_is(np.zeros_like(run, dtype="i2"), np.zeros_like(RUN, dtype="i2"))
+    assert_is(np.full_like(counts, 7), np.full_like(COUNTS, 7))
+    assert_is(abs(run) ** 0.5, abs(RUN) ** 0.5)
     assert_is(np.nan_to_num(np.sqrt(abs(run)), True, 7), np.sqrt(abs(RUN)))
     assert_is(np.add(run, 1, dtype=np.float64), np.add(RUN, 1, dtype=np.float64))
 
@@ -128,17 +137,102 @@ def test_float32_stays_and_integers_wrap_as_in_numpy(run, volume):
     assert_is(volume * volume * 5, VOLUME * VOLUME * 5)
 
 
-def test_equality_is_of_elements_for_values_and_of_objects_for_images(run, counts, volume):
+def test_equality_compares_voxels(run, counts, volume):
     assert_is(volume == 3, VOLUME == 3)
     assert_is(volume != VOLUME, VOLUME != VOLUME)  # noqa: PLR0124 - of elements
-    assert_is(np.equal(counts, volume), VOLUME[..., None] == COUNTS)
-    assert (run == run) is True  # noqa: PLR0124 - the very object
-    assert (run == counts) is False
-    assert (run != counts) is True
+    assert_is(counts == volume, VOLUME[..., None] == COUNTS)
+    assert_is(counts != volume, VOLUME[..., None] != COUNTS)
+    assert_is(run == run, RUN == RUN)  # noqa: PLR0124 - of elements
+    assert_is(nib.Nifti1Image(COUNTS, AFFINE) == volume, VOLUME[..., None] == COUNTS)
+    assert_is(run * (counts == volume), RUN * (VOLUME[..., None] == COUNTS))
+
+
+def test_images_that_are_compared_are_true_if_they_are_one(run, counts, volume, files):
+    again = lv.load(files / "run.nii.gz")
+    assert bool(run == run)  # noqa: PLR0124 - the very object
+    assert not bool(run != run)  # noqa: PLR0124 - the very object
+    assert not bool(run == counts)
+    assert bool(run != again)
     assert (run == None) is False  # noqa: E711 - what containers do
+    assert (run != None) is True  # noqa: E711 - what containers do
     assert (run == "run.nii.gz") is False
     assert [counts, run].index(run) == 1
+    assert run in (None, "auto", counts, run)
+    assert run not in [counts, again]
+    kept = [volume, run, counts]
+    kept.remove(run)
+    assert kept == [volume, counts]
+    assert {run: 1, counts: 2}[run] == 1
     assert len({run, run, counts}) == 2
+    assert unittest.mock.call(run, img=counts) == unittest.mock.call(run, img=counts)
+    assert unittest.mock.call(run) != unittest.mock.call(counts)
+
+
+def test_images_on_other_grids_are_other_images(run, volume):
+    moved = nib.Nifti1Image(VOLUME, np.diag([2, 3, 5, 1]))
+    assert not bool(volume == moved)
+    assert bool(volume != moved)
+    assert volume in [moved, run.slicer[1:], volume]
+    assert run.slicer[..., 1:] not in [run, moved]
+    for use in (
+        lambda: np.asarray(volume == moved),
+        lambda: (volume == moved).dataobj,
+        lambda: (volume == moved).shape,
+    ):
+        with pytest.raises(lv.GridMismatchError, match="must share one voxel grid"):
+            use()
+    with pytest.raises(TypeError, match="Incomparable"):
+        run * (volume == moved)
+
+
+def test_other_results_have_no_truth_value(run, volume):
+    for make in (
+        lambda: run > 700,
+        lambda: run == 0,
+        lambda: run == RUN,
+        lambda: run + volume,
+        lambda: run.mean(axis=-1),
+        lambda: (run == volume).slicer[..., 0],
+        lambda: pickle.loads(pickle.dumps(run == volume)),
+    ):
+        with pytest.raises(ValueError, match="truth value of an image"):
+            bool(make())
+    with pytest.raises(ValueError, match="truth value of an image"):
+        run in (None, False)  # noqa: B015 - raises
+    with pytest.raises(ValueError, match="truth value of an array"):
+        bool(run.dataobj == 0)
+    assert bool(run)
+    assert bool(run.slicer[..., 0])
+    assert bool((run > 700).any()) is bool((RUN > 700).any())
+    assert bool(run.slicer[:1, :1, :1, :1] == RUN[0, 0, 0, 0]) is True
+    assert bool(run.slicer[:1, :1, :1, :1] == 1e9) is False
+
+
+def test_parameters_that_are_images_are_compared_copied_and_shown(volume):
+    for masker in (lazyvox.maskers.NiftiMasker, nilearn.maskers.NiftiMasker):
+        estimator = masker(mask_img=volume)
+        assert "NiftiMasker" in estimator._repr_html_()
+        assert sklearn.base.clone(estimator).get_params()["mask_img"].shape == GRID
+        assert estimator.set_params(mask_img=volume).mask_img is volume
+
+
+OF_ANY_OBJECT = {
+    "array_equal": lambda img: (np.array_equal(img, img), np.array_equal(None, img)),
+    "shape": np.shape,
+    "ndim": np.ndim,
+    "size": np.size,
+    "full": lambda img: np.full(2, img, object)[1] is img,
+    "atleast_1d": lambda img: np.atleast_1d(img)[0] is img,
+    "repeat": lambda img: np.repeat(img, 3).shape,
+    "tile": lambda img: np.tile(img, 3)[2] is img,
+    "copy": lambda img: np.copy(img)[()] is img,
+    "where": lambda img: np.where([True, False], img, None)[0] is img,
+}
+
+
+@pytest.mark.parametrize("call", OF_ANY_OBJECT.values(), ids=OF_ANY_OBJECT)
+def test_functions_of_any_object_take_images_as_nibabels(call, run, files):
+    assert call(run) == call(nib.load(files / "run.nii.gz"))
 
 
 def test_header_and_affine_are_those_of_the_first_image(files):
@@ -216,6 +310,52 @@ def test_other_functions_are_refused(run):
     with pytest.raises(TypeError, match="must be left out"):
         values += run
     np.testing.assert_array_equal(values, RUN)
+
+
+def test_options_have_one_value_or_are_operands(run, volume):
+    near = np.zeros(GRID)
+    far = near.copy()
+    far[2:] = 3
+    expected = np.isclose(VOLUME, 5, atol=near) | np.isclose(VOLUME, 5, atol=far)
+    either = np.isclose(volume, 5, atol=near) | np.isclose(volume, 5, atol=far)
+    assert_is(either, expected)
+    assert_is(either.slicer[2:, ::2], expected[2:, ::2])
+    assert_is(np.isclose(run, 0, 1e-3, far), np.isclose(RUN, 0, 1e-3, far[..., None]))
+    gaps = np.where(abs(run) > 2, np.nan, run)
+    plain = np.where(abs(RUN) > 2, np.float32(np.nan), RUN)
+    filled = np.nan_to_num(gaps, nan=volume, posinf=ROW)
+    assert_is(filled, np.nan_to_num(plain, nan=np.broadcast_to(VOLUME[..., None], RUN.shape)))
+    assert_is(filled.slicer[1:3, :, 2:3, 4:6], np.asarray(filled.dataobj)[1:3, :, 2:3, 4:6])
+    with pytest.raises(TypeError, match="`decimals` of round must be one value"):
+        np.round(run, np.ones(GRID, int))
+    with pytest.raises(TypeError, match=r"numpy.zeros_like .* takes a, dtype. Got shape"):
+        np.zeros_like(run, shape=(2, 2))
+    with pytest.raises(TypeError, match=r"numpy.clip .* Got 4 arguments"):
+        np.clip(run, 0, 1, np.zeros(GRID))
+
+
+def test_functions_of_dataobjs_are_those_of_nibabels_proxies(run, volume):
+    total = np.zeros(run.shape)
+    total += run.dataobj
+    np.testing.assert_array_equal(total, RUN.astype(np.float64))
+    buffer = np.zeros(run.shape, np.float32)
+    assert np.add(run.dataobj, 1, out=buffer) is buffer
+    np.testing.assert_array_equal(buffer, RUN + np.float32(1))
+    np.testing.assert_array_equal(np.matmul(run.dataobj, ROW), RUN @ ROW)
+    assert np.ptp(run.dataobj) == np.ptp(RUN)
+    assert np.maximum.reduce(run.dataobj, axis=None) == RUN.max()
+    for made, expected in (
+        (np.nan_to_num(run.dataobj), RUN),
+        (np.clip(run.dataobj, 0, 1), RUN.clip(0, 1)),
+        (np.round(run.dataobj), RUN.round()),
+        (np.abs(run.dataobj), abs(RUN)),
+        (ROW * run.dataobj, ROW * RUN),
+    ):
+        assert type(made) is np.ndarray
+        np.testing.assert_array_equal(made, expected)
+        made[made > 1] = 0
+    assert_is(np.where(run.dataobj > 0, volume, run), np.where(RUN > 0, VOLUME[..., None], RUN))
+    assert isinstance(run.dataobj * ROW, lv.LazyArray)
 
 
 def test_images_of_other_dimensions_are_refused(run):

@@ -2,7 +2,7 @@
 A consumer of one's own: lag-1 autocorrelation
 ==============================================
 
-Whatever can be computed from the volumes one after the other can hang on a pass. Five methods make
+Whatever can be computed from the volumes one after the other can be a consumer of a pass. Five methods make
 a consumer.
 """
 

@@ -1,4 +1,4 @@
-"""lazyvox: small results out of brain images that are larger than memory, in one pass.
+"""lazyvox: stream brain images that are larger than memory, in one pass.
 
 Examples
 --------

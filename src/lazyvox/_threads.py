@@ -1,8 +1,7 @@
 """Threads that Ctrl-C cannot lock up; used by all layers.
 
 Conditions, events, semaphores and futures of the standard library take their locks in Python: an
-interrupt that the main thread gets just behind that leaves the lock taken, and whoever asks for
-it next, a worker or the code that cleans up, waits for ever. Queues written in C have no such
+interrupt that the main thread gets just behind that leaves the lock taken, and the next thread that asks for it, a worker or the code that cleans up, waits for ever. Queues written in C have no such
 moment.
 """
 
@@ -23,7 +22,7 @@ ResultT = TypeVar("ResultT")
 
 
 class ForkSafeLock:
-    """A lock that a forked child finds free, whoever held it in the parent."""
+    """A lock that is always free in a forked child, even if a thread of the parent held it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -177,7 +176,7 @@ def start(thread: threading.Thread) -> None:
 
 
 def join_all(threads: Iterable[threading.Thread]) -> None:
-    """Wait for threads that were told to end; an interrupt is raised when they have ended.
+    """Join threads that have been asked to end; an interrupt is raised when they have ended.
 
     What the threads read from or write to is closed next, so it must not come before.
     """

@@ -282,7 +282,7 @@ def hash_file(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a table of signals was made.
+    """Provenance of a table of signals.
 
     Attributes
     ----------

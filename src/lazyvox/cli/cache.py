@@ -74,7 +74,7 @@ def list_command(ctx: click.Context) -> None:
     "--max-size",
     metavar="SIZE",
     callback=_as_bytes,
-    help="What may stay, such as 500MiB; by default what the cache may take.",
+    help="Size to keep, such as 500MiB; by default the limit of the cache.",
 )
 @click.option("--all", "everything", is_flag=True, help="Remove all of them.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")

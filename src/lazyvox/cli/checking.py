@@ -34,7 +34,7 @@ _SUSPICIOUS_SHARE = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What reading all of an image showed.
+    """Result of reading all of an image.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ def _check_foreign(path: str, reporter: Progress) -> Check:
 
 
 class _Values:
-    """What is seen of the values, piece by piece."""
+    """Running statistics of the values, updated block by block."""
 
     def __init__(self, dtype: DType) -> None:
         self._dtype = dtype

@@ -21,7 +21,7 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedCleaning:
-    """What is done to the signals of given runs.
+    """Cleaning of the signals of given runs, ready to be applied.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class PreparedCleaning:
 
 @dataclass(frozen=True, slots=True)
 class CleaningChoice:
-    """What the options about smoothing and cleaning say.
+    """Values of the options about smoothing and cleaning.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class CleaningChoice:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether there is a cutoff."""
+        """True if there is a cutoff."""
         return self.low_pass is not None or self.high_pass is not None
 
     def to_dict(self) -> dict[str, Any]:
@@ -217,8 +217,8 @@ _OPTIONS = (
         callback=_keep,
         help="Remove mean and linear trend.",
     ),
-    _number("--low-pass", "HZ", "Remove what is faster.", may_be_zero=False),
-    _number("--high-pass", "HZ", "Remove what is slower."),
+    _number("--low-pass", "HZ", "Low-pass cutoff in Hz.", may_be_zero=False),
+    _number("--high-pass", "HZ", "High-pass cutoff in Hz."),
     _number(
         "--t-r",
         "SECONDS",

@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is compared.
+    """Task of a comparison.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ def compare_and_report(
     ctx : click.Context
         The command that runs.
     task : Task
-        What is compared.
+        Task of a comparison.
     ways : sequence of Way
         The methods.
     folder : Path or None

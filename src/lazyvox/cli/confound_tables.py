@@ -1,4 +1,4 @@
-"""`--confounds`: what is removed from the signals of each run, and which volumes it censors."""
+"""`--confounds`: regressors to remove from the signals of each run, and censored volumes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ConfoundFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunConfounds:
-    """What tables say about all runs together.
+    """Confounds and kept volumes of all runs together.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class ConfoundChoice:
 
     @property
     def _is_named(self) -> bool:
-        """Whether anything says what to take of a table."""
+        """True if an option selects columns or volumes of a table."""
         return bool(self.confound_strategy or self.confound_columns or self._limits)
 
     def to_dict(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ _LINE_BYTES = 400
 
 @dataclass(frozen=True, slots=True)
 class _Matrices:
-    """What is computed of which signals, and where it goes."""
+    """Measures to compute, their signals, and their outputs."""
 
     signals: SignalsFile
     kinds: tuple[str, ...]
@@ -118,7 +118,7 @@ class _Matrices:
     default=("correlation",),
     show_default=True,
     metavar="NAME",
-    help=f"What to compute: {', '.join(_KINDS)}. May be given several times.",
+    help=f"Measures to compute: {', '.join(_KINDS)}. May be given several times.",
 )
 @click.option(
     "--estimator",
@@ -126,7 +126,7 @@ class _Matrices:
     default=ESTIMATORS[0],
     show_default=True,
     metavar="NAME",
-    help="How covariance is estimated: ledoit-wolf, which shrinks it, or empirical.",
+    help="Estimator of the covariance: ledoit-wolf, with shrinkage, or empirical.",
 )
 @click.option(
     "--plot",

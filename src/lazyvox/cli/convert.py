@@ -38,7 +38,7 @@ _TYPES = (
 @click.option(
     "--scale",
     metavar="auto|SLOPE,INTER",
-    help="How values become integers: auto finds slope and intercept in a pass of its own. "
+    help="Scaling of integers: auto finds slope and intercept in a pass of its own. "
     "Without it values are rounded, and refused where they do not fit.",
 )
 @click.option(

@@ -44,7 +44,7 @@ _Choice = TypeVar("_Choice", Regions, CleaningChoice, ConfoundChoice)
 
 @dataclass(frozen=True, slots=True)
 class _Extraction:
-    """A scan that is ready to run, and what becomes of its results."""
+    """A scan that is ready to run, and the outputs of its results."""
 
     scan: Scan
     assemble: Callable[[], Sequence[Signals]]

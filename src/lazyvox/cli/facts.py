@@ -1,4 +1,4 @@
-"""What a header says about an image, and what loading it would cost."""
+"""Facts about an image: its header, and the cost of loading it."""
 
 import math
 import sys
@@ -26,7 +26,7 @@ __all__ = ["Facts", "describe_image"]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What `lazyvox info` shows of one image.
+    """Facts about one image, as `lazyvox info` shows them.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ def describe_image(path: str) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class _Storage:
-    """How an image is stored."""
+    """Storage of an image: type, scaling, compression."""
 
     format: str
     compression: str

@@ -12,18 +12,18 @@ __all__ = ["LazyGroup"]
 
 #: The line about each command in the overview.
 _COMMANDS = {
-    "info": "Show what images are, what loading them would cost, and whether they are intact.",
-    "extract": "Write the time series of masks, atlas regions, maps and spheres; cleaned.",
-    "connectivity": "Write how strongly regions go with each other, from their time series.",
+    "info": "Show headers, the cost of loading, and whether images are intact.",
+    "extract": "Extract the time series of masks, atlas regions, maps and spheres, with cleaning.",
+    "connectivity": "Compute connectivity matrices from the time series of regions.",
     "mean": "Write the mean over time of every voxel.",
     "std": "Write the standard deviation over time of every voxel.",
     "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",
     "slice": "Write a part of an image, such as one volume.",
-    "concat": "Write images as one, joined along time.",
+    "concat": "Join images along time.",
     "convert": "Write an image in another format, data type or compression.",
-    "index": "Build what lets any volume of a .nii.gz be read at once.",
-    "cache": "List and remove indexes, and tell which one is used for an image.",
-    "compare": "Measure every way of doing a job, on your data: time, memory, agreement.",
+    "index": "Build an index so that any volume of a .nii.gz can be read immediately.",
+    "cache": "List and remove indexes, and show which one is used for an image.",
+    "compare": "Benchmark every method for a task on your data: time, memory, agreement.",
     "demo": "Make a run of real size, extract from it, measure, and plot.",
 }
 

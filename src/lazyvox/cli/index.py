@@ -42,7 +42,7 @@ def _as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     metavar="SIZE",
     callback=_as_bytes,
     help="Decoded bytes from one point to the next, 2MiB by default, at least 32KiB. Each point "
-    "takes 32 KiB on disk, and a read decodes half a spacing in vain.",
+    "takes 32 KiB on disk; on average a read decodes half a spacing more than it needs.",
 )
 @click.option(
     "--import",

@@ -15,7 +15,7 @@ _FORMS = "an integer, ... or a slice such as 2:10:2"
 
 
 def parse_index(text: str) -> tuple[Entry, ...]:
-    """Return the index that a text stands for.
+    """Parse an index from its text.
 
     Parameters
     ----------

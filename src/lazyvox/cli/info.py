@@ -22,7 +22,7 @@ __all__ = ["info"]
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """What was found out about one input.
+    """Report about one input.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a command will do once its arguments are checked.
+    """Work of a command whose arguments are checked.
 
     Attributes
     ----------

@@ -39,7 +39,7 @@ several inputs failed, 130 interrupted, 141 nobody reads the output.
 @click.version_option(__version__, message="lazyvox %(version)s")
 @click.pass_context
 def program(ctx: click.Context) -> None:
-    """Take small results out of large 4D brain images, in one pass and bounded memory."""
+    """Extract time series, statistics and volumes from large 4D brain images, in bounded memory."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)

@@ -1,4 +1,4 @@
-"""How a run ends: exit codes, and one line on stderr for an error or a warning."""
+"""Exit codes of the command line, and its line on stderr for an error or a warning."""
 
 import contextlib
 import os
@@ -299,7 +299,7 @@ def _show_warning(
 
 
 def _flush_or_abandon() -> None:
-    """Flush stdout; where nobody takes it, keep Python from trying, and complaining, again."""
+    """Flush stdout; where its reader is gone, keep Python from trying, and complaining, again."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -55,7 +55,7 @@ class Regions:
     lut : str or None
         Table with the names of labels or maps.
     strategy : str
-        What becomes of the voxels of a label.
+        Statistic over the voxels of a label.
     resample : bool
         Whether images on another grid are resampled.
     """
@@ -244,7 +244,7 @@ _OPTIONS = (
         metavar="MM",
         expose_value=False,
         callback=_keep,
-        help="Radius of spheres; by default that of the table, or else the voxel at the seed.",
+        help="Sphere radius in mm. Default: the radius column of the table, or the single voxel nearest the seed.",
     ),
     click.option(
         "--allow-overlap",
@@ -268,7 +268,7 @@ _OPTIONS = (
         metavar="NAME",
         expose_value=False,
         callback=_keep,
-        help=f"What becomes of the voxels of a label: {', '.join(_STRATEGIES)}.",
+        help=f"Statistic over the voxels of each label: {', '.join(_STRATEGIES)}.",
     ),
     click.option(
         "--resample",

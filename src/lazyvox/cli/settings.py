@@ -30,7 +30,7 @@ _KEY = "lazyvox.settings."
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the common options of one command line say.
+    """Values of the common options of one command line.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ __all__ = ["Inputs", "write_sidecars"]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What `lazyvox extract` was asked for.
+    """Inputs and options of `lazyvox extract`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where `lazyvox extract` writes: one file, one for each region set, or names of BIDS."""
+"""Outputs of `lazyvox extract`: one file, one for each region set, or names of BIDS."""
 
 import os
 from collections.abc import Sequence

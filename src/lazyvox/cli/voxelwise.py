@@ -1,4 +1,4 @@
-"""What `mean`, `std` and `tsnr` have in common: one value per voxel, written as an image."""
+"""Shared work of `mean`, `std` and `tsnr`: one value per voxel, written as an image."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whether two ways gave the same values."""
+"""Comparison of the values that two methods returned."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _RANKS = ("NumPy", "nibabel", "nilearn", "lazyvox")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far results lie apart.
+    """Largest difference between results.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Difference:
 
     @property
     def agrees(self) -> bool:
-        """Whether the results are the same within the tolerance."""
+        """True if the results are the same within the tolerance."""
         return self.largest is not None and self.largest <= TOLERANCE and not self.remark
 
 

@@ -1,4 +1,4 @@
-"""What was measured on: cores, memory, versions; no names of machines, users or folders."""
+"""Description of the machine: cores, memory, versions; no names of machines, users or folders."""
 
 import platform
 import sys

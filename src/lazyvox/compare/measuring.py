@@ -35,12 +35,12 @@ _FOLDERS = re.compile(r"(?<![\w.])(?:/[^/\s'\":]+)*/(?=[^/\s'\":])")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every way does.
+    """Task that every method performs.
 
     Attributes
     ----------
     facts : mapping
-        What the programs are told: paths, number of workers, memory.
+        Arguments of the programs: paths, number of workers, memory.
     decoded_bytes : int
         Size of all values, scaled.
     n_workers : int
@@ -54,7 +54,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out.
+    """Results and records of a measurement.
 
     Attributes
     ----------

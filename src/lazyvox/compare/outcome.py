@@ -57,7 +57,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was done, with what, on what, and what came out.
+    """Complete report of a comparison: task, inputs, machine, records.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is known about one way after it was tried."""
+"""Record of one method that was measured."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -51,7 +51,7 @@ FIELDS = tuple(DEFINITIONS)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one way took; `DEFINITIONS` says what each field means.
+    """Costs of one method; `DEFINITIONS` explains each field.
 
     Attributes
     ----------
@@ -87,12 +87,12 @@ class Record:
 
     @property
     def is_done(self) -> bool:
-        """Whether there are results."""
+        """True if there are results."""
         return self.status == DONE
 
     @property
     def has_failed(self) -> bool:
-        """Whether it was tried and did not give the right values."""
+        """True if it was run and did not give the right values."""
         return self.status.startswith("failed") or self.agrees is False
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a process tree held, seen from outside."""
+"""Memory and time of a process tree, measured from outside."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _MOST_SAID_BYTES = 4000
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What one process and its descendants took.
+    """Costs of one process and its descendants.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Tree:
 
 
 class _Watcher:
-    """Looks at a process tree in a thread, until its work is over or told to stop."""
+    """Samples a process tree in a thread, until its work is over or `stop` is called."""
 
     def __init__(self, pid: int, folder: Path) -> None:
         self._pid = pid
@@ -146,7 +146,7 @@ def run_tree(command: Sequence[str], folder: Path) -> Tree:
 
 
 def _volunteer(pid: int) -> None:
-    """Have the kernel take this process first when memory runs out, not whoever measures it."""
+    """Have the kernel kill this process first when memory runs out, not the measuring one."""
     with suppress(OSError):
         (PROC_ROOT / str(pid) / "oom_score_adj").write_text("1000", encoding="ascii")
 

@@ -21,9 +21,9 @@ class Family:
     name : str
         The package, as people call it.
     packages : tuple of str
-        What must be installed.
+        Packages that must be installed.
     modules : tuple of str
-        What is imported before the clock starts.
+        Modules that are imported before the clock starts.
     process_bytes : int
         What a process holds after its imports.
     """
@@ -70,12 +70,12 @@ class Way:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What must be installed."""
+        """Packages that must be installed."""
         return (*self.family.packages, "joblib") if self.has_workers else self.family.packages
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """What is imported before the clock starts."""
+        """Modules that are imported before the clock starts."""
         return (*self.family.modules, "joblib") if self.has_workers else self.family.modules
 
     def estimate(self, decoded_bytes: int, n_workers: int) -> int:

@@ -24,7 +24,7 @@ class CommandFailedError(LazyvoxError):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a command took.
+    """Time and memory of a command.
 
     Attributes
     ----------

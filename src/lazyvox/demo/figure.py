@@ -31,7 +31,7 @@ _ENDS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """What is drawn.
+    """Content of the figure.
 
     Attributes
     ----------

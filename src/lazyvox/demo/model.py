@@ -37,7 +37,7 @@ _BLOCK_VOLUMES = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """What every volume of the run is computed from.
+    """Model that every volume of the run is computed from.
 
     Attributes
     ----------

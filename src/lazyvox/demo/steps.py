@@ -1,4 +1,4 @@
-"""What the demo does one after the other: files, commands, and results."""
+"""Steps of the demo: files, commands, and results."""
 
 import os
 import shlex
@@ -40,7 +40,7 @@ _OWN_OUTPUTS = ("mean.nii.gz", "series.npz", "whole_array.npy", "demo.png")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where a demo works.
+    """Folder, input and options of a demo.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the demo compares with: load the whole run, then index it with each mask.
+"""Baseline of the demo: load the whole run, then index it with each mask.
 
 A program of its own, so that it imports what it needs and nothing of lazyvox:
 ``python whole_array.py RUN MASK... OUT.npy`` writes the mean of each mask over time, as an array

@@ -63,7 +63,7 @@ class MemoryRows:
 
 
 class FileRows:
-    """A table in a file that appears under its name when it is complete.
+    """A table in a file that gets its final name only once it is complete.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class FileRows:
     def add(self, part: Array, start: int) -> None:
         """Append the rows to the file; the last ones bring all of it to the disk.
 
-        So a full disk shows before any file of the pass appears under its name.
+        So a full disk is noticed before any file of the pass gets its final name.
         """
         if start != self._next:
             msg = f"bug in lazyvox: row {start} was given where row {self._next} is due."

@@ -35,9 +35,9 @@ def read_analyze(
     mat_source: ByteSource | None,
     findings: Findings,
 ) -> ImageFile:
-    """Return what an Analyze header says.
+    """Return the description of an image by its Analyze header.
 
-    The three dialects cannot be told apart for certain. As in `nibabel.load`, the header is read
+    The three dialects cannot be distinguished for certain. As in `nibabel.load`, the header is read
     as SPM2's, which gives what the others would where their fields are unset. The name of the
     format follows the fields that are in use.
 

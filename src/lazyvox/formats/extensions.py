@@ -33,7 +33,7 @@ def load_extensions(
     source : ByteSource
         The file of the header.
     start, stop : int or None
-        Room for extensions; None stands for the end of the file.
+        Room for extensions; None is the end of the file.
     findings : Findings
         Gets warnings and notes.
 

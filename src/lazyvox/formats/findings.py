@@ -1,4 +1,4 @@
-"""What was odd about one file: collected while its header is read, told in one warning."""
+"""Oddities of one file, collected while its header is read and reported in one warning."""
 
 import warnings
 

@@ -29,7 +29,7 @@ class NiftiLayout:
 
     @property
     def extensions_start(self) -> int:
-        """Where extensions begin, and the least offset of voxels in the same file."""
+        """Offset of the extensions, and the least offset of voxels in the same file."""
         return self.header_bytes + 4
 
 

@@ -24,7 +24,7 @@ class PairName:
 
     @property
     def is_header(self) -> bool:
-        """Whether the name is that of the header file."""
+        """True if the name is that of the header file."""
         return self.ending.lower() == ".hdr"
 
     def find(self, ending: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a header says about an image: all that reading, showing and saving it needs."""
+"""Description of an image by its header: all that reading, showing and saving it needs."""
 
 from dataclasses import dataclass
 from typing import Any

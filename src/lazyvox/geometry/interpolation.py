@@ -26,7 +26,7 @@ _SPLINE_TOLERANCE = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """Where the voxels of one axis of the result lie on one axis of the source.
+    """Mapping of one axis of the result onto one axis of the source.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Line:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every voxel inside is a voxel of the source."""
+        """True if every voxel inside is a voxel of the source."""
         return bool((self.places == np.floor(self.places))[self.is_inside].all())
 
     def matrix(self, order: int) -> Array:

@@ -131,7 +131,7 @@ class SeparableMap:
 
     @property
     def is_identity(self) -> bool:
-        """Whether no axis is changed."""
+        """True if no axis is changed."""
         return not self._order
 
     def work_bytes(self, dtype: DType) -> int:

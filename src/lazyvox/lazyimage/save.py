@@ -79,7 +79,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     n_jobs: int = -1,
     progress: ProgressLike = None,
 ) -> None:
-    """Write an image block by block; it appears under its name when it is complete.
+    """Write an image block by block; the file gets its final name only once it is complete.
 
     Parameters
     ----------

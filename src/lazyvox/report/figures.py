@@ -47,7 +47,7 @@ class _Volume:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Drawing:
-    """What is drawn, and in which colours."""
+    """Data and colours of a figure."""
 
     below: _Volume | None
     above: _Volume | None

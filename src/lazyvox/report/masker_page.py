@@ -1,4 +1,4 @@
-"""What a masker did, on one page."""
+"""Report of a masker, on one page."""
 
 import base64
 import html
@@ -31,7 +31,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class MaskerContent:
-    """What stands on the page of a masker.
+    """Content of the page of a masker.
 
     Attributes
     ----------

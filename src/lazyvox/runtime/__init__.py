@@ -1,4 +1,4 @@
-"""How work runs: memory limits, cores, reading ahead, progress, measuring."""
+"""Execution: memory limits, cores, read-ahead, progress, measurement."""
 
 from lazyvox.runtime.budget import memory_budget
 from lazyvox.runtime.dry_run import plan

@@ -22,7 +22,7 @@ _budget: ContextVar[int | None] = ContextVar("lazyvox_memory_budget", default=No
 
 
 def default_budget() -> int:
-    """Return the budget that holds where nobody set one.
+    """Return the default memory budget.
 
     Returns
     -------

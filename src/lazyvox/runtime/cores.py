@@ -1,4 +1,4 @@
-"""How many cores this process may use, and what `n_jobs` means.
+"""Number of cores that this process may use, and the meaning of `n_jobs`.
 
 The variables of SLURM are read here for the reason given in `lazyvox.runtime.limits`.
 """
@@ -73,7 +73,7 @@ def usable_cores(
 
 
 def numeric_threads(environ: Mapping[str, str] | None = None) -> int:
-    """Return the threads that numerical work takes where nobody says how many, as BLAS does.
+    """Return the default number of threads of numerical work, as BLAS chooses it.
 
     Parameters
     ----------

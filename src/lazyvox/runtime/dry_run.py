@@ -13,7 +13,7 @@ _is_planning: ContextVar[bool] = ContextVar("lazyvox_is_planning", default=False
 
 
 class _PlanReadyError(BaseException):
-    """Carries a plan from where the work would begin to whoever asked for it."""
+    """Carries a plan from where the work would begin to the caller of `plan`."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__("a plan is ready")

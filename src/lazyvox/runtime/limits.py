@@ -1,4 +1,4 @@
-"""How much memory this process may still take, by every limit that can stop it.
+"""Memory that this process may still take, by every limit that can stop it.
 
 Environment variables are read by the command line only, with one exception, here and in
 `lazyvox.runtime.cores`: what SLURM grants a job stands nowhere else, and it binds the Python API

@@ -38,7 +38,7 @@ _EXIT_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one call took.
+    """Time, memory and reads of one call.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What to do when the system gives less memory than was planned with."""
+"""Errors for allocations that fail although the plan fits the budget."""
 
 import math
 from collections.abc import Iterator

@@ -20,7 +20,7 @@ _HIGH_WATER = re.compile(r"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 
 
 class PeakMemory:
-    """What `peak_memory` measures; to be read during the block or after it."""
+    """Measurement of `peak_memory`, readable during the block and after it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,7 +94,7 @@ class PeakMemory:
 class _HighWaterMarks:
     """The kernel's one high-water mark of this process, shared out to all open blocks.
 
-    Resetting it for one block erases it for all others, so each of them is told first. It is
+    Resetting it for one block erases it for all others, so each of them takes its value first. It is
     state of the process, which is why this object is one per process too.
     """
 

@@ -44,10 +44,10 @@ class Admission(Protocol[TaskT, ItemT]):
         """Return whether a task may be loaded now, behind others; if so it is."""
 
     def delivered(self, step: Step[TaskT, ItemT], item: ItemT, /) -> None:
-        """Take note of an item that is handed out."""
+        """Record an item that is handed out."""
 
     def withdrawn(self, step: Step[TaskT, ItemT], item: ItemT | None, /) -> None:
-        """Take note that a load does not count any more; with what it gave, if anything."""
+        """Record that a load no longer counts, with its result, if any."""
 
 
 class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
@@ -56,7 +56,7 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
     Tasks are taken by the thread that asks for items, and never more than `n_items` of them,
     that which is asked for included. An error of loading is raised where its item would have
     come, and the iteration can go on behind it. Threads are there while loads are due: after the
-    last item, an error, `close`, or when nobody holds the iterator, there are none. A context
+    last item, an error, `close`, or when the iterator is deleted, there are none. A context
     manager too.
 
     Parameters
@@ -64,7 +64,7 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
     tasks : iterable
         Taken one at a time.
     load : callable
-        Called in the threads, in the context of whoever asks for items.
+        Called in the threads, in the context of the consumer of the items.
     n_items : int
         Most items that are loading or loaded, that which is asked for included.
     n_threads : int
@@ -199,7 +199,7 @@ class Prefetched(Iterator[ItemT], Generic[TaskT, ItemT]):
         self.close()
 
     def __del__(self) -> None:
-        """End the threads when nobody can ask for items any more."""
+        """End the threads when the iterator is deleted."""
         if hasattr(self, "_is_paused"):
             self.leave()
 

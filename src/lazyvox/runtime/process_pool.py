@@ -49,9 +49,9 @@ class Crew:
     Parameters
     ----------
     name : str
-        What messages call whoever needs the crew.
+        Name of the caller in messages.
     func : callable
-        What the processes call; sent to each of them once.
+        Function that the processes call; sent to each of them once.
     n_workers : int
         Number of processes.
     n_threads : int
@@ -230,7 +230,7 @@ class _Worker:
 
 
 def _serve(connection: "Connection", payload: bytes) -> None:
-    """Run in the process: make calls until there are no more, or nobody to answer to."""
+    """Run a worker: make calls until there are none left, or the parent is gone."""
     # Ctrl-C reaches all processes of a terminal; the parent decides what becomes of them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with connection, Caught():

@@ -1,4 +1,4 @@
-"""What a process of ours answers: what a call returned, or how it failed."""
+"""Answer of a worker process: the returned value, or the error."""
 
 import pickle
 import traceback

@@ -1,4 +1,4 @@
-"""How far the work is: nothing, a bar on stderr, or a function of the caller."""
+"""Progress of a pass: none, a bar on stderr, or a callback."""
 
 import sys
 import threading
@@ -24,7 +24,7 @@ _REFRESH_S = 0.1
 
 @runtime_checkable
 class Progress(Protocol):
-    """Whoever is told how far a pass is. Used by one thread at a time."""
+    """Receiver of the progress of a pass. Used by one thread at a time."""
 
     def start(self, total: int, unit: str, description: str) -> None:
         """Begin: `total` steps, each called `unit` in the plural ("volumes")."""

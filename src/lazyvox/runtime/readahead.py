@@ -16,7 +16,7 @@ class ReadAhead(Generic[TaskT, ItemT]):
     """Iterate over ``load(task)`` for each task, in order, loading up to `n_ahead` in advance.
 
     An item counts until the next one is asked for. So with `n_ahead` buffers, task number i may
-    use buffer ``i % n_ahead``: whoever used it last has let go of it.
+    use buffer ``i % n_ahead``: its previous item has been released.
 
     One thread loads, as one compressed file can be decoded by one thread only. It is started by
     the first item, ends with the last, and is joined on leaving the context, whatever happened:

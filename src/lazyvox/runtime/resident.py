@@ -1,4 +1,4 @@
-"""How much memory processes hold right now, as the kernel counts it."""
+"""Resident memory of processes, as the kernel counts it."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where bytes are: plain and compressed files, and atomic streaming writers."""
+"""Byte sources for plain and compressed files, and atomic streaming writers."""
 
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.files.source import ByteReader, ByteSource

@@ -95,7 +95,7 @@ class CursorPool:
             return self._idle.pop(max(near)[1])[2] if near else None
 
     def give(self, path: str, identity: FileIdentity, cursor: Cursor) -> None:
-        """Put a cursor back for whoever reads on from where it stands."""
+        """Return a cursor to the pool, for the next read that continues at its position."""
         with self._lock:
             self._idle.append((path, identity, cursor))
             while len(self._idle) > 1 and self._held_bytes() > self._max_bytes:

@@ -40,7 +40,7 @@ class FallBackSource(Protocol):
 
     @property
     def compression(self) -> str:
-        """How it is compressed."""
+        """Compression of the file."""
 
     def open(self) -> ByteReader:
         """Start a session that decodes from the beginning."""
@@ -49,7 +49,7 @@ class FallBackSource(Protocol):
 def ahead_count(segments: Segments, memory: int) -> int:
     """Return how many segments may exist at a time in so much memory; 0 if not two.
 
-    They may not where nobody knows their checksums: then whole passes verify those of the file.
+    Zero too where their checksums are unknown: then whole passes verify those of the file.
     """
     # Each asks the system for the cores: whoever needs no threads does not.
     if not segments.is_verified or (n_threads := _threads()) == 1:
@@ -69,9 +69,9 @@ def _threads() -> int:
 
 
 class _Loader:
-    """Gets a segment from the cache, or decodes it. It does not know the reader.
+    """Loader of segments, from the cache or by decoding. It holds no reference to the reader.
 
-    So the threads end with a reader that nobody closed: no circle keeps it.
+    So the threads of a reader that was not closed end with it: no reference cycle keeps it.
     """
 
     def __init__(self, source: FallBackSource, segments: Segments, *, keeps: bool) -> None:

@@ -1,4 +1,4 @@
-"""One pass over images: the scan, and the consumers that hang on it."""
+"""One pass over images: the scan and its consumers."""
 
 from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.histogram import Histogram

@@ -1,4 +1,4 @@
-"""What hangs on a pass: consumers, and the handles that hold their results."""
+"""Base class of the consumers of a pass, and the handles that hold their results."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

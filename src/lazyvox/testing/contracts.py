@@ -1,4 +1,4 @@
-"""What every byte source and every array reader must do, as functions that check it."""
+"""Contracts of byte sources and array readers, as functions that check them."""
 
 import pickle
 from collections.abc import Callable

@@ -51,7 +51,7 @@ class MemoryPoints:
 
     @property
     def bit_offsets(self) -> NDArray[np.int64]:
-        """Where each point is."""
+        """Bit offset of each point."""
         return np.array([point.bit_offset for point in self.points], np.int64)
 
     @property

@@ -128,7 +128,7 @@ class _Wrapper:
         return _AnnouncingReader(self._source.open(), self._announce)
 
     def _announce(self, offset: int, nbytes: int) -> None:
-        """Take note of a read, or fail instead of it."""
+        """Record a read, or fail instead of it."""
         raise NotImplementedError
 
 

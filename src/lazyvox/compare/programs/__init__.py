@@ -1,1 +1,1 @@
-"""What is measured: programs that are started by path, in processes that hold nothing else."""
+"""Programs to be measured, started by path in processes that hold nothing else."""

@@ -64,7 +64,7 @@ def _work(job: dict[str, Any], place: Path) -> None:
 
 
 def _show(place: Path) -> None:
-    """Keep results and workers until whoever measures has looked at them once more."""
+    """Keep results and workers until the measuring process has looked at them once more."""
     (place / "worked").touch()
     deadline = time.monotonic() + _PATIENCE_S
     while not (place / "seen").exists() and time.monotonic() < deadline:
@@ -95,7 +95,7 @@ def _end_workers() -> None:
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process when whoever measures it is killed."""
+    """Have the kernel end this process when the measuring process is killed."""
     if sys.platform == "linux":
         import ctypes
 

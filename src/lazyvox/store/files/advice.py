@@ -1,4 +1,4 @@
-"""What to do about a file that is not there: links without content, misspelt names."""
+"""Advice on missing files: links without content, misspelt names."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ _Key: TypeAlias = tuple[str, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class CacheUse:
-    """What the cache did for one file.
+    """Cache statistics of one file.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class CacheUse:
 
     @property
     def is_used(self) -> bool:
-        """Whether blocks of the file were asked for."""
+        """True if blocks of the file were requested."""
         return bool(self.hits or self.misses)
 
 

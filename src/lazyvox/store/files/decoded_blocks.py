@@ -15,7 +15,7 @@ _MOST_SPARE = 2
 
 
 class _Spare:
-    """Buffers of blocks that nobody holds any more. Safe for threads: each step is atomic."""
+    """Pool of buffers of released blocks. Thread-safe: each step is atomic."""
 
     def __init__(self) -> None:
         self.buffers: list[NDArray[np.uint8]] = []

@@ -55,7 +55,7 @@ class PlainReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the file; without an error, check first that nobody wrote to it meanwhile."""
+        """Close the file; without an error, check first that it was not written to meanwhile."""
         try:
             if kind is None:
                 self._file.check()

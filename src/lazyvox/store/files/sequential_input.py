@@ -48,7 +48,7 @@ class Feed:
 
     @property
     def is_open(self) -> bool:
-        """Whether bytes can be read."""
+        """True until the input is closed."""
         return self._file is not None
 
     def open(self) -> None:

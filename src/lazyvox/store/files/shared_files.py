@@ -176,7 +176,7 @@ def _remove(path: str, pid: int) -> None:
 
 
 def _start_of(pid: int) -> str:
-    """Return when a process started, in ticks since the machine did; empty where nobody tells."""
+    """Return the start time of a process, in ticks since boot; empty where the system does not say."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

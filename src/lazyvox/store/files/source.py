@@ -1,4 +1,4 @@
-"""The protocols between whoever has bytes and whoever wants them."""
+"""The `ByteSource` protocol and the sessions that read from it."""
 
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -42,7 +42,7 @@ class ByteReader(Protocol):
 
 @runtime_checkable
 class ByteSource(Protocol):
-    """Where the bytes of a file are. Picklable, shareable between threads, holds no handle."""
+    """Description of a readable file. Picklable, shareable between threads, holds no handle."""
 
     @property
     def path(self) -> str:

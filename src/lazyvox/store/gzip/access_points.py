@@ -85,7 +85,7 @@ class AccessPoints(Protocol):
 
     @property
     def bit_offsets(self) -> NDArray[np.int64]:
-        """Where each point is; see `AccessPoint`."""
+        """Bit offset of each point in the compressed file; see `AccessPoint`."""
 
     @property
     def decoded_offsets(self) -> NDArray[np.int64]:
@@ -93,11 +93,11 @@ class AccessPoints(Protocol):
 
     @property
     def checksums(self) -> NDArray[np.uint32] | None:
-        """CRC32 of the decoded bytes of each segment; None where nobody computed them."""
+        """CRC32 of the decoded bytes of each segment; None where they are unknown."""
 
     @property
     def whence(self) -> str:
-        """Where they are kept, for messages."""
+        """Location of the index, for messages."""
 
     def window(self, number: int, /) -> bytes | None:
         """Return the window of a point; None where a gzip member begins."""

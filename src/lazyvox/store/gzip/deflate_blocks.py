@@ -2,8 +2,7 @@
 
 The inflater shows no block boundaries. But a block with codes of its own begins with a code for
 the lengths of its codes, and that must be complete: of the bit positions in arbitrary data one in
-some thousands looks so. What is found is a candidate: whoever uses it decodes from there, and
-compares.
+some thousands looks so. The result is a candidate: callers decode from there, and compare.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How long the header of a gzip member is, where nothing else of it is wanted."""
+"""Length of the header of a gzip member, without reading its other fields."""
 
 import os
 

@@ -96,7 +96,7 @@ def read_member_table(
 
 
 class _Member(NamedTuple):
-    """What header and trailer say; `said_size` is the decoded size in the header, if it is there."""
+    """Header and trailer of a member; `said_size` is the decoded size in the header, if present."""
 
     start: int
     said_size: int | None

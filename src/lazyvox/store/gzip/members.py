@@ -1,7 +1,6 @@
 """Decode gzip files member by member (RFC 1952), every checksum verified.
 
-The framing is our own and the inflating is isal's: so a damaged file is told from one with bytes
-appended to it, and every message can say where in the compressed file the damage is.
+The framing is our own and the inflating is isal's: so a damaged file is distinguished from one with bytes appended to it, and messages give the offset of the damage in the compressed file.
 """
 
 import struct
@@ -32,16 +31,16 @@ class MemberObserver(Protocol):
     """Sees what a decoder does, and hands it the compressed bytes of members."""
 
     def member_begins(self, byte_offset: int, decoded_offset: int, /) -> None:
-        """Take note of the header of a member."""
+        """Record the header of a member."""
 
     def compressed(self, feed: Feed, /) -> bytes:
         """Return the next compressed bytes: what came before is decoded to its last whole byte."""
 
     def decoded(self, piece: bytes, /) -> None:
-        """Take note of the next decoded bytes."""
+        """Record the next decoded bytes."""
 
     def ended(self) -> None:
-        """Take note of the end of the file, every member verified."""
+        """Record the end of the file, every member verified."""
 
 
 class GzipDecoder:

@@ -125,7 +125,7 @@ class PointRecorder:
         return data[:end]
 
     def decoded(self, piece: bytes) -> None:
-        """Take note of the next decoded bytes."""
+        """Record the next decoded bytes."""
         self._checksum = isal_zlib.crc32(piece, self._checksum)
         self.position += len(piece)
         # The pieces are long: keeping one is cheaper than cutting a window out of each.
@@ -138,7 +138,7 @@ class PointRecorder:
                 self._settle()
 
     def ended(self) -> None:
-        """Take note of the end of the file; `finish` is for whoever wants the rest."""
+        """Record the end of the file; `finish` returns the remaining points."""
 
     def finish(self) -> list[int]:
         """Return the CRC32 of the decoded bytes between points, and from the last to the end."""
@@ -222,7 +222,7 @@ def _is_stored(bit_offset: int, following: bytes) -> bool:
 
 
 def _has_next(feed: Feed, start: int, data: bytes, bit: int) -> bool:
-    """Return whether another block may follow a candidate, as far as that is told cheaply.
+    """Return whether another block may follow a candidate, by a cheap test.
 
     The byte before a stored block and the first ones of it can look like another stored block.
     """

@@ -35,7 +35,7 @@ class SegmentChecker:
         return feed.read()
 
     def decoded(self, piece: bytes) -> None:
-        """Take note of the next decoded bytes.
+        """Check the next decoded bytes.
 
         Raises
         ------

@@ -66,7 +66,7 @@ class Segments(ABC):
     @property
     @abstractmethod
     def is_verified(self) -> bool:
-        """Whether decoding segments verifies as much as decoding the file in order."""
+        """True if decoding segments verifies as much as decoding the file in order."""
 
     @abstractmethod
     def decode(self, number: int) -> Block:
@@ -103,7 +103,7 @@ class SegmentSource(Segments):
     @property
     @override
     def is_verified(self) -> bool:
-        """Whether the checksums of segments are known."""
+        """True if the checksums of segments are known."""
         return self.points.checksums is not None
 
     @override

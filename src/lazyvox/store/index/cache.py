@@ -32,7 +32,7 @@ _MAX_REMEMBERED = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """What was found for a file, and the state of the folders in which it was looked for."""
+    """Result of a lookup for a file, and the state of the folders that were searched."""
 
     points: GzidxFile | None
     folders: tuple[int, ...]

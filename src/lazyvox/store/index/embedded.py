@@ -44,7 +44,7 @@ class CompressedSource(Protocol):
 
     @property
     def may_have_table(self) -> bool:
-        """What `may_have_table` returned for it."""
+        """Result of `may_have_table` for the file."""
 
 
 class TableMemory:

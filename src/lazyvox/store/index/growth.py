@@ -62,11 +62,11 @@ class GrowingIndex:
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether nobody has the decoder any more, so that it grows no further."""
+        """True if the decoder is gone, so that the index grows no further."""
         return self._decoder is not None and self._decoder() is None
 
     def watch(self, decoder: GzipDecoder) -> None:
-        """Take note of whose points these are."""
+        """Record the file that the points belong to."""
         self._decoder = weakref.ref(decoder)
 
     def add(self, point: AccessPoint) -> None:
@@ -92,7 +92,7 @@ class GrowingIndex:
             return AccessPoint(self._bits[number], self._offsets[number], window)
 
     def member_begins(self, byte_offset: int, decoded_offset: int) -> None:
-        """Take note of the header of a member."""
+        """Record the header of a member."""
         self._recorder.member_begins(byte_offset, decoded_offset)
 
     def compressed(self, feed: Feed) -> bytes:
@@ -100,7 +100,7 @@ class GrowingIndex:
         return self._recorder.compressed(feed)
 
     def decoded(self, piece: bytes) -> None:
-        """Take note of the next decoded bytes."""
+        """Record the next decoded bytes."""
         self._recorder.decoded(piece)
 
     def ended(self) -> None:

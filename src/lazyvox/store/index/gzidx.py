@@ -46,7 +46,7 @@ _MOST = 1 << 60
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GzidxTable:
-    """What a GZIDX file says of its points, as arrays.
+    """Points of a GZIDX file, as arrays.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ def table_digest(packed: bytes) -> str:
 
 
 class _WrongError(Exception):
-    """What is wrong with a file, as the end of a sentence."""
+    """Fault of a file; its text is the end of a sentence."""
 
 
 def _fail(reason: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What is in the cache of indexes, and whether the files that the indexes are of still exist."""
+"""Contents of the index cache, with the state of the file that each index belongs to."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is written beside an index: which gzip file it is of, and checksums of its every part."""
+"""Record beside an index: the identity of its gzip file, and a checksum for every part."""
 
 import base64
 import binascii

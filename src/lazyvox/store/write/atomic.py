@@ -175,7 +175,7 @@ class AtomicFile:
                 os.fchmod(self._fd, mode)
 
     def _publish_new(self) -> None:
-        """Give the file the target's name only where nobody has taken it meanwhile."""
+        """Give the file the target's name unless another file has taken it meanwhile."""
         try:
             self._target.hardlink_to(self._temp)
         except FileExistsError:

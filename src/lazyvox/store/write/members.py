@@ -25,7 +25,7 @@ _Packed: TypeAlias = tuple[bytes, int]
 
 
 class MemberForm(Protocol):
-    """How a part becomes a member or frame, and what follows the last one."""
+    """Encoding of parts as members or frames, and the table after the last one."""
 
     def pack(self, part: bytes, /) -> bytes:
         """Return a part compressed, with everything around it."""

@@ -153,7 +153,7 @@ def open_sink(
     overwrite: bool = True,
     lengths: Iterator[int] | None = None,
 ) -> ByteSink:
-    """Start to write a file that appears under its name when it is complete.
+    """Open a file for writing that gets its final name only once it is complete.
 
     Parameters
     ----------

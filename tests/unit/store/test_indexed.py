@@ -362,7 +362,8 @@ def test_blocks_of_one_index_do_not_serve_another(path, source, points):
                 assert reader.read_upto(start, 60_000) == RAW[start : start + 60_000]
 
 
-def test_how_many_segments_are_decoded_ahead(source, points):
+def test_how_many_segments_are_decoded_ahead(source, points, monkeypatch):
+    monkeypatch.setattr("lazyvox.store.indexed_source.numeric_threads", lambda: 4)
     segments = SegmentSource(source.path, source.identity, points)
     one = segments.held_bytes
     assert [ahead_count(segments, memory) for memory in (0, one, 2 * one - 1)] == [0, 0, 0]

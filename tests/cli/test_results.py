@@ -273,3 +273,17 @@ def test_real_run_gives_what_numpy_gives(lazyvox, real_data):
     done = lazyvox("extract", run, "--mask", mask, "-o", "v.npy")
     assert (done.code, done.err) == (0, "")
     np.testing.assert_array_equal(np.load("v.npy"), whole(run)[whole(mask) != 0].T)
+
+
+@pytest.mark.parametrize("command", ["mean", "concat"])
+def test_commands_agree_on_what_is_one_grid(lazyvox, command):
+    img = nib.load("run.nii.gz")
+    for name, by in (("near.nii", 1e-6), ("far.nii", 1e-2)):
+        affine = img.affine.copy()
+        affine[0, 1] += by
+        nib.Nifti1Image(np.asarray(img.dataobj), affine).to_filename(name)
+    assert lazyvox(command, "run.nii.gz", "near.nii", "-o", "out.nii").code == 0
+    refused = lazyvox(command, "run.nii.gz", "far.nii", "-o", "other.nii")
+    assert refused.code == 1
+    assert "must share one voxel grid" in refused.err
+    assert "far.nii) has shape" in refused.err

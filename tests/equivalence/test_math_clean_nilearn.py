@@ -180,7 +180,7 @@ def test_errors_of_cleaning():
         clean_img(volume)
     with pytest.raises(TypeError, match="3D"):
         clean_img(img, mask_img=img, standardize=None)
-    with pytest.raises(ValueError, match="must be on the grid"):
+    with pytest.raises(ValueError, match="must share one voxel grid"):
         clean_img(img, mask_img=moved, standardize=None)
     with pytest.raises(ValueError, match="must hold 0 and one other value"):
         clean_img(img, mask_img=empty, standardize=None)

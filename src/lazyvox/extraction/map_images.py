@@ -8,8 +8,8 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.errors import GridMismatchError, RegionError
-from lazyvox.geometry.affines import same_affine
+from lazyvox.errors import RegionError
+from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import ImageLike, as_image
@@ -44,18 +44,17 @@ class MapsImage:
         """Number of maps."""
         return self.array.shape[3]
 
+    @property
+    def voxel_grid(self) -> VoxelGrid:
+        """Where the voxels are, with the name of the maps."""
+        return VoxelGrid(self.array.shape, self.affine, self.name)
+
     def check_grid(self, grid: Grid) -> None:
         """Raise `GridMismatchError` if the maps are on another grid."""
-        if self.is_on(grid):
-            return
-        msg = (
-            f"{self.name}: maps must be on the voxel grid of the images. Got shape "
-            f"{self.array.shape[:3]} and "
-            f"affine {self.affine[:3].tolist()}; the images have shape {grid.shape} and affine "
-            f"{grid.affine[:3].tolist()}. Pass resample=True to bring the maps to their grid by "
-            f"linear interpolation, or resample them yourself."
+        self.voxel_grid.require(
+            grid.voxel_grid,
+            "Pass resample=True to bring the maps to the grid of the images by linear interpolation, or resample them yourself.",
         )
-        raise GridMismatchError(msg)
 
     def on_grid(self, grid: Grid) -> "MapsImage":
         """Return the maps on a grid, by linear interpolation where it is another one."""
@@ -73,8 +72,7 @@ class MapsImage:
 
     def is_on(self, grid: Grid) -> bool:
         """Return whether the maps are on a grid."""
-        shape = self.array.shape[:3]
-        return shape == grid.shape and same_affine(self.affine, grid.affine, grid.shape)
+        return self.voxel_grid.matches(grid.voxel_grid)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,14 +1,10 @@
-"""Affines of cropped, stepped and reversed grids, and when two grids are the same."""
+"""Affines of cropped, stepped and reversed grids, and voxel sizes."""
 
 import numpy as np
 
-from lazyvox._typing import Array, Shape
+from lazyvox._typing import Array
 
-__all__ = ["same_affine", "sliced_affine", "voxel_sizes"]
-
-#: Largest shift in mm, at any corner of a grid, that two affines of one grid may differ by:
-#: float32 headers round by up to 1e-5 mm at 200 mm, and no scanner resolves a hundredth of 0.1 mm.
-CORNER_TOLERANCE_MM = 1e-3
+__all__ = ["sliced_affine", "voxel_sizes"]
 
 
 def sliced_affine(affine: Array, axes: tuple[range, ...]) -> Array:
@@ -60,24 +56,3 @@ def voxel_sizes(affine: Array) -> tuple[float, float, float]:
     """
     lengths = np.sqrt((np.asarray(affine, dtype=np.float64)[:3, :3] ** 2).sum(axis=0))
     return float(lengths[0]), float(lengths[1]), float(lengths[2])
-
-
-def same_affine(first: Array, second: Array, shape: Shape) -> bool:
-    """Return whether two affines place every voxel of a grid within 0.001 mm of each other.
-
-    Parameters
-    ----------
-    first, second : ndarray of shape (4, 4)
-        Voxel indices to world coordinates, in mm.
-    shape : tuple of int of length 3
-        The grid.
-
-    Returns
-    -------
-    bool
-        True where the affines agree to rounding: a flip, a shift or another zoom is a difference.
-    """
-    corners = np.array(np.meshgrid(*[(0, max(n - 1, 0)) for n in shape[:3]])).reshape(3, -1)
-    homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
-    shift = (np.asarray(first, np.float64) - np.asarray(second, np.float64)) @ homogeneous
-    return bool(np.all(np.abs(shift[:3]) <= CORNER_TOLERANCE_MM))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, Shape
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
+from lazyvox.geometry.voxel_grid import VoxelGrid
 
 __all__ = [
     "AffineError",
@@ -82,6 +83,7 @@ def resampling_grid(
     ParameterError
         If `target_shape` is not of length 3 or comes without an affine of shape (4, 4).
     ParameterTypeError
+    from lazyvox.geometry.voxel_grid import VoxelGrid
         If `target_shape` does not consist of integers.
 
     Examples
@@ -95,7 +97,7 @@ def resampling_grid(
     if target_affine is None:
         return ResamplingGrid(source, tuple(shape[:3]), is_same=True)
     target = _checked_affine(target_affine)
-    if wanted == tuple(shape[:3]) and np.allclose(target, source):
+    if wanted and VoxelGrid(wanted, target).matches(VoxelGrid(shape[:3], source)):
         return ResamplingGrid(source, wanted, is_same=True)
     embedded = np.eye(4)
     embedded[: len(target), : len(target)] = target

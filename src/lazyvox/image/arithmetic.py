@@ -13,7 +13,6 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.array.transformed import StagedReader
 from lazyvox.errors import (
-    GridMismatchError,
     ImageIndexError,
     LazyvoxError,
     LazyvoxWarning,
@@ -27,10 +26,10 @@ from lazyvox.image.formula import (
     parse_formula,
 )
 from lazyvox.image.formula_evaluation import Evaluation
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.new_image import new_img_like
 from lazyvox.image.streamed_reductions import statistics_over_time
-from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.grids import check_same_grid
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
@@ -131,13 +130,7 @@ def _check_images(loaded: dict[str, SpatialImage], copy_header_from: str | None)
         raise ParameterError(msg)
     (name, first), *others = loaded.items()
     for other_name, other in others:
-        if not same_fov(first, other):
-            msg = (
-                f"the images of a formula must share one grid. {name} ({name_of(first)}) has "
-                f"shape {first.shape} and affine {_rows(first)}; {other_name} ({name_of(other)}) "
-                f"has shape {other.shape} and affine {_rows(other)}. Resample one to the other."
-            )
-            raise GridMismatchError(msg)
+        check_same_grid(first, other, (name, other_name))
     if copy_header_from is not None and copy_header_from not in loaded:
         msg = (
             f"`copy_header_from` must be the name of one of the images, {sorted(loaded)}. Got "

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyvox.image.checking import check_niimg, expanded
-from lazyvox.image.joined_series import joined, same_fov
+from lazyvox.image.joined_series import joined
 from lazyvox.image.new_image import image_like
 from lazyvox.image.regridding import resampled
 from lazyvox.image.single_scan import scan_once
+from lazyvox.lazyimage.grids import same_grid
 from lazyvox.signal.options import check_flag
 from lazyvox.stream.voxelwise import Mean
 
@@ -112,7 +113,7 @@ def _images(imgs: Any) -> list[Any]:
 def _is_one_series(imgs: list[Any]) -> bool:
     """Return whether one pass over all volumes gives each image the same weight."""
     first = imgs[0]
-    return all(img.shape == first.shape and same_fov(first, img) for img in imgs)
+    return all(img.shape == first.shape and same_grid(first, img) for img in imgs)
 
 
 def _mean_of(img: Any, options: tuple[Any, int, Any]) -> Any:
@@ -130,7 +131,7 @@ def _mean_of_means(
     total = np.array(first.dataobj)
     for img in imgs[1:]:
         mean = _mean_of(img, options)
-        if not same_fov(first, mean):
+        if not same_grid(first, mean):
             mean = resampled(mean, first.affine, first.shape[:3])
         total += np.asarray(mean.dataobj)
     total /= len(imgs)

@@ -11,9 +11,10 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox.errors import ImageNotFoundError, ParameterError, ParameterTypeError
-from lazyvox.image.joined_series import check_same_fov, joined, refuse_dimension, target_dtype
+from lazyvox.image.joined_series import joined, refuse_dimension, target_dtype
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.store.files.identity import printable
 
@@ -283,7 +284,7 @@ def uniform_list(items: list[Any], ndim: int | None) -> list[SpatialImage]:
     """Return the images of a list, all of one dimension and on one grid."""
     imgs = same_dimension(items, ndim)
     for number, img in enumerate(imgs[1:], 1):
-        check_same_fov(imgs[0], img, number)
+        check_same_grid(imgs[0], img, ("image 0", f"Image {number}"))
     return imgs
 
 
@@ -363,5 +364,5 @@ def _on_one_grid(items: list[Any], ndim: int | None, dtype: Any) -> Iterator[Spa
         img = _of_list(item, number, ndim, dtype)
         if first is None:
             first, ndim = img, len(img.shape)
-        check_same_fov(first, img, number)
+        check_same_grid(first, img, ("image 0", f"Image {number}"))
         yield img

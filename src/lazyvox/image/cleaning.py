@@ -13,18 +13,17 @@ from lazyvox._typing import override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.spool import Spool, SpooledReader
 from lazyvox.errors import (
-    GridMismatchError,
     LazyvoxWarning,
     ParameterError,
     ParameterTypeError,
 )
 from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.new_image import new_img_like
 from lazyvox.image.streamed_reductions import as_scannable
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time
+from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.planning.blocks import FIXED_BYTES
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import numeric_threads
@@ -180,14 +179,8 @@ def _clean_options(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_mask(mask_img: Any, img: Any) -> Any:
     mask = check_niimg_3d(mask_img)
-    if same_fov(img, mask):
-        return mask
-    msg = (
-        f"`mask_img` must be on the grid of `imgs`. {name_of(mask)} has shape {mask.shape} and "
-        f"affine {mask.affine[:3].tolist()}; {name_of(img)} has shape {img.shape[:3]} and affine "
-        f"{img.affine[:3].tolist()}. Resample the mask: resample_to_img(mask_img, imgs)."
-    )
-    raise GridMismatchError(msg)
+    check_same_grid(img, mask, ("`imgs`", "`mask_img`"))
+    return mask
 
 
 def _places(mask: Any, img: Any) -> IntArray:

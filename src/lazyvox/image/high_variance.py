@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, override
-from lazyvox.errors import GridMismatchError
 from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.new_image import image_like
 from lazyvox.image.single_scan import scan_once
-from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.signal.variance import check_numbers, detrending_basis, main_courses, strongest
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.gather import VoxelGather
@@ -101,14 +100,7 @@ def high_variance_confounds(
 
 def _mask_of(img: Any, mask_img: ImageLike) -> BoolArray:
     mask = check_niimg_3d(mask_img)
-    if not same_fov(img, mask):
-        msg = (
-            f"`mask_img` ({name_of(mask)}) must be on the voxel grid of the image. Got shape "
-            f"{mask.shape} and affine {mask.affine[:3].tolist()}; {name_of(img)} has shape "
-            f"{img.shape[:3]} and affine {img.affine[:3].tolist()}. Resample the mask first, with "
-            f"resample_to_img(mask_img, imgs, interpolation='nearest')."
-        )
-        raise GridMismatchError(msg)
+    check_same_grid(img, mask, ("`imgs`", "`mask_img`"))
     return mask_on_grid(mask, img)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox.array.concat import ConcatReader
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.errors import DimensionError, GridMismatchError
+from lazyvox.errors import DimensionError
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lazyvox.lazyimage.classes import LazyImage
 
-__all__ = ["check_same_fov", "joined", "refuse_dimension", "same_fov", "target_dtype"]
+__all__ = ["joined", "refuse_dimension", "target_dtype"]
 
 
 def joined(imgs: Sequence[SpatialImage], dtype: npt.DTypeLike | None) -> LazyImage:
@@ -42,24 +42,6 @@ def target_dtype(dtype: npt.DTypeLike, wanted: npt.DTypeLike | None) -> np.dtype
     if isinstance(wanted, str) and wanted == "auto":
         return np.dtype(np.int32 if held.kind == "i" else np.float32)
     return np.dtype(wanted)
-
-
-def same_fov(first: SpatialImage, img: SpatialImage) -> bool:
-    """Return whether two images have one spatial shape and, to rounding, one affine."""
-    return first.shape[:3] == img.shape[:3] and np.allclose(img.affine, first.affine)
-
-
-def check_same_fov(first: SpatialImage, img: SpatialImage, number: int) -> None:
-    """Raise `GridMismatchError` if an image of a list is not on the grid of its first one."""
-    if same_fov(first, img):
-        return
-    msg = (
-        f"all images of a list must share one voxel grid. Image {number} ({name_of(img)}) has "
-        f"shape {img.shape[:3]} and affine {img.affine[:3].tolist()}; image 0 ({name_of(first)}) "
-        f"has shape {first.shape[:3]} and affine {first.affine[:3].tolist()}. Resample one to "
-        f"the other first, or join them with concat_imgs(..., auto_resample=True)."
-    )
-    raise GridMismatchError(msg)
 
 
 def refuse_dimension(img: SpatialImage, wanted: int, number: int | None = None) -> None:

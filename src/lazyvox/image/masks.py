@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyvox.errors import RegionError
-from lazyvox.geometry.affines import same_affine
 from lazyvox.geometry.resampling import resample_nearest
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.grids import same_grid
 from lazyvox.stream.masks import shown_values
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def mask_on_grid(mask_img: ImageLike, img: Any) -> BoolArray:
         )
         raise RegionError(msg)
     shape = tuple(img.shape[:3])
-    if inside.shape == shape and same_affine(mask.affine, img.affine, shape):
+    if same_grid(mask, img):
         return inside
     moved: BoolArray = resample_nearest(inside, mask.affine, shape, img.affine, False)  # noqa: FBT003
     if not moved.any():

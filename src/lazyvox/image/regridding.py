@@ -6,9 +6,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from lazyvox.errors import LazyvoxWarning
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.grids import same_grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ def on_first_grid(imgs: Sequence[SpatialImage]) -> list[SpatialImage]:
     first = imgs[0]
     found: list[SpatialImage] = []
     for number, img in enumerate(imgs):
-        if same_fov(first, img):
+        if same_grid(first, img):
             found.append(img)
             continue
         msg = (

@@ -27,7 +27,7 @@ from lazyvox.image.resample_transform import (
 )
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import name_of
-from lazyvox.lazyimage.operators import affine_of
+from lazyvox.lazyimage.grids import affine_of
 from lazyvox.signal.options import check_flag
 
 __all__ = [

@@ -20,7 +20,8 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import forget_reductions
 from lazyvox.array.reader import forget_blocks
 from lazyvox.lazyimage.describe import describe, describe_html
-from lazyvox.lazyimage.operators import ImageOperators, affine_of
+from lazyvox.lazyimage.grids import affine_of
+from lazyvox.lazyimage.operators import ImageOperators
 from lazyvox.lazyimage.packing import pack_header, unpack_header
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.slicing import LazySlicer

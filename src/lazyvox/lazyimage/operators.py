@@ -7,17 +7,17 @@ import numpy as np
 from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, DType, Shape, override
+from lazyvox._typing import DType, Shape, override
 from lazyvox.array.expression import Operand, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.operators import Operators
 from lazyvox.array.pointwise import ExpressionReader
 from lazyvox.array.reduction_reader import ReducedReader, reduced
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
-from lazyvox.geometry.affines import same_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.grids import check_same_grid
 
-__all__ = ["ImageOperators", "Incomparable", "affine_of", "check_dimensions"]
+__all__ = ["ImageOperators", "Incomparable", "check_dimensions"]
 
 #: What an expression may hold besides images.
 _VALUES = LazyArray | np.ndarray | np.generic | bool | int | float | complex
@@ -50,7 +50,8 @@ class ImageOperators(Operators):
         images = [one for one in operands if isinstance(one, SpatialImage)]
         for img in images:
             check_dimensions(img)
-        _check_one_grid(images)
+        for img in images[1:]:
+            check_same_grid(images[0], img)
         grid = tuple(images[0].shape[:3])
         n_axes = max(_shape_of(one)[3:4] != () for one in operands) + 3
         aligned = [_aligned(one, grid, n_axes) for one in operands]
@@ -183,29 +184,6 @@ def check_dimensions(img: SpatialImage) -> None:
         hint = f"Take a part of it first: img.slicer[{last}], or img.slicer[{colons}]."
     msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}. {hint}"
     raise ParameterError(msg)
-
-
-def affine_of(img: SpatialImage) -> Array:
-    """Return the affine of an image, the header's where the image has none of its own."""
-    given: Any = img.affine
-    header: Any = img.header
-    return np.asarray(header.get_best_affine() if given is None else given, dtype=np.float64)
-
-
-def _check_one_grid(images: Sequence[SpatialImage]) -> None:
-    first = images[0]
-    for img in images[1:]:
-        if img is first:
-            continue
-        one, other = affine_of(first), affine_of(img)
-        if img.shape[:3] != first.shape[:3] or not same_affine(one, other, first.shape[:3]):
-            msg = (
-                f"the images of an expression must share one voxel grid. {name_of(img)} has shape "
-                f"{tuple(img.shape)} and affine {other[:3].tolist()}; {name_of(first)} has shape "
-                f"{tuple(first.shape)} and affine {one[:3].tolist()}. Resample one to the other "
-                f"first: lazyvox.image.resample_to_img."
-            )
-            raise GridMismatchError(msg)
 
 
 def _aligned(operand: Any, grid: Shape, n_axes: int) -> Operand:

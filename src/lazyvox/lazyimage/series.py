@@ -15,12 +15,13 @@ from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.numpy_functions import cast
 from lazyvox.array.transformed import VolumeTransform, staged
-from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
-from lazyvox.geometry.affines import same_affine
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time
+from lazyvox.lazyimage.grids import affine_of, check_same_grid
 from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.lazyimage.operators import affine_of, check_dimensions
+from lazyvox.lazyimage.operators import check_dimensions
 
 __all__ = ["Grid", "Run", "Series", "as_series", "name_of"]
 
@@ -54,6 +55,11 @@ class Grid:
     t_r: float | None
     template: SpatialImage = field(repr=False)
     is_uniform: bool = True
+
+    @property
+    def voxel_grid(self) -> VoxelGrid:
+        """Where the voxels are, for comparisons with other images."""
+        return VoxelGrid(self.shape, self.affine, name_of(self.template))
 
     @property
     def n_voxels(self) -> int:
@@ -163,7 +169,7 @@ def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
     for img in parts:
         check_dimensions(img)
     for number, img in enumerate(parts[1:], 1):
-        _check_same_grid(parts[0], img, number)
+        check_same_grid(parts[0], img, ("image 0", f"Image {number}"))
     arrays = tuple(lazy_dataobj(img) for img in parts)
     array = arrays[0] if len(arrays) == 1 else LazyArray.over(ConcatReader(arrays))
     if not array.size:
@@ -237,17 +243,3 @@ def _checked_volumes(volumes: Sequence[int], n_volumes: int) -> list[int]:
         )
         raise ParameterError(msg)
     return found
-
-
-def _check_same_grid(first: SpatialImage, img: SpatialImage, number: int) -> None:
-    same_shape = tuple(first.shape[:3]) == tuple(img.shape[:3])
-    one, other = affine_of(first), affine_of(img)
-    if same_shape and same_affine(one, other, first.shape[:3]):
-        return
-    msg = (
-        f"all images of a list must share one voxel grid. Image {number} ({name_of(img)}) has "
-        f"shape {tuple(img.shape[:3])} and affine {other[:3].tolist()}; image 0 ({name_of(first)}) "
-        f"has shape {tuple(first.shape[:3])} and affine {one[:3].tolist()}. Resample one to the "
-        f"other first."
-    )
-    raise GridMismatchError(msg)

@@ -18,8 +18,8 @@ from lazyvox.array.shared_array import SharedArray, SharedRecord
 from lazyvox.errors import CorruptFileError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LAZY_CLASSES, LazyImage, lazy_image
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.grids import affine_of
 from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.operators import affine_of
 from lazyvox.lazyimage.packing import pack_header, unpack_header
 from lazyvox.store.files.shared_files import SharedFile, map_shared
 

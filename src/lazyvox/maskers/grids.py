@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from lazyvox.errors import GridMismatchError
 from lazyvox.image import resample_img
-from lazyvox.image.joined_series import same_fov
-from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.masking import load_mask_img
 
@@ -29,15 +27,12 @@ def check_one_grid(imgs: Mapping[str, Any]) -> None:
         If two differ in shape or affine.
     """
     for (first_name, first), (second_name, second) in combinations(imgs.items(), 2):
-        if same_fov(first, second):
-            continue
-        msg = (
-            f"{first_name} and {second_name} must be on one voxel grid where resampling_target is "
-            f"None. Got shapes {tuple(first.shape[:3])} and {tuple(second.shape[:3])}, affines "
-            f"{first.affine[:3].tolist()} and {second.affine[:3].tolist()} ({name_of(second)}). "
-            f"Resample one of them, or set resampling_target."
+        check_same_grid(
+            first,
+            second,
+            (first_name, second_name),
+            "Resample one of them, or set resampling_target.",
         )
-        raise GridMismatchError(msg)
 
 
 def resampled_mask(mask_img: Any, ref_img: Any) -> Any:

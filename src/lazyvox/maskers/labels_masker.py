@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, DType, IntArray, override
-from lazyvox.errors import GridMismatchError, RegionError
+from lazyvox.errors import RegionError
 from lazyvox.extraction import Labels
 from lazyvox.extraction.reduction import STRATEGIES
 from lazyvox.extraction.signals import Placement
 from lazyvox.image import check_niimg, check_niimg_3d, resample_img
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.grids import check_same_grid, same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
 from lazyvox.maskers.inverse_transform import placed_img
@@ -206,7 +206,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
             found = {"labels_img": self.labels_img_, "mask_img": self.mask_img_, "imgs": img}
             check_one_grid({name: one for name, one in found.items() if one is not None})
         if self.resampling_target == "data" and img is not None:
-            if not same_fov(img, self.labels_img_):
+            if not same_grid(img, self.labels_img_):
                 self._tell("Resampling regions")
                 self.labels_img_ = self._resampled_labels(img)
             self._fit_mask_to(img)
@@ -218,7 +218,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         """Bring the mask to a grid, and make sure that it leaves a label."""
         if self.mask_img_ is None:
             return
-        if not same_fov(ref_img, self.mask_img_):
+        if not same_grid(ref_img, self.mask_img_):
             self._tell("Resampling mask")
             self.mask_img_ = resampled_mask(self.mask_img_, ref_img)
         self._check_masked(self.labels_img_, self.mask_img_)
@@ -272,13 +272,8 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         return image_like(moved, np.asarray(moved.dataobj), moved.affine)
 
     def _check_masked(self, labels_img: Any, mask_img: Any) -> None:
-        if not same_fov(labels_img, mask_img):
-            msg = (
-                f"`mask_img` must be on the grid of the labels here. Got shapes "
-                f"{tuple(mask_img.shape)} and {tuple(labels_img.shape)}. Fit with images, or set "
-                f"resampling_target='labels'."
-            )
-            raise GridMismatchError(msg)
+        hint = "Fit with images, or set resampling_target='labels'."
+        check_same_grid(labels_img, mask_img, ("`labels_img`", "`mask_img`"), hint)
         inside = np.asarray(mask_img.dataobj) != 0
         if not (np.asarray(labels_img.dataobj)[inside] != self.background_label).any():
             msg = "`mask_img` must leave a voxel of at least one label. It leaves background only."
@@ -288,7 +283,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
     def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
         labels_img, mask_img = self._regions_for(img)
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
-        if self.resampling_target == "labels" and not same_fov(labels_img, img):
+        if self.resampling_target == "labels" and not same_grid(labels_img, img):
             shape = tuple(labels_img.shape[:3])
             stage = Stage(labels_img.affine, shape, self.smoothing_fwhm)
         else:
@@ -317,14 +312,14 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
     def _regions_for(self, img: Any) -> tuple[Any, Any]:
         """Return labels and mask for one transform."""
         labels_img, mask_img = self.labels_img_, self.mask_img_
-        if self.resampling_target == "labels" and not same_fov(labels_img, img):
+        if self.resampling_target == "labels" and not same_grid(labels_img, img):
             warn_of_resampling("images are", "Resample them, or set resampling_target='data'.")
         if self.resampling_target != "data":
             return labels_img, mask_img
-        if not same_fov(img, labels_img):
+        if not same_grid(img, labels_img):
             warn_of_resampling("labels are", _ADVICE)
             labels_img = self._resampled_labels(img)
-        if mask_img is not None and not same_fov(img, mask_img):
+        if mask_img is not None and not same_grid(img, mask_img):
             warn_of_resampling("the mask is", _ADVICE)
             mask_img = resampled_mask(mask_img, img)
             self._check_masked(labels_img, mask_img)

@@ -10,9 +10,9 @@ from lazyvox._typing import Array, DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Maps
 from lazyvox.image import check_niimg, resample_img
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.finite import finite_img
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
@@ -197,12 +197,12 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         """Bring maps and mask to the grid that counts."""
         if ref_img is None:
             return
-        if not same_fov(ref_img, self.maps_img_):
+        if not same_grid(ref_img, self.maps_img_):
             self._tell("Resampling regions")
             self.maps_img_ = _resampled_maps(self.maps_img_, ref_img)
         if self.mask_img_ is None:
             return
-        if not same_fov(ref_img, self.mask_img_):
+        if not same_grid(ref_img, self.mask_img_):
             self._tell("Resampling mask")
             self.mask_img_ = resampled_mask(self.mask_img_, ref_img)
         if not _has_weight(self.maps_img_, self.mask_img_):
@@ -214,7 +214,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         maps_img, mask_img = self._regions_for(img)
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
         affine = img.affine
-        if self.resampling_target != "data" and not same_fov(maps_img, img):
+        if self.resampling_target != "data" and not same_grid(maps_img, img):
             affine = maps_img.affine
             stage = Stage(affine, tuple(maps_img.shape[:3]), self.smoothing_fwhm)
         check_one_grid({"maps_img": maps_img, "mask_img": mask_img or maps_img})
@@ -262,13 +262,13 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         if self.resampling_target is None:
             found = {"maps_img": maps_img, "imgs": img, "mask_img": mask_img}
             check_one_grid({name: one for name, one in found.items() if one is not None})
-        elif self.resampling_target == "maps" and not same_fov(maps_img, img):
+        elif self.resampling_target == "maps" and not same_grid(maps_img, img):
             warn_of_resampling("images are", "Resample them, or set resampling_target='data'.")
         elif self.resampling_target == "data":
-            if not same_fov(img, maps_img):
+            if not same_grid(img, maps_img):
                 warn_of_resampling("maps are", _ADVICE)
                 maps_img = _resampled_maps(maps_img, img)
-            if mask_img is not None and not same_fov(img, mask_img):
+            if mask_img is not None and not same_grid(img, mask_img):
                 warn_of_resampling("the mask is", _ADVICE)
                 mask_img = resampled_mask(mask_img, img)
         return maps_img, mask_img

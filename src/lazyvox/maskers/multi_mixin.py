@@ -8,14 +8,13 @@ import numpy as np
 from lazyvox._typing import Array
 from lazyvox.errors import (
     DimensionError,
-    GridMismatchError,
     MissingDependencyError,
     ParameterError,
     ParameterTypeError,
 )
 from lazyvox.image import check_niimg
-from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.grids import check_same_grid, same_grid
 from lazyvox.maskers.base import check_is_fitted
 from lazyvox.maskers.inputs import is_one_image, open_images
 from lazyvox.maskers.scikit_learn import get_config
@@ -158,19 +157,14 @@ class MultiMasker:
                     f"and {len(img.shape)}D as image {number} ({name_of(img)})."
                 )
                 raise DimensionError(msg)
-            if not same_fov(first, img):
+            if not same_grid(first, img):
                 opened[number] = self._moved(first, img, number)
         return opened
 
     def _moved(self, first: Any, img: Any, number: int) -> Any:
         """Refuse an image on another grid than the first."""
-        msg = (
-            f"images of a list must be on one voxel grid. Got shape {tuple(img.shape[:3])} and "
-            f"affine {img.affine[:3].tolist()} for image {number} ({name_of(img)}), and shape "
-            f"{tuple(first.shape[:3])} and affine {first.affine[:3].tolist()} for the first. "
-            f"Resample it, or transform it by itself."
-        )
-        raise GridMismatchError(msg)
+        names = ("image 0", f"Image {number}")
+        check_same_grid(first, img, names, "Resample it, or transform it by itself.")
 
     def _call(self, img: Any, confounds: Any, sample_mask: Any) -> Callable[[Any], Any]:
         masker: Any = self

@@ -11,8 +11,8 @@ from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError
 from lazyvox.extraction import Voxels
 from lazyvox.image import check_niimg, crop_img, resample_img
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
 from lazyvox.maskers.report_content import mask_findings
@@ -281,7 +281,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
     def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
         mask_img = self.mask_img_
         stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
-        if not same_fov(img, mask_img):
+        if not same_grid(img, mask_img):
             msg = (
                 f"images should be on the grid of the mask. Got shape {tuple(img.shape[:3])} and "
                 f"{tuple(mask_img.shape)}: images are resampled, which takes time. Pass "

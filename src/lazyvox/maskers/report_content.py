@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray
-from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.report_parts import (
     SIZE_COLUMNS,
     Findings,
@@ -99,7 +99,7 @@ def labels_findings(
     """
     values = np.asarray(labels_img.dataobj)
     inside = np.ones(values.shape, bool)
-    if mask_img is not None and same_fov(mask_img, labels_img):
+    if mask_img is not None and same_grid(mask_img, labels_img):
         inside = np.asarray(mask_img.dataobj) != 0
     codes = _label_codes(values, inside, [label for label, _ in names])
     sizes = np.bincount(codes.ravel(), minlength=len(names) + 1)[1:].tolist()
@@ -153,7 +153,7 @@ def maps_findings(
         One figure per map that is displayed, one row per map.
     """
     mask = None
-    if mask_img is not None and same_fov(mask_img, maps_img):
+    if mask_img is not None and same_grid(mask_img, maps_img):
         mask = np.asarray(mask_img.dataobj) != 0
     drawn = _MapFigures(frozenset(displayed), volume_on(volume, maps_img), maps_img.affine, cmap)
     covered = np.zeros(maps_img.shape[:3], bool)

@@ -8,9 +8,9 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.image import resample_img
-from lazyvox.image.joined_series import same_fov
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.report_selection import shown_number
 from lazyvox.report import Panel
 
@@ -62,7 +62,7 @@ def volume_on(volume: Any, ref_img: Any) -> Array | None:
 
 def values_on(img: Any, ref_img: Any, interpolation: str) -> Array:
     """Return the voxels of a 3D image on the grid of another one."""
-    if not same_fov(img, ref_img):
+    if not same_grid(img, ref_img):
         values = np.asarray(lazy_dataobj(img).read()).astype(np.float32)
         img = resample_img(
             image_like(img, values, img.affine),

@@ -9,7 +9,7 @@ import numpy as np
 from lazyvox._typing import DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Spheres
-from lazyvox.image.joined_series import same_fov
+from lazyvox.lazyimage.grids import same_grid
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import resampled_mask
@@ -158,7 +158,7 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
     @override
     def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
         mask_img = self.mask_img_
-        if mask_img is not None and not same_fov(img, mask_img):
+        if mask_img is not None and not same_grid(img, mask_img):
             mask_img = resampled_mask(mask_img, img)
         mask = None if mask_img is None else np.asarray(mask_img.dataobj) != 0
 

@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, DType, override
-from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.new_image import image_like
 from lazyvox.image.smoothing import smooth_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.grids import voxel_grid
 from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.masking.loading import load_mask_img
 from lazyvox.stream.consumer import Consumer
@@ -313,17 +315,7 @@ def _check_grid(img: SpatialImage, mask: BoolArray, affine: Array) -> None:
             f"of it first, img.slicer[..., 0] say."
         )
         raise ParameterError(msg)
-    found: Any = img.affine
-    same_shape = tuple(img.shape[:3]) == mask.shape
-    if same_shape and np.allclose(affine, found):
-        return
-    msg = (
-        f"`mask_img` must be on the voxel grid of the images. Got shape {mask.shape} and affine "
-        f"{affine[:3].tolist()}; {name_of(img)} has shape {tuple(img.shape[:3])} and affine "
-        f"{np.asarray(found)[:3].tolist()}. Bring the mask to their grid first, with "
-        f"lazyvox.image.resample_to_img(mask_img, imgs, interpolation='nearest')."
-    )
-    raise GridMismatchError(msg)
+    VoxelGrid(mask.shape, affine, "`mask_img`").require(voxel_grid(img))
 
 
 def _cast(img: SpatialImage, target: DType) -> SpatialImage:

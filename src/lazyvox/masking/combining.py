@@ -9,8 +9,8 @@ import numpy as np
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.image.components import largest_component
-from lazyvox.image.joined_series import check_same_fov
 from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.masking.arguments import checked_fraction
 from lazyvox.masking.loading import load_mask_img
 from lazyvox.signal.options import check_flag
@@ -77,7 +77,7 @@ def intersect_masks(
         raise ParameterError(msg)
     imgs = [check_niimg_3d(img) for img in mask_imgs]
     for number, img in enumerate(imgs[1:], 1):
-        check_same_fov(imgs[0], img, number)
+        check_same_grid(imgs[0], img, ("mask 0", f"Mask {number}"))
     counts = np.zeros(imgs[0].shape, np.int32, order="F")
     for img in imgs:
         counts += load_mask_img(img, allow_empty=True)[0]

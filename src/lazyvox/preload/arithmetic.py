@@ -15,9 +15,9 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, DType
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, ParameterTypeError
-from lazyvox.image.joined_series import same_fov
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.preload.readers import Annotation, Surface, cifti_like, in_memory
 
 __all__ = ["OPERATIONS", "Operation", "change", "combine", "combine_in_place", "operation_of"]
@@ -191,14 +191,13 @@ def _combine_images(operation: Operation, left: Any, right: Any, reuse: tuple[bo
 
 
 def _check_grids(left: Any, right: Any) -> None:
+    check_same_grid(left, right)
     times = {img.shape[3:] for img in (left, right) if len(img.shape) > 3}
-    if same_fov(left, right) and (len(times) < 2 or any(t in {(), (1,)} for t in times)):
+    if len(times) < 2 or any(t in {(), (1,)} for t in times):
         return
     msg = (
-        f"images must share one voxel grid. {name_of(left)} has shape {left.shape} and affine "
-        f"{np.asarray(left.affine)[:3].tolist()}; {name_of(right)} has shape {right.shape} and "
-        f"affine {np.asarray(right.affine)[:3].tolist()}. Resample one to the other, with "
-        f"LazyResampleVolume or lazyvox.image.resample_to_img."
+        f"images must have as many volumes as each other, or one. {name_of(left)} has shape "
+        f"{left.shape}; {name_of(right)} has shape {right.shape}."
     )
     raise GridMismatchError(msg)
 

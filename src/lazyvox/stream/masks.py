@@ -8,9 +8,9 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, BoolArray
-from lazyvox.errors import GridMismatchError, LazyvoxWarning, RegionError
-from lazyvox.geometry.affines import same_affine
+from lazyvox.errors import LazyvoxWarning, RegionError
 from lazyvox.geometry.resampling import fraction_inside, resample_nearest
+from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.lazyimage.series import Grid, name_of
 
@@ -214,10 +214,14 @@ def regrid(
     RegionError
         If no region is left on the grid.
     """
-    if values.shape == grid.shape and same_affine(region.affine, grid.affine, grid.shape):
+    own = VoxelGrid(values.shape, region.affine, region.name)
+    if own.matches(grid.voxel_grid):
         return values
     if not resample:
-        _refuse_grid(region, grid)
+        own.require(
+            grid.voxel_grid,
+            "Pass resample=True to bring it to the grid of the images by nearest neighbour, or resample it yourself.",
+        )
     moved = resample_nearest(values, region.affine, grid.shape, grid.affine, fill)
     inside = fraction_inside(
         np.stack(np.nonzero(values != fill)), region.affine, grid.shape, grid.affine
@@ -284,13 +288,3 @@ def _refuse_mask(region: RegionImage) -> NoReturn:
         f"{shown_values(region.values)}. {hint}"
     )
     raise RegionError(msg)
-
-
-def _refuse_grid(region: RegionImage, grid: Grid) -> NoReturn:
-    msg = (
-        f"{region.name}: it must be on the voxel grid of the images. Got shape "
-        f"{region.values.shape} and affine {region.affine[:3].tolist()}; the images have shape "
-        f"{grid.shape} and affine {grid.affine[:3].tolist()}. Pass resample=True to bring it to "
-        f"their grid by nearest neighbour, or resample it yourself."
-    )
-    raise GridMismatchError(msg)

@@ -168,7 +168,7 @@ class TestRefused:
     def test_another_grid(self):
         affine = np.diag([2.0, 2, 2, 1])
         affine[0, 3] = 2
-        with pytest.raises(GridMismatchError, match=r"maps must be on the voxel grid.*resample"):
+        with pytest.raises(GridMismatchError, match=r"must share one voxel grid.*resample"):
             check(weights(), affine)
         check(weights(), affine, resample=True)
 

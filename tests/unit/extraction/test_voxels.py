@@ -224,11 +224,11 @@ class TestMaskRules:
         if is_same:
             self.check(mask, affine)
             return
-        with pytest.raises(GridMismatchError, match="must be on the voxel grid of the images"):
+        with pytest.raises(GridMismatchError, match="must share one voxel grid"):
             self.check(mask, affine)
 
     def test_flip_is_another_grid(self):
-        with pytest.raises(GridMismatchError, match="must be on the voxel grid"):
+        with pytest.raises(GridMismatchError, match="must share one voxel grid"):
             self.check(np.ones(SHAPE, "u1"), np.diag([-2.0, 2, 2, 1]))
 
     def test_resampled_mask_that_does_not_overlap_is_refused(self):

@@ -185,7 +185,7 @@ class TestReductions:
             largest_connected_component_img(image())
 
     def test_confounds_need_a_mask_on_the_grid(self):
-        with pytest.raises(GridMismatchError, match="must be on the voxel grid of the image"):
+        with pytest.raises(GridMismatchError, match="must share one voxel grid"):
             high_variance_confounds(image(), mask_img=image(np.ones((6, 7, 8)), AFFINE * 1.5))
         with pytest.raises(ValueError, match="`percentile` must be from 0 to 100"):
             high_variance_confounds(image(), percentile=101)

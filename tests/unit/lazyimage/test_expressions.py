@@ -265,7 +265,7 @@ def test_other_grids_are_refused(run, counts):
     moved = nib.Nifti1Image(COUNTS, np.diag([2, 3, 5, 1]))
     with pytest.raises(lv.GridMismatchError, match="must share one voxel grid") as found:
         run + moved
-    for part in ("run.nii.gz", str((*GRID, N_VOLUMES)), "[0.0, 0.0, 5.0, 0.0]", "resample_to_img"):
+    for part in ("run.nii.gz", str(GRID), "[0.0, 0.0, 5.0, 0.0]", "6 mm apart"):
         assert part in str(found.value)
     with pytest.raises(lv.GridMismatchError, match="must share one voxel grid"):
         run + run.slicer[1:]

@@ -171,7 +171,7 @@ class TestMulti:
         other = nib.Nifti1Image(np.full((4, 4, 4, 3), 5, np.float32), np.diag([2.0, 2, 2, 1]))
         with pytest.warns(UserWarning, match="resampled to that"):
             MultiNiftiMasker(ones(), standardize=None).fit().transform([series(), other])
-        with pytest.raises(lv.GridMismatchError, match="for image 1"):
+        with pytest.raises(lv.GridMismatchError, match="Image 1"):
             MultiNiftiLabelsMasker(labels(), standardize=None).fit().transform([series(), other])
 
     def test_a_mask_is_computed_from_all(self):

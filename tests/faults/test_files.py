@@ -99,7 +99,7 @@ def volume(session, t):
 
 def read_while(lazy, change):
     """Read a volume, let something happen to the file, and read another one."""
-    with lazy.reader.open() as session:
+    with lazy.open(memory=0) as session:
         volume(session, 0)
         change(Path(lazy.reader.path))
         return volume(session, 8)

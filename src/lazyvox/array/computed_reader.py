@@ -1,90 +1,49 @@
-"""Readers whose values are computed from other arrays: what lies below them, and what that takes."""
+"""Base class of readers that compute their values from other arrays."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
+from lazyvox._typing import override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.reader import ArrayReader
 
-__all__ = ["DerivedReader", "scratch_bytes", "session_bytes", "unread_sources"]
+__all__ = ["ComputedReader", "scratch_bytes", "session_bytes"]
 
 
-class DerivedReader(ABC):
-    """A reader of values that are made of those of other arrays."""
+class ComputedReader(ArrayReader):
+    """A reader of values that are computed from those of other arrays."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
-    def sources_below(self) -> tuple[LazyArray, ...]:
-        """What the values are made of."""
+    @override
+    def sources(self) -> tuple[LazyArray, ...]:
+        """Arrays that the values are computed from, at least one."""
+
+    @property
+    @override
+    def path(self) -> str:
+        """Path of the first source."""
+        return self.sources[0].reader.path
+
+    @property
+    @override
+    def is_random_access(self) -> bool:
+        """Whether no source is compressed."""
+        return all(source.reader.is_random_access for source in self.sources)
 
     @property
     @abstractmethod
+    @override
     def session_bytes(self) -> int:
-        """Bytes that reading holds besides what it returns."""
-
-    @property
-    def unread_sources(self) -> tuple[LazyArray, ...]:
-        """Those of `sources_below` that reading reads."""
-        return self.sources_below
-
-    @property
-    def scratch_bytes(self) -> int:
-        """Bytes of temporary files that it makes itself."""
-        return 0
-
-    @property
-    def reads_before(self) -> tuple[LazyArray, ...]:
-        """What it has to read to its end before its first value is there."""
-        return ()
-
-
-def unread_sources(array: LazyArray) -> tuple[LazyArray, ...]:
-    """Return the arrays that reading an array reads.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-
-    Returns
-    -------
-    tuple of LazyArray
-        Empty for the array of a file, and for what is computed once and was.
-    """
-    reader = array.reader
-    return reader.unread_sources if isinstance(reader, DerivedReader) else ()
+        """Bytes that a session holds besides the values that it returns."""
 
 
 def session_bytes(array: LazyArray) -> int:
-    """Return the bytes that reading an array holds besides what it returns: those of its stages.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-
-    Returns
-    -------
-    int
-        0 for the array of a file.
-    """
-    reader = array.reader
-    return reader.session_bytes if isinstance(reader, DerivedReader) else 0
+    """Return the bytes that reading an array holds besides the values that it returns."""
+    return array.reader.session_bytes
 
 
 def scratch_bytes(array: LazyArray) -> int:
-    """Return the bytes of temporary files that reading an array makes: those of its spools.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-
-    Returns
-    -------
-    int
-        0 for the array of a file.
-    """
-    reader = array.reader
-    own = reader.scratch_bytes if isinstance(reader, DerivedReader) else 0
-    return own + sum(scratch_bytes(source) for source in unread_sources(array))
+    """Return the bytes of temporary files that reading an array makes."""
+    return array.reader.scratch_bytes

@@ -4,12 +4,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.computed_reader import DerivedReader, session_bytes
+from lazyvox.array.computed_reader import ComputedReader
+from lazyvox.array.concat_ahead import AheadLayout, AheadSession, ahead_layout
 from lazyvox.array.converted_reads import read_into
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArraySession
@@ -19,7 +20,7 @@ __all__ = ["ConcatReader"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ConcatReader(DerivedReader):
+class ConcatReader(ComputedReader):
     """Reads 3D volumes and 4D runs on one grid as a single 4D series.
 
     The values are those of the parts, in the type that holds all of their types.
@@ -28,30 +29,28 @@ class ConcatReader(DerivedReader):
     parts: tuple[LazyArray, ...]
 
     @property
+    @override
     def path(self) -> str:
         """Paths of the first and the last part."""
         first, last = self.parts[0].reader.path, self.parts[-1].reader.path
         return first if len(self.parts) == 1 else f"{first} ... {last}"
 
     @property
+    @override
     def shape(self) -> Shape:
         """Grid of the parts, and the number of all volumes."""
         return (*self.parts[0].shape[:3], sum(n_volumes(part) for part in self.parts))
 
     @property
+    @override
     def dtype(self) -> DType:
         """Type that holds the values of all parts, in native byte order."""
         joint: DType = np.result_type(*[part.dtype.newbyteorder("=") for part in self.parts])
         return joint
 
     @property
-    def is_random_access(self) -> bool:
-        """Whether no part is compressed."""
-        return all(part.reader.is_random_access for part in self.parts)
-
-    @property
     @override
-    def sources_below(self) -> tuple[LazyArray, ...]:
+    def sources(self) -> tuple[LazyArray, ...]:
         """The parts."""
         return self.parts
 
@@ -59,11 +58,49 @@ class ConcatReader(DerivedReader):
     @override
     def session_bytes(self) -> int:
         """Bytes that reading holds besides what it returns: one part is read at a time."""
-        return max(session_bytes(part) for part in self.parts)
+        return max(part.reader.session_bytes for part in self.parts)
 
-    def open(self) -> "ConcatSession":
-        """Start a reading session."""
-        return ConcatSession(self)
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> ArraySession:
+        """Start a session; with `n_jobs` above 1, the next files are decoded meanwhile."""
+        layout = self._ahead_layout(axes, memory or 0, n_jobs)
+        if layout is None:
+            return ConcatSession(self)
+        return AheadSession(lambda: ConcatSession(self), axes, self.dtype, layout)
+
+    @override
+    def ahead_bytes(self, axes: tuple[Axis, ...], memory: int, n_jobs: int) -> int:
+        """Return the part of `memory` that files take which are decoded ahead."""
+        layout = self._ahead_layout(axes, memory, n_jobs)
+        return 0 if layout is None else layout.nbytes
+
+    @property
+    @override
+    def is_in_memory(self) -> bool:
+        """Whether all parts are in memory."""
+        return all(part.reader.is_in_memory for part in self.parts)
+
+    @property
+    @override
+    def content_key(self) -> tuple[Any, ...]:
+        """The parts."""
+        return ("joined", *self.parts)
+
+    def _ahead_layout(
+        self, axes: tuple[Axis, ...], memory: int, n_jobs: int
+    ) -> AheadLayout | None:
+        if self.is_random_access or n_jobs < 2:
+            return None
+        return ahead_layout(
+            [n_volumes(part) for part in self.parts],
+            axes,
+            self.dtype,
+            decoder_bytes=self.session_bytes,
+            memory=memory,
+            n_jobs=n_jobs,
+        )
 
 
 class ConcatSession:

@@ -7,6 +7,7 @@ of threads.
 """
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import ceil
@@ -17,12 +18,11 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import Array
-from lazyvox.array.concat import ConcatReader, n_volumes
-from lazyvox.array.reader import ArrayReader, ArraySession, ahead_bytes, kept_shape, open_part
+from lazyvox._typing import Array, DType
+from lazyvox.array.reader import ArraySession, kept_shape
 from lazyvox.planning.indexing import Axis, axis_of
 
-__all__ = ["bytes_ahead", "open_ahead"]
+__all__ = ["AheadLayout", "AheadSession", "ahead_layout"]
 
 #: Size of a piece: large enough that handing it over costs nothing.
 _PIECE_BYTES = 4 << 20
@@ -31,59 +31,21 @@ _PIECE_BYTES = 4 << 20
 _DECODER_BYTES = 6 << 20
 
 
-def open_ahead(
-    reader: ArrayReader, axes: tuple[Axis, ...], memory: int, n_jobs: int
-) -> ArraySession:
-    """Start a session that is going to read whole volumes at `axes`, in order.
-
-    Parameters
-    ----------
-    reader : ArrayReader
-        Any reader; several files of a `ConcatReader` are decoded at a time.
-    axes : tuple
-        All that is going to be read.
-    memory : int
-        Bytes that decoding ahead may take.
-    n_jobs : int
-        Files that may be decoded at a time.
-
-    Returns
-    -------
-    ArraySession
-        The session.
-    """
-    layout = _ahead_layout(reader, axes, memory, n_jobs)
-    if layout is None or not isinstance(reader, ConcatReader):
-        return open_part(reader, axes, memory)
-    return _AheadSession(reader, axes, layout)
-
-
-def bytes_ahead(reader: ArrayReader, axes: tuple[Axis, ...], memory: int, n_jobs: int) -> int:
-    """Return what a session from `open_ahead` takes of the memory that it is offered.
-
-    Parameters
-    ----------
-    reader : ArrayReader
-        Any reader.
-    axes : tuple
-        All that is going to be read.
-    memory : int
-        Bytes that decoding ahead may take.
-    n_jobs : int
-        Files that may be decoded at a time.
-
-    Returns
-    -------
-    int
-        Bytes.
-    """
-    layout = _ahead_layout(reader, axes, memory, n_jobs)
-    return ahead_bytes(reader, memory) if layout is None else layout.nbytes
-
-
 @dataclass(frozen=True, slots=True)
-class _AheadLayout:
-    """How many files are decoded at a time, and how far ahead each."""
+class AheadLayout:
+    """Files that are decoded at a time, and the memory that each has for it.
+
+    Attributes
+    ----------
+    groups : tuple of tuple of int
+        Positions that are going to be read of each file.
+    n_threads : int
+        Files that are decoded at a time.
+    piece_volumes, n_pieces : int
+        Volumes of a piece, and pieces of each file.
+    nbytes : int
+        Memory for all of it.
+    """
 
     groups: tuple[tuple[int, ...], ...]
     n_threads: int
@@ -92,36 +54,60 @@ class _AheadLayout:
     nbytes: int
 
 
-def _ahead_layout(
-    reader: ArrayReader, axes: tuple[Axis, ...], memory: int, n_jobs: int
-) -> _AheadLayout | None:
-    """Return the layout with the most threads that fits; None where one thread must do."""
-    if not isinstance(reader, ConcatReader) or reader.is_random_access or n_jobs < 2:
-        return None
-    groups = _by_part(reader, axes[3])
+def ahead_layout(
+    lengths: Sequence[int],
+    axes: tuple[Axis, ...],
+    dtype: DType,
+    *,
+    decoder_bytes: int,
+    memory: int,
+    n_jobs: int,
+) -> AheadLayout | None:
+    """Return the layout with the most threads that fits; None where one thread must do.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Volumes of each file.
+    axes : tuple
+        All that is going to be read.
+    dtype : numpy.dtype
+        Type of the values.
+    decoder_bytes : int
+        Bytes that reading one file holds besides a decoder.
+    memory : int
+        Bytes that decoding ahead may take.
+    n_jobs : int
+        Files that may be decoded at a time.
+
+    Returns
+    -------
+    AheadLayout or None
+        The layout.
+    """
+    groups = _by_part(lengths, axes[3])
     longest = max((len(group) for group in groups), default=0)
-    volume_bytes = reader.dtype.itemsize * int(np.prod(kept_shape(axes[:3]), dtype=np.int64))
+    volume_bytes = dtype.itemsize * int(np.prod(kept_shape(axes[:3]), dtype=np.int64))
     if not volume_bytes:
         return None
     piece_volumes = min(max(_PIECE_BYTES // volume_bytes, 1), max(longest, 1))
     piece_bytes = piece_volumes * volume_bytes
-    fixed = _DECODER_BYTES + reader.session_bytes
+    fixed = _DECODER_BYTES + decoder_bytes
     wanted = ceil(longest / piece_volumes)
     for n_threads in range(min(n_jobs, len(groups)), 1, -1):
         n_pieces = min((memory // n_threads - fixed) // piece_bytes, wanted)
         if n_pieces >= min(2, wanted):
             nbytes = n_threads * (n_pieces * piece_bytes + fixed)
-            return _AheadLayout(groups, n_threads, piece_volumes, n_pieces, nbytes)
+            return AheadLayout(groups, n_threads, piece_volumes, n_pieces, nbytes)
     return None
 
 
-def _by_part(reader: ConcatReader, time: Axis) -> tuple[tuple[int, ...], ...]:
+def _by_part(lengths: Sequence[int], time: Axis) -> tuple[tuple[int, ...], ...]:
     """Return the positions that are going to be read of each part; none unless they ascend."""
     positions = () if isinstance(time, int) else tuple(time)
     if list(positions) != sorted(set(positions)):
         return ()
-    ends = list(accumulate(n_volumes(part) for part in reader.parts))
-    parts = np.searchsorted(ends, positions, side="right").tolist()
+    parts = np.searchsorted(list(accumulate(lengths)), positions, side="right").tolist()
     groups: dict[int, list[int]] = {}
     for part, position in zip(parts, positions, strict=True):
         groups.setdefault(part, []).append(position)
@@ -129,12 +115,12 @@ def _by_part(reader: ConcatReader, time: Axis) -> tuple[tuple[int, ...], ...]:
 
 
 class _StoppedError(Exception):
-    """Ends a thread whose volumes nobody wants any more; its file is not read to the end."""
+    """Ends a thread whose volumes are no longer wanted; its file is not read to the end."""
 
 
 @dataclass(slots=True, eq=False)
 class _Part:
-    """One file: its pieces on the way from the thread that decodes to whoever reads.
+    """One file: its pieces on the way from the thread that decodes to the one that reads.
 
     `ready` gets (positions, values) for each piece, then (None, None), or (None, an error).
     """
@@ -144,11 +130,30 @@ class _Part:
     ready: SimpleQueue[tuple[tuple[int, ...] | None, Any]] = field(default_factory=SimpleQueue)
 
 
-class _AheadSession:
-    """One reading session on a series whose next files are decoded meanwhile."""
+class AheadSession:
+    """One reading session on a series whose next files are decoded meanwhile.
 
-    def __init__(self, reader: ConcatReader, axes: tuple[Axis, ...], layout: _AheadLayout) -> None:
-        self._reader, self._space, self._layout = reader, axes[:3], layout
+    Parameters
+    ----------
+    open_series : callable
+        Opens the series once for each thread.
+    axes : tuple
+        All that is going to be read, in order.
+    dtype : numpy.dtype
+        Type of the values.
+    layout : AheadLayout
+        Which files are decoded at a time.
+    """
+
+    def __init__(
+        self,
+        open_series: Callable[[], ArraySession],
+        axes: tuple[Axis, ...],
+        dtype: DType,
+        layout: AheadLayout,
+    ) -> None:
+        self._open_series, self._space, self._dtype = open_series, axes[:3], dtype
+        self._layout = layout
         step = layout.piece_volumes
         self._parts = deque(
             _Part([group[i : i + step] for i in range(0, len(group), step)])
@@ -235,7 +240,7 @@ class _AheadSession:
     def _decode(self, part: _Part) -> None:
         """Decode the volumes of a file, as far ahead as its share of the memory allows."""
         try:
-            with self._reader.open() as session:
+            with self._open_series() as session:
                 for number, positions in enumerate(part.pieces):
                     piece = self._piece(part, number)
                     values = piece[..., : len(positions)]
@@ -252,7 +257,7 @@ class _AheadSession:
             raise _StoppedError
         if number < self._layout.n_pieces:
             shape = (*kept_shape(self._space), self._layout.piece_volumes)
-            return np.empty(shape, self._reader.dtype, order="F")
+            return np.empty(shape, self._dtype, order="F")
         used = part.free.get()
         if used is None:
             raise _StoppedError

@@ -12,10 +12,9 @@ from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.converted_reads import read_into
 from lazyvox.array.gather import read_with_array
-from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.numpy_functions import REDUCING
 from lazyvox.array.operators import Operators
-from lazyvox.array.reader import ArrayReader, ArraySession, FileReader, open_part
+from lazyvox.array.reader import ArrayReader, ArraySession
 from lazyvox.errors import MaterializationError, ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import View, expand_key, is_array_index
 from lazyvox.runtime.memory_errors import explained_array
@@ -148,7 +147,7 @@ class LazyArray(Operators):
     @property
     def offset(self) -> int:
         """Bytes before the first stored value in the decoded file."""
-        return self.reader.spec.offset if isinstance(self.reader, FileReader) else 0
+        return self.reader.offset
 
     def view(self, key: Any) -> "LazyArray":
         """Return the lazy array of ``self[key]``, reading nothing.
@@ -202,29 +201,34 @@ class LazyArray(Operators):
         gives a view of its memory map where the values need no conversion.
         """
         conversion = self._conversion_to(dtype)
-        if isinstance(self.reader, MappedReader) and not conversion.changes(self.reader.dtype):
-            return self._with_new_axes(self.reader.values(self.window.axes))
+        if not conversion.changes(self.reader.dtype):
+            mapped = self.reader.mapped(self.window.axes)
+            if mapped is not None:
+                return self._with_new_axes(mapped)
         if not self.size:
             return np.empty(self.shape, conversion.result_dtype(self.reader.dtype), order="F")
         dtype = conversion.result_dtype(self.reader.dtype)
         with explained_array(self.reader.path, self.shape, dtype), self.open() as session:
             return self._read_in(session, conversion)
 
-    def open(self, memory: int | None = None) -> ArraySession:
+    def open(self, memory: int | None = None, n_jobs: int = 1) -> ArraySession:
         """Start a reading session, for `read_in`.
 
         Parameters
         ----------
         memory : int, optional
             Bytes for decoding ahead on several cores, where the file has access points. By default
-            a part of the memory budget.
+            a part of the memory budget; with 0, nothing is decoded ahead.
+        n_jobs : int, default=1
+            Files that may be decoded at a time, where the array is a list of them. With more than
+            one, the session reads whole volumes of this array, in order.
 
         Returns
         -------
         ArraySession
             A context manager; for one thread.
         """
-        return open_part(self.reader, self.window.axes, memory)
+        return self.reader.open(self.window.axes, memory, n_jobs)
 
     def read_in(self, session: ArraySession) -> Array:
         """Read the array in a session that is open already.
@@ -300,13 +304,13 @@ class LazyArray(Operators):
         """
         wanted = shape[0] if len(shape) == 1 and np.iterable(shape[0]) else shape
         lengths = _completed(tuple(int(n) for n in wanted), self.size, self.shape)
-        if not (self.window.is_full and isinstance(self.reader, FileReader)):
+        reader = self.reader.reshaped(lengths) if self.window.is_full else None
+        if reader is None:
             msg = (
                 f"only a whole image file can be reshaped without reading. Got a slice, of shape "
                 f"{self.shape}. Reshape first, or use np.reshape(array, {lengths}, order='F')."
             )
             raise MaterializationError(msg)
-        reader = replace(self.reader, spec=replace(self.reader.spec, shape=lengths))
         return replace(self, reader=reader, window=View.full(lengths))
 
     def astype(self, dtype: npt.DTypeLike) -> "LazyArray":

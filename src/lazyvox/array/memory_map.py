@@ -8,16 +8,16 @@ from typing import Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape
+from lazyvox._typing import Array, override
+from lazyvox.array.reader import FileReader
 from lazyvox.planning.indexing import Axis, taken
-from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.local import PlainSource
 
 __all__ = ["MappedReader"]
 
 
 @dataclass(frozen=True, slots=True)
-class MappedReader:
+class MappedReader(FileReader):
     """Reads an uncompressed file through a private memory map.
 
     Slices are views of the map: nothing is copied, the mapped pages count as memory of the
@@ -26,33 +26,16 @@ class MappedReader:
     """
 
     source: PlainSource
-    spec: ArraySpec
 
-    @property
-    def path(self) -> str:
-        """Absolute path of the file."""
-        return self.source.path
-
-    @property
-    def shape(self) -> Shape:
-        """Shape of the stored array."""
-        return self.spec.shape
-
-    @property
-    def dtype(self) -> DType:
-        """Type of the stored values, byte order included."""
-        return self.spec.dtype
-
-    @property
-    def is_random_access(self) -> bool:
-        """True: pages are read when they are touched."""
-        return True
-
-    def open(self) -> "MappedSession":
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> "MappedSession":
         """Start a reading session."""
         return MappedSession(self)
 
-    def values(self, axes: tuple[Axis, ...]) -> Array:
+    @override
+    def mapped(self, axes: tuple[Axis, ...]) -> Array:
         """Return the values at `axes` as a view of a fresh map; lists of positions are copied."""
         with Path(self.source.path).open("rb") as file:
             self.source.identity.check(os.fstat(file.fileno()), self.source.path)
@@ -86,4 +69,4 @@ class MappedSession:
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Copy the values at `axes` into `out`."""
         if out.size:
-            out[...] = self._reader.values(axes)
+            out[...] = self._reader.mapped(axes)

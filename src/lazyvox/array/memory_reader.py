@@ -1,38 +1,66 @@
-"""Arrays that are in memory already, and proxies of others, behind the same protocol."""
+"""The reader of arrays in memory, and of the array proxies of other libraries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape
+from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.reader import ArrayReader
 from lazyvox.planning.indexing import Axis, as_key
 
 __all__ = ["MemoryReader", "in_memory_array"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MemoryReader:
+class MemoryReader(ArrayReader):
     """Reads from an array in memory, or from an object that can be sliced like one.
 
-    Used for images that lazyvox did not load: their arrays, or nibabel's proxies.
+    Used for images that lazyvox did not load: their arrays, or nibabel's proxies. Two readers are
+    equal if they read one object.
     """
 
     values: Any
-    path: str
-    shape: Shape
-    dtype: DType
+    path: str = field()
+    shape: Shape = field()
+    dtype: DType = field()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        """Return whether another reader reads the same object."""
+        return isinstance(other, MemoryReader) and self.values is other.values
+
+    @override
+    def __hash__(self) -> int:
+        """Return a hash of the identity of what is read."""
+        return id(self.values)
 
     @property
+    @override
     def is_random_access(self) -> bool:
         """True for arrays; a proxy may think otherwise."""
         return isinstance(self.values, np.ndarray)
 
-    def open(self) -> "MemorySession":
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> "MemorySession":
         """Start a reading session."""
         return MemorySession(self.values)
+
+    @property
+    @override
+    def is_in_memory(self) -> bool:
+        """True for arrays."""
+        return isinstance(self.values, np.ndarray)
+
+    @property
+    @override
+    def content_key(self) -> tuple[Any, ...] | None:
+        """The array; None for a proxy."""
+        return ("memory", self.values) if isinstance(self.values, np.ndarray) else None
 
 
 class MemorySession:

@@ -18,8 +18,17 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, Shape, override
-from lazyvox.array.computed_reader import session_bytes
-from lazyvox.array.kernels import Buffers, Built, Expression, buffer_itemsize, compute, last_uses
+from lazyvox.array.kernels import (
+    Buffers,
+    Built,
+    Constant,
+    Expression,
+    Source,
+    Step,
+    buffer_itemsize,
+    compute,
+    last_uses,
+)
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.prerequisites import fill_reductions
 from lazyvox.array.read_order import Wave
@@ -33,6 +42,7 @@ from lazyvox.array.transformed import (
     volume_bytes,
 )
 from lazyvox.planning.indexing import Axis, as_key, taken
+from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.runs import ascending
 from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.cores import usable_cores
@@ -79,6 +89,18 @@ class ExpressionReader(StagedReader):
         """Pickle the description only."""
         return type(self), (self.sources, self.transform, self.shape, self.dtype)
 
+    @property
+    @override
+    def is_operator_result(self) -> bool:
+        """True."""
+        return True
+
+    @override
+    def steps(self) -> tuple[str, ...]:
+        """Return the steps, in the order in which they are computed."""
+        assert isinstance(self.transform, Expression), "bug in lazyvox: no expression"
+        return tuple(_described(step, self.sources) for step in self.transform.steps)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesExpressionReader(ExpressionReader):
@@ -103,7 +125,7 @@ class SeriesExpressionReader(ExpressionReader):
         n_group, n_slices = self.group_volumes, max(self.shape[2], 1)
         constants = sum(one.nbytes for one in self.sources if one.ndim == 3)
         series = n_group * self._series_bytes * self.slab_slices // n_slices
-        below = sum(session_bytes(one) for one in self.sources)
+        below = sum(one.reader.session_bytes for one in self.sources)
         n_decoders = sum(not one.reader.is_random_access for one in self.sources)
         own = n_group * volume_bytes(self.shape, self.dtype) + self.work_bytes(n_group)
         # The pass itself counts one decoder.
@@ -111,7 +133,9 @@ class SeriesExpressionReader(ExpressionReader):
         return own + series + constants + below + decoders + SCRATCH_BYTES
 
     @override
-    def open(self) -> "SeriesSession":
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> ArraySession:
         """Start a reading session; computes the reductions that take part first."""
         fill_reductions(self.sources)
         return SeriesSession(self)
@@ -165,17 +189,34 @@ class VolumeExpressionReader(ExpressionReader):
         )
 
     @override
-    def open(self) -> "VolumeSession":  # type: ignore[override]
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> ArraySession:
         """Start a reading session; computes the reductions that take part first."""
         fill_reductions(self.sources)
         return VolumeSession(self)
+
+    @override
+    def steps(self) -> tuple[str, ...]:
+        """Return the steps, in the order in which they are computed."""
+        return tuple(_described(step, self.sources) for step in self.program.steps)
+
+    @override
+    def reading_order(self) -> tuple[str, ...]:
+        """Return the files that are read in step, one wave after the other, and what is held."""
+        program = self.program
+        lines: list[str] = []
+        for wave, held in zip(program.waves, program.held_bytes(), strict=True):
+            names = [self.sources[number].reader.describe() for number in wave.sources]
+            lines.append(f"{', '.join(names) or 'nothing'} in step, {format_bytes(held)} held")
+        return tuple(lines)
 
     def _wave_bytes(self, wave: Wave) -> int:
         n_values = min(math.prod(self.shape), PIECE_VALUES)
         each = [self.sources[number] for number in wave.sources]
         pieces = n_values * sum(N_AHEAD * one.dtype.itemsize for one in each)
         work = n_values * buffer_itemsize(wave.steps)
-        below = sum(session_bytes(one) for one in each)
+        below = sum(one.reader.session_bytes for one in each)
         return pieces + work + below + len(each) * DECODER_BYTES + SCRATCH_BYTES
 
 
@@ -350,6 +391,17 @@ class _Leaves:
             fill_block(part, self._sessions[number], values)
             parts.append(values)
         return parts
+
+
+def _described(step: Step, sources: tuple[LazyArray, ...]) -> str:
+    if isinstance(step, Source):
+        array = sources[step.number]
+        return f"{array.reader.describe()}, {array.dtype}, shape {array.shape}"
+    if isinstance(step, Constant):
+        return repr(step.value)
+    options = [f"{name}={value!r}" for name, value in step.options]
+    arguments = ", ".join([*map(str, step.arguments), *options])
+    return f"{step.function.__name__}({arguments}), {step.dtype}"
 
 
 def _window(axes: tuple[Axis, ...]) -> tuple[range | tuple[int, ...], ...]:

@@ -1,23 +1,20 @@
-"""What has to be computed, or read to its end, before the first value of an array is there."""
+"""Arrays that must be read in full before the first value of another can be returned."""
 
 from collections.abc import Hashable, Iterable
 
-from lazyvox.array.computed_reader import DerivedReader, unread_sources
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reduction_reader import ReducedReader, evaluate
-from lazyvox.array.spool import SpooledReader
 
 __all__ = [
     "fill_reductions",
     "fill_spools",
-    "forget_reductions",
     "pending_reductions",
     "read_before",
 ]
 
 
 def read_before(array: LazyArray) -> tuple[LazyArray, ...]:
-    """Return what is read to its end, once, before the first value of an array is there.
+    """Return the arrays that are read in full, once, before the first value of another.
 
     Parameters
     ----------
@@ -34,15 +31,14 @@ def read_before(array: LazyArray) -> tuple[LazyArray, ...]:
 
 
 def _read_by_stages(array: LazyArray) -> tuple[LazyArray, ...]:
-    reader = array.reader
-    found = list(reader.reads_before) if isinstance(reader, DerivedReader) else []
-    for source in unread_sources(array):
+    found = list(array.reader.reads_before)
+    for source in array.reader.unread_sources:
         found += _read_by_stages(source)
     return tuple(found)
 
 
 def fill_spools(array: LazyArray) -> None:
-    """Compute now what reading an array would compute first, in the thread that waits for it.
+    """Compute now, in this thread, the kept results that reading an array would compute first.
 
     Parameters
     ----------
@@ -50,15 +46,7 @@ def fill_spools(array: LazyArray) -> None:
         Any lazy array. What was computed before is not computed again.
     """
     fill_reductions((array,))
-    _prepare_spools(array)
-
-
-def _prepare_spools(array: LazyArray) -> None:
-    if isinstance(array.reader, SpooledReader):
-        array.reader.prepare()
-        return
-    for source in unread_sources(array):
-        _prepare_spools(source)
+    array.reader.prepare()
 
 
 def fill_reductions(arrays: Iterable[LazyArray]) -> None:
@@ -71,25 +59,6 @@ def fill_reductions(arrays: Iterable[LazyArray]) -> None:
     """
     for group in pending_reductions(arrays):
         evaluate(group)
-
-
-def forget_reductions(array: LazyArray) -> None:
-    """Drop the values of reductions that an array depends on.
-
-    Parameters
-    ----------
-    array : LazyArray
-        Any lazy array.
-    """
-    seen: set[int] = set()
-    stack = [array]
-    while stack:
-        reader = stack.pop().reader
-        if isinstance(reader, ReducedReader):
-            reader.forget()
-        below = reader.sources_below if isinstance(reader, DerivedReader) else ()
-        stack += [one for one in below if id(one.reader) not in seen]
-        seen |= {id(one.reader) for one in below}
 
 
 def pending_reductions(arrays: Iterable[LazyArray]) -> list[list[ReducedReader]]:
@@ -118,10 +87,10 @@ def _find_pending(
     """Enter the pending reductions below an array; return how many of them follow each other."""
     reader = array.reader
     if id(reader) not in depths:
-        below = [_find_pending(one, depths, groups) for one in unread_sources(array)]
+        below = [_find_pending(one, depths, groups) for one in reader.unread_sources]
         depth = max(below, default=0)
-        if isinstance(reader, ReducedReader) and reader.is_pending:
+        if (pending := reader.pending) is not None:
             depth += 1
-            groups.setdefault(reader.source_key, []).append(reader)
+            groups.setdefault(pending.source_key, []).append(pending)
         depths[id(reader)] = depth
     return depths[id(reader)]

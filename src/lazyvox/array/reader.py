@@ -1,28 +1,37 @@
-"""Who fills arrays: the protocol below `LazyArray`, and the reader of Fortran-ordered files."""
+"""The interface of array readers, and the reader of Fortran-ordered files."""
+
+from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape
-from lazyvox.planning.indexing import Axis
-from lazyvox.planning.runs import Run, ascending, extent, plan_runs
-from lazyvox.planning.spec import ArraySpec
+from lazyvox._typing import override
+from lazyvox.planning.runs import ascending, extent, plan_runs
 from lazyvox.store.files.block_cache import CacheUse, shared_blocks
-from lazyvox.store.files.source import ByteReader, ByteSource, PartSource
+from lazyvox.store.files.source import PartSource
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from lazyvox._typing import Array, DType, Shape
+    from lazyvox.array.lazy_array import LazyArray
+    from lazyvox.array.reduction_reader import ReducedReader
+    from lazyvox.array.transformed import Staging, VolumeTransform
+    from lazyvox.planning.indexing import Axis, View
+    from lazyvox.planning.runs import Run
+    from lazyvox.planning.spec import ArraySpec
+    from lazyvox.store.files.source import ByteReader, ByteSource
 
 __all__ = [
     "ArrayReader",
     "ArraySession",
     "FileReader",
-    "ahead_bytes",
-    "cache_use",
-    "forget_blocks",
     "kept_shape",
-    "open_part",
 ]
 
 #: Unwanted bytes that are read rather than skipped, in a plain file: reading them takes about as
@@ -50,73 +59,256 @@ class ArraySession(Protocol):
     ) -> None: ...
 
 
-class ArrayReader(Protocol):
-    """How the values of a stored array are read. Picklable, holds no handle and no value."""
+class ArrayReader(ABC):
+    """Base class of all readers: the source of the stored values of a `LazyArray`.
+
+    Readers are frozen values that pickle; they hold no handle. A reader of one file says how it is
+    opened, and what it is: everything else has a default here. A reader whose values are computed
+    from other arrays names these as `sources`.
+
+    Notes
+    -----
+    A dataclass field that has the name of a property here is declared with ``= field()``:
+    otherwise `dataclasses` takes the property for its default.
+    """
+
+    __slots__ = ()
 
     @property
+    @abstractmethod
     def path(self) -> str:
         """File, or files, for messages."""
 
     @property
+    @abstractmethod
     def shape(self) -> Shape:
         """Shape of the stored array."""
 
     @property
+    @abstractmethod
     def dtype(self) -> DType:
         """Type of the stored values, byte order included."""
 
     @property
+    @abstractmethod
     def is_random_access(self) -> bool:
         """Whether reading a later value costs nothing for the earlier ones."""
 
-    def open(self) -> ArraySession:
-        """Start a reading session."""
+    @abstractmethod
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> ArraySession:
+        """Start a session that is going to read values at `axes`, in the order of the file.
+
+        `memory` is what decoding ahead may take: by default a part of the budget, with 0 nothing
+        is decoded ahead. `n_jobs` is the number of files that may be decoded at a time; with more
+        than one, whole volumes are read.
+        """
+
+    @property
+    def sources(self) -> tuple[LazyArray, ...]:
+        """Arrays that the values are computed from."""
+        return ()
+
+    @property
+    def unread_sources(self) -> tuple[LazyArray, ...]:
+        """Sources that the next session reads: none once a result is kept."""
+        return self.sources
+
+    @property
+    def reads_before(self) -> tuple[LazyArray, ...]:
+        """Arrays that are still to be read to their end before the first value is there."""
+        return ()
+
+    @property
+    def pending(self) -> ReducedReader | None:
+        """The reader itself, if it is a reduction that is still to be computed."""
+        return None
+
+    @property
+    def transform(self) -> VolumeTransform | None:
+        """The transform that computes each volume from one volume of each source."""
+        return None
+
+    def staging(self, window: View, /) -> Staging | None:
+        """Return the last stage, if a pass can apply it to whole volumes of `window` itself."""
+        del window
+        return None
+
+    def prepare(self) -> None:
+        """Compute now, in this thread, the kept results that reading would compute first."""
+        for source in self.unread_sources:
+            source.reader.prepare()
+
+    def forget(self) -> None:
+        """Drop kept values and decoded blocks, of the sources too."""
+        for source in self.sources:
+            source.reader.forget()
+
+    @property
+    def session_bytes(self) -> int:
+        """Bytes that a session holds besides the values that it returns."""
+        return 0
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of temporary files that reading makes, those of the sources included."""
+        return sum(source.reader.scratch_bytes for source in self.unread_sources)
+
+    def ahead_bytes(self, axes: tuple[Axis, ...], memory: int, n_jobs: int) -> int:
+        """Return the part of `memory` that a session from `open` uses to decode ahead."""
+        del axes, memory, n_jobs
+        return 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all files on disk, as they were when opened."""
+        return sum(source.reader.stored_bytes for source in self.sources)
+
+    def decoded_bytes(self, window: View) -> int:
+        """Return the bytes of stored values that reading `window` decodes."""
+        return math.prod(window.shape) * self.dtype.itemsize
+
+    @property
+    def is_operator_result(self) -> bool:
+        """Whether the values are those of an operator, a function of NumPy, or a reduction."""
+        return False
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the values lie in memory, so that looking at all of them reads no file."""
+        return False
+
+    def mapped(self, axes: tuple[Axis, ...]) -> Array | None:
+        """Return the values at `axes` as a view of a memory map, where that was asked for."""
+        del axes
+        return None
+
+    @property
+    def byte_source(self) -> ByteSource | None:
+        """The one file that holds the values as they are."""
+        return None
+
+    @property
+    def offset(self) -> int:
+        """Bytes before the first stored value in the decoded file."""
+        return 0
+
+    def reshaped(self, shape: Shape) -> ArrayReader | None:
+        """Return a reader of the same values in another shape, where they are one range."""
+        del shape
+        return None
+
+    @property
+    def cache_use(self) -> CacheUse:
+        """Counts of the cache of decoded blocks for this file."""
+        return CacheUse()
+
+    @property
+    def content_key(self) -> tuple[Any, ...] | None:
+        """A kind, then the paths, arrays and plain values that decide what is read.
+
+        None where nothing but the values themselves tells them from others.
+        """
+        return None
+
+    def describe(self) -> str:
+        """Return a short text for plans: a file, and the computation on it."""
+        return Path(self.path).name
+
+    def steps(self) -> tuple[str, ...]:
+        """Return one line for each step of an expression."""
+        return ()
+
+    def reading_order(self) -> tuple[str, ...]:
+        """Return lines that say in which order the sources are read."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
-class FileReader:
+class FileReader(ArrayReader):
     """Reads an array that lies in Fortran order in one file."""
 
     source: ByteSource
     spec: ArraySpec
 
     @property
+    @override
     def path(self) -> str:
         """Absolute path of the file."""
         return self.source.path
 
     @property
+    @override
     def shape(self) -> Shape:
         """Shape of the stored array."""
         return self.spec.shape
 
     @property
+    @override
     def dtype(self) -> DType:
         """Type of the stored values, byte order included."""
         return self.spec.dtype
 
     @property
+    @override
     def is_random_access(self) -> bool:
         """Whether the file is not compressed."""
         return self.source.compression == "none"
 
-    def open(self) -> "FileSession":
-        """Start a reading session."""
-        return FileSession(self, self.source.open())
-
-    def open_part(self, axes: tuple[Axis, ...], memory: int | None = None) -> "FileSession":
-        """Start a session that is going to read the values at `axes`, in the order of the file.
-
-        A file that can be decoded from several places on is, in `memory` bytes, by default a part
-        of the budget.
-        """
-        if not isinstance(self.source, PartSource):
-            return self.open()
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> ArraySession:
+        """Start a session; a file with access points is decoded from the nearest on."""
+        if memory == 0 or not isinstance(self.source, PartSource):
+            return FileSession(self, self.source.open())
         return FileSession(self, self.source.open_part(*extent(axes, self.spec), memory))
 
-    def ahead_bytes(self, memory: int) -> int:
-        """Return what a session from `open_part` takes of the memory that it is offered."""
+    @override
+    def ahead_bytes(self, axes: tuple[Axis, ...], memory: int, n_jobs: int) -> int:
+        """Return the part of `memory` that segments take which are decoded ahead."""
         return self.source.ahead_bytes(memory) if isinstance(self.source, PartSource) else 0
+
+    @property
+    @override
+    def stored_bytes(self) -> int:
+        """Size of the file on disk."""
+        return self.source.stored_size
+
+    @property
+    @override
+    def byte_source(self) -> ByteSource:
+        """The file."""
+        return self.source
+
+    @property
+    @override
+    def offset(self) -> int:
+        """Bytes before the first stored value in the decoded file."""
+        return self.spec.offset
+
+    @override
+    def reshaped(self, shape: Shape) -> Self:
+        """Return a reader of the same values in another shape."""
+        return replace(self, spec=replace(self.spec, shape=shape))
+
+    @property
+    @override
+    def cache_use(self) -> CacheUse:
+        """Counts of the cache of decoded blocks for this file."""
+        return shared_blocks().use_of(self.path)
+
+    @override
+    def forget(self) -> None:
+        """Drop the decoded blocks that are kept for the file."""
+        shared_blocks().forget(self.path)
+
+    @property
+    @override
+    def content_key(self) -> tuple[Any, ...]:
+        """The file, and the place of the values in it."""
+        return ("file", Path(self.path), self.spec)
 
 
 class FileSession:
@@ -194,29 +386,6 @@ class FileSession:
         target[run.target] = _picked(run, view, self._spec.dtype).reshape(
             np.shape(target[run.target]), order="F"
         )
-
-
-def open_part(
-    reader: ArrayReader, axes: tuple[Axis, ...], memory: int | None = None
-) -> ArraySession:
-    """Start a session that is going to read the values at `axes`; see `FileReader.open_part`."""
-    return reader.open_part(axes, memory) if isinstance(reader, FileReader) else reader.open()
-
-
-def ahead_bytes(reader: ArrayReader, memory: int) -> int:
-    """Return what a session from `open_part` takes of the memory that it is offered."""
-    return reader.ahead_bytes(memory) if isinstance(reader, FileReader) else 0
-
-
-def cache_use(reader: ArrayReader) -> CacheUse:
-    """Return what the cache of decoded blocks did and keeps for the file of a reader."""
-    return shared_blocks().use_of(reader.path) if isinstance(reader, FileReader) else CacheUse()
-
-
-def forget_blocks(reader: ArrayReader) -> None:
-    """Drop the decoded blocks that are kept for the file of a reader."""
-    if isinstance(reader, FileReader):
-        shared_blocks().forget(reader.path)
 
 
 def _in_file_order(axes: tuple[Axis, ...], out: Array) -> tuple[tuple[Axis, ...], Array]:

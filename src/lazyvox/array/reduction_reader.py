@@ -10,11 +10,12 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.computed_reader import DerivedReader
+from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.memory_reader import MemorySession
 from lazyvox.array.reduction_states import State, new_state
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.planning.indexing import Axis, View
 from lazyvox.runtime.readahead import ReadAhead
 
 __all__ = ["REDUCTIONS", "ReducedReader", "evaluate", "reduced"]
@@ -36,7 +37,7 @@ class _Result:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReducedReader(DerivedReader):
+class ReducedReader(ComputedReader):
     """Reads a reduction, which is computed when the first of its values is read, and then kept.
 
     A pickle describes the computation; in another process it is done again.
@@ -62,7 +63,7 @@ class ReducedReader(DerivedReader):
     axes: tuple[int, ...]
     keepdims: bool
     ddof: int
-    dtype: DType
+    dtype: DType = field()
     _result: _Result = field(default_factory=_Result, repr=False)
 
     @override
@@ -76,11 +77,7 @@ class ReducedReader(DerivedReader):
         return self
 
     @property
-    def path(self) -> str:
-        """Path of what is reduced."""
-        return self.source.reader.path
-
-    @property
+    @override
     def shape(self) -> Shape:
         """Shape of the result."""
         kept = (1 if i in self.axes else n for i, n in enumerate(self.source.shape))
@@ -89,6 +86,7 @@ class ReducedReader(DerivedReader):
         return tuple(n for i, n in enumerate(self.source.shape) if i not in self.axes)
 
     @property
+    @override
     def is_random_access(self) -> bool:
         """True: what is read is in memory."""
         return True
@@ -99,6 +97,12 @@ class ReducedReader(DerivedReader):
         return self._result.values is None
 
     @property
+    @override
+    def pending(self) -> Self | None:
+        """The reduction itself, if it is still to be computed."""
+        return self if self.is_pending else None
+
+    @property
     def source_key(self) -> Hashable:
         """Equal for reductions that one pass can compute."""
         source = self.source
@@ -106,7 +110,7 @@ class ReducedReader(DerivedReader):
 
     @property
     @override
-    def sources_below(self) -> tuple[LazyArray, ...]:
+    def sources(self) -> tuple[LazyArray, ...]:
         """What is reduced."""
         return (self.source,)
 
@@ -127,11 +131,44 @@ class ReducedReader(DerivedReader):
         blocks = N_BUFFERS * n_volumes * _volume_bytes(self.source)
         return result + blocks + new_state(self, _four_axes(self.source).shape).nbytes
 
+    @property
+    @override
+    def is_operator_result(self) -> bool:
+        """True."""
+        return True
+
+    @override
     def forget(self) -> None:
         """Drop the values; the next reading computes them again."""
         self._result.values = None
+        self.source.reader.forget()
 
-    def open(self) -> MemorySession:
+    @property
+    @override
+    def stored_bytes(self) -> int:
+        """0: the pass that computes it comes before, and is counted by itself."""
+        return 0
+
+    @override
+    def decoded_bytes(self, window: View) -> int:
+        """Return 0, for the same reason."""
+        return 0
+
+    @property
+    @override
+    def content_key(self) -> tuple[Any, ...]:
+        """The reduction and its source."""
+        return ("reduced", self.source, self.name, self.axes, self.keepdims, self.ddof)
+
+    @override
+    def describe(self) -> str:
+        """Return the name of the reduction, and its source."""
+        return f"{self.name} of {self.source.reader.describe()} over axes {self.axes}"
+
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> MemorySession:
         """Start a reading session; computes the reduction if that was not done yet."""
         # Somebody else may let go of the values meanwhile.
         while (values := self._result.values) is None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, IntArray, Shape, override
-from lazyvox.array.computed_reader import DerivedReader
+from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemorySession
-from lazyvox.planning.indexing import Axis
+from lazyvox.planning.indexing import Axis, View
 from lazyvox.store.files.spool import ByteStore, FileStore, MemoryStore
 
 __all__ = ["Spool", "SpoolJob", "SpooledReader"]
@@ -106,7 +106,7 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SpooledReader(DerivedReader):
+class SpooledReader(ComputedReader):
     """Reads volumes out of a spool, which is filled when the first of them is read.
 
     The spool lives as long as a reader, or a session of it. A pickle describes the computation;
@@ -134,30 +134,22 @@ class SpooledReader(DerivedReader):
         return self
 
     @property
-    def path(self) -> str:
-        """Path of the first source."""
-        return self.sources_below[0].reader.path
-
-    @property
     @override
-    def sources_below(self) -> tuple[LazyArray, ...]:
-        """What is read to fill the spool."""
+    def sources(self) -> tuple[LazyArray, ...]:
+        """Arrays that are read to fill the spool."""
         return self.job.sources
 
     @property
+    @override
     def shape(self) -> Shape:
         """Shape of the result."""
         return self.job.shape
 
     @property
+    @override
     def dtype(self) -> DType:
         """Type of the result."""
         return self.job.dtype
-
-    @property
-    def is_random_access(self) -> bool:
-        """Whether no source is compressed."""
-        return all(source.reader.is_random_access for source in self.sources_below)
 
     @property
     def spool_bytes(self) -> int:
@@ -167,8 +159,19 @@ class SpooledReader(DerivedReader):
     @property
     @override
     def scratch_bytes(self) -> int:
-        """Bytes on disk that the spool takes."""
-        return 0 if self._fits_memory else self.spool_bytes
+        """Bytes on disk that the spool takes, and those of the sources."""
+        own = 0 if self._fits_memory else self.spool_bytes
+        return own + sum(source.reader.scratch_bytes for source in self.unread_sources)
+
+    @override
+    def decoded_bytes(self, window: View) -> int:
+        """Return the bytes of all sources: each volume depends on all volumes."""
+        return sum(source.reader.decoded_bytes(source.window) for source in self.sources)
+
+    @override
+    def describe(self) -> str:
+        """Return the name of the job, and its source."""
+        return f"({self.job.name}) of {self.sources[0].reader.describe()}"
 
     @property
     @override
@@ -187,7 +190,12 @@ class SpooledReader(DerivedReader):
         places = self.job.places
         return math.prod(self.shape[:3]) if places is None else len(places)
 
-    def prepare(self) -> Spool:
+    @override
+    def prepare(self) -> None:
+        """Fill the spool, if that was not done yet."""
+        self.filled()
+
+    def filled(self) -> Spool:
         """Return the filled spool; the first of all threads fills it, others wait.
 
         Returns
@@ -215,9 +223,12 @@ class SpooledReader(DerivedReader):
                 state.spool = spool
             return state.spool
 
-    def open(self) -> "SpooledSession":
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> "SpooledSession":
         """Start a reading session; fills the spool if that was not done yet."""
-        return SpooledSession(self, self.prepare())
+        return SpooledSession(self, self.filled())
 
 
 class SpooledSession:

@@ -3,17 +3,18 @@
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from textwrap import shorten
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.computed_reader import DerivedReader, session_bytes
+from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.reader import ArraySession
-from lazyvox.planning.indexing import Axis, as_key, axis_of, taken
+from lazyvox.planning.indexing import Axis, View, as_key, axis_of, taken
 
 __all__ = [
     "ReadsBefore",
@@ -101,23 +102,13 @@ def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StagedReader(DerivedReader):
+class StagedReader(ComputedReader):
     """Reads volumes through a transform. Made by `staged`."""
 
-    sources: tuple[LazyArray, ...]
-    transform: VolumeTransform
-    shape: Shape
-    dtype: DType
-
-    @property
-    def path(self) -> str:
-        """Path of the first source."""
-        return self.sources[0].reader.path
-
-    @property
-    def is_random_access(self) -> bool:
-        """Whether no source is compressed."""
-        return all(source.reader.is_random_access for source in self.sources)
+    sources: tuple[LazyArray, ...] = field()
+    transform: VolumeTransform = field()
+    shape: Shape = field()
+    dtype: DType = field()
 
     @property
     def group_volumes(self) -> int:
@@ -141,14 +132,8 @@ class StagedReader(DerivedReader):
 
     @property
     @override
-    def sources_below(self) -> tuple[LazyArray, ...]:
-        """The sources."""
-        return self.sources
-
-    @property
-    @override
     def reads_before(self) -> tuple[LazyArray, ...]:
-        """What the transform still has to read to its end."""
+        """Arrays that the transform still has to read to their end."""
         transform = self.transform
         return transform.reads_before if isinstance(transform, ReadsBefore) else ()
 
@@ -160,7 +145,9 @@ class StagedReader(DerivedReader):
         total = n_group * volume_bytes(self.shape, self.dtype) + self.work_bytes(n_group)
         for source in self.sources:
             n_volumes = n_group if source.ndim == 4 else 1
-            total += n_volumes * volume_bytes(source.shape, source.dtype) + session_bytes(source)
+            total += (
+                n_volumes * volume_bytes(source.shape, source.dtype) + source.reader.session_bytes
+            )
         return total + SCRATCH_BYTES
 
     def work_bytes(self, n_volumes: int) -> int:
@@ -169,9 +156,61 @@ class StagedReader(DerivedReader):
         dtypes = tuple(_native(source.dtype) for source in self.sources)
         return n_volumes * self.transform.work_bytes(shapes, dtypes)
 
-    def open(self) -> "StagedSession":
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> ArraySession:
         """Start a reading session."""
         return StagedSession(self)
+
+    @override
+    def staging(self, window: View, /) -> "Staging | None":
+        """Return this stage, over sources cut to the volumes of `window`."""
+        full = tuple(range(length) for length in self.shape[:3])
+        if window.axes[:3] != full or window.dims != (0, 1, 2, 3) or len(self.shape) != 4:
+            return None
+        if self.slab_slices < self.shape[2]:
+            # Volumes of all sources at once are what its own session avoids.
+            return None
+        time = window.axes[3]
+        assert not isinstance(time, int)
+        sources = tuple(
+            source.view((..., *as_key((time,)))) if source.ndim == 4 else source
+            for source in self.sources
+        )
+        return Staging(self, sources)
+
+    @override
+    def decoded_bytes(self, window: View) -> int:
+        """Return the bytes of the volumes of the sources, each of which is read as a whole."""
+        whole = sum(source.reader.decoded_bytes(source.window) for source in self.sources)
+        n_volumes = window.shape[3] if len(window.shape) > 3 else 1
+        return whole * n_volumes // max(self.shape[3] if len(self.shape) > 3 else 1, 1)
+
+    @property
+    @override
+    def is_in_memory(self) -> bool:
+        """Whether all sources are in memory."""
+        return all(source.reader.is_in_memory for source in self.sources)
+
+    @property
+    @override
+    def content_key(self) -> tuple[Any, ...]:
+        """The transform and the sources."""
+        return ("staged", self.transform, self.sources)
+
+    @override
+    def describe(self) -> str:
+        """Return the name of the transform, and its first source."""
+        shown = shorten(self.transform.name, 40, placeholder="...")
+        more = ", ..." * (len(self.sources) > 1)
+        return f"({shown}) of {self.sources[0].reader.describe()}{more}"
+
+    @override
+    def reading_order(self) -> tuple[str, ...]:
+        """Return that all sources are read in step."""
+        unit = f"{self.group_volumes} volume{'s' * (self.group_volumes > 1)}"
+        return (f"all inputs in step, {unit} at a time",)
 
 
 class StagedSession:
@@ -336,7 +375,7 @@ class SourceBlocks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Staging:
-    """A stage that whoever reads whole volumes can apply itself, outside of the reading thread.
+    """A stage that a pass over whole volumes can apply itself, outside of the reading thread.
 
     Attributes
     ----------
@@ -360,27 +399,13 @@ class Staging:
     def fixed_bytes(self) -> int:
         """Bytes that are held however many volumes are read at a time."""
         constants = sum(source.nbytes for source in self.sources if source.ndim == 3)
-        return constants + SCRATCH_BYTES + sum(session_bytes(one) for one in self.sources)
+        return constants + SCRATCH_BYTES + sum(one.reader.session_bytes for one in self.sources)
 
 
 def staging_of(array: LazyArray) -> Staging | None:
     """Return the outermost stage of a 4D array, None if it has none or is cut through volumes."""
-    reader, window = array.reader, array.window
-    if not isinstance(reader, StagedReader) or array.conversion.changes(reader.dtype):
-        return None
-    full = tuple(range(length) for length in reader.shape[:3])
-    if window.axes[:3] != full or window.dims != (0, 1, 2, 3) or len(reader.shape) != 4:
-        return None
-    if reader.slab_slices < reader.shape[2]:
-        # Volumes of all sources at once are what its own session avoids.
-        return None
-    time = window.axes[3]
-    assert not isinstance(time, int)
-    sources = tuple(
-        source.view((..., *as_key((time,)))) if source.ndim == 4 else source
-        for source in reader.sources
-    )
-    return Staging(reader, sources)
+    reader = array.reader
+    return None if array.conversion.changes(reader.dtype) else reader.staging(array.window)
 
 
 def _native(dtype: DType) -> DType:

@@ -5,7 +5,6 @@ import io
 import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.lazyimage.dataobj import stored_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
@@ -42,7 +41,7 @@ def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
 def plan_npy(array: LazyArray) -> Plan:
     """Return what `write_npy` does and needs."""
     wanted = array.size * array.ondisk_dtype.itemsize
-    stored = stored_bytes(array)
+    stored = array.reader.stored_bytes
     return Plan(
         source=array.reader.path,
         shape=array.shape,

@@ -10,8 +10,6 @@ import numpy as np
 
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.memory_reader import MemoryReader
-from lazyvox.array.transformed import StagedReader
 from lazyvox.errors import (
     ImageIndexError,
     LazyvoxError,
@@ -181,7 +179,11 @@ def _as_image(
     if value.dtype.kind == "b":
         value = elementwise(cast, value, dtype=np.dtype(np.uint8))
     is_wide = value.dtype in (np.int64, np.uint64)
-    if not (copy_header or is_wide) or value.dtype.kind not in "biuf" or not _is_in_memory(value):
+    if (
+        not (copy_header or is_wide)
+        or value.dtype.kind not in "biuf"
+        or not value.reader.is_in_memory
+    ):
         return new_img_like(template, value, copy_header=copy_header)
     low, high = _extent(value)
     limits = np.iinfo(np.int32)
@@ -194,13 +196,6 @@ def _as_image(
     if copy_header and "cal_max" in header:
         header["cal_max"], header["cal_min"] = high, low
     return img
-
-
-def _is_in_memory(array: LazyArray) -> bool:
-    reader = array.reader
-    if isinstance(reader, StagedReader):
-        return all(_is_in_memory(source) for source in reader.sources)
-    return isinstance(reader, MemoryReader) and isinstance(reader.values, np.ndarray)
 
 
 def _extent(array: LazyArray) -> tuple[Any, Any]:

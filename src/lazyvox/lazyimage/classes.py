@@ -17,8 +17,6 @@ from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.prerequisites import forget_reductions
-from lazyvox.array.reader import forget_blocks
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.grids import affine_of
 from lazyvox.lazyimage.operators import ImageOperators
@@ -143,13 +141,12 @@ class LazyImage(SpatialImage, ImageOperators):
     def uncache(self) -> None:
         """Drop the cached array, as in nibabel, and what else is kept for the next read.
 
-        That is, blocks decoded from the image's file, and the reductions that it was made of.
+        That is, blocks decoded from its files, and the reductions that it was made of.
         """
         super().uncache()
         dataobj: Any = self._dataobj
         if isinstance(dataobj, LazyArray):
-            forget_blocks(dataobj.reader)
-            forget_reductions(dataobj)
+            dataobj.reader.forget()
 
     @override
     def _made(self, template: SpatialImage, values: LazyArray) -> "LazyImage":

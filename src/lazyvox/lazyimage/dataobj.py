@@ -6,21 +6,15 @@ from typing import Any
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.array.computed_reader import DerivedReader
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.memory_map import MappedReader
-from lazyvox.array.memory_reader import MemoryReader, in_memory_array
+from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.prerequisites import read_before
 from lazyvox.array.reader import FileReader
-from lazyvox.array.reduction_reader import ReducedReader
-from lazyvox.array.spool import SpooledReader
-from lazyvox.array.transformed import StagedReader
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.files.identity import identify
 from lazyvox.store.opening import open_source
 
-__all__ = ["Reading", "decoded_bytes", "lazy_dataobj", "name_of", "reading_of", "stored_bytes"]
+__all__ = ["Reading", "lazy_dataobj", "name_of", "reading_of"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
@@ -36,37 +30,9 @@ def lazy_dataobj(img: SpatialImage) -> LazyArray:
     return in_memory_array(dataobj, name_of(img))
 
 
-def stored_bytes(array: LazyArray) -> int:
-    """Return the bytes that the files of an array take on disk, as they were when opened."""
-    reader = array.reader
-    if isinstance(reader, ReducedReader):
-        # The pass that computes it comes before, and is counted by itself.
-        return 0
-    if isinstance(reader, DerivedReader):
-        return sum(stored_bytes(source) for source in reader.sources_below)
-    if isinstance(reader, FileReader | MappedReader):
-        return reader.source.stored_size
-    return 0 if isinstance(reader, MemoryReader) else identify(reader.path).size
-
-
-def decoded_bytes(array: LazyArray) -> int:
-    """Return the bytes of stored values that reading an array decodes."""
-    reader = array.reader
-    if isinstance(reader, ReducedReader):
-        return 0
-    if isinstance(reader, SpooledReader):
-        # All of them, whatever is asked for: each volume of the result depends on all volumes.
-        return sum(decoded_bytes(source) for source in reader.sources_below)
-    if isinstance(reader, StagedReader):
-        whole = sum(decoded_bytes(source) for source in reader.sources)
-        n_volumes = array.shape[3] if array.ndim > 3 else 1
-        return whole * n_volumes // max(reader.shape[3] if len(reader.shape) > 3 else 1, 1)
-    return array.size * reader.dtype.itemsize
-
-
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What passes over an array read.
+    """Passes over an array, and the bytes that they read.
 
     Attributes
     ----------
@@ -84,20 +50,24 @@ class Reading:
 
 
 def reading_of(array: LazyArray, passes: int) -> Reading:
-    """Return what so many passes over an array read, and what has to be read before them."""
+    """Return the reading of so many passes over an array, and of those that come before them."""
     before = read_before(array)
     # Parts of a series may each need a pass of their own: the plan counts those over its source.
     passes_before = sum(one.reader.path == array.reader.path for one in before)
     return Reading(
         passes + passes_before,
         passes * _read_bytes(array) + sum(_read_bytes(one) for one in before),
-        passes * decoded_bytes(array) + sum(decoded_bytes(one) for one in before),
+        passes * _decoded_bytes(array) + sum(_decoded_bytes(one) for one in before),
     )
 
 
 def _read_bytes(array: LazyArray) -> int:
-    stored = stored_bytes(array)
-    return min(decoded_bytes(array), stored) if array.reader.is_random_access else stored
+    stored = array.reader.stored_bytes
+    return min(_decoded_bytes(array), stored) if array.reader.is_random_access else stored
+
+
+def _decoded_bytes(array: LazyArray) -> int:
+    return array.reader.decoded_bytes(array.window)
 
 
 def name_of(img: SpatialImage) -> str:

@@ -1,4 +1,4 @@
-"""What an image shows of itself: shape, type, grid, what is in memory, what loading would cost."""
+"""The description of an image: shape, type, grid, values in memory, cost of loading."""
 
 import math
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.reader import cache_use
 from lazyvox.formats.units import time_unit
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
@@ -64,7 +63,7 @@ def _facts(img: Any) -> dict[str, str]:
         facts["in memory"] = "nothing"
         as_float64 = math.prod(dataobj.shape) * np.dtype(np.float64).itemsize
         facts["get_fdata() would take"] = format_bytes(as_float64)
-    if isinstance(dataobj, LazyArray) and (use := cache_use(dataobj.reader)).is_used:
+    if isinstance(dataobj, LazyArray) and (use := dataobj.reader.cache_use).is_used:
         facts["decoded blocks"] = (
             f"{format_bytes(use.nbytes)} in {use.n_blocks}, {use.hits} hits, {use.misses} misses"
         )

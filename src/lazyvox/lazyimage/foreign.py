@@ -1,6 +1,6 @@
-"""Images of the formats that nibabel reads and lazyvox does not, behind the same protocol."""
+"""The reader of images in formats that nibabel reads and lazyvox does not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -9,8 +9,9 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import FileBasedImage
 
-from lazyvox._typing import Array, DType, Shape
+from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.reader import ArrayReader
 from lazyvox.lazyimage.classes import LAZY_CLASSES, lazy_image
 from lazyvox.planning.indexing import Axis
 from lazyvox.store.files.identity import FileIdentity, identify
@@ -19,22 +20,32 @@ __all__ = ["ProxyReader", "load_foreign"]
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyReader:
+class ProxyReader(ArrayReader):
     """Reads an array through the proxy of a nibabel image, which is opened for each session."""
 
-    path: str
+    path: str = field()
     identity: FileIdentity
-    shape: Shape
-    dtype: DType
+    shape: Shape = field()
+    dtype: DType = field()
 
     @property
+    @override
     def is_random_access(self) -> bool:
         """Whether the file is not compressed, as far as its name tells."""
         return not self.path.lower().endswith((".gz", ".bz2", ".zst"))
 
-    def open(self) -> "ProxySession":
+    @override
+    def open(
+        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
+    ) -> "ProxySession":
         """Start a reading session."""
         return ProxySession(self)
+
+    @property
+    @override
+    def stored_bytes(self) -> int:
+        """Size of the file that was named."""
+        return self.identity.size
 
 
 class ProxySession:

@@ -6,13 +6,13 @@ from typing import Any, NoReturn
 import numpy as np
 from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from lazyvox._typing import DType, Shape, override
 from lazyvox.array.expression import Operand, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.operators import Operators
-from lazyvox.array.pointwise import ExpressionReader
-from lazyvox.array.reduction_reader import ReducedReader, reduced
+from lazyvox.array.reduction_reader import reduced
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
@@ -101,7 +101,7 @@ class ImageOperators(Operators):
         array = img.dataobj
         if not isinstance(array, LazyArray):
             return True
-        if not isinstance(array.reader, ExpressionReader | ReducedReader):
+        if not array.reader.is_operator_result:
             return True
         if array.size == 1:
             return bool(array)
@@ -117,9 +117,8 @@ class ImageOperators(Operators):
         img: Any = self
         check_dimensions(img)
         values = reduced(lazy_dataobj(img), name, axis=axis, keepdims=keepdims, ddof=ddof)
-        reader = values.reader
-        assert isinstance(reader, ReducedReader), "bug in lazyvox: no reduction"
-        return self._made(img, values) if reader.axes == (3,) else values
+        is_over_time = axis is not None and normalize_axis_tuple(axis, img.ndim) == (3,)
+        return self._made(img, values) if is_over_time else values
 
 
 class Incomparable:

@@ -6,8 +6,6 @@ from typing import Literal
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import PathLike
-from lazyvox.array.memory_map import MappedReader
-from lazyvox.array.reader import FileReader
 from lazyvox.errors import (
     AccessPointError,
     ParameterError,
@@ -205,9 +203,9 @@ def gzip_source(img: PathLike | SpatialImage) -> StreamSource:
 
 
 def _source_of(img: SpatialImage) -> ByteSource:
-    reader = lazy_dataobj(img).reader
-    if isinstance(reader, FileReader | MappedReader):
-        return reader.source
+    source = lazy_dataobj(img).reader.byte_source
+    if source is not None:
+        return source
     msg = (
         f"{printable(name_of(img))}: an index is of one file, and the voxels of this image are "
         f"not in one: they are computed, joined, or in memory. Index the files that it is made of."

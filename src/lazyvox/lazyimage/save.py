@@ -10,7 +10,6 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, PathLike
-from lazyvox.array.computed_reader import scratch_bytes, session_bytes
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.converted_reads import read_into
 from lazyvox.array.lazy_array import LazyArray
@@ -310,7 +309,7 @@ def _plan(
 ) -> Plan:
     """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
     # Encoding works in pieces of 1 MiB, of which it holds eight.
-    fixed = FIXED_BYTES + packing + (8 << 20) + session_bytes(array)
+    fixed = FIXED_BYTES + packing + (8 << 20) + array.reader.session_bytes
     block_bytes = min(max(array.nbytes, 1), TARGET_BLOCK_BYTES, (budget - fixed) // N_BUFFERS)
     if block_bytes < array.dtype.itemsize:
         least = fixed + N_BUFFERS * 65536
@@ -334,7 +333,7 @@ def _plan(
         block_bytes=block_bytes,
         consumer_bytes=(("Write", packing + (8 << 20)),),
         peak_bytes=fixed + N_BUFFERS * block_bytes,
-        scratch_bytes=output.decoded_bytes + scratch_bytes(array),
+        scratch_bytes=output.decoded_bytes + array.reader.scratch_bytes,
         budget=budget,
     )
 
@@ -360,7 +359,7 @@ def _blocks(array: LazyArray, block_bytes: int) -> Iterator[Array]:
     n_values = max(block_bytes // array.dtype.itemsize, 1)
     buffers = [np.empty(min(n_values, array.size), array.dtype) for _ in range(N_BUFFERS)]
     stored = array.reader.dtype
-    with array.reader.open() as session:
+    with array.open(memory=0) as session:
 
         def fill(task: tuple[int, tuple[slice, ...]]) -> Array:
             number, tile = task

@@ -4,7 +4,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.computed_reader import session_bytes
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.shared_array import SharedRecord, open_shared, writable_values
 from lazyvox.lazyimage.dataobj import reading_of
@@ -196,7 +195,7 @@ def _plan(content: SharedContent) -> Plan:
     values = content.values
     array = values if isinstance(values, LazyArray) else None
     reading = None if array is None else reading_of(array, 1)
-    held = FIXED_BYTES + (0 if array is None else session_bytes(array))
+    held = FIXED_BYTES + (0 if array is None else array.reader.session_bytes)
     return Plan(
         source=content.name,
         shape=values.shape,

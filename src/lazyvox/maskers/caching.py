@@ -15,12 +15,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.array.concat import ConcatReader
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.memory_map import MappedReader
-from lazyvox.array.memory_reader import MemoryReader
-from lazyvox.array.reader import FileReader
-from lazyvox.array.transformed import StagedReader
+from lazyvox.array.reader import ArrayReader
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.store.files.identity import identify
@@ -151,18 +147,12 @@ def _of_parts(thing: Any) -> Any:
     return joblib_hash(thing)
 
 
-def _of_reader(reader: Any) -> Any:
-    if isinstance(reader, FileReader | MappedReader):
-        return ("file", _of_file(reader.path), repr(reader.spec))
-    if isinstance(reader, ConcatReader):
-        return ("joined", *(fingerprint(part) for part in reader.parts))
-    if isinstance(reader, StagedReader):
-        sources = tuple(fingerprint(source) for source in reader.sources)
-        return ("staged", fingerprint(reader.transform), sources)
-    if isinstance(reader, MemoryReader) and isinstance(reader.values, np.ndarray):
-        return ("memory", _of_values(reader.values))
-    # A proxy of nibabel, or a reader that is not known here: its values, volume by volume.
-    return ("values", _of_volumes(LazyArray.over(reader)))
+def _of_reader(reader: ArrayReader) -> Any:
+    if reader.content_key is None:
+        # A proxy of nibabel, for one: its values, volume by volume.
+        return ("values", _of_volumes(LazyArray.over(reader)))
+    kind, *parts = reader.content_key
+    return (kind, *(fingerprint(part) for part in parts))
 
 
 def _of_values(values: np.ndarray[Any, Any]) -> tuple[Any, ...]:

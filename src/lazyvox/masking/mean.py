@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, override
-from lazyvox.array.transformed import StagedReader, staged
+from lazyvox.array.transformed import staged
 from lazyvox.errors import ParameterTypeError
 from lazyvox.image.new_image import image_like
 from lazyvox.image.resample_transform import ResampleTransform
@@ -150,10 +150,10 @@ def _as_scipy_does(array: LazyArray) -> LazyArray:
     What is background is decided by equality: here the last bit of the result matters, and for a
     single volume the time does not.
     """
-    reader = array.reader
-    if not isinstance(reader, StagedReader) or not isinstance(reader.transform, ResampleTransform):
+    transform = array.reader.transform
+    if not isinstance(transform, ResampleTransform):
         return array
-    return staged(replace(reader.transform, aligned=None), *reader.sources)
+    return staged(replace(transform, aligned=None), *array.reader.sources)
 
 
 def _volume(img: SpatialImage) -> Array:

@@ -9,7 +9,6 @@ import numpy as np
 
 from lazyvox._threads import Workers
 from lazyvox._typing import Array
-from lazyvox.array.concat_ahead import open_ahead
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.transformed import SourceBlocks, Staging
 from lazyvox.lazyimage.series import Series
@@ -91,9 +90,8 @@ class StoredBuffers:
         self._shape = (*series.grid.shape[:2], layout.slab_slices, layout.block_volumes)
         self._blocks: list[Array | None] = [None] * N_BUFFERS
         self._converted: Array | None = None
-        reader, axes = series.array.reader, series.array.window.axes
         n_files = n_jobs if layout.slab_slices == series.grid.shape[2] else 1
-        self._session = open_ahead(reader, axes, spare, n_files).__enter__()
+        self._session = series.array.open(spare, n_files).__enter__()
 
     def close(
         self,

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.array.computed_reader import scratch_bytes, session_bytes
-from lazyvox.array.concat_ahead import bytes_ahead
 from lazyvox.array.prerequisites import fill_spools
 from lazyvox.array.transformed import staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
@@ -280,7 +278,7 @@ class Scan:
             staged = 0 if staging is None else staging.reader.work_bytes(block_volumes)
             return max(sum(each[: max(n_jobs, 1)]), staged)
 
-        held = session_bytes(array) if staging is None else staging.fixed_bytes
+        held = array.reader.session_bytes if staging is None else staging.fixed_bytes
         costs = Costs(
             state_bytes=held + sum(consumer.state_bytes(grid) for consumer in consumers),
             work_bytes=work_bytes,
@@ -307,7 +305,7 @@ class Scan:
             return 0
         n_files = n_jobs if layout.slab_slices == self.grid.shape[2] else 1
         spare = budget - layout.peak_bytes
-        return bytes_ahead(array.reader, array.window.axes, spare, n_files)
+        return array.reader.ahead_bytes(array.window.axes, spare, n_files)
 
     def _describe(
         self,
@@ -337,7 +335,7 @@ class Scan:
             peak_bytes=max(
                 layout.peak_bytes + self._ahead_bytes(layout, budget, n_jobs) for layout in layouts
             ),
-            scratch_bytes=scratch_bytes(array)
+            scratch_bytes=array.reader.scratch_bytes
             + sum(consumer.scratch_bytes(grid) for consumer in consumers),
             budget=budget,
         )

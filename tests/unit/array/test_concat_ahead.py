@@ -7,7 +7,6 @@ import pytest
 import lazyvox as lv
 from lazyvox.array import concat_ahead
 from lazyvox.array.concat import ConcatReader
-from lazyvox.array.concat_ahead import bytes_ahead, open_ahead
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import FileReader
 from lazyvox.planning.spec import ArraySpec
@@ -61,7 +60,7 @@ def axes_of(times):
 
 def read_in_blocks(reader, times, n_jobs, memory, block):
     out = np.full((*GRID, len(times)), np.nan, np.float32, order="F")
-    with open_ahead(reader, axes_of(times), memory, n_jobs) as session:
+    with reader.open(axes_of(times), memory, n_jobs) as session:
         for start in range(0, len(times), block):
             part = times[start : start + block]
             session.read(axes_of(part), out[..., start : start + len(part)])
@@ -84,7 +83,7 @@ def test_values_are_those_of_one_file_after_the_other(times, block, n_jobs, read
 @pytest.mark.parametrize("extra", [0, 3000, 8000, 40_000])
 def test_little_memory_means_fewer_threads_and_the_same_values(extra, reader):
     memory = 2 * concat_ahead._DECODER_BYTES + extra
-    assert bytes_ahead(reader, axes_of(range(26)), memory, 4) <= memory
+    assert reader.ahead_bytes(axes_of(range(26)), memory, 4) <= memory
     np.testing.assert_array_equal(read_in_blocks(reader, range(26), 4, memory, 3), WHOLE)
 
 
@@ -98,11 +97,11 @@ def test_each_byte_is_decoded_once():
 
 def test_files_that_are_not_compressed_are_left_to_one_thread():
     reader = reader_over([MemorySource(values.tobytes(order="F")) for values in PARTS])
-    assert bytes_ahead(reader, axes_of(range(26)), ENOUGH, 4) == 0
+    assert reader.ahead_bytes(axes_of(range(26)), ENOUGH, 4) == 0
 
 
 def test_session_that_ends_early_leaves_no_thread(reader):
-    session = open_ahead(reader, axes_of(range(26)), ENOUGH, 3)
+    session = reader.open(axes_of(range(26)), ENOUGH, 3)
     out = np.empty((*GRID, 2), np.float32, order="F")
     session.__enter__().read(axes_of(range(2)), out)
     error = KeyError("work")

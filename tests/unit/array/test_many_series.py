@@ -6,7 +6,6 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.array import FileReader, expression, pointwise, transformed
-from lazyvox.array.computed_reader import session_bytes
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import CountingSource, MemorySource
@@ -83,7 +82,7 @@ def test_what_is_held_hardly_grows_with_the_series():
         LazyArray.over(FileReader(MemorySource(b"", path=str(number)), spec))
         for number in range(100)
     ]
-    held = [session_bytes(sum(runs[:number])) for number in (4, 50, 100)]
+    held = [sum(runs[:number]).reader.session_bytes for number in (4, 50, 100)]
     assert held[2] - held[1] < 8 << 20
     assert held[2] < held[0]
 

@@ -100,7 +100,10 @@ class CountedRows(np.ndarray):
 
 
 def test_images_of_signals_hold_no_volume():
-    signals = np.ones((50, MASK.dataobj.size), "f4").view(CountedRows)
+    rows = np.ones((50, MASK.dataobj.size), "f4")
+    # What could be written to is copied.
+    rows.flags.writeable = False
+    signals = rows.view(CountedRows)
     CountedRows.looked_at = 0
     img = unmask(signals, MASK)
     assert img.slicer[..., 3:9].shape == (*SHAPE[:3], 6)

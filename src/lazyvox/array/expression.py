@@ -1,5 +1,6 @@
 """Element-wise NumPy expressions of lazy arrays, computed in small pieces when they are read."""
 
+import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeAlias
 
@@ -8,13 +9,16 @@ import numpy as np
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.kernels import Built, Call, Constant, Expression, Source, Step
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.memory_reader import in_memory_array
+from lazyvox.array.memory_reader import in_memory_array, snapshot
 from lazyvox.array.numpy_functions import cast
 from lazyvox.array.pointwise import ExpressionReader, expression_reader
 from lazyvox.array.reduction_reader import reduced
 from lazyvox.errors import ParameterError, ParameterTypeError
 
 __all__ = ["Expression", "Operand", "cast", "elementwise"]
+
+#: Arrays that are compared by their values; a row or a volume, not a series.
+LOOKED_THROUGH_BYTES = 16 << 20
 
 Operand: TypeAlias = "LazyArray | Array | np.generic | complex"
 
@@ -29,6 +33,7 @@ def elementwise(function: Callable[..., Any], *operands: Operand, **options: Any
         `numpy.where`. Picklable.
     *operands : LazyArray, ndarray or scalar
         At least one is a lazy array, of 3 or 4 axes. Shapes broadcast as in NumPy, to 3 or 4 axes.
+        Arrays that could be written to are copied: the result does not follow them.
     **options : Any
         Keyword arguments of the function, of one value each: what has a value for each element
         is an operand.
@@ -107,10 +112,10 @@ class _Builder:
                 return self._inlined(inner)
             return self._source(_aligned(operand, self._shape))
         if isinstance(operand, np.ndarray) and operand.ndim:
-            key = ("memory", id(operand))
+            values = snapshot(operand)
+            key = ("memory", values.dtype, values.shape, _content_of(values))
             if key not in self._numbers:
-                # The array itself is kept by its source, so that its id stays its own.
-                array = in_memory_array(operand, "an array in memory")
+                array = in_memory_array(values, "an array in memory")
                 self._numbers[key] = self._source(_aligned(array, self._shape))
             return self._numbers[key]
         value = operand[()] if isinstance(operand, np.ndarray) else operand
@@ -171,6 +176,17 @@ class _Builder:
                 example = np.ones_like(example)
             self._examples.append(example)
         return self._numbers[key]
+
+
+def _content_of(values: Array) -> Hashable:
+    """Return what tells an array from others of its shape and type.
+
+    Small arrays are told apart by their values, so that equal ones are read once. Large ones are
+    not looked through: one that cannot be written to is itself whenever it takes part.
+    """
+    if values.nbytes > LOOKED_THROUGH_BYTES:
+        return id(values)
+    return hashlib.blake2b(values.tobytes(), digest_size=16).digest()
 
 
 def _key_of(value: Any) -> tuple[Any, ...]:

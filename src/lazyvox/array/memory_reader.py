@@ -11,7 +11,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.planning.indexing import Axis, as_key
 
-__all__ = ["MemoryReader", "in_memory_array"]
+__all__ = ["MemoryReader", "in_memory_array", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +95,36 @@ class MemorySession:
         for place, position in enumerate(positions):
             single = (*axes[: lists[0]], position, *axes[lists[0] + 1 :])
             self.read(single, np.moveaxis(out, where, 0)[place, ...])
+
+
+def snapshot(values: Array) -> Array:
+    """Return an array whose values stay: a copy, or the very array where nothing can change it.
+
+    Parameters
+    ----------
+    values : ndarray
+        An array of the caller's, who may write to it later.
+
+    Returns
+    -------
+    ndarray
+        Of the same values, type and order of axes in memory; read-only.
+
+    Notes
+    -----
+    Memory: as much again, unless `values` and the arrays that it is a view of are read-only, as
+    those of ``numpy.load(path, mmap_mode="r")`` and of an earlier call are.
+    """
+    link: Any = values
+    while isinstance(link, np.ndarray) and not link.flags.writeable:
+        link = link.base
+    if not isinstance(link, np.ndarray):
+        return values
+    # What `numpy.broadcast_to` repeats is copied once.
+    once = values[tuple(slice(None) if step else slice(1) for step in values.strides)]
+    kept = np.array(once, order="K", copy=True)
+    kept.flags.writeable = False
+    return np.broadcast_to(kept, values.shape)
 
 
 def in_memory_array(values: Any, name: str) -> LazyArray:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray
+from lazyvox.array.memory_reader import snapshot
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.map_images import open_maps, read_maps
 from lazyvox.extraction.signals import Placement, Signals
@@ -39,7 +40,8 @@ def placed_img(values: Array, template: Any, placement: Placement) -> Any:
         return image_like(template, volume[0].reshape(shape, order="F"), template.affine)
     grid = replace(as_series(template).grid, n_volumes=len(values), dtype=values.dtype)
     names = [str(number) for number in range(values.shape[1])]
-    return Signals(values, grid=grid, placement=placement, names=names).to_img()
+    # The image does not follow what the caller writes to the array later.
+    return Signals(snapshot(values), grid=grid, placement=placement, names=names).to_img()
 
 
 def placement_of_maps(maps_img: Any, mask: BoolArray | None) -> Placement:

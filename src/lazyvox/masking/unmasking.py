@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.memory_reader import MemoryReader
+from lazyvox.array.memory_reader import MemoryReader, snapshot
 from lazyvox.errors import ImageIndexError, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.image.new_image import image_like
@@ -64,8 +64,9 @@ def unmask(
 
     Notes
     -----
-    Memory: nothing for two-dimensional signals until the image is read or saved, then the volumes
-    asked for. The image refers to the array: what changes there later changes in the image.
+    Memory: a copy of two-dimensional signals, as the image does not follow what is written to the
+    array later; none of an array that is read-only, such as that of ``numpy.load(path,
+    mmap_mode="r")``. Volumes are made when they are read.
 
     Signals of 64-bit integers become images of 32-bit ones where all values fit; booleans become
     uint8 and half-precision floats float32, as images cannot hold them.
@@ -101,7 +102,7 @@ def _unmasked(
         volume = np.zeros(mask.shape, dtype, order=order)
         volume[mask] = signals
         return image_like(template, volume, affine, copy_header=False)
-    placed = _Volumes(signals, mask, dtype)
+    placed = _Volumes(snapshot(signals), mask, dtype)
     volumes = LazyArray.over(MemoryReader(placed, "an image of signals", placed.shape, dtype))
     # The header of the mask speaks of the mask.
     return image_like(template, volumes, affine, copy_header=False)

@@ -334,6 +334,18 @@ def test_options_have_one_value_or_are_operands(run, volume):
         np.clip(run, 0, 1, np.zeros(GRID))
 
 
+def test_results_do_not_follow_arrays(run):
+    weights = ROW.copy()
+    once = run * weights
+    weights[:] = 5
+    twice = once + weights
+    weights[:] = -1
+    assert_is(once, RUN * ROW)
+    assert_is(twice, RUN * ROW + np.full_like(ROW, 5))
+    assert_is(run * weights + weights, RUN * weights + weights)
+    assert len((run * weights + weights).dataobj.reader.sources) == 2
+
+
 def test_functions_of_dataobjs_are_those_of_nibabels_proxies(run, volume):
     total = np.zeros(run.shape)
     total += run.dataobj

@@ -280,3 +280,22 @@ def test_maps_go_back_as_their_weighted_sum():
     signals = np.random.default_rng(5).normal(size=(3, 2))
     back = masker.inverse_transform(signals)
     np.testing.assert_allclose(np.asarray(back.dataobj), weights @ signals.T, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "masker",
+    [
+        NiftiMasker(ones(), standardize=None),
+        NiftiLabelsMasker(labels(), standardize=None),
+        NiftiSpheresMasker([(1, 2, 3)], radius=1, mask_img=ones(), standardize=None),
+    ],
+    ids=["voxels", "labels", "spheres"],
+)
+def test_images_do_not_follow_their_signals(masker):
+    masker.fit()
+    buffer = np.empty((3, masker.n_elements_))
+    imgs = []
+    for value in range(3):
+        buffer[:] = value
+        imgs.append(masker.inverse_transform(buffer))
+    assert [float(img.get_fdata().max()) for img in imgs] == [0, 1, 2]

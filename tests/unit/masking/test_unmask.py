@@ -121,6 +121,15 @@ def test_saving_streams(signals, mask, mask_img, tmp_path):
     np.testing.assert_allclose(mean.result().dataobj, expected, rtol=1e-12)
 
 
+def test_images_do_not_follow_their_signals(mask, mask_img):
+    buffer = np.empty((3, int(mask.sum())), "f4")
+    imgs = []
+    for value in range(3):
+        buffer[:] = value
+        imgs.append(unmask(buffer, mask_img))
+    assert [float(img.get_fdata().max()) for img in imgs] == [0, 1, 2]
+
+
 def test_mapped_signals_are_not_loaded(signals, mask_img, tmp_path):
     np.save(tmp_path / "a.npy", signals)
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")

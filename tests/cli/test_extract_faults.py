@@ -41,7 +41,7 @@ FAILURES = [
     ([*TABLE, "--confound-strategy", "acompcor5,high_pass"], "name the columns, such as --confound-columns 'a_comp_cor_0[0-4]'"),
     ([*LABELS, "--confounds", "short.txt"], "confounds in short.txt must have one row for each of the 40 volumes. Got 30 rows"),
     ([*LABELS, "--confounds", "absent.tsv"], "absent.tsv: no such file"),
-    ([*LABELS, "--confounds", "atlas.tsv"], "Got 'Background' in column 'name', row 0"),
+    ([*LABELS, "--confounds", "atlas.tsv"], "column 'name', row 0 (line 2): a value must be a number or n/a. Got 'Background'"),
     ([*SEEDS, "outside.tsv"], "--seeds: every sphere must hold a voxel of the image. 1 of 2 hold none: far at (800.0, 0.0, 0.0)."),
     ([*SEEDS, "near.tsv"], "Those around 0 at (-8.0, 0.0, 0.0), 1 at (-5.0, 0.0, 0.0) share voxels. Pass a smaller radius, or --allow-overlap."),
     ([*SEEDS, "atlas.tsv"], "a table of seeds must have the columns x, y and z. Got ['index', 'name']."),

@@ -149,7 +149,7 @@ class CleaningChoice:
             options = replace(options, clean_args={"runs": runs})
             if mask is not None:
                 mask = [np.flatnonzero(part) for part in np.split(kept, np.cumsum(lengths)[:-1])]
-        names = () if found.frame is None else found.frame.columns
+        names = () if found.frame is None else found.frame.names
         return PreparedCleaning(options, mask, kept, names)
 
 

@@ -1,47 +1,22 @@
 """`--confounds`: regressors to remove from the signals of each run, and censored volumes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import BoolArray, FloatArray
+from lazyvox._typing import BoolArray
 from lazyvox.cli.outcome import WrongUsageError, options_named
-from lazyvox.confounds import load_confounds
-from lazyvox.signal.confounds import as_confounds
+from lazyvox.confounds import Confounds, load_confounds
+from lazyvox.signal.confound_files import FMRIPREP_ENDINGS
+from lazyvox.signal.confounds import join_confounds
 from lazyvox.store.files.identity import printable
 
-__all__ = ["ConfoundChoice", "ConfoundFrame", "RunConfounds"]
+__all__ = ["ConfoundChoice", "RunConfounds"]
 
-#: How fMRIPrep ends the names of its tables, now and formerly.
-_FMRIPREP_ENDINGS = (
-    "desc-confounds_timeseries.tsv",
-    "desc-confounds_regressors.tsv",
-    "_confounds.tsv",
-)
 _SCRUB = "scrub"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ConfoundFrame:
-    """A table with named columns, in as much of the form of a data frame as cleaning needs.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_volumes, n_columns), float64
-        The table.
-    columns : tuple of str
-        Names of its columns.
-    """
-
-    values: FloatArray
-    columns: tuple[str, ...]
-
-    def to_numpy(self) -> FloatArray:
-        """Return the values."""
-        return self.values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,19 +25,19 @@ class RunConfounds:
 
     Attributes
     ----------
-    frame : ConfoundFrame or None
-        What is removed; None where nothing is.
+    frame : Confounds or None
+        Regressors of all runs; None where there are none.
     kept : ndarray of bool
-        Which volumes are not censored, of all runs together.
+        Whether each volume is kept, of all runs together.
     """
 
-    frame: ConfoundFrame | None
+    frame: Confounds | None
     kept: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
 class ConfoundChoice:
-    """Which confounds are asked for.
+    """The options about confounds.
 
     Attributes
     ----------
@@ -104,7 +79,7 @@ class ConfoundChoice:
                 msg = f"--confound-{name} must hold a name. Got {texts[0]!r}"
                 raise WrongUsageError(msg)
         for path in self.confounds:
-            if Path(path).name.endswith(_FMRIPREP_ENDINGS) and not self._is_named:
+            if Path(path).name.endswith(FMRIPREP_ENDINGS) and not self._is_named:
                 msg = (
                     f"--confounds {printable(path)}: fMRIPrep's tables hold more than should be "
                     f"removed. Choose with --confound-strategy, such as motion24,wm_csf,"
@@ -181,9 +156,9 @@ class ConfoundChoice:
     def _load_one(self, path: str, n_volumes: int) -> RunConfounds:
         every = np.ones(n_volumes, bool)
         if not self._is_named:
-            table = as_confounds(path, n_volumes)
+            table = join_confounds(path, n_volumes)
             assert table is not None, "bug in lazyvox: a path gives a table"
-            return RunConfounds(ConfoundFrame(table.values, table.names), every)
+            return RunConfounds(Confounds(table.values, table.names, None, path), every)
         limits: Any = self._limits
         strategy = [*self.confound_strategy, *([_SCRUB] if limits else [])]
         columns = ",".join(self.confound_columns)
@@ -192,17 +167,17 @@ class ConfoundChoice:
             found = load_confounds(path, ",".join(strategy), columns or None, **limits)
         found.check_length(n_volumes)
         every[found.censored] = False
-        return RunConfounds(ConfoundFrame(found.values, found.names), every)
+        return RunConfounds(replace(found, sample_mask=None), every)
 
 
-def _stacked(frames: Sequence[ConfoundFrame]) -> ConfoundFrame | None:
+def _stacked(frames: Sequence[Confounds]) -> Confounds | None:
     """Return tables of runs as one; a column that a run has not is zero in it."""
-    names = tuple(dict.fromkeys(name for frame in frames for name in frame.columns))
+    names = tuple(dict.fromkeys(name for frame in frames for name in frame.names))
     values = np.zeros((sum(len(frame.values) for frame in frames), len(names)))
     start = 0
     for frame in frames:
         stop = start + len(frame.values)
-        values[start:stop, [names.index(name) for name in frame.columns]] = frame.values
+        values[start:stop, [names.index(name) for name in frame.names]] = frame.values
         start = stop
     # Strategies may censor volumes only.
-    return ConfoundFrame(values, names) if names else None
+    return Confounds(values, names, None, "--confounds") if names else None

@@ -1,12 +1,10 @@
 """Square matrices with names, as text with the names on two sides, or as .npy."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from lazyvox._typing import Array
-from lazyvox.extraction.table_writers import harmless_name
+from lazyvox.extraction.table_writers import harmless_name, text_line
 from lazyvox.extraction.tables import TableSpec, save_table
 from lazyvox.store.write.sinks import open_sink
 
@@ -43,11 +41,12 @@ def write_matrix(path: str, matrix: Array, names: Sequence[str], *, overwrite: b
         return
     shown = [harmless_name(name) for name in names]
     with open_sink(path, compression="none", overwrite=overwrite) as sink:
-        sink.write(_line([_CORNER, *shown], _DELIMITERS[ending]))
+        sink.write(_encoded(text_line([_CORNER, *shown], _DELIMITERS[ending])))
         for name, row in zip(shown, matrix, strict=True):
             # Numbers need no quotes: without csv this takes half the time.
             numbers = _DELIMITERS[ending].join(map(repr, row.tolist()))
-            sink.write(_line([name, ""], _DELIMITERS[ending])[:-1] + numbers.encode() + b"\n")
+            line = text_line([name, ""], _DELIMITERS[ending])
+            sink.write(_encoded(f"{line[:-1]}{numbers}\n"))
         sink.commit()
 
 
@@ -58,7 +57,5 @@ def write_bytes(path: str, content: bytes, *, overwrite: bool) -> None:
         sink.commit()
 
 
-def _line(cells: Sequence[str], delimiter: str) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

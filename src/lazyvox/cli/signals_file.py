@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lazyvox._typing import Array
-from lazyvox.confounds.table import is_number, open_text
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.table_writers import load_parquet
 from lazyvox.store.files.identity import identify, printable
 from lazyvox.store.files.paths import absolute_path
+from lazyvox.tables.numeric import check_distinct, has_titles, open_text
 
 __all__ = ["SIGNAL_ENDINGS", "SignalsFile", "open_signals"]
 
@@ -88,16 +87,17 @@ def open_signals(path: str) -> SignalsFile:
 
 
 def _open_text(path: str) -> SignalsFile:
-    table = open_text(path)
-    names = table.names
+    table = open_text(path, "a table of signals")
+    names, titles = table.names, table.text.titles
     # Regions without a name are called by their label, which is an integer.
-    if all(is_number(name) for name in names) and not all(name.isdecimal() for name in names):
+    if not has_titles(titles) and not all(title.isdecimal() for title in titles):
         msg = (
             f"{table.source}: the first line must hold the names of the regions. Got numbers, "
-            f"beginning with {names[0]!r}. Add a line of names."
+            f"beginning with {titles[0]!r}. Add a line of names."
         )
         raise ParameterError(msg)
-    return SignalsFile(path, names, (table.n_rows(), len(names)), partial(table.read, names))
+    check_distinct(names, names, table.source)
+    return SignalsFile(path, names, (table.n_rows(), len(names)), table.read_all)
 
 
 def _open_npy(path: str) -> SignalsFile:

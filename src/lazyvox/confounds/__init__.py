@@ -1,5 +1,6 @@
 """Confounds from fMRIPrep's tables, or from any other table with named columns."""
 
-from lazyvox.confounds.load import Confounds, load_confounds
+from lazyvox.confounds.load import load_confounds
+from lazyvox.signal.confounds import Confounds
 
 __all__ = ["Confounds", "load_confounds"]

@@ -7,15 +7,16 @@ from difflib import get_close_matches
 import numpy as np
 
 from lazyvox._typing import FloatArray
-from lazyvox.confounds.table import Table, is_number
 from lazyvox.errors import ParameterError
+from lazyvox.tables.delimited import to_number
+from lazyvox.tables.numeric import Table
 
 __all__ = ["check_names", "check_numbers", "check_present"]
 
 
 def check_names(table: Table) -> None:
     """Refuse a table without names, whose first row would be taken for them."""
-    if all(is_number(name) for name in table.names):
+    if all(to_number(name) is not None for name in table.names):
         msg = (
             f"{table.source}: the first line must hold the names of the columns. Got numbers "
             f"only: {_listed(table.names)}. Add a line of names."

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lazyvox._typing import BoolArray, FloatArray, IntArray, PathLike, override
+from lazyvox._typing import FloatArray, IntArray, PathLike
 from lazyvox.confounds.checks import check_names, check_numbers, check_present
 from lazyvox.confounds.compcor import read_metadata
-from lazyvox.confounds.scrubbing import drop_short_segments, motion_outliers
+from lazyvox.confounds.scrubbing import drop_short_segments
 from lazyvox.confounds.strategy import (
     Component,
     Models,
@@ -19,13 +19,13 @@ from lazyvox.confounds.strategy import (
     parse_strategy,
     split_names,
 )
-from lazyvox.confounds.table import Table, open_table
 from lazyvox.errors import LazyvoxWarning, ParameterError
+from lazyvox.signal.confounds import Confounds
+from lazyvox.tables.numeric import Table, open_table
 
 __all__ = ["Confounds", "load_confounds"]
 
 _DEFAULT_STRATEGY = ("motion", "high_pass", "wm_csf")
-_SCRUB_COLUMNS = ["framewise_displacement", "std_dvars"]
 _FLAGS = ("motion_outlier", "non_steady_state")
 
 Model = Literal["basic", "power2", "derivatives", "full"]
@@ -36,68 +36,6 @@ CompCor = Literal[
     "temporal_anat_combined",
     "temporal_anat_separated",
 ]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Confounds:
-    """Regressors of one run, and the volumes of it that are kept.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_volumes, n_columns), float64
-        Regressors, also in the volumes that are censored.
-    names : tuple of str
-        Their names, ascending.
-    sample_mask : ndarray of int, or None
-        Numbers of the volumes that are kept, ascending; None where all are.
-    source : str
-        The table, as messages call it.
-    """
-
-    values: FloatArray
-    names: tuple[str, ...]
-    sample_mask: IntArray | None
-    source: str
-
-    @property
-    def n_volumes(self) -> int:
-        """Number of volumes of the run, censored ones included."""
-        return len(self.values)
-
-    @property
-    def censored(self) -> IntArray:
-        """Numbers of the volumes that are not kept."""
-        every = np.arange(self.n_volumes)
-        return every[:0] if self.sample_mask is None else np.setdiff1d(every, self.sample_mask)
-
-    def check_length(self, n_volumes: int) -> None:
-        """Raise an error unless the table has one row for each volume of a run.
-
-        Parameters
-        ----------
-        n_volumes : int
-            Number of volumes of the run.
-
-        Raises
-        ------
-        ParameterError
-            If the table has more or fewer rows.
-        """
-        if n_volumes != self.n_volumes:
-            msg = (
-                f"{self.source}: confounds must have one row for each volume. Got "
-                f"{self.n_volumes} rows for {n_volumes} volumes. Pass the table of this run, and "
-                f"the run without volumes cut off."
-            )
-            raise ParameterError(msg)
-
-    @override
-    def __repr__(self) -> str:
-        """Describe the confounds in one line."""
-        return (
-            f"<Confounds of {self.n_volumes} volumes, {len(self.names)} columns, "
-            f"{len(self.censored)} volumes censored>"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +56,18 @@ class _Scrub:
             if not isinstance(value, int | float | np.number) or not value >= 0:
                 msg = f"`{name}` must be a number of at least 0. Got {value!r}."
                 raise ParameterError(msg)
+
+    @property
+    def columns(self) -> dict[str, tuple[float, str]]:
+        """The columns that are looked at, with threshold and reason; infinity needs none."""
+        limits = {
+            "framewise_displacement": (
+                self.fd_threshold,
+                "framewise displacement above {:g} mm",
+            ),
+            "std_dvars": (self.std_dvars_threshold, "standardized DVARS above {:g}"),
+        }
+        return {name: limit for name, limit in limits.items() if limit[0] < np.inf}
 
 
 def load_confounds(  # noqa: PLR0913
@@ -245,7 +195,7 @@ def _load(
 ) -> Confounds:
     """Read what components ask for, censor, fill the first row, and subtract means."""
     chosen = _chosen(table, components, facts)
-    scrubs = _SCRUB_COLUMNS if any(one.kind == "scrub" for one in components) else []
+    scrubs = limits.columns if any(one.kind == "scrub" for one in components) else {}
     check_present([*chosen, *scrubs], table)
     flags = [name for name in table.names if _FLAGS[1] in name]
     flags += [name for name in chosen if any(flag in name for flag in _FLAGS)]
@@ -257,15 +207,15 @@ def _load(
         raise ParameterError(msg)
     check_numbers(read, wanted, table.source)
     n_names, n_numbers = len(names), len(names) + len(scrubs)
-    censored = (np.nan_to_num(read[:, n_numbers:]) != 0).any(axis=1)
-    if scrubs:
-        censored = censored | _scrubbed(read[:, n_names:n_numbers], limits)
+    reasons = _flagged(wanted[n_numbers:], read[:, n_numbers:])
+    reasons |= _scrubbed(scrubs, read[:, n_names:n_numbers], limits.shortest)
+    reasons = {reason: volumes for reason, volumes in reasons.items() if len(volumes)}
     values = np.ascontiguousarray(read[:, :n_names])
     _fill_first_row(values)
-    kept = _kept(censored, table.source)
+    kept = _kept(reasons, len(values), table.source)
     if demean:
         values -= values.mean(axis=0) if kept is None else values[kept].mean(axis=0)
-    return Confounds(values, tuple(names), kept, table.source)
+    return Confounds(values, tuple(names), kept, table.source, reasons)
 
 
 def _chosen(
@@ -294,27 +244,47 @@ def _fill_first_row(values: FloatArray) -> None:
         values[0, absent] = values[1, absent]
 
 
-def _scrubbed(values: FloatArray, limits: _Scrub) -> BoolArray:
-    outliers = motion_outliers(
-        values[:, 0],
-        values[:, 1],
-        fd_threshold=limits.fd_threshold,
-        std_dvars_threshold=limits.std_dvars_threshold,
-    )
-    return drop_short_segments(outliers, limits.shortest)
+def _flagged(names: Sequence[str], flags: FloatArray) -> dict[str, IntArray]:
+    """Return the volumes that columns of flags censor, by reason."""
+    is_set = np.nan_to_num(flags) != 0
+    is_unsteady = np.array([_FLAGS[1] in name for name in names], bool)
+    return {
+        "non-steady state": np.flatnonzero(is_set[:, is_unsteady].any(axis=1)),
+        "motion outlier of the table": np.flatnonzero(is_set[:, ~is_unsteady].any(axis=1)),
+    }
 
 
-def _kept(censored: BoolArray, source: str) -> IntArray | None:
+def _scrubbed(
+    scrubs: Mapping[str, tuple[float, str]], values: FloatArray, shortest: int
+) -> dict[str, IntArray]:
+    """Return the volumes that "scrub" censors, by reason.
+
+    NaN, which the first volume has, is no outlier.
+    """
+    thresholds = np.array([threshold for threshold, _ in scrubs.values()])
+    above = values > thresholds
+    outliers = np.logical_or.reduce(above, axis=1)
+    between = drop_short_segments(outliers, shortest) & ~outliers
+    found = {
+        reason.format(threshold): np.flatnonzero(above[:, place])
+        for place, (threshold, reason) in enumerate(scrubs.values())
+    }
+    found[f"fewer than {shortest} volumes between these"] = np.flatnonzero(between)
+    return found
+
+
+def _kept(reasons: Mapping[str, IntArray], n_volumes: int, source: str) -> IntArray | None:
     """Return the volumes that are left, None where all are."""
-    if not censored.any():
+    if not reasons:
         return None
-    if censored.all():
-        msg = f"{source}: at least one volume must be left. All {len(censored)} are censored."
+    kept = np.setdiff1d(np.arange(n_volumes), np.concatenate(list(reasons.values())))
+    if not len(kept):
+        msg = f"{source}: at least one volume must be left. All {n_volumes} are censored."
         hint = (
             "Raise `fd_threshold` and `std_dvars_threshold`, lower `scrub`, or leave the run out."
         )
         raise ParameterError(msg, hint=hint)
-    return np.flatnonzero(~censored)
+    return kept
 
 
 def _needs_metadata(components: Sequence[Component]) -> bool:

@@ -1,39 +1,12 @@
-"""Which volumes are censored because of motion. Pure."""
+"""Stretches between censored volumes that are too short to keep. Pure."""
 
 from itertools import pairwise
 
 import numpy as np
 
-from lazyvox._typing import BoolArray, FloatArray
+from lazyvox._typing import BoolArray
 
-__all__ = ["drop_short_segments", "motion_outliers"]
-
-
-def motion_outliers(
-    displacement: FloatArray,
-    std_dvars: FloatArray,
-    *,
-    fd_threshold: float,
-    std_dvars_threshold: float,
-) -> BoolArray:
-    """Return which volumes move or change more than is allowed.
-
-    Parameters
-    ----------
-    displacement, std_dvars : ndarray of shape (n_volumes,)
-        Framewise displacement in mm, and standardized DVARS. NaN, which the first volume has,
-        is no outlier.
-    fd_threshold, std_dvars_threshold : float
-        The largest values that are allowed.
-
-    Returns
-    -------
-    ndarray of shape (n_volumes,), bool
-        True for outliers.
-    """
-    moved: BoolArray = displacement > fd_threshold
-    changed: BoolArray = std_dvars > std_dvars_threshold
-    return moved | changed
+__all__ = ["drop_short_segments"]
 
 
 def drop_short_segments(outliers: BoolArray, shortest: int) -> BoolArray:

@@ -1,6 +1,5 @@
 """Seeds of spheres: coordinates in mm, from arrays, lists and tables."""
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, RegionError
-from lazyvox.store.files.identity import open_regular, printable
+from lazyvox.store.files.identity import printable
 from lazyvox.store.files.paths import absolute_path
+from lazyvox.tables.delimited import open_delimited, to_number
 
 __all__ = ["SeedTable", "SeedsLike", "looks_like_seeds", "read_seeds"]
 
@@ -22,7 +22,7 @@ SeedsLike: TypeAlias = npt.ArrayLike | PathLike | Any
 _AXES = ("x", "y", "z")
 #: Columns that hold names, that which counts first.
 _NAMES = ("name", "label", "region")
-_DELIMITERS = {".tsv": "\t", ".csv": ","}
+_ENDINGS = (".tsv", ".csv")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ def looks_like_seeds(roi: object) -> bool:
     (True, False)
     """
     if isinstance(roi, str | os.PathLike):
-        return Path(os.fspath(roi)).suffix.lower() in _DELIMITERS
+        return Path(os.fspath(roi)).suffix.lower() in _ENDINGS
     if isinstance(roi, np.ndarray) or _is_frame(roi):
         return True
     return isinstance(roi, list | tuple) and bool(roi) and all(_is_seed_part(one) for one in roi)
@@ -96,7 +96,8 @@ def read_seeds(seeds: Any) -> SeedTable:
     if isinstance(seeds, str | os.PathLike):
         return _from_file(absolute_path(seeds))
     if _is_frame(seeds):
-        rows = ([str(cell) for cell in row] for row in seeds.itertuples(index=False))
+        cells = [[str(cell) for cell in row] for row in seeds.itertuples(index=False)]
+        rows = [("`seeds`", row) for row in cells]
         return _from_rows([str(name) for name in seeds.columns], rows, "`seeds`")
     if not isinstance(seeds, Iterable):
         msg = f"`seeds` must be a list of (x, y, z) in mm. Got {type(seeds).__name__}."
@@ -146,41 +147,49 @@ def _checked(triples: Sequence[Sequence[float]]) -> Array:
 
 def _from_file(path: str) -> SeedTable:
     ending = Path(path).suffix.lower()
-    if ending not in _DELIMITERS:
+    if ending not in _ENDINGS:
         msg = f"{printable(path)}: a table of seeds must be .tsv or .csv. Got {ending!r}."
         raise ParameterError(msg)
-    with os.fdopen(open_regular(path), encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in csv.reader(file, delimiter=_DELIMITERS[ending]) if any(line)]
-    if not lines:
-        msg = f"{printable(path)}: a table of seeds must have the columns x, y and z. Got nothing."
-        raise RegionError(msg)
-    return _from_rows(lines[0], lines[1:], printable(path))
+    table = open_delimited(path, "a table of seeds", RegionError)
+    rows = [
+        (f"{table.source}, line {line}", cells[table.n_in_front :])
+        for line, cells in table.rows(is_strict=False)
+        if any(cells)
+    ]
+    return _from_rows(table.titles, rows, table.source)
 
 
-def _from_rows(header: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> SeedTable:
-    columns = {title.strip().lower(): place for place, title in enumerate(header)}
+def _from_rows(
+    titles: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], source: str
+) -> SeedTable:
+    """Return the seeds of rows, each with its place for messages."""
+    columns = {title.strip().lower(): place for place, title in enumerate(titles)}
     if not set(_AXES) <= columns.keys():
-        msg = f"{name}: a table of seeds must have the columns x, y and z. Got {list(header)}."
+        msg = f"{source}: a table of seeds must have the columns x, y and z. Got {list(titles)}."
         raise RegionError(msg)
-    lines = list(rows)
-    xyz = [[_number(row, columns[axis], i, name) for axis in _AXES] for i, row in enumerate(lines)]
-    names, radii = None, None
-    titles = [title for title in _NAMES if title in columns]
-    if titles:
-        names = tuple(_cell(row, columns[titles[0]]).strip() for row in lines)
-    if "radius" in columns:
-        radii = tuple(_number(row, columns["radius"], i, name) for i, row in enumerate(lines))
-    return SeedTable(_checked(xyz), names, radii)
+
+    def numbers(title: str) -> list[float]:
+        column = columns[title]
+        return [
+            _number(_cell(cells, column), f"{where}, seed {seed}")
+            for seed, (where, cells) in enumerate(rows)
+        ]
+
+    xyz = np.array([numbers(axis) for axis in _AXES]).T
+    named = [title for title in _NAMES if title in columns]
+    names = tuple(_cell(cells, columns[named[0]]).strip() for _, cells in rows) if named else None
+    return SeedTable(
+        _checked(xyz.tolist()), names, tuple(numbers("radius")) if "radius" in columns else None
+    )
 
 
-def _cell(row: Sequence[str], column: int) -> str:
-    return row[column] if column < len(row) else ""
+def _cell(cells: Sequence[str], column: int) -> str:
+    return cells[column] if column < len(cells) else ""
 
 
-def _number(row: Sequence[str], column: int, number: int, name: str) -> float:
-    cell = _cell(row, column)
-    try:
-        return float(cell)
-    except ValueError as error:
-        msg = f"{name}, seed {number}: coordinates and radii must be numbers in mm. Got {cell!r}."
-        raise RegionError(msg) from error
+def _number(cell: str, where: str) -> float:
+    number = to_number(cell)
+    if number is None or np.isnan(number):
+        msg = f"{where}: coordinates and radii must be numbers in mm. Got {cell!r}."
+        raise RegionError(msg)
+    return number

@@ -25,6 +25,7 @@ __all__ = [
     "load_parquet",
     "npy_header",
     "parquet_group_rows",
+    "text_line",
 ]
 
 #: What pyarrow keeps, until the file is closed, of each column of each row group: measured at 0.6
@@ -115,8 +116,7 @@ class TextWriter(_Writer):
         super().__init__(sink)
         self._lines = io.StringIO(newline="")
         self._delimiter = delimiter
-        header = csv.writer(self._lines, delimiter=delimiter, lineterminator="\n")
-        header.writerow([harmless_name(name) for name in spec.names()])
+        self._lines.write(text_line([harmless_name(name) for name in spec.names()], delimiter))
         self._flush()
 
     def write(self, rows: Array) -> None:
@@ -243,6 +243,20 @@ def load_parquet() -> Any:
     import pyarrow.parquet
 
     return pyarrow.parquet
+
+
+def text_line(cells: Sequence[str], delimiter: str) -> str:
+    """Return a line of text, with quotes around cells that hold any end of a line.
+
+    Examples
+    --------
+    >>> text_line(["a", "le" + chr(13) + "ft"], ",").encode()[:5]
+    b'a,"le'
+    """
+    text = io.StringIO(newline="")
+    # Only what ends lines, or separates, is quoted by csv.
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return text.getvalue()[:-2] + "\n"
 
 
 def harmless_name(name: str) -> str:

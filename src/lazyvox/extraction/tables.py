@@ -3,7 +3,6 @@
 All are written row by row, under a temporary name until they are complete.
 """
 
-import csv
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from lazyvox.extraction.table_writers import (
 from lazyvox.store.files.identity import printable
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import open_sink
+from lazyvox.tables.delimited import open_delimited
 
 __all__ = [
     "StoredTable",
@@ -78,21 +78,19 @@ class StoredTable:
             mapped: Array = np.load(self.path, mmap_mode="r" if 0 not in self.shape else None)
             return mapped
         if ending in _DELIMITERS:
-            return self._load_text(_DELIMITERS[ending])
+            return self._load_text()
         table = load_parquet().read_table(self.path)
         values = np.empty(self.shape, self.dtype)
         for number, column in enumerate(table.columns):
             values[:, number] = column.to_numpy()
         return values
 
-    def _load_text(self, delimiter: str) -> Array:
+    def _load_text(self) -> Array:
         values = np.empty(self.shape, self.dtype)
-        with Path(self.path).open(encoding="utf-8", newline="") as file:
-            lines = csv.reader(file, delimiter=delimiter)
-            next(lines)
-            for number, line in enumerate(lines):
-                kind = np.int8 if self.dtype.kind == "b" else self.dtype
-                values[number] = np.array(line).astype(kind)
+        kind = np.int8 if self.dtype.kind == "b" else self.dtype
+        rows = open_delimited(self.path, "a table of signals").rows()
+        for number, (_, cells) in enumerate(rows):
+            values[number] = np.array(cells).astype(kind)
         return values
 
 

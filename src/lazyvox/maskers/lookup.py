@@ -1,18 +1,14 @@
 """Names of labelled regions: the table that a labels masker fits."""
 
-import csv
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.runtime.optional import require
+from lazyvox.tables.labels import read_label_table
 
 __all__ = ["LookUpTable", "fit_table"]
 
@@ -93,7 +89,7 @@ def fit_table(
     labels : list of str, optional
         Names in the order of the values.
     lut : pandas.DataFrame or path, optional
-        A table with columns "index" and "name".
+        See `read_table`.
 
     Returns
     -------
@@ -104,7 +100,9 @@ def fit_table(
     Raises
     ------
     ParameterError
-        If both are given, or the table lacks a column.
+        If both are given.
+    RegionError
+        If the table cannot be used.
     ParameterTypeError
         If `labels` is no list of text.
     """
@@ -128,7 +126,7 @@ def read_table(lut: Any) -> LookUpTable:
     Parameters
     ----------
     lut : pandas.DataFrame, path-like, mapping or LookUpTable
-        The table, or a text file with one line per region and a header.
+        The table; see `lazyvox.tables.labels.read_label_table`.
 
     Returns
     -------
@@ -137,29 +135,20 @@ def read_table(lut: Any) -> LookUpTable:
 
     Raises
     ------
-    ParameterError
-        If it has no column "index" or "name", or the file is no table.
+    RegionError
+        If it is no table of regions.
     ParameterTypeError
-        If it is no table at all.
+        If it is a list of names, or another thing.
     """
     if isinstance(lut, LookUpTable):
         return lut
-    if isinstance(lut, str | os.PathLike):
-        columns = _read_text(Path(lut).expanduser())
-    elif hasattr(lut, "columns") and hasattr(lut, "__getitem__"):
-        columns = {str(name): list(lut[name]) for name in lut.columns}
-    elif isinstance(lut, Mapping):
-        columns = {str(name): list(column) for name, column in lut.items()}
-    else:
+    if isinstance(lut, list | tuple):
         msg = (
             f"`lut` must be a pandas.DataFrame or the path of a table. Got {type(lut).__name__}. "
             f"A list of names is `labels`."
         )
         raise ParameterTypeError(msg)
-    if not {"index", "name"} <= set(columns):
-        msg = f"`lut` must have the columns 'index' and 'name'. Got {', '.join(columns)}."
-        raise ParameterError(msg)
-    return LookUpTable(columns)
+    return LookUpTable(read_label_table(lut))
 
 
 def _check_labels(labels: Any, lut: Any) -> None:
@@ -212,35 +201,3 @@ def _with_background(table: LookUpTable, background: Any) -> LookUpTable:
     moved = table.rows([*here, *others])
     names = [BACKGROUND, *moved.names[1:]]
     return LookUpTable({**moved.columns, "name": names})
-
-
-def _read_text(path: Path) -> dict[str, list[Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        msg = f"{path}: the table of regions cannot be read: {error.strerror or error}."
-        raise ParameterError(msg) from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        msg = f"{path}: a table of regions must have a header and rows. Got an empty file."
-        raise ParameterError(msg)
-    delimiter = max("\t,;", key=lines[0].count)
-    if delimiter not in lines[0]:
-        delimiter = " "
-    header, *rows = list(csv.reader(lines, delimiter=delimiter))
-    for number, row in enumerate(rows, 2):
-        if len(row) > len(header):
-            msg = f"{path}: line {number} has {len(row)} fields, the header {len(header)}."
-            raise ParameterError(msg)
-    filled = [row + [""] * (len(header) - len(row)) for row in rows]
-    return {name: _typed([row[i] for row in filled]) for i, name in enumerate(header)}
-
-
-def _typed(column: list[str]) -> list[Any]:
-    """Return a column of text as integers, else as floats, else as it is."""
-    for kind in (int, float):
-        try:
-            return [kind(cell) if cell else np.nan for cell in column]
-        except ValueError:
-            continue
-    return [cell or np.nan for cell in column]

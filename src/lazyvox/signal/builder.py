@@ -7,7 +7,7 @@ import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray
 from lazyvox.errors import LazyvoxWarning, ParameterError
-from lazyvox.signal.confounds import Confounds, confound_basis
+from lazyvox.signal.confounds import JoinedConfounds, confound_basis
 from lazyvox.signal.cosine import add_cosines
 from lazyvox.signal.filtering import prepare_filter
 from lazyvox.signal.options import FilterChoice, Padding
@@ -49,7 +49,7 @@ class RunBuilder:
     padding: Padding
 
     def build(
-        self, volumes: RunVolumes, confounds: Confounds | None, rows_out: IntArray
+        self, volumes: RunVolumes, confounds: JoinedConfounds | None, rows_out: IntArray
     ) -> RunCleaning:
         """Work out what is done to one run.
 
@@ -57,7 +57,7 @@ class RunBuilder:
         ----------
         volumes : RunVolumes
             Its volumes.
-        confounds : Confounds or None
+        confounds : JoinedConfounds or None
             Confounds of all runs.
         rows_out : ndarray of int
             Rows of the result that it fills.
@@ -107,7 +107,7 @@ class RunBuilder:
         return TemporalSteps(n_volumes, filled, kept, weights, trend, band)
 
     def _basis(
-        self, volumes: RunVolumes, confounds: Confounds | None, steps: TemporalSteps
+        self, volumes: RunVolumes, confounds: JoinedConfounds | None, steps: TemporalSteps
     ) -> FloatArray | None:
         """Return what confounds and cosines span, after the steps that signals go through."""
         table = None if confounds is None else confounds.values[volumes.rows]

@@ -10,7 +10,7 @@ from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.signal.builder import RunBuilder
 from lazyvox.signal.cleaner import Cleaner
-from lazyvox.signal.confounds import ConfoundTable, as_confounds
+from lazyvox.signal.confounds import ConfoundTable, join_confounds
 from lazyvox.signal.options import (
     Standardize,
     check_filter,
@@ -58,8 +58,9 @@ def clean(
         "zscore_sample", False is None; both with the warning of nilearn.
     sample_mask : array-like, or a list of one for each run, optional
         Volumes to keep: ascending indices, or one boolean for each volume.
-    confounds : ndarray, DataFrame, path, or list of these, optional
-        Signals to remove, n_volumes rows each. Files: .csv, .tsv, .txt, .npy.
+    confounds : Confounds, ndarray, DataFrame, path, or list of these, optional
+        Signals to remove, n_volumes rows each. Files: .csv, .tsv, .txt, .npy. What
+        `lazyvox.load_confounds` returns also says which volumes to keep.
     standardize_confounds : bool
         Whether means are removed from confounds.
     filter : {"butterworth", "cosine", False} or None
@@ -201,8 +202,10 @@ def prepare_cleaning(
     how = check_standardize(standardize, warns_on_bool=True)
     if confounds is not None and not removes_trend and not centres:
         _warn_of_means()
-    table = as_confounds(confounds, n_volumes)
-    volumes = split_runs(n_volumes, runs, sample_mask)
+    table = join_confounds(confounds, n_volumes)
+    volumes = split_runs(
+        n_volumes, runs, sample_mask, None if table is None else table.sample_mask
+    )
     order = np.sort(np.concatenate([run.kept_rows for run in volumes]))
     parts = tuple(
         builder.build(run, table, np.searchsorted(order, run.kept_rows)) for run in volumes

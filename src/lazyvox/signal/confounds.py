@@ -1,27 +1,159 @@
-"""Confounds: what is given for them, as one table of numbers, and the space that they span."""
+"""`Confounds`: signals to remove, the volumes to keep, and the space that both leave."""
 
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from lazyvox._typing import Array, FloatArray, IntArray
+from lazyvox._typing import Array, FloatArray, IntArray, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
-from lazyvox.signal.confound_files import read_confounds
+from lazyvox.runtime.optional import require
+from lazyvox.signal.confound_files import FMRIPREP_ENDINGS, read_confounds
 from lazyvox.signal.standardize import ROUNDING
+from lazyvox.store.files.identity import printable
+from lazyvox.tables.numeric import FrameTable, is_frame
 
-__all__ = ["ConfoundTable", "Confounds", "as_confounds", "confound_basis"]
+__all__ = ["ConfoundTable", "Confounds", "JoinedConfounds", "confound_basis", "join_confounds"]
 
 #: A pandas.DataFrame also; pandas need not be installed.
 ConfoundTable: TypeAlias = Any
 
+#: Volumes and reasons that `Confounds.summary` lists.
+_MOST_LISTED = 12
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Confounds:
-    """Confounds as one table.
+    """Regressors of one run, and the volumes of it that are kept.
+
+    Every parameter called `confounds` takes one, and keeps its volumes. It unpacks into a
+    pandas.DataFrame and the sample mask, as the pair that nilearn returns.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_volumes, n_columns), float64
+        Regressors, also in the volumes that are censored.
+    names : tuple of str
+        Their names, ascending.
+    sample_mask : ndarray of int, or None
+        Numbers of the volumes that are kept, ascending; None where all are.
+    source : str
+        The table, as messages call it.
+    reasons : mapping of str to ndarray of int
+        Volumes that are censored, by the reason, such as "non-steady state".
+
+    Examples
+    --------
+    >>> from lazyvox.signal.confounds import Confounds
+    >>> reasons = {"non-steady state": np.array([0])}
+    >>> found = Confounds(np.ones((3, 1)), ("csf",), np.array([1, 2]), "c.tsv", reasons)
+    >>> found.censored, found.summary
+    (array([0]), '1 of 3 volumes censored: 0 (non-steady state)')
+    """
+
+    values: FloatArray
+    names: tuple[str, ...]
+    sample_mask: IntArray | None
+    source: str
+    reasons: Mapping[str, IntArray] = field(default_factory=dict)
+
+    @property
+    def n_volumes(self) -> int:
+        """Number of volumes of the run, censored ones included."""
+        return len(self.values)
+
+    @property
+    def censored(self) -> IntArray:
+        """Numbers of the volumes that are not kept, ascending."""
+        every = np.arange(self.n_volumes)
+        return every[:0] if self.sample_mask is None else np.setdiff1d(every, self.sample_mask)
+
+    @property
+    def summary(self) -> str:
+        """Number of the censored volumes, which they are, and the reasons, in one line."""
+        if not len(self.censored):
+            return f"0 of {self.n_volumes} volumes censored"
+        parts = [f"{_listed(volumes)} ({reason})" for reason, volumes in self.reasons.items()]
+        shown = ", ".join(parts) or _listed(self.censored)
+        return f"{len(self.censored)} of {self.n_volumes} volumes censored: {shown}"
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the regressors as a pandas.DataFrame, and the sample mask."""
+        require("pandas", "table", "Unpacking into a data frame and a sample mask")
+        import pandas as pd
+
+        yield pd.DataFrame(self.values, columns=list(self.names))
+        yield self.sample_mask
+
+    def check_length(self, n_volumes: int) -> None:
+        """Raise an error unless the table has one row for each volume of a run.
+
+        Parameters
+        ----------
+        n_volumes : int
+            Number of volumes of the run.
+
+        Raises
+        ------
+        ParameterError
+            If the table has more or fewer rows.
+        """
+        if n_volumes != self.n_volumes:
+            msg = (
+                f"{self.source}: confounds must have one row for each volume. Got "
+                f"{self.n_volumes} rows for {n_volumes} volumes. Pass the table of this run, and "
+                f"the run without volumes cut off."
+            )
+            raise ParameterError(msg)
+
+    @override
+    def __repr__(self) -> str:
+        """Describe the confounds in one line."""
+        return (
+            f"<Confounds of {self.n_volumes} volumes, {len(self.names)} columns, "
+            f"{len(self.censored)} volumes censored>"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """The table that a column comes from, for messages.
+
+    Attributes
+    ----------
+    path : str or None
+        Its file.
+    first_line : int or None
+        Line of its first row, in a text.
+    """
+
+    path: str | None = None
+    first_line: int | None = None
+
+    def where(self, row: int) -> str:
+        """Return the place of a row."""
+        if self.path is None:
+            return f"row {row} (counted from 0)"
+        line = "" if self.first_line is None else f", line {self.first_line + row}"
+        return f"row {row} (counted from 0) of {self.path}{line}"
+
+    @property
+    def advice(self) -> str:
+        """A sentence about tables that hold more than should be removed."""
+        if self.path is None or not self.path.removesuffix(".gz").endswith(FMRIPREP_ENDINGS):
+            return ""
+        return (
+            " fMRIPrep's tables hold more than should be removed: choose by "
+            "confounds=lazyvox.load_confounds(path, strategy)."
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedConfounds:
+    """Everything that `confounds` holds, side by side.
 
     Attributes
     ----------
@@ -29,10 +161,16 @@ class Confounds:
         The table; may hold NaN in volumes that are not kept.
     names : tuple of str
         Name of each column, as messages show it.
+    origins : tuple
+        The table that each column comes from.
+    sample_mask : ndarray of int, or None
+        The volumes that `Confounds` keep, if there are any that leave out some.
     """
 
     values: FloatArray
     names: tuple[str, ...]
+    origins: tuple[_Origin, ...]
+    sample_mask: IntArray | None
 
     def check(self, rows: IntArray, *, n_kept: int) -> None:
         """Refuse missing values in volumes that are used, and more columns than volumes.
@@ -50,9 +188,10 @@ class Confounds:
             If one of both is found.
         """
         if len(self.names) > n_kept:
+            advice = next((one.advice for one in self.origins if one.advice), "")
             msg = (
                 f"There must be fewer confounds than volumes. Got {len(self.names)} confounds for "
-                f"{n_kept} volumes: every signal would be explained. Choose fewer."
+                f"{n_kept} volumes: every signal would be explained. Choose fewer.{advice}"
             )
             raise ParameterError(msg)
         bad = ~np.isfinite(self.values[rows])
@@ -60,34 +199,36 @@ class Confounds:
             return
         column = int(np.argmax(bad.any(axis=0)))
         row = int(rows[np.argmax(bad[:, column])])
+        origin = self.origins[column]
         msg = (
             f"confounds must be finite in every volume that is used. Got "
-            f"{self.values[row, column]} in column {self.names[column]}, row {row} (counted from "
-            f"0), and {int(bad.any(axis=0).sum())} such column(s). Fill the value (0 for the "
-            "first row of a derivative), leave the column out, or drop the volume by sample_mask."
+            f"{self.values[row, column]} in column {self.names[column]}, {origin.where(row)}, and "
+            f"{int(bad.any(axis=0).sum())} such column(s). Fill the value (0 for the first row of "
+            f"a derivative), leave the column out, or drop the volume by sample_mask."
+            f"{origin.advice}"
         )
         raise ParameterError(msg)
 
 
-def as_confounds(confounds: ConfoundTable | None, n_volumes: int) -> Confounds | None:
+def join_confounds(confounds: ConfoundTable | None, n_volumes: int) -> JoinedConfounds | None:
     """Return confounds as one table.
 
     Parameters
     ----------
-    confounds : ndarray, DataFrame, path, or a list or tuple of these, or None
+    confounds : Confounds, ndarray, DataFrame, path, or a list or tuple of these, or None
         Confounds.
     n_volumes : int
         Rows that they must have.
 
     Returns
     -------
-    Confounds or None
+    JoinedConfounds or None
         All columns side by side.
 
     Raises
     ------
     ParameterError
-        If shapes do not fit or values are not numbers.
+        If shapes do not fit, values are not numbers, or two `Confounds` keep other volumes.
     ParameterTypeError
         If it is none of these things.
     """
@@ -98,14 +239,31 @@ def as_confounds(confounds: ConfoundTable | None, n_volumes: int) -> Confounds |
         return None
     tables: list[FloatArray] = []
     names: list[str] = []
+    origins: list[_Origin] = []
+    mask: IntArray | None = None
     for part in parts:
-        values, own, where = _table(part)
-        _check_shape(values, n_volumes, where)
+        values, own, origin = _table(part)
+        _check_shape(values, n_volumes, origin)
         table = values[:, np.newaxis] if values.ndim == 1 else values
         columns = own or [str(len(names) + j) for j in range(table.shape[1])]
         tables.append(_as_float(table, columns))
         names += columns
-    return Confounds(np.hstack(tables), tuple(names))
+        origins += [origin] * len(columns)
+        if isinstance(part, Confounds):
+            mask = part.sample_mask if mask is None else _same_mask(mask, part.sample_mask)
+    return JoinedConfounds(np.hstack(tables), tuple(names), tuple(origins), mask)
+
+
+def _same_mask(first: IntArray, other: IntArray | None) -> IntArray:
+    """Return the mask that two `Confounds` have in common."""
+    if other is not None and not np.array_equal(first, other):
+        msg = (
+            f"confounds must keep the same volumes. Got {len(first)} and {len(other)} volumes in "
+            f"two tables. Load both columns with one strategy, or pass their `values` and one "
+            f"sample_mask."
+        )
+        raise ParameterError(msg)
+    return first
 
 
 def confound_basis(
@@ -154,23 +312,31 @@ def _warn_of_rank(
     warnings.warn(msg, LazyvoxWarning, stacklevel=5)
 
 
-def _table(part: Any) -> tuple[Array, list[str] | None, str]:
-    """Return values, names of columns, and a name for messages."""
+def _table(part: Any) -> tuple[Array, Sequence[str] | None, _Origin]:
+    """Return values, names of columns, and the table that they come from."""
+    if isinstance(part, Confounds):
+        return part.values, part.names, _Origin()
     if isinstance(part, str | os.PathLike):
-        values, names = read_confounds(part)
-        return values, names, f" in {os.fspath(part)}"
-    if hasattr(part, "to_numpy") and hasattr(part, "columns"):
-        return np.asarray(part.to_numpy()), [str(name) for name in part.columns], ""
+        values, names, first_line = read_confounds(part)
+        return values, names, _Origin(printable(os.fspath(part)), first_line)
+    if is_frame(part):
+        return FrameTable(part).read_all(), FrameTable(part).names, _Origin()
     if isinstance(part, np.ndarray):
-        return part, None, ""
+        return part, None, _Origin()
     msg = (
-        "confounds must be an array, a DataFrame, a path, or a list of these. Got "
-        f"{type(part).__name__}."
+        "confounds must be an array, a DataFrame, a path, what load_confounds returns, or a list "
+        f"of these. Got {type(part).__name__}."
     )
     raise ParameterTypeError(msg)
 
 
-def _check_shape(values: Array, n_volumes: int, where: str) -> None:
+def _listed(volumes: IntArray) -> str:
+    more = f" and {len(volumes) - _MOST_LISTED} more" if len(volumes) > _MOST_LISTED else ""
+    return ", ".join(map(str, volumes[:_MOST_LISTED])) + more
+
+
+def _check_shape(values: Array, n_volumes: int, origin: _Origin) -> None:
+    where = "" if origin.path is None else f" in {origin.path}"
     if values.ndim not in {1, 2}:
         msg = (
             f"confounds{where} must be of shape (n_volumes,) or (n_volumes, n_confounds). Got "

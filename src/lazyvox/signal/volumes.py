@@ -42,7 +42,10 @@ class RunVolumes:
 
 
 def split_runs(
-    n_volumes: int, runs: npt.ArrayLike | None, sample_mask: SampleMask | None
+    n_volumes: int,
+    runs: npt.ArrayLike | None,
+    sample_mask: SampleMask | None,
+    kept: IntArray | None = None,
 ) -> tuple[RunVolumes, ...]:
     """Return the runs of a series, in the order of their labels.
 
@@ -54,6 +57,8 @@ def split_runs(
         The run that each volume belongs to, any labels.
     sample_mask : array-like or sequence of array-like, optional
         For each run the volumes to keep: indices that ascend, or a boolean for each volume.
+    kept : ndarray of int, optional
+        Volumes of the whole series that confounds keep.
 
     Returns
     -------
@@ -63,7 +68,8 @@ def split_runs(
     Raises
     ------
     ParameterError
-        If there are no volumes, or lengths and numbers do not go together.
+        If there are no volumes, lengths and numbers do not fit, or `sample_mask` and `kept`
+        disagree.
     ParameterTypeError
         If a mask does not hold indices or booleans.
     ImageIndexError
@@ -83,11 +89,30 @@ def split_runs(
             )
             raise ParameterError(msg)
         rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    masks = [None] * len(rows) if sample_mask is None else _masks(sample_mask, len(rows))
-    return tuple(
+    masks: list[Any] = [None] * len(rows)
+    if sample_mask is not None:
+        masks = _masks(sample_mask, len(rows))
+    elif kept is not None:
+        masks = [np.isin(own, kept) for own in rows]
+    found = tuple(
         RunVolumes(own, None if mask is None else _kept(mask, len(own), i, len(rows)))
         for i, (own, mask) in enumerate(zip(rows, masks, strict=True))
     )
+    if kept is not None:
+        _check_agreement(np.sort(np.concatenate([run.kept_rows for run in found])), kept)
+    return found
+
+
+def _check_agreement(used: IntArray, kept: IntArray) -> None:
+    """Refuse a sample mask beside confounds that keep other volumes."""
+    if not np.array_equal(used, kept):
+        differing = np.setxor1d(used, kept)
+        msg = (
+            f"sample_mask must keep the volumes that confounds keep. Got {len(used)} and "
+            f"{len(kept)} volumes, which differ in {len(differing)}, first in {differing[0]}. "
+            f"Leave sample_mask out, or pass the `values` of the confounds with one mask."
+        )
+        raise ParameterError(msg)
 
 
 def _masks(sample_mask: Any, n_runs: int) -> list[Any]:

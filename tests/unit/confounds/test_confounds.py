@@ -236,8 +236,9 @@ def test_bad_cells_of_other_columns_do_no_harm(tmp_path):
         (b"0.1\t0.2\n0.3\t0.4\n", r"Got numbers only: '0\.1', '0\.2'"),
         (b"a\ta\n1\t2\n", r"the names of columns must differ\. Got 'a' 2 times"),
         (b"a\tb\n1\t2\n\n3\t4\n", r"line 3: every row must have one value .* Got 0"),
-        (b"\x1f\x8b\x08\x00", r"must be text in UTF-8.*not an image or a compressed file"),
-        (b'a\tb\n"1\t2\n', r"the table is malformed"),
+        (b"\x1f\x8b\x08\x00", r"c\.tsv: the gzip data are damaged or incomplete"),
+        (b"\x00\x01\xff", r"line 1: a table must be text in UTF-8.*not an image"),
+        (b'a\tb\n"1\t2\n', r"line 2: the table is malformed"),
         (b"a\tb\nn/a\t2\n", r"column 'a', row 0: a confound must not be n/a"),
     ],
 )

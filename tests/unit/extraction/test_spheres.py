@@ -115,9 +115,12 @@ def test_seeds_that_are_none(seeds, match):
     ("text", "match"),
     [
         ("x\ty\n1\t2\n", "must have the columns x, y and z"),
-        ("", "Got nothing"),
+        ("", "a table of seeds must have at least one row"),
         ("x\ty\tz\n1\t2\tn/a\n", "seed 0: coordinates and radii must be numbers in mm. Got 'n/a'"),
-        ("x\ty\tz\n1\t2\n", "seed 0: coordinates and radii must be numbers in mm. Got ''"),
+        (
+            "x\ty\tz\n1\t2\n",
+            "seeds.tsv, line 2, seed 0: coordinates and radii must be numbers in mm. Got ''",
+        ),
     ],
 )
 def test_tables_that_are_none(tmp_path, text, match):

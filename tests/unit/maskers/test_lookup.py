@@ -65,13 +65,16 @@ def test_tables_that_are_none(tmp_path):
         read_table({"label": [1]})
     with pytest.raises(TypeError, match="A list of names is `labels`"):
         read_table(["a", "b"])
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(FileNotFoundError, match=r"missing\.tsv: no such file"):
         read_table(tmp_path / "missing.tsv")
     (tmp_path / "empty.tsv").write_text("")
-    with pytest.raises(ValueError, match="Got an empty file"):
+    with pytest.raises(ValueError, match="at least one row"):
         read_table(tmp_path / "empty.tsv")
     (tmp_path / "wide.tsv").write_text("index\tname\n1\ta\tb\n")
-    with pytest.raises(ValueError, match="line 2 has 3 fields, the header 2"):
+    with pytest.raises(
+        ValueError,
+        match=r"line 2: every row must have one value for each of the 2 columns\. Got 3",
+    ):
         read_table(tmp_path / "wide.tsv")
     with pytest.raises(ValueError, match="Got both"):
         fit_table([0, 1], background=0, labels=["a"], lut={"index": [1], "name": ["a"]})

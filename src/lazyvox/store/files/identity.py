@@ -96,7 +96,7 @@ def open_regular(path: str) -> int:
         msg = f"{printable(path)}: the path must name a file, it is a directory."
         raise ImageIsADirectoryError(msg)
     msg = (
-        f"{printable(path)}: an image must be a regular file. Got a pipe, socket or device. "
+        f"{printable(path)}: the file must be a regular file. Got a pipe, socket or device. "
         f"Copy its content into a file first."
     )
     raise ReadError(msg)

@@ -107,8 +107,8 @@ def test_names_of_atlases_and_masks_are_those_of_their_entities(lazyvox, dataset
     entities = [name.split("T1w_")[1] for name in names_in(dataset / "results")]
     assert entities[1::2] == [
         "atlas-Big2018100Parcels_stat-sum_timeseries.tsv",
-        "label-aRoi_timeseries.tsv",
-        "label-bRoi_timeseries.tsv",
+        "stat-sum_label-aRoi_timeseries.tsv",
+        "stat-sum_label-bRoi_timeseries.tsv",
     ]
 
 

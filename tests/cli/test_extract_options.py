@@ -66,6 +66,37 @@ REGIONS = {
 }
 
 
+def test_a_strategy_holds_for_masks(lazyvox, files):
+    arguments = ["run.nii.gz", "--mask", "left.nii.gz", "--mask", "right.nii.gz"]
+    assert lazyvox("extract", *arguments, "--strategy", "mean", "-o", "out.tsv").code == 0
+    for name in ("left", "right"):
+        wanted = lv.extract("run.nii.gz", lv.Labels(f"{name}.nii.gz"))
+        head, *rows = (files / f"out_{name}.tsv").read_text().splitlines()
+        assert head == name
+        assert [float(row) for row in rows] == wanted.values[:, 0].tolist()
+
+
+def test_several_region_sets_of_every_kind(lazyvox, files):
+    nib.save(nib.load("atlas.nii.gz"), "second.nii.gz")
+    nib.save(nib.load("maps.nii.gz"), "others.nii.gz")
+    (files / "seeds2.tsv").write_text("x\ty\tz\n0\t0\t0\n")
+    (files / "names.tsv").write_text("index\tname\n" + "".join(f"{k}\tR{k}\n" for k in range(9)))
+    (files / "maps.tsv").write_text("index\tname\n1\tone\n2\ttwo\n")
+    sets = ["--labels", "atlas.nii.gz", "--labels", "second.nii.gz", "--maps", "maps.nii.gz",
+            "--maps", "others.nii.gz", "--seeds", "seeds.tsv", "--seeds", "seeds2.tsv"]  # fmt: skip
+    tables = ["--lut", "atlas.tsv", "--lut", "names.tsv", "--lut", "maps.tsv", "--lut", "maps.tsv"]
+    done = lazyvox("extract", "run.nii.gz", *sets, *tables, "-o", "out.tsv")
+    assert (done.code, done.err) == (0, "")
+    heads = {
+        path.stem: path.read_text().split("\n", 1)[0].split("\t") for path in files.glob("out_*")
+    }
+    assert heads["out_atlas"][0] == "LeftFront"
+    assert heads["out_second"] == [f"R{k}" for k in range(1, 9)]
+    assert heads["out_maps"] == heads["out_others"] == ["one", "two"]
+    assert heads["out_seeds"] == ["left", "right"]
+    assert heads["out_seeds2"] == ["0"]
+
+
 @pytest.mark.filterwarnings("ignore:.*labels.*:lazyvox.errors.LazyvoxWarning")
 @pytest.mark.parametrize("kind", REGIONS)
 def test_region_sets_are_those_of_the_library(lazyvox, files, kind):

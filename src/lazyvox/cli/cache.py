@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from lazyvox.cli.job import print_json
-from lazyvox.cli.settings import Settings, examples, reporting_options
+from lazyvox.cli.settings import CommandGroup, Settings, examples, reporting_options
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import format_bytes, parse_memory
 from lazyvox.store.files.printing import printable
@@ -36,11 +36,12 @@ def _as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 
 @click.group(
+    cls=CommandGroup,
     epilog=examples(
         "lazyvox cache ls",
         "lazyvox cache prune --max-size 500MiB",
         "lazyvox cache why run.nii.gz",
-    )
+    ),
 )
 def cache() -> None:
     """Show and remove the indexes of .nii.gz files that are in your cache folder.

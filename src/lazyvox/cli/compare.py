@@ -18,7 +18,7 @@ from lazyvox.cli.comparing import (
 )
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings, stem_of
-from lazyvox.cli.settings import Settings, common_options, examples, output_option
+from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
 from lazyvox.compare.measuring import Job
 from lazyvox.compare.outcome import counted
 from lazyvox.compare.ways import CONCAT, EXTRACT, LOAD, MEAN, Way, choose_ways
@@ -119,7 +119,9 @@ def compare_regions(
     compare_and_report(ctx, task, methods, folder)
 
 
-@click.command(epilog=examples("lazyvox compare load run.nii.gz mask.nii.gz -o loading"))
+@click.command(
+    cls=Command, epilog=examples("lazyvox compare load run.nii.gz mask.nii.gz -o loading")
+)
 @click.argument("images", metavar="IMG...", nargs=-1, required=True, type=_Path)
 @_methods_option(LOAD)
 @output_option(_FOLDER_TEXT)
@@ -143,7 +145,7 @@ def load(
     compare_and_report(ctx, task, methods, folder)
 
 
-@click.command(epilog=examples("lazyvox compare mean run.nii.gz"))
+@click.command(cls=Command, epilog=examples("lazyvox compare mean run.nii.gz"))
 @click.argument("run", metavar="RUN", type=_Path)
 @_methods_option(MEAN)
 @output_option(_FOLDER_TEXT)
@@ -162,7 +164,9 @@ def mean(ctx: click.Context, run: str, methods: tuple[Way, ...], output: str | N
     compare_and_report(ctx, task, methods, folder)
 
 
-@click.command(epilog=examples("lazyvox compare concat a.nii.gz b.nii.gz -o both.nii.gz"))
+@click.command(
+    cls=Command, epilog=examples("lazyvox compare concat a.nii.gz b.nii.gz -o both.nii.gz")
+)
 @click.argument("images", metavar="IMG...", nargs=-1, required=True, type=_Path)
 @_methods_option(CONCAT)
 @click.option("--report", metavar="FOLDER", type=_Path, help=_FOLDER_TEXT)

@@ -3,6 +3,7 @@
 import click
 
 from lazyvox._typing import override
+from lazyvox.cli.settings import Command
 
 __all__ = ["DefaultCommand", "DefaultGroup"]
 
@@ -38,7 +39,7 @@ class DefaultGroup(click.Group):
         return self.commands.get(cmd_name) if cmd_name else self.default
 
 
-class DefaultCommand(click.Command):
+class DefaultCommand(Command):
     """The command of a `DefaultGroup` that has no name of its own."""
 
     @override

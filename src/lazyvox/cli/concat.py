@@ -5,7 +5,14 @@ import numpy as np
 
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
-from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
+from lazyvox.cli.settings import (
+    Command,
+    Settings,
+    common_options,
+    examples,
+    output_option,
+    runs_argument,
+)
 from lazyvox.image import concat_imgs
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -19,10 +26,11 @@ _TYPES = ("uint8", "int16", "int32", "float32", "float64")
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "lazyvox concat run-1.nii.gz run-2.nii.gz -o runs.nii.gz",
         "lazyvox concat volume_*.nii -o series.nii.gz",
-    )
+    ),
 )
 @runs_argument
 @output_option(f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}.")

@@ -11,7 +11,7 @@ from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_bytes, write_matrix
 from lazyvox.cli.outputs import check_output, list_endings
-from lazyvox.cli.settings import Settings, common_options, examples, output_option
+from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
 from lazyvox.cli.signals_file import SignalsFile, open_signals
 from lazyvox.connectivity import ESTIMATORS, KINDS, Estimator
 from lazyvox.connectivity import connectivity as compute
@@ -104,10 +104,11 @@ class _Matrices:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "lazyvox connectivity regions.tsv -o correlation.tsv --plot correlation.png",
         "lazyvox connectivity regions.tsv --kind partial-correlation -o partial.npy",
-    )
+    ),
 )
 @click.argument("signals", metavar="SIGNALS", type=click.Path(readable=False, path_type=str))
 @click.option(

@@ -6,7 +6,7 @@ import numpy as np
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
-from lazyvox.cli.settings import Settings, common_options, examples, overwrite_option
+from lazyvox.cli.settings import Command, Settings, common_options, examples, overwrite_option
 from lazyvox.lazyimage.load import as_image, load
 from lazyvox.lazyimage.save import save
 from lazyvox.runtime.dry_run import plan
@@ -20,11 +20,12 @@ _TYPES = (
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "lazyvox convert run.nii.gz run.nii",
         "lazyvox convert run.nii small.nii.gz --dtype int16 --scale auto",
         "lazyvox convert run.nii.gz any-volume-at-once.nii.gz --seekable",
-    )
+    ),
 )
 @click.argument("image", metavar="IN", type=click.Path(readable=False, path_type=str))
 @click.argument("output", metavar="OUT", type=click.Path(readable=False, path_type=str))

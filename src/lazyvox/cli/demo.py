@@ -12,6 +12,7 @@ import numpy as np
 
 from lazyvox._typing import FloatArray
 from lazyvox._version import __version__
+from lazyvox.cli.settings import Command
 from lazyvox.demo.costs import CommandFailedError, Cost, run_command
 from lazyvox.demo.figure import Picture, draw
 from lazyvox.demo.model import N_REGIONS, Model, make_model, write_run
@@ -51,7 +52,7 @@ _INTERPRETER_BYTES = 64 << 20
 _SHARE = 0.8
 
 
-@click.command
+@click.command(cls=Command)
 @click.option(
     "--file",
     metavar="RUN",

@@ -14,7 +14,14 @@ from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.region_options import Regions, region_options
 from lazyvox.cli.sample_mask import read_sample_mask
-from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
+from lazyvox.cli.settings import (
+    Command,
+    Settings,
+    common_options,
+    examples,
+    output_option,
+    runs_argument,
+)
 from lazyvox.cli.sidecars import Inputs, write_sidecars
 from lazyvox.cli.signal_targets import Targets, choose_targets
 from lazyvox.errors import MemoryBudgetError
@@ -119,6 +126,7 @@ class _Extraction:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "lazyvox extract run.nii.gz --mask left.nii.gz --mask right.nii.gz -o voxels.npz",
         "lazyvox extract run.nii.gz --labels atlas.nii.gz --lut atlas.tsv -o regions.tsv",
@@ -127,7 +135,7 @@ class _Extraction:
         "lazyvox extract sub-01_task-rest_bold.nii.gz --labels atlas.nii.gz \\",
         "      --confounds sub-01_task-rest_desc-confounds_timeseries.tsv \\",
         "      --confound-strategy motion24,wm_csf --fd-threshold 0.5 -o derivatives/",
-    )
+    ),
 )
 @runs_argument
 @region_options

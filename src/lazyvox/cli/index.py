@@ -10,7 +10,7 @@ import click
 from lazyvox._version import __version__
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outputs import check_files
-from lazyvox.cli.settings import Settings, common_options, examples, overwrite_option
+from lazyvox.cli.settings import Command, Settings, common_options, examples, overwrite_option
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.random_access import ImageIndex, gzip_source
 from lazyvox.lazyimage.random_access import index as index_image
@@ -30,11 +30,12 @@ def _as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "lazyvox index run.nii.gz",
         "lazyvox index run.nii.gz --spacing 1MiB --beside",
         "lazyvox index run.nii.gz --export run.gzidx",
-    )
+    ),
 )
 @click.argument("run", metavar="RUN", type=click.Path(readable=False, path_type=str))
 @click.option(

@@ -9,7 +9,7 @@ from lazyvox.cli.checking import Check, check_image
 from lazyvox.cli.facts import Facts, describe_image
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outcome import SomeFailedError, one_line, print_error, spelled
-from lazyvox.cli.settings import Settings, common_options, examples
+from lazyvox.cli.settings import Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
 from lazyvox.planning.memory import format_bytes
 from lazyvox.store.files.printing import printable
@@ -56,10 +56,11 @@ class _Report:
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "lazyvox info run.nii.gz",
         "lazyvox info --check sub-*/func/*.nii.gz",
-    )
+    ),
 )
 @click.argument(
     "images",

@@ -1,4 +1,4 @@
-"""The options of `lazyvox extract` that say what regions are."""
+"""The options of `lazyvox extract` about regions."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,61 +14,69 @@ from lazyvox.cli.outputs import stem_of
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
-from lazyvox.extraction.rois import RoiConsumer
+from lazyvox.extraction.reduction import STRATEGIES
+from lazyvox.extraction.rois import RegionOptions, RoiConsumer, mask_consumer
 from lazyvox.extraction.spheres import Spheres
-from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.load import as_image
 
-__all__ = ["Regions", "region_options"]
+__all__ = ["RegionSet", "Regions", "region_options"]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 
-_STRATEGIES = (
-    "mean",
-    "sum",
-    "median",
-    "minimum",
-    "maximum",
-    "standard_deviation",
-    "variance",
-)
 #: Entities of a BIDS name that tell atlases and masks apart.
 _NAMING = ("atlas", "seg", "label", "desc")
 
 
 @dataclass(frozen=True, slots=True)
-class Regions:
-    """Which region sets are asked for, and how they are read.
+class RegionSet:
+    """One region set that is asked for.
 
     Attributes
     ----------
-    mask : tuple of str
-        Masks.
-    labels, maps, seeds : str or None
-        Atlas, image of maps, and table of the centres of spheres.
+    kind : {"mask", "labels", "maps", "seeds"}
+        The option that names it.
+    path : str
+        Its file.
+    lut : str or None
+        Table with the names of its regions.
+    """
+
+    kind: str
+    path: str
+    lut: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """The region sets that are asked for, and how they are read.
+
+    Attributes
+    ----------
+    mask, labels, maps, seeds : tuple of str
+        Masks, atlases, images of maps, and tables of the centres of spheres.
     radius : float or None
         Radius of spheres, in mm.
     allow_overlap : bool
         Whether spheres may share voxels.
     mask_img : str or None
         A mask that labels, maps and spheres are confined to.
-    lut : str or None
-        Table with the names of labels or maps.
-    strategy : str
-        Statistic over the voxels of a label.
+    lut : tuple of str
+        Tables with the names of labels and maps.
+    strategy : str or None
+        How to combine the voxels of a label, or of a mask.
     resample : bool
         Whether images on another grid are resampled.
     """
 
     mask: tuple[str, ...]
-    labels: str | None
-    maps: str | None
-    seeds: str | None
+    labels: tuple[str, ...]
+    maps: tuple[str, ...]
+    seeds: tuple[str, ...]
     radius: float | None
     allow_overlap: bool
     mask_img: str | None
-    lut: str | None
-    strategy: str
+    lut: tuple[str, ...]
+    strategy: str | None
     resample: bool
 
     def __post_init__(self) -> None:
@@ -79,17 +87,28 @@ class Regions:
                 "--seeds TABLE, or several of them"
             )
             raise WrongUsageError(msg)
-        if self.lut and not self.labels and not self.maps:
+        n_labels, n_named = len(self.labels), len(self.labels) + len(self.maps)
+        if self.lut and not n_named:
             msg = "--lut names the regions of --labels, or of --maps; both are missing"
             raise WrongUsageError(msg)
-        if self.strategy != "mean" and not self.labels:
-            msg = f"--strategy {self.strategy} concerns --labels, which is missing"
+        if self.lut and len(self.lut) not in {n_labels, n_named}:
+            msg = (
+                f"--lut must be given once for each --labels, and may be given for each --maps "
+                f"after that. Got {len(self.lut)} for {n_labels} and {len(self.maps)}"
+            )
             raise WrongUsageError(msg)
-        for option, is_given in (("radius", self.radius is not None), *self._flags):
+        is_reduced = self.mask or self.labels or (self.seeds and self.strategy == "mean")
+        if self.strategy is not None and not is_reduced:
+            msg = f"--strategy {self.strategy} concerns --labels and --mask, which are missing"
+            raise WrongUsageError(msg)
+        for option, is_given in (
+            ("radius", self.radius is not None),
+            ("allow-overlap", self.allow_overlap),
+        ):
             if is_given and not self.seeds:
                 msg = f"--{option} concerns the spheres around --seeds, which is missing"
                 raise WrongUsageError(msg)
-        if self.mask_img and not (self.labels or self.maps or self.seeds):
+        if self.mask_img and not (self.labels or self.maps or self.seeds or self.strategy):
             msg = (
                 "--mask-img confines --labels, --maps and --seeds, and there is none of them. "
                 "For the signals of its voxels pass --mask"
@@ -97,19 +116,35 @@ class Regions:
             raise WrongUsageError(msg)
 
     @property
-    def _flags(self) -> tuple[tuple[str, bool], ...]:
-        return (("allow-overlap", self.allow_overlap),)
+    def sets(self) -> list[RegionSet]:
+        """The region sets in the order of results."""
+        n_labels = len(self.labels)
+        tables = iter(self.lut)
+        # A table numbers the regions of one image: of a single one those of the first image.
+        names_maps = len(self.lut) > n_labels or not n_labels
+        return [
+            *(RegionSet("mask", path) for path in self.mask),
+            *(RegionSet("labels", path, next(tables, None)) for path in self.labels),
+            *(
+                RegionSet("maps", one, next(tables, None) if names_maps else None)
+                for one in self.maps
+            ),
+            *(RegionSet("seeds", path) for path in self.seeds),
+        ]
 
     @property
     def paths(self) -> list[str]:
         """The file of each region set."""
-        others = (self.labels, self.maps, self.seeds)
-        return [*self.mask, *[path for path in others if path]]
+        return [*self.mask, *self.labels, *self.maps, *self.seeds]
 
     @property
     def inputs(self) -> list[str]:
         """All files that are read besides the runs."""
-        return [*self.paths, *[path for path in (self.lut, self.mask_img) if path]]
+        return [*self.paths, *self.lut, *([self.mask_img] if self.mask_img else [])]
+
+    def confines(self, one: RegionSet) -> bool:
+        """Return whether --mask-img concerns a region set."""
+        return self.mask_img is not None and (one.kind != "mask" or self.strategy is not None)
 
     def names(self) -> list[str]:
         """Return a name for each region set: its file's, with its folder's where that is needed."""
@@ -122,15 +157,21 @@ class Regions:
 
     def bids_labels(self) -> list[tuple[str, str, str]]:
         """Return, for BIDS names, entity, label and statistic of each region set."""
-        kinds = [("label", "")] * len(self.mask)
-        kinds += [("atlas", self.strategy)] if self.labels else []
-        kinds += [("atlas", "")] if self.maps else []
-        kinds += [("atlas", "mean")] if self.seeds else []
+        kinds = {
+            "mask": ("label", self.strategy or ""),
+            "labels": ("atlas", self.strategy or "mean"),
+            "maps": ("atlas", ""),
+            "seeds": ("atlas", "mean"),
+        }
         labels = [_bids_label(path) for path in self.paths]
         count = Counter(labels)
         return [
-            (key, bids_label(name) if count[label] > 1 else label, stat)
-            for (key, stat), label, name in zip(kinds, labels, self.names(), strict=True)
+            (
+                kinds[one.kind][0],
+                bids_label(name) if count[label] > 1 else label,
+                kinds[one.kind][1],
+            )
+            for one, label, name in zip(self.sets, labels, self.names(), strict=True)
         ]
 
     def consumers(
@@ -157,37 +198,39 @@ class Regions:
         RegionError
             If the seeds cannot be read.
         """
-        # Each class has its own parameters; these are those of all.
-        common: list[dict[str, Any]] = [
-            {"out": out, "dtype": dtype, "overwrite": overwrite, "resample": self.resample}
-            for out in outs
-        ]
-        found: list[RoiConsumer] = [
-            Voxels(path, **options) for path, options in zip(self.mask, common, strict=False)
-        ]
         # Opened once, however many region sets it confines.
-        mask_img = None if self.mask_img is None else as_image(self.mask_img)
-        for options in common[len(self.mask) :]:
-            options["mask_img"] = mask_img
-        rest = iter(common[len(self.mask) :])
-        if self.labels:
-            strategy, lut = self.strategy, self.lut
-            found.append(Labels(self.labels, strategy=strategy, lut=lut, **next(rest)))
-        if self.maps:
-            # A table numbers the regions of one image.
-            names = None if self.labels else self.lut
-            found.append(Maps(self.maps, names=names, **next(rest)))
-        if self.seeds:
-            overlap = self.allow_overlap
-            found.append(Spheres(self.seeds, self.radius, allow_overlap=overlap, **next(rest)))
+        confining = None if self.mask_img is None else as_image(self.mask_img)
+        options = RegionOptions(
+            self.strategy, dtype=dtype, resample=self.resample, mask_img=confining
+        )
+        found = []
+        for one, out, name in zip(self.sets, outs, self.names(), strict=True):
+            consumer = self._consumer(one, name, options)
+            written = consumer if out is None else consumer.writing_to(out, overwrite=overwrite)
+            found.append(written)
         return found
 
-    def to_dict(self, number: int) -> dict[str, Any]:
+    def _consumer(self, one: RegionSet, name: str, options: RegionOptions) -> RoiConsumer:
+        if one.kind == "mask":
+            return mask_consumer(one.path, "mask_imgs", name, options)
+        # Each class has its own parameters; these are those of all.
+        common: dict[str, Any] = {
+            "dtype": options.dtype,
+            "resample": options.resample,
+            "mask_img": options.mask_img,
+        }
+        if one.kind == "labels":
+            return Labels(one.path, strategy=self.strategy or "mean", lut=one.lut, **common)
+        if one.kind == "maps":
+            return Maps(one.path, names=one.lut, **common)
+        return Spheres(one.path, self.radius, allow_overlap=self.allow_overlap, **common)
+
+    def to_dict(self, one: RegionSet) -> dict[str, Any]:
         """Return what was asked for of one region set, for JSON; files are among the sources."""
         record: dict[str, Any] = {"resample": self.resample}
-        if self.labels and number == len(self.mask):
-            record["strategy"] = self.strategy
-        if self.seeds and number == len(self.paths) - 1:
+        if one.kind == "labels" or (one.kind == "mask" and self.strategy is not None):
+            record["strategy"] = self.strategy or "mean"
+        if one.kind == "seeds":
             record |= {"radius": self.radius, "allow_overlap": self.allow_overlap}
         return record
 
@@ -211,7 +254,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
     ctx.ensure_object(dict)[param.name] = value
 
 
-def _file(option: str, metavar: str, text: str, *, multiple: bool = False) -> Any:
+def _file(option: str, metavar: str, text: str, *, multiple: bool = True) -> Any:
     return click.option(
         option,
         metavar=metavar,
@@ -227,8 +270,8 @@ _OPTIONS = (
     _file(
         "--mask",
         "MASK",
-        "Mask image: a column for each of its voxels. May be given several times.",
-        multiple=True,
+        "Mask image: a column for each of its voxels, or one with --strategy. This option, --labels, "
+        "--maps and --seeds may be given several times.",
     ),
     _file("--labels", "ATLAS", "Labels image: a column for each of its regions."),
     _file("--maps", "MAPS", "4D image of weights: a column for each map, by least squares."),
@@ -244,7 +287,8 @@ _OPTIONS = (
         metavar="MM",
         expose_value=False,
         callback=_keep,
-        help="Sphere radius in mm. Default: the radius column of the table, or the single voxel nearest the seed.",
+        help="Sphere radius in mm. Default: the table's radius column, or the single voxel nearest "
+        "the seed.",
     ),
     click.option(
         "--allow-overlap",
@@ -253,22 +297,23 @@ _OPTIONS = (
         callback=_keep,
         help="Let spheres share voxels.",
     ),
-    _file("--mask-img", "MASK", "Mask that labels, maps and spheres are confined to."),
+    _file(
+        "--mask-img", "MASK", "Mask that labels, maps and spheres are confined to.", multiple=False
+    ),
     _file(
         "--lut",
         "TABLE",
         "Names of the regions of --labels, or without it of --maps: a BIDS dseg.tsv, FSL's XML, "
-        "or FreeSurfer's colour table.",
+        "or FreeSurfer's colour table. Once for each of several.",
     ),
     click.option(
         "--strategy",
-        type=click.Choice(_STRATEGIES),
-        default="mean",
-        show_default=True,
+        type=click.Choice(STRATEGIES),
         metavar="NAME",
         expose_value=False,
         callback=_keep,
-        help=f"Statistic over the voxels of each label: {', '.join(_STRATEGIES)}.",
+        help=f"How to combine the voxels of a label, or of a mask: {', '.join(STRATEGIES)}. By "
+        "default the mean for labels; a mask gives a column for each voxel.",
     ),
     click.option(
         "--resample",

@@ -8,11 +8,15 @@ from typing import Any, Self, TypeVar
 
 import click
 
+from lazyvox._typing import override
+from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
 
 __all__ = [
+    "Command",
+    "CommandGroup",
     "Settings",
     "common_options",
     "examples",
@@ -26,6 +30,36 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 _Option = Callable[[_Decorated], _Decorated]
 
 _KEY = "lazyvox.settings."
+
+
+class Command(click.Command):
+    """Base of all commands: an option that holds one value may not be given twice."""
+
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            # Of values click would keep the last one, without a word.
+            _, _, given = self.make_parser(ctx).parse_args(list(args))
+            for param in given:
+                _refuse_twice(param, given.count(param))
+        return super().parse_args(ctx, args)
+
+
+class CommandGroup(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+def _refuse_twice(param: click.Parameter, count: int) -> None:
+    if count < 2 or not isinstance(param, click.Option) or param.multiple:
+        return
+    # A flag without a counterpart says the same each time.
+    if param.is_flag and not param.secondary_opts:
+        return
+    names = "/".join([max(param.opts, key=len), *param.secondary_opts])
+    msg = f"{names} must be given once. Got it {'twice' if count == 2 else f'{count} times'}"
+    raise WrongUsageError(msg)
 
 
 @dataclass(frozen=True, slots=True)

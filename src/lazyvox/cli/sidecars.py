@@ -14,7 +14,7 @@ from lazyvox.cli.bids import (
 )
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning
 from lazyvox.cli.confound_tables import ConfoundChoice
-from lazyvox.cli.region_options import Regions
+from lazyvox.cli.region_options import Regions, RegionSet
 from lazyvox.planning.plan import Plan
 
 __all__ = ["Inputs", "write_sidecars"]
@@ -57,29 +57,23 @@ class Inputs:
         """Files that concern volumes."""
         return [*self.confounds.confounds, *([self.sample_mask] if self.sample_mask else [])]
 
-    def sources(self, number: int) -> list[str]:
+    def sources(self, one: RegionSet) -> list[str]:
         """Return the files that the table of one region set is made from."""
-        return [*self.runs, *self.images(number), *self._lut(number), *self._tables]
+        return [*self.runs, *self.images(one), *([one.lut] if one.lut else []), *self._tables]
 
-    def images(self, number: int) -> list[str]:
-        """Return the files that say what the regions of one region set are."""
-        is_mask = number < len(self.regions.mask)
-        confining = [] if is_mask or not self.regions.mask_img else [self.regions.mask_img]
-        return [self.regions.paths[number], *confining]
+    def images(self, one: RegionSet) -> list[str]:
+        """Return the files that define the regions of one region set."""
+        confining = self.regions.mask_img if self.regions.confines(one) else None
+        return [one.path, *([confining] if confining else [])]
 
-    def parameters(self, number: int) -> dict[str, Any]:
+    def parameters(self, one: RegionSet) -> dict[str, Any]:
         """Return what was asked for of one region set, for JSON."""
         return {
-            **self.regions.to_dict(number),
+            **self.regions.to_dict(one),
             "dtype": self.dtype,
             **self.cleaning.to_dict(),
             **self.confounds.to_dict(),
         }
-
-    def _lut(self, number: int) -> list[str]:
-        named = self.regions.labels or self.regions.maps
-        is_named = self.regions.paths[number] == named and number >= len(self.regions.mask)
-        return [self.regions.lut] if is_named and self.regions.lut else []
 
 
 def write_sidecars(
@@ -119,12 +113,12 @@ def write_sidecars(
     described = plan.to_dict()
     # The sources are named in full, and where they lie is nobody's business.
     del described["source"]
-    for number, table in enumerate(tables):
-        uris = {path: _uri(path, table) for path in inputs.sources(number)}
+    for one, table in zip(inputs.regions.sets, tables, strict=True):
+        uris = {path: _uri(path, table) for path in inputs.sources(one)}
         record = Provenance(
             sources=[*uris.values()],
-            regions_sha256={uris[path]: hash_file(path) for path in inputs.images(number)},
-            parameters={**inputs.parameters(number), "confounds": list(cleaning.confound_names)},
+            regions_sha256={uris[path]: hash_file(path) for path in inputs.images(one)},
+            parameters={**inputs.parameters(one), "confounds": list(cleaning.confound_names)},
             n_volumes=len(cleaning.kept),
             censored=cleaning.censored.tolist(),
             t_r=t_r,

@@ -11,7 +11,7 @@ from lazyvox.cli.index_text import Entry, parse_index
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.npy import plan_npy, write_npy
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
-from lazyvox.cli.settings import Settings, common_options, examples, output_option
+from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
 from lazyvox.errors import ImageIndexError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
@@ -26,7 +26,7 @@ _ENDINGS = (".npy", *IMAGE_ENDINGS)
 _OUTPUT_TEXT = f"What to write; ends in {list_endings(_ENDINGS)}."
 
 
-class _IndexCommand(click.Command):
+class _IndexCommand(Command):
     """A command with an argument that may begin with a minus sign."""
 
     @override

@@ -2,7 +2,14 @@
 
 import click
 
-from lazyvox.cli.settings import Settings, common_options, examples, output_option, runs_argument
+from lazyvox.cli.settings import (
+    Command,
+    Settings,
+    common_options,
+    examples,
+    output_option,
+    runs_argument,
+)
 from lazyvox.cli.voxelwise import OUTPUT_TEXT, ddof_option, type_option, write_voxelwise
 from lazyvox.stream.moments import Std
 
@@ -10,9 +17,10 @@ __all__ = ["std"]
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "lazyvox std run.nii.gz -o std.nii.gz",
-    )
+    ),
 )
 @runs_argument
 @output_option(OUTPUT_TEXT)

@@ -37,7 +37,7 @@ def extract(  # noqa: PLR0913
     imgs: ImageLike | Sequence[ImageLike],
     rois: RoiLike | Sequence[RoiLike] | Mapping[Any, RoiLike],
     *,
-    strategy: str = "mean",
+    strategy: str | None = None,
     lut: Lut | None = None,
     radius: float | None = None,
     mask_img: ImageLike | None = None,
@@ -67,14 +67,16 @@ def extract(  # noqa: PLR0913
     imgs : image, path, or list of them
         A 3D or 4D image, or images on one grid that are joined along time.
     rois : image, path, coordinates, Voxels, Labels, Maps or Spheres, or list or dict of them
-        A mask (zeros and one other integer) gives the signal of each of its voxels, a labels
+        A mask (zeros and one other integer) gives the signal of each of its voxels, or one signal
+        where there is a `strategy`, a labels
         image (several integers) one signal per region, a 4D image one per map, coordinates in mm
         (an array of shape (n, 3), a list of triples, a table or its file) one per sphere.
         `lazyvox.Voxels`, `Labels`, `Maps` and `Spheres` say the kind themselves. Masks may
         overlap.
-    strategy : str, default="mean"
-        What becomes of the voxels of a label: "mean", "sum", "median", "minimum", "maximum",
-        "standard_deviation" or "variance".
+    strategy : str, optional
+        How to combine the voxels of each label, or of each mask: "mean", "sum", "median",
+        "minimum", "maximum", "standard_deviation" or "variance". By default the mean for labels,
+        and a column per voxel for masks.
     lut : path, table, dict or list, optional
         Names of labels or maps; see `lazyvox.Labels`.
     radius : float, optional

@@ -1,4 +1,4 @@
-"""What `rois` means: masks, labels images, maps, seeds, or consumers that say it themselves."""
+"""Consumers for `rois`: masks, labels images, maps, seeds, or consumers that say it themselves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,14 @@ from lazyvox.stream.masks import (
     shown_values,
 )
 
-__all__ = ["RegionOptions", "RoiLike", "RoiSet", "resolve_rois"]
+__all__ = [
+    "RegionOptions",
+    "RoiConsumer",
+    "RoiLike",
+    "RoiSet",
+    "mask_consumer",
+    "resolve_rois",
+]
 
 RoiConsumer: TypeAlias = Voxels | Labels | Maps | Spheres
 RoiLike: TypeAlias = ImageLike | RoiConsumer | SeedsLike
@@ -40,8 +47,8 @@ class RegionOptions:
 
     Attributes
     ----------
-    strategy : str
-        See `lazyvox.Labels`.
+    strategy : str, optional
+        See `lazyvox.Labels`; None is the mean for labels, and every voxel for masks.
     lut : path, table, dict or list, optional
         See `lazyvox.Labels`.
     dtype : dtype-like, optional
@@ -54,7 +61,7 @@ class RegionOptions:
         A mask that labels, maps and spheres are confined to.
     """
 
-    strategy: str = "mean"
+    strategy: str | None = None
     lut: Lut | None = None
     dtype: npt.DTypeLike | None = None
     resample: bool = False
@@ -64,9 +71,8 @@ class RegionOptions:
     @property
     def are_default(self) -> bool:
         """Whether nothing is set."""
-        given = (self.lut, self.dtype, self.radius, self.mask_img)
-        is_plain = self.strategy == "mean" and not self.resample
-        return is_plain and all(value is None for value in given)
+        given = (self.strategy, self.lut, self.dtype, self.radius, self.mask_img)
+        return not self.resample and all(value is None for value in given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +171,58 @@ def resolve_rois(
         msg = "`rois` must hold at least one mask, labels image, image of maps or seed. Got none."
         raise ParameterError(msg)
     shown = ["rois"] if is_single else [f"rois[{key!r}]" for key in keys or range(len(items))]
-    consumers = tuple(
-        _consumer(item, name, options) for item, name in zip(items, shown, strict=True)
-    )
-    _check_options(items, consumers, options)
     sources = [_source(item) for item in items]
     names = region_names(sources) if keys is None else [str(key) for key in keys]
+    consumers = tuple(
+        _consumer(item, parameter, name, options)
+        for item, parameter, name in zip(items, shown, names, strict=True)
+    )
+    _check_options(items, consumers, options)
     return RoiSet(consumers, tuple(names), keys, is_single)
 
 
-def _consumer(roi: Any, name: str, options: RegionOptions) -> RoiConsumer:
+class _MaskSignal(Labels):
+    """One signal for all voxels of a mask: labels that need no table of names."""
+
+
+def mask_consumer(img: Any, parameter: str, name: str, options: RegionOptions) -> RoiConsumer:
+    """Return the consumer of a mask: its voxels, or one column where a strategy is given.
+
+    Parameters
+    ----------
+    img : image, path or RegionImage
+        The mask.
+    parameter : str
+        What messages call it.
+    name : str
+        Name of the column.
+    options : RegionOptions
+        Strategy, type, grid.
+
+    Returns
+    -------
+    Voxels or Labels
+        The consumer.
+
+    Raises
+    ------
+    RegionError
+        If the image is no mask.
+    """
+    if options.strategy is None:
+        return Voxels(img, dtype=options.dtype, resample=options.resample)
+    region = read_region_image(img, parameter)
+    return _MaskSignal(
+        replace(region, values=as_mask(region).astype(np.uint8)),
+        strategy=options.strategy,
+        lut={1: name},
+        dtype=options.dtype,
+        resample=options.resample,
+        mask_img=options.mask_img,
+    )
+
+
+def _consumer(roi: Any, parameter: str, name: str, options: RegionOptions) -> RoiConsumer:
     if isinstance(roi, RoiConsumer):
         return roi
     if looks_like_seeds(roi):
@@ -188,12 +236,12 @@ def _consumer(roi: Any, name: str, options: RegionOptions) -> RoiConsumer:
         )
     if isinstance(roi, Mapping | list | tuple):
         msg = (
-            f"`{name}` must be one image, lazyvox.Voxels([...]) for several masks, or (x, y, z) "
+            f"`{parameter}` must be one image, lazyvox.Voxels([...]) for several masks, or (x, y, z) "
             f"coordinates. Got a {type(roi).__name__}."
         )
         raise ParameterTypeError(msg)
     if isinstance(roi, RegionImage):
-        return _of_volume(roi, options)
+        return _of_volume(roi, parameter, name, options)
     img = as_image(roi)
     if len(img.shape) == 4 and img.shape[3] != 1:
         return Maps(
@@ -203,14 +251,16 @@ def _consumer(roi: Any, name: str, options: RegionOptions) -> RoiConsumer:
             dtype=options.dtype,
             resample=options.resample,
         )
-    return _of_volume(read_region_image(img, name), options)
+    return _of_volume(read_region_image(img, parameter), parameter, name, options)
 
 
-def _of_volume(region: RegionImage, options: RegionOptions) -> RoiConsumer:
-    """Return what a 3D image is: a mask or labels."""
+def _of_volume(
+    region: RegionImage, parameter: str, name: str, options: RegionOptions
+) -> RoiConsumer:
+    """Return the consumer of a 3D image: a mask or labels."""
     if is_two_valued(region.values):
         mask = replace(region, values=as_mask(region))
-        return Voxels(mask, dtype=options.dtype, resample=options.resample)
+        return mask_consumer(mask, parameter, name, options)
     if not is_integral(region.values):
         _refuse_fractions(region)
     if not region.values.any():
@@ -218,7 +268,7 @@ def _of_volume(region: RegionImage, options: RegionOptions) -> RoiConsumer:
         raise RegionError(msg)
     return Labels(
         region,
-        strategy=options.strategy,
+        strategy=options.strategy or "mean",
         lut=options.lut,
         dtype=options.dtype,
         resample=options.resample,
@@ -249,8 +299,11 @@ def _check_options(
             "there."
         )
         raise ParameterError(msg)
-    _check_concern(implicit, "strategy", (Labels,), is_set=options.strategy != "mean")
-    _check_concern(implicit, "lut", (Labels, Maps), is_set=options.lut is not None)
+    # The signal of a sphere is a mean: that may be said.
+    reduced = (Labels, Spheres) if options.strategy == "mean" else (Labels,)
+    _check_concern(implicit, "strategy", reduced, is_set=options.strategy is not None)
+    named = [consumer for consumer in implicit if not isinstance(consumer, _MaskSignal)]
+    _check_concern(named, "lut", (Labels, Maps), is_set=options.lut is not None)
     _check_concern(implicit, "radius", (Spheres,), is_set=options.radius is not None)
     confined = (Labels, Maps, Spheres)
     _check_concern(implicit, "mask_img", confined, is_set=options.mask_img is not None)
@@ -269,7 +322,7 @@ def _check_concern(
     if not is_set or any(isinstance(consumer, kinds) for consumer in consumers):
         return
     shown = " and ".join(_KINDS[kind] for kind in kinds)
-    found = {_KINDS.get(type(consumer), "masks") for consumer in consumers}
+    found = {_KINDS.get(type(consumer), "masks") for consumer in consumers} or {"masks"}
     msg = (
         f"`{option}` holds for {shown}. Got {' and '.join(sorted(found))} only. An image with a "
         f"single label is a mask unless you say lazyvox.Labels(...)."

@@ -61,6 +61,42 @@ def test_explicit_consumers_win(values):
     np.testing.assert_allclose(single.values[:, 0], values[mask_of("mask")].mean(axis=0), 1e-6)
 
 
+class TestStrategy:
+    """A strategy that is given holds for masks too: one column per mask."""
+
+    def test_one_column_per_mask(self, values):
+        found = extract("run.nii.gz", ["left.nii.gz", "atlas.nii.gz"], strategy="median")
+        wanted = np.median(values[mask_of("left")], axis=0)
+        assert found[0].shape == (40, 1)
+        np.testing.assert_allclose(found[0].values[:, 0], wanted, 1e-6)
+        assert found[0].names == ("left",)
+        assert found[1].shape == (40, 8)
+
+    def test_the_key_of_a_dict_is_the_name(self, values):
+        assert extract("run.nii.gz", {"L": "left.nii.gz"}, strategy="mean")["L"].names == ("L",)
+
+    def test_names_of_labels_are_not_those_of_masks(self, values):
+        rois = ["left.nii.gz", "atlas.nii.gz"]
+        mask, atlas = extract("run.nii.gz", rois, strategy="mean", lut="atlas.tsv")
+        assert (mask.names, atlas.names[0]) == (("left",), "LeftFront")
+
+    def test_the_default_is_the_mean_of_labels_and_the_voxels_of_masks(self, values):
+        mask, atlas = extract("run.nii.gz", ["left.nii.gz", "atlas.nii.gz"])
+        assert (mask.values == values[mask_of("left")].T).all()
+        assert np.array_equal(atlas, extract("run.nii.gz", "atlas.nii.gz", strategy="mean"))
+
+    def test_a_mask_confines_masks(self, values):
+        both = mask_of("left") & mask_of("mask")
+        found = extract("run.nii.gz", "mask.nii.gz", strategy="mean", mask_img="left.nii.gz")
+        np.testing.assert_allclose(found.values[:, 0], values[both].mean(axis=0), 1e-6)
+
+    def test_the_image_of_one_signal(self, values):
+        found = extract("run.nii.gz", "left.nii.gz", strategy="mean")
+        img = np.asarray(found.to_img().dataobj)
+        assert (img[mask_of("left")] == found.values[:, 0]).all()
+        assert not img[~mask_of("left")].any()
+
+
 def test_several_runs_are_one_series(values):
     found = extract(["run.nii.gz", "run.nii.gz"], "left.nii.gz")
     expected = values[mask_of("left")].T
@@ -254,7 +290,6 @@ class TestRois:
     @pytest.mark.parametrize(
         ("options", "match"),
         [
-            ({"strategy": "median"}, "`strategy` holds for labels images. Got masks only"),
             ({"lut": "atlas.tsv"}, "`lut` holds for labels images and images of maps"),
             ({"radius": 3}, "`radius` holds for seeds of spheres. Got masks only"),
             ({"mask_img": "mask.nii.gz"}, "`mask_img` holds for labels images and"),
@@ -262,6 +297,16 @@ class TestRois:
     )
     def test_option_that_concerns_no_region(self, folder, options, match):
         self.refused("mask.nii.gz", ParameterError, match, **options)
+
+    def test_table_of_names_for_masks_that_are_one_signal_each(self, folder):
+        match = "`lut` holds for labels images and images of maps. Got masks only"
+        self.refused("mask.nii.gz", ParameterError, match, lut="atlas.tsv", strategy="mean")
+
+    def test_strategy_of_spheres_and_maps(self, folder):
+        match = "`strategy` holds for labels images. Got seeds of spheres only"
+        self.refused([(0, 0, 0)], ParameterError, match, strategy="median")
+        mean = extract("run.nii.gz", [(0, 0, 0)], strategy="mean")
+        assert np.array_equal(mean, extract("run.nii.gz", [(0, 0, 0)]))
 
     @pytest.mark.parametrize(
         "options",

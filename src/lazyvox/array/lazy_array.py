@@ -145,6 +145,26 @@ class LazyArray(Operators):
         return self.conversion.inter
 
     @property
+    def file_like(self) -> str:
+        """Path of the file, or names of the files, that the values come from."""
+        return self.reader.path
+
+    @property
+    def order(self) -> str:
+        """Memory order of arrays that are read: "F", the order of image files."""
+        return "F"
+
+    def copy(self) -> "LazyArray":
+        """Return the array itself: it cannot change and holds neither a file nor a value.
+
+        Returns
+        -------
+        LazyArray
+            This very array.
+        """
+        return self
+
+    @property
     def offset(self) -> int:
         """Bytes before the first stored value in the decoded file."""
         return self.reader.offset
@@ -205,7 +225,7 @@ class LazyArray(Operators):
             mapped = self.reader.mapped(self.window.axes)
             if mapped is not None:
                 return self._with_new_axes(mapped)
-        if not self.size:
+        if not self.size and 0 not in self.reader.shape:
             return np.empty(self.shape, conversion.result_dtype(self.reader.dtype), order="F")
         dtype = conversion.result_dtype(self.reader.dtype)
         with explained_array(self.reader.path, self.shape, dtype), self.open() as session:
@@ -391,7 +411,7 @@ class LazyArray(Operators):
         target = conversion.result_dtype(self.reader.dtype)
         kept = tuple(len(axis) for axis in self.window.axes if not isinstance(axis, int))
         values = np.empty(kept, target, order="F")
-        if values.size:
+        if values.size or not math.prod(self.reader.shape):
             read_into(session, self.window.axes, values, conversion, self.reader.dtype)
         return self._with_new_axes(values)
 

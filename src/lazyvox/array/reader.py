@@ -348,6 +348,9 @@ class FileSession:
         hardly ever holds the last voxel, and what is left is little.
         """
         if not out.size:
+            if not self._spec.stored_bytes and not self._random_access:
+                # Its header says that it has no voxel: only the checksum tells whether that is so.
+                self._bytes.finish()
             return
         ordered, out = _in_file_order(axes, out)
         repeated = _repeats(axes)

@@ -91,6 +91,7 @@ def refusal(source: ByteSource, head: bytes) -> ImageFileError:
         or _as_other_content(shown, head)
         or _as_stream(source, shown, head)
         or _as_foreign(source.path, head)
+        or _as_blank(shown, head)
         or _as_damaged_nifti(shown, head)
         or _as_short(shown, head)
         or _as_analyze(shown, head)
@@ -101,7 +102,12 @@ def refusal(source: ByteSource, head: bytes) -> ImageFileError:
 def _as_empty(shown: str, head: bytes) -> ImageFileError | None:
     if not head:
         msg = f"{shown}: an image file must hold a header. It decodes to an empty file."
-        return ImageFileError(msg)
+        return TruncatedFileError(msg)
+    return None
+
+
+def _as_blank(shown: str, head: bytes) -> ImageFileError | None:
+    """Return the error for zeros: a .BRIK or .REC, known by its name, may begin with them."""
     if len(head) >= ANALYZE_BYTES and not any(head):
         msg = (
             f"{shown}: an image must begin with a header. The first {len(head)} bytes are all "

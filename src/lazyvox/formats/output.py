@@ -193,20 +193,17 @@ def _files(path: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 def _check_shape(path: str, shape: Shape) -> Shape:
     grid = tuple(int(length) for length in shape)
-    if not 1 <= len(grid) <= _MOST_AXES or min(grid) < 1:
-        msg = (
-            f"{printable(path)}: an image must have 1 to {_MOST_AXES} axes of at least one voxel "
-            f"each. Got shape {grid}."
-        )
+    if not 1 <= len(grid) <= _MOST_AXES:
+        msg = f"{printable(path)}: an image must have 1 to {_MOST_AXES} axes. Got shape {grid}."
         raise ParameterError(msg)
     return grid
 
 
 def _check_axes(path: str, kind: HeaderClass, shape: Shape) -> None:
-    if FORMAT_NAMES.get(kind) == "MGH" and len(shape) > 4:
+    if FORMAT_NAMES.get(kind) == "MGH" and (len(shape) > 4 or 0 in shape):
         msg = (
-            f"{printable(path)}: MGH holds at most 4 axes. Got shape {shape}. Write NIfTI, or one "
-            f"4D part."
+            f"{printable(path)}: MGH holds at most 4 axes, of at least one voxel each. Got shape "
+            f"{shape}. Write NIfTI, or one 4D part."
         )
         raise ParameterError(msg)
 

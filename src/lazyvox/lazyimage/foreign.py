@@ -5,9 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import FileBasedImage
+from nibabel.loadsave import load as nibabel_load
 
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.lazy_array import LazyArray
@@ -104,8 +104,8 @@ def load_foreign(path: str) -> FileBasedImage:
     if type(img) not in LAZY_CLASSES:
         plain: FileBasedImage = img
         return plain
-    nothing = (slice(0, 0), *[slice(None)] * (len(img.shape) - 1))
-    dtype = np.asarray(img.dataobj[nothing]).dtype
+    # One voxel: of none, nibabel maps a file from byte -1 on where rows are longer than 256 bytes.
+    dtype = np.asarray(img.dataobj[(slice(0, 1),) * len(img.shape)]).dtype
     reader = ProxyReader(path, identify(path), tuple(int(n) for n in img.shape), dtype)
     lazy = lazy_image(type(img), LazyArray.over(reader), img.affine, img.header, img.extra, None)
     lazy.file_map = img.file_map
@@ -113,4 +113,5 @@ def load_foreign(path: str) -> FileBasedImage:
 
 
 def _open(path: str) -> Any:
-    return nib.load(path)
+    # Bound on import: `nibabel.load` itself may have been replaced by `lazyvox.load`.
+    return nibabel_load(path)

@@ -12,7 +12,7 @@ from nibabel.brikhead import AFNIHeaderError
 from nibabel.filebasedimages import FileBasedImage
 from nibabel.filebasedimages import ImageFileError as NibabelImageFileError
 from nibabel.parrec import PARRECError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.spatialimages import HeaderDataError, ImageDataError, SpatialImage
 from nibabel.tripwire import TripWireError
 
 from lazyvox._typing import PathLike
@@ -21,15 +21,19 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_map import MappedReader
 from lazyvox.array.reader import ArrayReader, FileReader
 from lazyvox.errors import (
+    CorruptFileError,
+    HeaderError,
     ImageFileError,
+    LazyvoxError,
     ParameterError,
     ParameterTypeError,
+    TruncatedFileError,
     UnsupportedFormatError,
 )
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.identity import printable, raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path
 
@@ -39,6 +43,7 @@ __all__ = ["ImageLike", "as_image", "load"]
 _NIBABEL_ERRORS = (
     HeaderDataError,
     AFNIHeaderError,
+    ImageDataError,
     PARRECError,
     ExpatError,
     TripWireError,
@@ -46,9 +51,17 @@ _NIBABEL_ERRORS = (
     TypeError,
     KeyError,
     IndexError,
+    AttributeError,
 )
 
 ImageLike: TypeAlias = PathLike | SpatialImage
+
+# Code for nibabel skips what is no image by `except nibabel.filebasedimages.ImageFileError`. The
+# module of errors is imported without nibabel, so the base is added where nibabel is there. Errors
+# of missing and unreadable files are none of nibabel's class, as in nibabel.
+for _kind in (HeaderError, UnsupportedFormatError, TruncatedFileError, CorruptFileError):
+    if NibabelImageFileError not in _kind.__mro__:
+        _kind.__bases__ = (ImageFileError, NibabelImageFileError, *_kind.__bases__[1:])
 
 
 def load(
@@ -170,10 +183,17 @@ def _load_foreign(
         raise ParameterError(msg)
     try:
         img: FileBasedImage = load_foreign(path)
+    except LazyvoxError:
+        raise
     except NibabelImageFileError as error:
         raise reason from error
+    except OSError as error:
+        raise_read_error(error, os.fsdecode(error.filename or path))
     except _NIBABEL_ERRORS as error:
-        msg = f"{reason} nibabel could not open it: {type(error).__name__}: {error}"
+        msg = (
+            f"{printable(path)}: an image must be whole and of a kind that nibabel or lazyvox reads. "
+            f"nibabel could not open it: {type(error).__name__}: {error}"
+        )
         raise UnsupportedFormatError(msg) from error
     if dtype is None:
         return img

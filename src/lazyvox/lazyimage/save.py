@@ -310,7 +310,9 @@ def _plan(
     """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
     # Encoding works in pieces of 1 MiB, of which it holds eight.
     fixed = FIXED_BYTES + packing + (8 << 20) + array.reader.session_bytes
-    block_bytes = min(max(array.nbytes, 1), TARGET_BLOCK_BYTES, (budget - fixed) // N_BUFFERS)
+    block_bytes = min(
+        max(array.nbytes, array.dtype.itemsize), TARGET_BLOCK_BYTES, (budget - fixed) // N_BUFFERS
+    )
     if block_bytes < array.dtype.itemsize:
         least = fixed + N_BUFFERS * 65536
         msg = (

@@ -62,6 +62,63 @@ class LazySlicer(Generic[ImageT]):
         ImageIndexError
             If a spatial axis is dropped, added or indexed by a list, or nothing is left.
         """
+        dataobj, entries, spatial = self._resolved(key)
+        taken = dataobj.view(key) if isinstance(dataobj, LazyArray) else dataobj[tuple(entries)]
+        if 0 in taken.shape:
+            msg = (
+                f"a slice of an image must hold at least one voxel. Got shape {taken.shape} from "
+                f"an image of shape {dataobj.shape}."
+            )
+            raise ImageIndexError(msg)
+        header = self._img.header.copy()
+        _set_zooms(header, entries, taken.shape, spatial)
+        return self._make(self._img, taken, sliced_affine(self._img.affine, spatial), header)
+
+    def check_slicing(self, slicer: Any, return_spatial: bool = False) -> tuple[Any, ...]:  # noqa: FBT001, FBT002
+        """Return an index with one entry for each axis, as nibabel's slicer does.
+
+        Parameters
+        ----------
+        slicer : int, slice, Ellipsis, None, list or tuple of these
+            Index of the voxels.
+        return_spatial : bool, default=False
+            Whether to return the entries of the three spatial axes only.
+
+        Returns
+        -------
+        tuple
+            The entries.
+
+        Raises
+        ------
+        ImageIndexError
+            If a spatial axis is dropped, added or indexed by a list.
+        """
+        _, entries, spatial = self._resolved(slicer)
+        return tuple(entries[: len(spatial)] if return_spatial else entries)
+
+    def slice_affine(self, slicer: Any) -> Array:
+        """Return the affine of a slice; right for negative bounds and steps too.
+
+        Parameters
+        ----------
+        slicer : int, slice, Ellipsis, None, list or tuple of these
+            Index of the voxels.
+
+        Returns
+        -------
+        ndarray of shape (4, 4)
+            Voxel indices of the slice to world coordinates, in mm.
+
+        Raises
+        ------
+        ImageIndexError
+            If a spatial axis is dropped, added or indexed by a list.
+        """
+        return sliced_affine(self._img.affine, self._resolved(slicer)[2])
+
+    def _resolved(self, key: Any) -> tuple[Any, list[Any], tuple[range, ...]]:
+        """Return the voxels, an entry for each axis, and the positions on the spatial axes."""
         image: Any = self._img
         if not spatial_axes_first(image):
             msg = (
@@ -76,17 +133,7 @@ class LazySlicer(Generic[ImageT]):
         entries = [one for one in expand_key(key, dataobj.ndim) if one is not Ellipsis]
         _check_spatial(entries[: min(3, dataobj.ndim)])
         axes = tuple(range(n)[e] for n, e in zip(dataobj.shape, entries[:3], strict=False))
-        taken = dataobj.view(key) if isinstance(dataobj, LazyArray) else dataobj[tuple(entries)]
-        if 0 in taken.shape:
-            msg = (
-                f"a slice of an image must hold at least one voxel. Got shape {taken.shape} from "
-                f"an image of shape {dataobj.shape}."
-            )
-            raise ImageIndexError(msg)
-        spatial = (*axes, *[range(1)] * (3 - len(axes)))
-        header = self._img.header.copy()
-        _set_zooms(header, entries, taken.shape, spatial)
-        return self._make(self._img, taken, sliced_affine(self._img.affine, spatial), header)
+        return dataobj, entries, (*axes, *[range(1)] * (3 - len(axes)))
 
 
 def _check_spatial(entries: list[Any]) -> None:

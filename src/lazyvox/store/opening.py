@@ -3,7 +3,7 @@
 import os
 
 from lazyvox._typing import PathLike
-from lazyvox.errors import ImageFileError
+from lazyvox.errors import TruncatedFileError
 from lazyvox.store.files.identity import FileIdentity, open_regular, printable, raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path
@@ -27,7 +27,7 @@ def open_source(path: PathLike) -> ByteSource:
     ------
     ImageNotFoundError, ImagePermissionError, ImageIsADirectoryError, ReadError
         If the file cannot be opened, or is no regular file.
-    ImageFileError
+    TruncatedFileError
         If the file is empty.
     """
     path = absolute_path(path)
@@ -44,7 +44,7 @@ def open_source(path: PathLike) -> ByteSource:
         os.close(fd)
     if not head:
         msg = f"{printable(path)}: an image file must hold a header. The file is empty."
-        raise ImageFileError(msg)
+        raise TruncatedFileError(msg)
     if compression == "none":
         return PlainSource(path, identity)
     return StreamSource(path, identity, compression, may_have_table(head, tail))

@@ -411,7 +411,7 @@ class LazyArray(Operators):
         target = conversion.result_dtype(self.reader.dtype)
         kept = tuple(len(axis) for axis in self.window.axes if not isinstance(axis, int))
         values = np.empty(kept, target, order="F")
-        if values.size or not math.prod(self.reader.shape):
+        if values.size or 0 in self.reader.shape:
             read_into(session, self.window.axes, values, conversion, self.reader.dtype)
         return self._with_new_axes(values)
 

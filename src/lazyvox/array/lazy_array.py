@@ -66,8 +66,16 @@ class LazyArray(Operators):
         return self.dtype
 
     @override
-    def _reduced(self, name: str, axis: Any, *, keepdims: bool, ddof: int = 0) -> Any:
-        return self._reduce(name, axis=axis, keepdims=keepdims, ddof=ddof)
+    def _reduced(
+        self,
+        name: str,
+        axis: Any,
+        *,
+        keepdims: bool,
+        ddof: int = 0,
+        dtype: npt.DTypeLike | None = None,
+    ) -> Any:
+        return self._reduce(name, axis=axis, keepdims=keepdims, ddof=ddof, dtype=dtype)
 
     @override
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:

@@ -11,90 +11,129 @@ Technometrics 4(3). Chan, T. F., Golub, G. H., LeVeque, R. J. (1983). Algorithms
 sample variance. The American Statistician 37(3), for `merge`.
 """
 
-import math
 import warnings
+from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
 
-from lazyvox._typing import Array
+from lazyvox._typing import Array, Shape, override
+from lazyvox.array.reduction_states import PIECE_VALUES, State
 
 __all__ = ["Moments"]
 
-#: Values updated at a time: what the steps pass on to each other stays in the processor's cache.
-PIECE_VALUES = 1 << 15
 
-
-class Moments:
+class Moments(State):
     """First volume, mean deviation from it, and sum of squared deviations from the mean."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.first = np.zeros(shape, order="F")
-        self.mean = np.zeros(shape, order="F")
-        self.squares = np.zeros(shape, order="F")
-        self.n_volumes = 0
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self._first_values: Array = np.empty(0)
+        self._mean: Array = np.empty(0)
+        self._squares: Array = np.empty(0)
         self._work: tuple[Array, Array] | None = None
 
-    @staticmethod
-    def nbytes(shape: tuple[int, ...]) -> int:
-        """Return the bytes of the state, with the two arrays that an update works in."""
-        n_work = max(PIECE_VALUES, math.prod(shape[:-1]))
-        return 8 * (3 * math.prod(shape) + 2 * min(n_work, math.prod(shape)))
+    @property
+    @override
+    def nbytes(self) -> int:
+        return 8 * (3 * self._size + 2 * self._part_size)
 
-    @classmethod
-    def of(cls, values: Array, axes: tuple[int, ...]) -> Self:
-        """Return the moments over some axes, which are kept with length 1."""
-        mean = np.mean(values, axis=axes, dtype=np.float64, keepdims=True)
-        moments = cls(mean.shape)
-        moments.first[...] = mean
+    @override
+    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
+        mean = np.asarray(np.mean(values, axis=axes, dtype=np.float64, keepdims=True))
+        part = type(self)(mean.shape)
+        part._first_values, part._mean = mean, np.zeros_like(mean)
         deviations = values - mean
         np.multiply(deviations, deviations, out=deviations)
-        moments.squares[...] = deviations.sum(axis=axes, keepdims=True)
-        moments.n_volumes = values.size // max(mean.size, 1)
-        return moments
+        part._squares = np.add.reduce(deviations, axis=axes, keepdims=True)
+        part.count = values.size // max(mean.size, 1)
+        return part
 
-    def take(self, values: Array, slices: slice) -> None:
-        """Take some slices of the next volume."""
-        if slices.start == 0:
-            self.n_volumes += 1
-        if self.n_volumes == 1:
-            self.first[..., slices] = values
-            return
-        n_each = max(PIECE_VALUES // max(math.prod(values.shape[:-1]), 1), 1)
-        for start in range(0, values.shape[-1], n_each):
-            part = values[..., start : start + n_each]
-            begin = slices.start + start
-            self._update(part, slice(begin, begin + part.shape[-1]))
+    def variance(self, ddof: int) -> Array:
+        """Return the variance, NaN where NumPy gives it.
 
-    def _update(self, values: Array, slices: slice) -> None:
-        first, mean = self.first[..., slices], self.mean[..., slices]
-        squares = self.squares[..., slices]
+        Parameters
+        ----------
+        ddof : int
+            The sum of squares is divided by the number of values minus this.
+
+        Returns
+        -------
+        ndarray of shape `shape`, float64
+            A new array.
+        """
+        if self.count <= ddof:
+            # The category and the value are NumPy's.
+            warnings.warn("degrees of freedom <= 0: too few volumes", RuntimeWarning, stacklevel=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            result = np.asfortranarray(self._squares / max(self.count - ddof, 0))
+        for part, (first, mean) in _pieces(result, self._first_values, self._mean):
+            # Nothing is left of a finite mean, and NaN of an infinite one.
+            center = first + mean
+            center -= center
+            np.add(part, center, out=part)
+        return result
+
+    def tsnr(self, ddof: int) -> Array:
+        """Return the ratio of mean and standard deviation, 0 where values do not vary.
+
+        Parameters
+        ----------
+        ddof : int
+            As for `variance`.
+
+        Returns
+        -------
+        ndarray of shape `shape`, float64
+            A new array.
+        """
+        result = self.variance(ddof)
+        for part, (first, mean) in _pieces(result, self._first_values, self._mean):
+            spread, center = np.sqrt(part), first + mean
+            # A voxel whose spread is mere rounding of its mean does not vary either.
+            is_still = spread <= 8 * np.finfo(np.float64).eps * np.abs(center)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                np.divide(center, spread, out=part)
+            part[is_still] = 0.0
+        return result
+
+    @override
+    def _allocate(self) -> None:
+        self._first_values = np.empty(self.shape, order="F")
+        self._mean = np.zeros(self.shape, order="F")
+        self._squares = np.zeros(self.shape, order="F")
+
+    @override
+    def _first(self, values: Array, slices: slice) -> None:
+        self._first_values[..., slices] = values
+
+    @override
+    def _next(self, values: Array, slices: slice) -> None:
+        first, mean = self._first_values[..., slices], self._mean[..., slices]
+        squares = self._squares[..., slices]
         if self._work is None or self._work[0].shape[-1] < values.shape[-1]:
             empty = np.empty(values.shape, order="F")
             self._work = empty, np.empty_like(empty)
         change, step = (work[..., : values.shape[-1]] for work in self._work)
         np.subtract(values, first, out=step)
         np.subtract(step, mean, out=change)
-        np.multiply(change, 1.0 / self.n_volumes, out=step)
+        np.multiply(change, 1.0 / self.count, out=step)
         np.add(mean, step, out=mean)
         np.multiply(change, step, out=change)
-        np.multiply(change, self.n_volumes - 1.0, out=change)
+        np.multiply(change, self.count - 1.0, out=change)
         np.add(squares, change, out=squares)
 
-    def merge(self, other: "Moments") -> None:
-        """Take over what was seen of other volumes."""
-        n_all = self.n_volumes + other.n_volumes
-        if not other.n_volumes:
-            return
-        shift = (other.first - self.first) + (other.mean - self.mean)
-        self.mean += shift * (other.n_volumes / n_all)
-        self.squares += other.squares + shift**2 * (self.n_volumes * other.n_volumes / n_all)
-        self.n_volumes = n_all
+    @override
+    def _join(self, other: Self) -> None:
+        n_all = self.count + other.count
+        shift = (other._first_values - self._first_values) + (other._mean - self._mean)
+        self._mean += shift * (other.count / n_all)
+        self._squares += other._squares + shift**2 * (self.count * other.count / n_all)
 
-    def variance(self, ddof: int) -> Array:
-        """Return the variance, NaN where NumPy gives it."""
-        if self.n_volumes <= ddof:
-            # The category and the value are NumPy's.
-            warnings.warn("degrees of freedom <= 0: too few volumes", RuntimeWarning, stacklevel=2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.squares / max(self.n_volumes - ddof, 0)
+
+def _pieces(result: Array, *arrays: Array) -> Iterator[tuple[Array, list[Array]]]:
+    """Yield parts of arrays in Fortran order that fit the processor's cache."""
+    flat, *others = (one.reshape(-1, order="F") for one in (result, *arrays))
+    for start in range(0, flat.size, PIECE_VALUES):
+        part = slice(start, start + PIECE_VALUES)
+        yield flat[part], [one[part] for one in others]

@@ -265,6 +265,8 @@ REDUCING: MappingProxyType[Any, str] = MappingProxyType(
         np.amax: "max",
         np.any: "any",
         np.all: "all",
+        np.argmin: "argmin",
+        np.argmax: "argmax",
     }
 )
 
@@ -305,8 +307,6 @@ WHOLE = frozenset(
     [
         "sort",
         "argsort",
-        "argmin",
-        "argmax",
         "nanargmin",
         "nanargmax",
         "cumsum",

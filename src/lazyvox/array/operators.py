@@ -7,7 +7,7 @@ import numpy as np
 
 from lazyvox._typing import DType, override
 from lazyvox.array.numpy_functions import REDUCING, lazy_call, needs_all, power_of
-from lazyvox.array.reductions import Reductions
+from lazyvox.array.reduction_methods import Reductions, reducing_call
 from lazyvox.errors import ParameterTypeError
 
 __all__ = ["Operators"]
@@ -147,9 +147,9 @@ class Operators(Reductions):
         One that needs all elements is refused. Any other function takes the image for an object
         like any other, as libraries expect that ask `numpy.array_equal` of parameters, say.
         """
-        name = REDUCING.get(func)
-        if name is not None:
-            return getattr(args[0], name)(*args[1:], **kwargs)
+        if func in REDUCING:
+            of, options = reducing_call(func, args, kwargs)
+            return getattr(of, REDUCING[func])(**options)
         called = lazy_call(func, args, kwargs)
         if called is not None:
             function, operands, options = called

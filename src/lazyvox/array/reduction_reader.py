@@ -1,31 +1,31 @@
-"""Sums, means and other reductions of lazy arrays, computed in one pass when they are needed."""
+"""Reductions of lazy arrays, computed in one pass when the first value is needed."""
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.computed_reader import ComputedReader
-from lazyvox.array.lazy_array import LazyArray, fill_block
+from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemorySession
-from lazyvox.array.reduction_states import State, new_state
+from lazyvox.array.reduction_pass import (
+    Accumulator,
+    EachVolume,
+    accumulator_of,
+    block_bytes,
+    run_reductions,
+)
+from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import Axis, View
-from lazyvox.runtime.readahead import ReadAhead
 
-__all__ = ["REDUCTIONS", "ReducedReader", "evaluate", "reduced"]
-
-#: Reductions that are computed in one pass, by their names in NumPy.
-REDUCTIONS = ("all", "any", "max", "mean", "min", "std", "sum", "var")
-
-#: Bytes read at a time, and blocks that exist at a time: one is filled, one waits, one is used.
-BLOCK_BYTES = 4 << 20
-N_BUFFERS = 3
+__all__ = ["ReducedReader", "evaluate", "reduced", "reduced_each"]
 
 
 class _Result:
@@ -45,32 +45,35 @@ class ReducedReader(ComputedReader):
     Attributes
     ----------
     source : LazyArray
-        What is reduced, of 3 or 4 axes.
+        What is reduced, of up to four axes.
     name : str
-        Of `REDUCTIONS`.
+        Of `REDUCTIONS`; of a function of NumPy for `each`.
     axes : tuple of int
         The axes that are reduced, ascending.
     keepdims : bool
         Whether they stay, with length 1.
-    ddof : int
-        For "std" and "var".
     dtype : numpy.dtype
         Type of the result.
+    ddof : int
+        For reductions that have it.
+    options : tuple of (str, object)
+        Keyword arguments of a function that is called for each volume by itself.
     """
 
     source: LazyArray
     name: str
     axes: tuple[int, ...]
     keepdims: bool
-    ddof: int
     dtype: DType = field()
+    ddof: int = 0
+    options: tuple[tuple[str, Any], ...] | None = None
     _result: _Result = field(default_factory=_Result, repr=False)
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the description only."""
-        options = (self.source, self.name, self.axes, self.keepdims, self.ddof, self.dtype)
-        return ReducedReader, options
+        described = (self.source, self.name, self.axes, self.keepdims, self.dtype)
+        return ReducedReader, (*described, self.ddof, self.options)
 
     def __deepcopy__(self, memo: Any) -> Self:
         """Return the reader itself; a copy would compute again."""
@@ -127,9 +130,29 @@ class ReducedReader(ComputedReader):
         result = math.prod(self.shape) * self.dtype.itemsize
         if not self.is_pending:
             return 0
-        n_volumes = _block_volumes(self.source)
-        blocks = N_BUFFERS * n_volumes * _volume_bytes(self.source)
-        return result + blocks + new_state(self, _four_axes(self.source).shape).nbytes
+        return result + block_bytes(_four_axes(self.source)) + self.accumulator().nbytes
+
+    def accumulator(self) -> Accumulator:
+        """Return the accumulator of the reduction before the first volume."""
+        source = _four_axes(self.source)
+        axes = self.axes
+        if self.options is None:
+            # Axes that were added for the volumes may be reduced too: nothing changes.
+            if len(axes) == self.source.ndim < 4 and REDUCTIONS[self.name].over_space:
+                axes = (0, 1, 2, 3)
+            return accumulator_of(REDUCTIONS[self.name], axes, self.ddof, source)
+        options, function = dict(self.options), getattr(np, self.name)
+
+        def compute(volume: Array) -> Any:
+            return function(volume, axis=axes, keepdims=True, **options)
+
+        work = 3 * 16 * math.prod(source.shape[:3])
+        key = (self.name, axes, repr(options))
+        return EachVolume(key, compute, axes, source.shape, self.dtype, work)
+
+    def keep(self, values: Array) -> None:
+        """Keep the values; called by the pass."""
+        self._result.values = values
 
     @property
     @override
@@ -177,14 +200,20 @@ class ReducedReader(ComputedReader):
 
 
 def reduced(
-    array: LazyArray, name: str, *, axis: Any = None, keepdims: bool = False, ddof: int = 0
+    array: LazyArray,
+    name: str,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    ddof: int = 0,
+    dtype: npt.DTypeLike | None = None,
 ) -> LazyArray:
     """Return a reduction of an array; reads nothing.
 
     Parameters
     ----------
     array : LazyArray
-        Of 3 or 4 axes.
+        Of up to four axes.
     name : str
         Of `REDUCTIONS`.
     axis : int or tuple of int, optional
@@ -192,7 +221,9 @@ def reduced(
     keepdims : bool, default=False
         Whether they stay, with length 1.
     ddof : int, default=0
-        For "std" and "var", as in NumPy.
+        For "std", "var" and "tsnr", as in NumPy.
+    dtype : dtype-like, optional
+        Type in which values are taken and the result is returned, for "sum", "mean", "std", "var".
 
     Returns
     -------
@@ -202,37 +233,59 @@ def reduced(
     Raises
     ------
     ParameterError
-        If the array has not these axes, or `ddof` is negative.
+        If the array has not these axes, or no value on them, or `ddof` is negative.
     ParameterTypeError
         If the values have no such reduction.
     """
-    if array.ndim not in {3, 4}:
-        msg = (
-            f"reductions are computed of arrays of 3 or 4 axes. Got shape {array.shape}: read it "
-            f"first, np.asarray(array).{name}(...)."
-        )
-        raise ParameterError(msg)
-    try:
-        axes = normalize_axis_tuple(range(array.ndim) if axis is None else axis, array.ndim)
-    except (ValueError, TypeError) as error:
-        msg = (
-            f"`axis` must be None, an axis or a tuple of different axes of an array of shape "
-            f"{array.shape}. Got {axis!r}."
-        )
-        raise ParameterError(msg) from error
-    given: Any = ddof
+    reduction = REDUCTIONS[name]
+    axes = _checked_axes(array, reduction, axis)
+    given: Any = ddof if reduction.has_ddof else 0
     if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 0:
         msg = f"`ddof` must be an integer, 0 or larger. Got {ddof!r}."
         raise ParameterError(msg)
+    if dtype is not None:
+        array = array.astype(_checked_dtype(reduction, dtype, array.dtype))
     native = array.dtype.newbyteorder("=")
-    if native.kind == "c" and name not in {"mean", "sum", "any", "all"}:
+    if not reduction.takes(native):
         msg = f"`{name}` needs real values. Got {native}: take abs(), np.real or np.imag of them."
         raise ParameterTypeError(msg)
-    example = getattr(np, name)(np.ones((2,) * array.ndim, native), axis=tuple(axes))
+    result = native if dtype is not None else reduction.result_dtype(native)
+    return LazyArray.over(ReducedReader(array, name, axes, bool(keepdims), result, int(given)))
+
+
+def reduced_each(
+    array: LazyArray,
+    function: Callable[..., Any],
+    axes: tuple[int, ...],
+    *,
+    keepdims: bool,
+    options: dict[str, Any],
+) -> LazyArray:
+    """Return what a function of NumPy gives for every volume by itself; reads nothing.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Of four axes.
+    function : callable
+        A function of NumPy with `axis` and `keepdims`.
+    axes : tuple of int
+        Some or all of 0, 1, 2.
+    keepdims : bool
+        Whether they stay, with length 1.
+    options : dict
+        Further keyword arguments of the function.
+
+    Returns
+    -------
+    LazyArray
+        Of the shape and data type that NumPy gives.
+    """
+    with np.errstate(all="ignore"):
+        example = function(np.ones((2,) * 4, array.dtype.newbyteorder("=")), axis=axes, **options)
     dtype = np.asarray(example).dtype
-    return LazyArray.over(
-        ReducedReader(array, name, tuple(sorted(axes)), bool(keepdims), int(ddof), dtype)
-    )
+    reader = ReducedReader(array, function.__name__, tuple(sorted(axes)), keepdims, dtype)
+    return LazyArray.over(replace(reader, options=tuple(options.items())))
 
 
 def evaluate(readers: Sequence[ReducedReader]) -> None:
@@ -253,53 +306,87 @@ def evaluate(readers: Sequence[ReducedReader]) -> None:
         pending = [one for one in readers if one.is_pending]
         if not pending:
             return
-        source = _four_axes(pending[0].source)
-        states: dict[Hashable, State] = {}
-        for one in pending:
-            state = new_state(one, source.shape)
-            states.setdefault(state.key, state)
-        _pass(source, list(states.values()))
-        for one in pending:
-            state = states[new_state(one, source.shape).key]
-            values = np.asarray(state.result(one.name, one.ddof)).astype(one.dtype, copy=False)
-            one._result.values = values.reshape(one.shape, order="F")
+        shared: dict[Hashable, Accumulator] = {}
+        takers = [
+            shared.setdefault(new.key, new) for new in (one.accumulator() for one in pending)
+        ]
+        source = pending[0].source
+        if source.size:
+            run_reductions(_four_axes(source), list(shared.values()))
+        results: dict[Hashable, Array] = {}
+        for one, taker in zip(pending, takers, strict=True):
+            key = (taker.key, one.name, one.ddof)
+            if not source.size:
+                results[key] = _of_nothing(one)
+            elif key not in results:
+                results[key] = taker.result(one.name, one.ddof)
+            one.keep(_as_type(results[key], one.dtype, one.path).reshape(one.shape, order="F"))
 
 
-def _pass(source: LazyArray, states: Sequence[State]) -> None:
-    n_volumes, step = source.shape[3], _block_volumes(source)
-    shape = (*source.shape[:3], step)
-    dtype = source.dtype.newbyteorder("=")
-    buffers: list[Array | None] = [None] * N_BUFFERS
-    with source.open(memory=0) as session:
+def _of_nothing(reader: ReducedReader) -> Array:
+    """Return NumPy's reduction of an array without a value."""
+    if 0 in reader.shape:
+        return np.empty(reader.shape, reader.dtype)
+    options: dict[str, Any] = dict(reader.options or ())
+    if reader.ddof:
+        options["ddof"] = reader.ddof
+    values = np.empty(reader.source.shape, reader.source.dtype.newbyteorder("="))
+    return np.asarray(getattr(np, reader.name)(values, axis=reader.axes, **options))
 
-        def load(task: tuple[int, int]) -> Array:
-            number, start = task
-            view = source.view((..., slice(start, start + step)))
-            block = buffers[number % N_BUFFERS]
-            if block is None:
-                block = buffers[number % N_BUFFERS] = np.empty(shape, dtype, order="F")
-            block = block[..., : view.shape[3]]
-            fill_block(view, session, block)
-            return block
 
-        tasks = enumerate(range(0, n_volumes, step))
-        with ReadAhead(tasks, load, n_ahead=N_BUFFERS) as blocks:
-            volume = 0
-            for block in blocks:
-                for place in range(block.shape[3]):
-                    for state in states:
-                        state.take(block[..., place : place + 1], volume)
-                    volume += 1
+def _as_type(values: Array, dtype: DType, path: str) -> Array:
+    """Return values in the type of the result, which integers must fit."""
+    if dtype.kind in "iu" and values.size and values.dtype != dtype:
+        limits, low, high = np.iinfo(dtype), values.min(), values.max()
+        if low < limits.min or high > limits.max:
+            msg = (
+                f"{path}: the sum must fit dtype={dtype}. It goes from {low} to {high}: pass a "
+                f"wider type."
+            )
+            raise ParameterError(msg)
+    return values.astype(dtype, copy=False)
+
+
+def _checked_axes(array: LazyArray, reduction: Reduction, axis: Any) -> tuple[int, ...]:
+    if array.ndim > 4:
+        msg = (
+            f"reductions are computed of arrays of up to 4 axes. Got shape {array.shape}: read it "
+            f"first, np.asarray(array).{reduction.name}(...)."
+        )
+        raise ParameterError(msg)
+    try:
+        axes = normalize_axis_tuple(range(array.ndim) if axis is None else axis, array.ndim)
+    except (ValueError, TypeError) as error:
+        msg = (
+            f"`axis` must be None, an axis or a tuple of different axes of an array of shape "
+            f"{array.shape}. Got {axis!r}."
+        )
+        raise ParameterError(msg) from error
+    if not reduction.over_space and isinstance(axis, tuple):
+        msg = f"`axis` of {reduction.name} must be None or one axis. Got {axis!r}."
+        raise ParameterError(msg)
+    is_of_nothing = not math.prod(array.shape[i] for i in axes)
+    if is_of_nothing and (reduction.needs == "ordered" or not hasattr(np, reduction.name)):
+        msg = f"{reduction.name} needs at least one value. Got shape {array.shape} and axis={axis!r}."
+        raise ParameterError(msg)
+    return tuple(sorted(axes))
+
+
+def _checked_dtype(reduction: Reduction, dtype: npt.DTypeLike, of: DType) -> DType:
+    if reduction.name not in {"sum", "mean", "std", "var"}:
+        msg = f"`{reduction.name}` has no `dtype`: its result has a type of its own."
+        raise ParameterTypeError(msg)
+    wanted = np.dtype(dtype)
+    kinds = "iufc" if reduction.name == "sum" else "fc"
+    if wanted.kind not in kinds or (of.kind == "c" and wanted.kind != "c"):
+        msg = (
+            f"`dtype` of {reduction.name} must be a type of "
+            f"{'numbers' if reduction.name == 'sum' else 'floats'} that {of} can become. Got "
+            f"{wanted}."
+        )
+        raise ParameterTypeError(msg)
+    return wanted.newbyteorder("=")
 
 
 def _four_axes(array: LazyArray) -> LazyArray:
-    return array if array.ndim == 4 else array.view((..., None))
-
-
-def _block_volumes(array: LazyArray) -> int:
-    n_volumes = array.shape[3] if array.ndim == 4 else 1
-    return max(min(BLOCK_BYTES // max(_volume_bytes(array), 1), n_volumes), 1)
-
-
-def _volume_bytes(array: LazyArray) -> int:
-    return math.prod(array.shape[:3]) * array.dtype.itemsize
+    return array if array.ndim == 4 else array.view((..., *[None] * (4 - array.ndim)))

@@ -1,216 +1,466 @@
-"""What is known of volumes that came one after the other: sums, extremes, moments."""
+"""Running results of reductions: sums, extremes, positions, products of neighbours in time.
+
+A state has one entry per voxel, or per index that is left once axes of space are reduced. Volumes
+come in order, each whole or as slices in order. Results depend on the values and their order only,
+not on how volumes were cut into blocks.
+"""
 
 import math
-from abc import abstractmethod
-from collections.abc import Hashable
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.moments import Moments
+from lazyvox.errors import ParameterError
 
-__all__ = ["ReductionSpec", "State", "new_state"]
+__all__ = ["Fold", "LaggedProducts", "Positions", "State", "ValueRange", "WideSums", "sum_dtype"]
 
-#: Values that are reduced at a time where axes of space are: it decides how rounding errors add
-#: up, and must not depend on the size of blocks.
-PIECE_VALUES = 1 << 18
+#: Values updated at a time: intermediate results stay in the processor's cache.
+PIECE_VALUES = 1 << 15
 
 
-class ReductionSpec(Protocol):
-    """Which reduction is asked for."""
-
-    @property
-    def source(self) -> LazyArray:
-        """What is reduced."""
-
-    @property
-    def name(self) -> str:
-        """Its name in NumPy."""
-
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """The axes, ascending."""
-
-    @property
-    def ddof(self) -> int:
-        """For "std" and "var"."""
-
-
-class State:
-    """Base of what a reduction knows after some volumes.
-
-    Attributes
-    ----------
-    key : hashable
-        Equal for reductions that can share one state.
-    nbytes : int
-        Bytes that it takes once volumes came.
-    """
-
-    key: Hashable
-    nbytes: int
-
-    @abstractmethod
-    def take(self, volume: Array, number: int) -> None:
-        """Take the next volume, of four axes."""
-
-    @abstractmethod
-    def result(self, name: str, ddof: int) -> Array:
-        """Return a reduction, all axes kept."""
-
-
-def new_state(spec: ReductionSpec, shape: Shape) -> State:
-    """Return the state of a reduction before the first volume.
+class State(ABC):
+    """Base class of the running results. Arrays are allocated when the first volume comes.
 
     Parameters
     ----------
-    spec : ReductionSpec
-        The reduction.
-    shape : tuple of int of length 4
-        Shape of what is reduced, with an axis of length 1 where it is a single volume.
+    shape : tuple of int
+        Shape of the entries.
 
-    Returns
-    -------
-    State
-        Its arrays are made with the first volume.
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the entries.
+    count : int
+        Values that each entry was made of.
     """
-    axes = spec.axes
-    # The axis of a single volume may be reduced too: nothing changes.
-    if spec.source.ndim == 3 and axes == (0, 1, 2):
-        axes = (0, 1, 2, 3)
-    dtype = spec.source.dtype.newbyteorder("=")
-    if 3 not in axes:
-        return _EachVolume(spec, axes, shape)
-    if spec.name in {"std", "var"}:
-        return _MomentsState(axes, shape)
-    return _Accumulated(spec.name, axes, shape, dtype)
 
-
-class _EachVolume(State):
-    """A reduction of every volume by itself, as NumPy computes it."""
-
-    def __init__(self, spec: ReductionSpec, axes: tuple[int, ...], shape: Shape) -> None:
-        self.key = ("volume", spec.name, axes, spec.ddof)
-        self._function = getattr(np, spec.name)
-        self._options: dict[str, Any] = {"axis": axes, "keepdims": True}
-        if spec.name in {"std", "var"}:
-            self._options["ddof"] = spec.ddof
-        self._shape = tuple(1 if i in axes else n for i, n in enumerate(shape))
-        self._values: Array | None = None
-        # NumPy's own temporary arrays among them.
-        self.nbytes = 16 * math.prod(self._shape) + 2 * 8 * math.prod(shape[:3])
-
-    @override
-    def take(self, volume: Array, number: int) -> None:
-        reduced = self._function(volume, **self._options)
-        if self._values is None:
-            self._values = np.empty(self._shape, reduced.dtype, order="F")
-        self._values[..., number : number + 1] = reduced
-
-    @override
-    def result(self, name: str, ddof: int) -> Array:
-        assert self._values is not None, "bug in lazyvox: a reduction of nothing"
-        return self._values
-
-
-class _Accumulated(State):
-    """A sum or an extreme, of every voxel or over axes of space too."""
-
-    def __init__(self, name: str, axes: tuple[int, ...], shape: Shape, dtype: DType) -> None:
-        # A mean is a sum that is divided in the end.
-        self._name = {"mean": "sum"}.get(name, name)
-        self._dtype = _sum_dtype(dtype, name) if self._name == "sum" else dtype
-        self.key = ("accumulated", self._name, axes, self._dtype)
-        self._space = axes[:-1]
-        self._n_values = math.prod(shape[axis] for axis in axes)
-        self._total: Array | None = None
-        size = math.prod(n for i, n in enumerate(shape) if i not in axes)
-        self.nbytes = 3 * size * self._dtype.itemsize + 8 * PIECE_VALUES
-
-    @override
-    def take(self, volume: Array, number: int) -> None:
-        for piece in _pieces(volume, self._space):
-            part = self._reduced(piece)
-            if self._total is None:
-                self._total = np.array(part, order="F")
-            else:
-                _JOIN[self._name](self._total, part, out=self._total)
-
-    def _reduced(self, piece: Array) -> Array:
-        if self._name in {"any", "all"}:
-            piece = piece.astype(bool, copy=False)
-        if not self._space:
-            return piece.astype(self._dtype) if self._total is None and self._is_sum else piece
-        options = {"dtype": self._dtype} if self._is_sum else {}
-        function = getattr(np, self._name)
-        return np.asarray(function(piece, axis=self._space, keepdims=True, **options))
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.count = 0
 
     @property
-    def _is_sum(self) -> bool:
-        return self._name == "sum"
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Most bytes held between updates and during one."""
+
+    def take(self, values: Array, slices: slice) -> None:
+        """Take some slices of the next volume.
+
+        Parameters
+        ----------
+        values : ndarray of shape (i, j, n_slices)
+            The values.
+        slices : slice
+            Their places along the third axis.
+        """
+        if slices.start == 0:
+            if not self.count:
+                self._allocate()
+            self.count += 1
+        update = self._first if self.count == 1 else self._next
+        for part, places in self._parts(values, slices.start):
+            update(part, places)
+
+    @abstractmethod
+    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
+        """Return the state of one part of a volume alone.
+
+        Parameters
+        ----------
+        values : ndarray of shape (i, j, n_slices, 1)
+            The values.
+        axes : tuple of int
+            The axes of space that are reduced, and kept with length 1.
+
+        Returns
+        -------
+        State
+            A new state.
+        """
+
+    def merge(self, other: Self) -> None:
+        """Take over the state of later values."""
+        if other.count:
+            self._join(other)
+            self.count += other.count
+
+    def _parts(self, values: Array, start: int) -> Iterator[tuple[Array, slice]]:
+        """Yield groups of slices that fit the processor's cache, and their places."""
+        step = max(PIECE_VALUES // max(math.prod(values.shape[:-1]), 1), 1)
+        for first in range(0, values.shape[-1], step):
+            part = values[..., first : first + step]
+            yield part, slice(start + first, start + first + part.shape[-1])
+
+    @property
+    def _size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def _part_size(self) -> int:
+        """Most values of one of `_parts`."""
+        return min(max(PIECE_VALUES, math.prod(self.shape[:-1])), self._size)
+
+    @abstractmethod
+    def _allocate(self) -> None:
+        """Make the arrays of the state."""
+
+    @abstractmethod
+    def _first(self, values: Array, slices: slice) -> None:
+        """Take slices of the first volume."""
+
+    @abstractmethod
+    def _next(self, values: Array, slices: slice) -> None:
+        """Take slices of another volume."""
+
+    @abstractmethod
+    def _join(self, other: Self) -> None:
+        """Take over the arrays of later values; `count` is still that of the earlier ones."""
+
+
+class Fold(State):
+    """Values joined one by one with a ufunc: sums, extremes, "any" and "all".
+
+    Parameters
+    ----------
+    function : numpy.ufunc
+        Joins two values.
+    shape : tuple of int
+        Shape of the entries.
+    dtype : numpy.dtype
+        Type in which they are joined.
+    """
+
+    def __init__(self, function: np.ufunc, shape: Shape, dtype: DType) -> None:
+        super().__init__(shape)
+        self._function: Any = function
+        self._dtype = dtype
+        self.values: Array = np.empty(0, dtype)
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        return self._size * self._dtype.itemsize
 
     @override
-    def result(self, name: str, ddof: int) -> Array:
-        assert self._total is not None, "bug in lazyvox: a reduction of nothing"
-        return self._total / self._n_values if name == "mean" else self._total
-
-
-class _MomentsState(State):
-    """Mean and sum of squared deviations, of every voxel or over axes of space too."""
-
-    def __init__(self, axes: tuple[int, ...], shape: Shape) -> None:
-        self.key = ("moments", axes)
-        self._space = axes[:-1]
-        self._moments: Moments | None = None
-        size = math.prod(n for i, n in enumerate(shape) if i not in axes)
-        # Of a part of the volume, deviations from its mean are computed.
-        self.nbytes = 8 * (6 * size + (2 * PIECE_VALUES if self._space else 0))
-        if self._space and 2 not in self._space:
-            self.nbytes += 2 * 8 * math.prod(shape[:3])
+    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
+        joined = self._function.reduce(values, axis=axes, keepdims=True, dtype=self._dtype)
+        part = type(self)(self._function, joined.shape, self._dtype)
+        part.values, part.count = joined, values.size // max(joined.size, 1)
+        return part
 
     @override
-    def take(self, volume: Array, number: int) -> None:
-        if not self._space:
-            if self._moments is None:
-                self._moments = Moments(volume.shape[:3])
-            self._moments.take(volume[..., 0], slice(0, volume.shape[2]))
+    def _parts(self, values: Array, start: int) -> Iterator[tuple[Array, slice]]:
+        # There are no intermediate results.
+        yield values, slice(start, start + values.shape[-1])
+
+    @override
+    def _allocate(self) -> None:
+        self.values = np.empty(self.shape, self._dtype, order="F")
+
+    @override
+    def _first(self, values: Array, slices: slice) -> None:
+        self.values[..., slices] = values
+
+    @override
+    def _next(self, values: Array, slices: slice) -> None:
+        joined = self.values[..., slices]
+        self._function(joined, values, out=joined)
+
+    @override
+    def _join(self, other: Self) -> None:
+        self._function(self.values, other.values, out=self.values)
+
+
+class WideSums(State):
+    """Sums of integers that may exceed 64 bits: upper and lower halves are summed apart.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the entries.
+    dtype : numpy.dtype
+        Type of the result, int64 or uint64.
+    """
+
+    def __init__(self, shape: Shape, dtype: DType) -> None:
+        super().__init__(shape)
+        self._dtype = dtype
+        self._low: Array = np.empty(0, dtype)
+        self._high: Array = np.empty(0, np.int64)
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        # The sums and their parts; then what an update, or in the end `exact`, allocates.
+        return 8 * (2 * self._size + max(3 * self._size, 4 * self._part_size))
+
+    @override
+    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
+        sums = [half.sum(axis=axes, keepdims=True) for half in self._halves(values)]
+        part = type(self)(sums[0].shape, self._dtype)
+        part._high, part._low = sums
+        part.count = values.size // max(sums[0].size, 1)
+        return part
+
+    def exact(self) -> Array:
+        """Return the sums.
+
+        Returns
+        -------
+        ndarray of shape `shape`
+            In int64 or uint64; a new array.
+
+        Raises
+        ------
+        ParameterError
+            If one does not fit.
+        """
+        limits = np.iinfo(self._dtype)
+        carried = (self._low >> 32).astype(np.int64)
+        carried += self._high
+        if carried.min() < limits.min >> 32 or carried.max() > limits.max >> 32:
+            msg = (
+                f"a sum of integers must fit 64 bits, {self._dtype} here, and one does not. Sum "
+                f"floats: load the image with dtype=numpy.float64."
+            )
+            raise ParameterError(msg)
+        exact = self._high.astype(self._dtype)
+        exact <<= 32
+        exact += self._low
+        return exact
+
+    def _halves(self, values: Array) -> tuple[Array, Array]:
+        wide = values.astype(self._dtype, copy=False)
+        upper = wide >> 32
+        return upper.astype(np.int64, copy=False), wide - (upper << 32)
+
+    @override
+    def _allocate(self) -> None:
+        self._high = np.empty(self.shape, np.int64, order="F")
+        self._low = np.empty(self.shape, self._dtype, order="F")
+
+    @override
+    def _first(self, values: Array, slices: slice) -> None:
+        self._high[..., slices], self._low[..., slices] = self._halves(values)
+
+    @override
+    def _next(self, values: Array, slices: slice) -> None:
+        upper, lower = self._halves(values)
+        self._high[..., slices] += upper
+        self._low[..., slices] += lower
+
+    @override
+    def _join(self, other: Self) -> None:
+        self._high += other._high
+        self._low += other._low
+
+
+class Positions(State):
+    """First volume with the smallest or the largest value; the first NaN counts as either.
+
+    Parameters
+    ----------
+    is_beyond : numpy.ufunc
+        `numpy.less_equal` for the smallest, `numpy.greater_equal` for the largest value: whether
+        the first value stays where it is beside the second.
+    shape : tuple of int
+        Shape of the entries.
+    dtype : numpy.dtype
+        Type of the values.
+    """
+
+    def __init__(self, is_beyond: np.ufunc, shape: Shape, dtype: DType) -> None:
+        super().__init__(shape)
+        self._is_beyond: Any = is_beyond
+        self._best: Array = np.empty(0, dtype)
+        self.volumes: Array = np.empty(0, np.intp)
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        # A copy of the best values in the order of rows, for `flat`.
+        return self._size * (8 + 2 * self._best.itemsize) + 3 * self._part_size
+
+    @override
+    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
+        msg = "bug in lazyvox: positions in space are found in whole volumes"
+        raise AssertionError(msg)
+
+    def flat(self) -> Array:
+        """Return the position of the best of all values, in the order of rows.
+
+        Returns
+        -------
+        ndarray of shape (1, 1, 1)
+            The index into the flattened array of shape ``(*shape, count)``.
+        """
+        function = np.argmin if self._is_beyond is np.less_equal else np.argmax
+        voxel = int(function(self._best))
+        volume = self.volumes[np.unravel_index(voxel, self.shape)]
+        return np.full((1,) * len(self.shape), voxel * self.count + volume, np.intp)
+
+    @override
+    def _allocate(self) -> None:
+        self._best = np.empty(self.shape, self._best.dtype, order="F")
+        self.volumes = np.zeros(self.shape, np.intp, order="F")
+
+    @override
+    def _first(self, values: Array, slices: slice) -> None:
+        self._best[..., slices] = values
+
+    @override
+    def _next(self, values: Array, slices: slice) -> None:
+        self._replace(self._best[..., slices], self.volumes[..., slices], values, self.count - 1)
+
+    def _replace(self, best: Array, volumes: Array, values: Array, number: Any) -> None:
+        # Not "less": NaN is neither beyond another value nor behind it, and wins.
+        is_better = ~self._is_beyond(best, values)
+        is_better &= best == best  # noqa: PLR0124 - False for NaN, for every type of values
+        np.copyto(best, values, where=is_better)
+        np.copyto(volumes, number, where=is_better)
+
+    @override
+    def _join(self, other: Self) -> None:
+        self._replace(self._best, self.volumes, other._best, other.volumes + self.count)
+
+
+class LaggedProducts(State):
+    """Sum over time of the products of neighbouring deviations from the mean.
+
+    Together with the variance it gives the autocorrelation of lag one, the coefficient of an AR(1)
+    model. The update is that of a covariance between the series without its last and the series
+    without its first value (Welford 1962), on differences to the first volume.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the entries.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        # First volume; then, as differences to it, the last one, and the means of what is
+        # followed by a value and of what follows one; products.
+        self._arrays: list[Array] = []
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        return 8 * (5 * self._size + 4 * self._part_size)
+
+    @override
+    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
+        msg = "bug in lazyvox: products of neighbours in time are summed over time only"
+        raise AssertionError(msg)
+
+    def sums(self) -> Array:
+        """Return the sums of products.
+
+        Returns
+        -------
+        ndarray of shape `shape`, float64
+            ``((x[1:] - mean) * (x[:-1] - mean)).sum()`` of every voxel.
+        """
+        _, last, before, after, products = self._arrays
+        n_pairs = self.count - 1
+        mean = (before * n_pairs + last) / self.count
+        result: Array = products + n_pairs * (before - mean) * (after - mean)
+        return result
+
+    @override
+    def _allocate(self) -> None:
+        self._arrays = [np.zeros(self.shape, order="F") for _ in range(5)]
+
+    @override
+    def _first(self, values: Array, slices: slice) -> None:
+        self._arrays[0][..., slices] = values
+
+    @override
+    def _next(self, values: Array, slices: slice) -> None:
+        first, last, before, after, products = (array[..., slices] for array in self._arrays)
+        _add_pair(last, before, after, products, values - first, self.count - 1)
+
+    @override
+    def _join(self, other: Self) -> None:
+        first, last, before, after, products = self._arrays
+        shift = other._arrays[0] - first
+        _add_pair(last, before, after, products, shift, self.count)
+        n_new = other.count - 1
+        if not n_new:
             return
-        for piece in _pieces(volume, self._space):
-            part = Moments.of(piece, self._space)
-            if self._moments is None:
-                self._moments = part
-            else:
-                self._moments.merge(part)
-
-    @override
-    def result(self, name: str, ddof: int) -> Array:
-        assert self._moments is not None, "bug in lazyvox: a reduction of nothing"
-        variance = self._moments.variance(ddof)
-        return np.sqrt(variance) if name == "std" else variance
+        change_before = other._arrays[2] + shift - before
+        change_after = other._arrays[3] + shift - after
+        share = n_new / (self.count + n_new)
+        products += other._arrays[4] + change_before * change_after * (self.count * share)
+        before += change_before * share
+        after += change_after * share
+        last[...] = other._arrays[1] + shift
 
 
-_JOIN: Any = {
-    "sum": np.add,
-    "min": np.minimum,
-    "max": np.maximum,
-    "any": np.logical_or,
-    "all": np.logical_and,
-}
+def _add_pair(
+    last: Array, before: Array, after: Array, products: Array, now: Array, n_pairs: int
+) -> None:
+    """Add the pair of the last value and the next one, the pair number `n_pairs` from 1."""
+    change = last - before
+    before += change / n_pairs
+    after += (now - after) / n_pairs
+    change *= now - after
+    products += change
+    last[...] = now
 
 
-def _pieces(volume: Array, space: tuple[int, ...]) -> list[Array]:
-    """Return slabs of a volume where slices are reduced to one anyway; else the whole."""
-    if 2 not in space:
-        return [volume]
-    step = max(PIECE_VALUES // max(volume.shape[0] * volume.shape[1], 1), 1)
-    return [volume[:, :, k : k + step] for k in range(0, volume.shape[2], step)]
+class ValueRange:
+    """Smallest and largest value of everything that was seen.
+
+    Python's own numbers, so that integers above 2**53 keep every digit.
+
+    Parameters
+    ----------
+    skip : {"", "nan", "not finite"}
+        Values that do not count. With "" one NaN makes both limits NaN.
+    """
+
+    def __init__(self, skip: str = "") -> None:
+        self.skip = skip
+        self.low: float = math.inf
+        self.high: float = -math.inf
+
+    def take(self, values: Array) -> None:
+        """Take more values."""
+        if self.skip == "not finite" and values.dtype.kind not in "biu":
+            values = values[np.isfinite(values)]
+        if not values.size:
+            return
+        if self.skip == "nan":
+            low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+        else:
+            low, high = values.min(), values.max()
+        self._widen(low.item(), high.item())
+
+    def merge(self, other: "ValueRange") -> None:
+        """Take over the limits of other values."""
+        self._widen(other.low, other.high)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest value; (0, 0) if no value counted."""
+        return (0, 0) if self.low > self.high else (self.low, self.high)
+
+    def _widen(self, low: float, high: float) -> None:
+        if math.isnan(low) or math.isnan(high) or math.isnan(self.low):
+            # All values that were skipped are NaN; else NaN is passed on, as by NumPy.
+            if self.skip != "nan":
+                self.low = self.high = math.nan
+            return
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
 
-def _sum_dtype(dtype: DType, name: str) -> DType:
-    """Return the type in which values are summed: at least float64 for means and floats."""
-    if name == "mean" or dtype.kind in "fc":
+def sum_dtype(dtype: DType) -> DType:
+    """Return the type in which values are summed: floats in 64 bits, integers as NumPy does."""
+    if dtype.kind in "fc":
         joint: DType = np.result_type(dtype, np.float64)
         return joint
     summed: DType = np.add.reduce(np.zeros(1, dtype)).dtype

@@ -11,7 +11,7 @@ from lazyvox.cli.settings import (
     runs_argument,
 )
 from lazyvox.cli.voxelwise import OUTPUT_TEXT, ddof_option, type_option, write_voxelwise
-from lazyvox.stream.moments import Std
+from lazyvox.stream.voxelwise import Std
 
 __all__ = ["std"]
 

@@ -11,7 +11,7 @@ from lazyvox.cli.settings import (
     runs_argument,
 )
 from lazyvox.cli.voxelwise import OUTPUT_TEXT, ddof_option, type_option, write_voxelwise
-from lazyvox.stream.moments import TSNR
+from lazyvox.stream.voxelwise import TSNR
 
 __all__ = ["tsnr"]
 

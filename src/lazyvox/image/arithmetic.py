@@ -10,6 +10,8 @@ import numpy as np
 
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.prerequisites import fill_reductions
+from lazyvox.array.reduction_reader import reduced
 from lazyvox.errors import (
     ImageIndexError,
     LazyvoxError,
@@ -25,7 +27,6 @@ from lazyvox.image.formula import (
 )
 from lazyvox.image.formula_evaluation import Evaluation
 from lazyvox.image.new_image import new_img_like
-from lazyvox.image.streamed_reductions import statistics_over_time
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import check_same_grid
 
@@ -200,7 +201,6 @@ def _as_image(
 
 def _extent(array: LazyArray) -> tuple[Any, Any]:
     """Return the smallest and the largest value."""
-    if array.ndim == 3:
-        array = array.view((..., None))
-    found = statistics_over_time(array, {"min", "max"})
-    return found["min"].min().item(), found["max"].max().item()
+    limits = reduced(array, "min"), reduced(array, "max")
+    fill_reductions(limits)
+    return limits[0].read().item(), limits[1].read().item()

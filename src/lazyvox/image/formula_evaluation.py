@@ -2,7 +2,6 @@
 
 import ast
 import operator
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,10 +9,12 @@ import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.numpy_functions import WHOLE, cast, is_elementwise, lazy_call
+from lazyvox.array.prerequisites import fill_reductions
+from lazyvox.array.reduction_reader import ReducedReader
+from lazyvox.array.transformed import StagedReader
 from lazyvox.image.formula import FormulaAttributeError, FormulaNameError, FormulaTypeError
 from lazyvox.image.formula_functions import apply_elementwise, apply_whole, power, taken
 from lazyvox.image.formula_reductions import REDUCTIONS, reduce_array
-from lazyvox.image.streamed_reductions import OVER_TIME, TimeStatistics, statistics_over_time
 
 __all__ = ["Evaluation"]
 
@@ -93,7 +94,8 @@ _BUILTINS: dict[str, Any] = {"abs": np.absolute, "int": int, "float": float, "bo
 class Evaluation:
     """The value of a formula for some images.
 
-    Reductions over time of one and the same expression are found first and computed in one pass.
+    Reductions are computed when the whole formula is known: those of one and the same expression
+    in one pass.
 
     Parameters
     ----------
@@ -106,12 +108,14 @@ class Evaluation:
     def __init__(self, tree: ast.expr, names: Mapping[str, LazyArray]) -> None:
         self._tree = tree
         self._names = names
-        self._wanted = _reductions_in(tree)
-        self._statistics: dict[str, TimeStatistics] = {}
 
     def value(self) -> Any:
         """Return what the formula gives: lazy, in memory, or no array at all."""
-        return self._value(self._tree)
+        value = self._value(self._tree)
+        if not isinstance(value, LazyArray):
+            return value
+        fill_reductions((value,))
+        return value.read() if _is_of_reductions(value) else value
 
     def _value(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Constant):
@@ -180,22 +184,20 @@ class Evaluation:
             if function.attr not in _METHODS:
                 _refuse_attribute(function.attr)
             value = self._value(function.value)
-            return self._applied_to(function.attr, [value, *arguments], options, function.value)
+            return self._applied_to(function.attr, [value, *arguments], options)
         called = self._value(function)
         if called is np.absolute or isinstance(called, type):
             return _converted(called, arguments, options)
         if not callable(called):
             msg = f"{ast.unparse(function)} must be a function to be called with arguments."
             raise FormulaTypeError(msg)
-        of = node.args[0] if node.args else None
-        return self._applied_to(called.__name__, arguments, options, of, called)
+        return self._applied_to(called.__name__, arguments, options, called)
 
     def _applied_to(
         self,
         name: str,
         arguments: list[Any],
         options: dict[str, Any],
-        of: ast.AST | None,
         function: Callable[..., Any] | None = None,
     ) -> Any:
         """Return a function of NumPy, or a method of the same name, of its arguments."""
@@ -213,41 +215,16 @@ class Evaluation:
         if name in REDUCTIONS and arguments:
             value, *rest = arguments
             named = dict(zip(_positions(name), rest, strict=False)) | options
-            return reduce_array(name, value, named, self._statistics_of(of))
+            return reduce_array(name, value, named)
         return apply_whole(found, *arguments, **options)
 
-    def _statistics_of(
-        self, of: ast.AST | None
-    ) -> Callable[[LazyArray, tuple[str, ...]], TimeStatistics]:
-        """Return the source of statistics of an expression: one pass for all that are wanted."""
-        key = "" if of is None else ast.dump(of)
 
-        def statistics(array: LazyArray, names: tuple[str, ...]) -> TimeStatistics:
-            # What was compared with 0, for any and all, is another array than the expression.
-            place = f"{array.dtype} {key}"
-            found = self._statistics.setdefault(place, {})
-            missing = set(names) - set(found)
-            if missing:
-                wanted = self._wanted[key] if set(names) <= self._wanted[key] else set()
-                found.update(statistics_over_time(array, missing | (wanted - set(found))))
-            return found
-
-        return statistics
-
-
-def _reductions_in(tree: ast.expr) -> dict[str, set[str]]:
-    """Return what is asked of each expression of a formula over time."""
-    wanted: dict[str, set[str]] = defaultdict(set)
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        name = node.func.attr.removeprefix("a") if node.func.attr in {"amin", "amax"} else None
-        name = name or node.func.attr
-        is_function = _is_numpy(node.func.value)
-        of = (node.args[0] if node.args else None) if is_function else node.func.value
-        if of is not None and name in OVER_TIME and name not in {"any", "all"}:
-            wanted[ast.dump(of)] |= set(OVER_TIME[name])
-    return wanted
+def _is_of_reductions(array: LazyArray) -> bool:
+    """Return whether an array is made of reductions only, whose values are in memory."""
+    reader = array.reader
+    if isinstance(reader, StagedReader):
+        return all(_is_of_reductions(source) for source in reader.sources)
+    return isinstance(reader, ReducedReader)
 
 
 def _is_numpy(node: ast.AST) -> bool:
@@ -290,8 +267,10 @@ def _converted(called: Any, arguments: list[Any], options: dict[str, Any]) -> An
         return apply_elementwise(np.absolute, value)
     if called in {int, float, bool}:
         if isinstance(value, LazyArray):
-            msg = f"{called.__name__}() takes one number. Got an image: use astype."
-            raise FormulaTypeError(msg)
+            if value.ndim:
+                msg = f"{called.__name__}() takes one number. Got an image: use astype."
+                raise FormulaTypeError(msg)
+            value = value.read()[()]
         return called(value)
     return _as_type(value, called)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lazyvox.image.single_scan import Images, scan_once
-from lazyvox.stream.moments import TSNR, Std, Variance
-from lazyvox.stream.voxelwise import Max, Min, Sum
+from lazyvox.stream.voxelwise import TSNR, Max, Min, Std, Sum, Variance
 
 if TYPE_CHECKING:
     from lazyvox.lazyimage.classes import LazyImage

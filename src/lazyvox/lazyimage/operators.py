@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -113,10 +114,19 @@ class ImageOperators(Operators):
         raise ParameterError(msg)
 
     @override
-    def _reduced(self, name: str, axis: Any, *, keepdims: bool, ddof: int = 0) -> Any:
+    def _reduced(
+        self,
+        name: str,
+        axis: Any,
+        *,
+        keepdims: bool,
+        ddof: int = 0,
+        dtype: npt.DTypeLike | None = None,
+    ) -> Any:
         img: Any = self
         check_dimensions(img)
-        values = reduced(lazy_dataobj(img), name, axis=axis, keepdims=keepdims, ddof=ddof)
+        array = lazy_dataobj(img)
+        values = reduced(array, name, axis=axis, keepdims=keepdims, ddof=ddof, dtype=dtype)
         is_over_time = axis is not None and normalize_axis_tuple(axis, img.ndim) == (3,)
         return self._made(img, values) if is_over_time else values
 

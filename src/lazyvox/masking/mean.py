@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lazyvox._typing import Array, override
+from lazyvox.array.reduction_states import Fold, State
+from lazyvox.array.reductions import REDUCTIONS
 from lazyvox.array.transformed import staged
 from lazyvox.errors import ParameterTypeError
 from lazyvox.image.new_image import image_like
 from lazyvox.image.resample_transform import ResampleTransform
 from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.scan import Scan
+from lazyvox.stream.voxelwise import OneVolume
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -87,7 +89,7 @@ def mean_volume(
     return values, np.asarray(resampled.affine, dtype=np.float64)
 
 
-class MeanVolume(Consumer[Array]):
+class MeanVolume(OneVolume[Array]):
     """Mean over time, summed in the type that NumPy sums in: float32 voxels in float32.
 
     The widest gap of a histogram may move with the last bit of the values. Added in the same
@@ -95,38 +97,23 @@ class MeanVolume(Consumer[Array]):
     """
 
     @override
-    def init(self, grid: Grid) -> None:
-        self._total = np.zeros(grid.shape, _sum_dtype(grid.dtype), order="F")
-        self._n_volumes = 0
+    def _new_state(self, grid: Grid) -> State:
+        return Fold(np.add, grid.shape, _sum_dtype(grid.dtype))
 
     @override
     def update(self, block: Array, start: int) -> None:
         # Infinities of both signs make NaN, here as in NumPy's mean.
         with np.errstate(over="ignore", invalid="ignore"):
-            for i in range(block.shape[3]):
-                np.add(self._total, block[..., i], out=self._total)
-        self._n_volumes += block.shape[3]
-
-    @property
-    @override
-    def takes_slabs(self) -> bool:
-        return True
+            super().update(block, start)
 
     @override
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        part = self._total[..., k : k + slab.shape[2]]
         with np.errstate(over="ignore", invalid="ignore"):
-            np.add(part, slab[..., 0], out=part)
-        self._n_volumes += k == 0
-
-    @override
-    def merge(self, other: Self) -> None:
-        self._total += other._total
-        self._n_volumes += other._n_volumes
+            super().update_slab(slab, volume, k)
 
     @override
     def finalize(self) -> Array:
-        return np.divide(self._total, self._n_volumes, out=self._total)
+        return REDUCTIONS["mean"].finalize(self._state, 0)
 
     @override
     def state_bytes(self, grid: Grid) -> int:

@@ -2,10 +2,9 @@
 
 from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.histogram import Histogram
-from lazyvox.stream.moments import TSNR, Std, Variance
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.series_stats import DVARS, GlobalSignal
-from lazyvox.stream.voxelwise import Max, Mean, Min, Sum
+from lazyvox.stream.voxelwise import TSNR, Max, Mean, Min, Std, Sum, Variance
 from lazyvox.stream.write import Write
 
 __all__ = [

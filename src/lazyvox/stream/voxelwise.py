@@ -1,36 +1,40 @@
-"""One value per voxel over time: sum, mean, minimum, maximum."""
+"""Consumers with one value per voxel: the reductions over time of `lazyvox.array.reductions`."""
 
-from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, override
+from lazyvox._typing import Array, override
+from lazyvox.array.reduction_states import State
+from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.series import Grid
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, ResultT
 
-__all__ = ["Max", "Mean", "Min", "Sum", "Voxelwise"]
+__all__ = ["TSNR", "Max", "Mean", "Min", "OneVolume", "Std", "Sum", "Variance", "Voxelwise"]
 
 
-class Voxelwise(Consumer[LazyImage]):
-    """Base of the consumers whose result is one volume; feeds one part of a volume at a time."""
+class OneVolume(Consumer[ResultT]):
+    """Base class of the consumers with one state per voxel; takes whole volumes and slabs."""
 
-    _grid: Grid
+    _state: State
 
     @override
     def init(self, grid: Grid) -> None:
-        self._grid = grid
-        self._start()
+        self._state = self._new_state(grid)
+
+    def _new_state(self, grid: Grid) -> State:
+        """Return the state of a new pass."""
+        raise NotImplementedError
 
     @override
     def update(self, block: Array, start: int) -> None:
         everything = slice(0, block.shape[2])
         for i in range(block.shape[3]):
-            self._take(block[..., i], everything, start + i)
+            self._state.take(block[..., i], everything)
 
     @property
     @override
@@ -39,18 +43,75 @@ class Voxelwise(Consumer[LazyImage]):
 
     @override
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        self._take(slab[..., 0], slice(k, k + slab.shape[2]), volume)
+        self._state.take(slab[..., 0], slice(k, k + slab.shape[2]))
 
-    @abstractmethod
-    def _start(self) -> None:
-        """Make the state for a new pass."""
+    @override
+    def merge(self, other: Self) -> None:
+        if self._state.count:
+            self._state.merge(other._state)
+        else:
+            self._state = other._state
 
-    @abstractmethod
-    def _take(self, values: Array, slices: slice, volume: int) -> None:
-        """Take some slices of one volume."""
 
-    def _image(self, values: Array) -> LazyImage:
+class Voxelwise(OneVolume[LazyImage]):
+    """Base class of the consumers whose result is the image of a reduction over time."""
+
+    _name: ClassVar[str]
+    _ddof: int = 0
+    _leader: "Voxelwise | None" = None
+
+    @override
+    def check(self, grid: Grid) -> None:
+        reduction = self._reduction
+        if not reduction.takes(grid.dtype):
+            wanted = {"ordered": "voxels that can be ordered"}.get(reduction.needs, "real voxels")
+            msg = f"{type(self).__name__} needs {wanted}. Got {grid.dtype}."
+            raise ParameterTypeError(msg)
+
+    @override
+    def lean_on(self, consumers: Sequence[Consumer[Any]]) -> None:
+        self._leader = None
+        # The states of others are used up by their results.
+        if self._reduction.family != "moments":
+            return
+        families = (one for one in consumers if isinstance(one, Voxelwise))
+        first = next(one for one in families if one._reduction.family == "moments")
+        self._leader = None if first is self else first
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self._grid = grid
+        super().init(grid)
+
+    @override
+    def _new_state(self, grid: Grid) -> State:
+        return self._reduction.new_state(grid.shape, grid.dtype, grid.n_volumes)
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        if self._leader is None:
+            super().update(block, start)
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        if self._leader is None:
+            super().update_slab(slab, volume, k)
+
+    @override
+    def finalize(self) -> LazyImage:
+        state = self._state if self._leader is None else self._leader._state
+        values = self._reduction.finalize(state, self._ddof)
         return image_on_grid(self._grid.template, values, self._grid.affine)
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        if self._leader is not None:
+            return 8 * self._reduction.n_extra * grid.n_voxels
+        return self._reduction.nbytes(grid.shape, grid.dtype, grid.n_volumes)
+
+    @property
+    def _reduction(self) -> Reduction:
+        return REDUCTIONS[self._name]
 
 
 class Sum(Voxelwise):
@@ -69,55 +130,7 @@ class Sum(Voxelwise):
     (12, 14, 10)
     """
 
-    @override
-    def _start(self) -> None:
-        self._total = np.zeros(self._grid.shape, _sum_dtype(self._grid.dtype), order="F")
-        # 8-byte integers can overflow their sum: their upper halves are summed apart.
-        is_wide = self._grid.dtype.kind in "iu" and self._grid.dtype.itemsize == 8
-        self._high = np.zeros(self._grid.shape, np.int64, order="F") if is_wide else None
-
-    @override
-    def _take(self, values: Array, slices: slice, volume: int) -> None:
-        total = self._total[..., slices]
-        if self._high is None:
-            np.add(total, values, out=total)
-            return
-        high = self._high[..., slices]
-        upper = values >> 32
-        np.add(high, upper.astype(np.int64), out=high)
-        np.add(total, values - (upper << 32), out=total)
-
-    @override
-    def merge(self, other: Self) -> None:
-        self._total += other._total
-        if self._high is not None and other._high is not None:
-            self._high += other._high
-
-    @override
-    def finalize(self) -> LazyImage:
-        if self._high is None:
-            return self._image(self._total)
-        limits = np.iinfo(self._total.dtype)
-        high, low = self._high, self._total
-        carried = high + (low >> 32).astype(np.int64)
-        if carried.min() < limits.min >> 32 or carried.max() > limits.max >> 32:
-            msg = (
-                f"the sum of {self._grid.dtype} voxels must fit 64 bits, and one does not. Load "
-                f"the image with dtype=numpy.float64."
-            )
-            raise ParameterError(msg)
-        exact = (high.astype(low.dtype) << 32) + low
-        return self._image(exact)
-
-    @override
-    def state_bytes(self, grid: Grid) -> int:
-        size = _sum_dtype(grid.dtype).itemsize * grid.n_voxels
-        return size if grid.dtype.itemsize < 8 or grid.dtype.kind not in "iu" else 5 * size
-
-    @override
-    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        is_wide = grid.dtype.itemsize == 8 and grid.dtype.kind in "iu"
-        return 4 * 8 * grid.n_voxels if is_wide else 0
+    _name = "sum"
 
 
 class Mean(Voxelwise):
@@ -132,72 +145,11 @@ class Mean(Voxelwise):
     'float64'
     """
 
-    @override
-    def _start(self) -> None:
-        self._total = np.zeros(self._grid.shape, _mean_dtype(self._grid.dtype), order="F")
-        self._n_volumes = 0
-
-    @override
-    def _take(self, values: Array, slices: slice, volume: int) -> None:
-        total = self._total[..., slices]
-        np.add(total, values, out=total)
-        self._n_volumes += slices.start == 0
-
-    @override
-    def merge(self, other: Self) -> None:
-        self._total += other._total
-        self._n_volumes += other._n_volumes
-
-    @override
-    def finalize(self) -> LazyImage:
-        np.divide(self._total, self._n_volumes, out=self._total)
-        return self._image(self._total)
-
-    @override
-    def state_bytes(self, grid: Grid) -> int:
-        return _mean_dtype(grid.dtype).itemsize * grid.n_voxels
+    _name = "mean"
 
 
-class _Extremum(Voxelwise):
-    """Base of Min and Max: the type of the voxels is kept, NaN is passed on, as in NumPy."""
-
-    _pick: Callable[..., Any]
-
-    @override
-    def check(self, grid: Grid) -> None:
-        if grid.dtype.kind == "c":
-            msg = f"{type(self).__name__} needs voxels that can be ordered. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
-
-    @override
-    def _start(self) -> None:
-        self._best = np.empty(self._grid.shape, self._grid.dtype, order="F")
-        self._seen = [False] * max(self._grid.shape[2], 1)
-
-    @override
-    def _take(self, values: Array, slices: slice, volume: int) -> None:
-        best = self._best[..., slices]
-        if self._seen[slices.start]:
-            type(self)._pick(best, values, out=best)
-        else:
-            best[...] = values
-            self._seen[slices] = [True] * (slices.stop - slices.start)
-
-    @override
-    def merge(self, other: Self) -> None:
-        type(self)._pick(self._best, other._best, out=self._best)
-
-    @override
-    def finalize(self) -> LazyImage:
-        return self._image(self._best)
-
-    @override
-    def state_bytes(self, grid: Grid) -> int:
-        return grid.volume_bytes
-
-
-class Min(_Extremum):
-    """Smallest value over time of every voxel, in the type of the voxels.
+class Min(Voxelwise):
+    """Smallest value over time of every voxel, in the type of the voxels; NaN is passed on.
 
     Examples
     --------
@@ -206,11 +158,11 @@ class Min(_Extremum):
     (12, 14, 10)
     """
 
-    _pick = staticmethod(np.minimum)
+    _name = "min"
 
 
-class Max(_Extremum):
-    """Largest value over time of every voxel, in the type of the voxels.
+class Max(Voxelwise):
+    """Largest value over time of every voxel, in the type of the voxels; NaN is passed on.
 
     Examples
     --------
@@ -219,18 +171,75 @@ class Max(_Extremum):
     (12, 14, 10)
     """
 
-    _pick = staticmethod(np.maximum)
+    _name = "max"
 
 
-def _sum_dtype(dtype: DType) -> DType:
-    if dtype.kind == "f" and dtype.itemsize < 8:
-        return np.dtype(np.float64)
-    if dtype.kind == "c" and dtype.itemsize < 16:
-        return np.dtype(np.complex128)
-    summed: DType = np.add.reduce(np.zeros(1, dtype)).dtype
-    return summed
+class Variance(Voxelwise):
+    """Variance over time of every voxel, in float64; NaN where a value is infinite, as by NumPy.
+
+    Parameters
+    ----------
+    ddof : int, default=0
+        The sum of squares is divided by the number of volumes minus `ddof`, as in NumPy.
+
+    Notes
+    -----
+    Memory: three float64 volumes, shared by all variances, standard deviations and tSNRs of a
+    scan, and the result: one float64 volume.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> lv.std_img("run.nii.gz", ddof=1).shape
+    (12, 14, 10)
+    """
+
+    _name = "var"
+
+    def __init__(self, ddof: int = 0) -> None:
+        if isinstance(ddof, bool) or not isinstance(ddof, int | np.integer):
+            msg = f"`ddof` must be an integer. Got {ddof!r}."
+            raise ParameterTypeError(msg)
+        if ddof < 0:
+            msg = f"`ddof` must be 0 or larger. Got {ddof}."
+            raise ParameterError(msg)
+        self._ddof = int(ddof)
 
 
-def _mean_dtype(dtype: DType) -> DType:
-    joint: DType = np.result_type(dtype, np.float64)
-    return joint
+class Std(Variance):
+    """Standard deviation over time of every voxel, in float64.
+
+    Parameters
+    ----------
+    ddof : int, default=0
+        As in `Variance`.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> lv.std_img("run.nii.gz").get_data_dtype().name
+    'float64'
+    """
+
+    _name = "std"
+
+
+class TSNR(Variance):
+    """Temporal signal-to-noise ratio of every voxel: mean over standard deviation, in float64.
+
+    Voxels that do not vary have no ratio; they are 0, so that background stays 0. The ratio of a
+    voxel with an infinite value is NaN.
+
+    Parameters
+    ----------
+    ddof : int, default=0
+        As in `Variance`.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> lv.tsnr_img("run.nii.gz").shape
+    (12, 14, 10)
+    """
+
+    _name = "tsnr"

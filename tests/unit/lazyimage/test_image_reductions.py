@@ -170,7 +170,7 @@ def test_reductions_over_space_are_rows_over_time():
 
 
 def test_values_do_not_depend_on_blocks(monkeypatch):
-    from lazyvox.array import reduction_reader as reduced
+    from lazyvox.array import reduction_pass as reduced
 
     found = []
     for block_bytes in (1, 3000, 1 << 22):
@@ -191,7 +191,7 @@ def test_wrong_arguments_are_refused():
     with pytest.raises(lv.ParameterError, match="`ddof` must be an integer"):
         img.std(ddof=-1)
     with pytest.raises(TypeError, match="dtype"):
-        np.mean(img, dtype=np.float64)
+        np.mean(img, dtype=np.int16)
 
 
 def test_pickles_hold_no_values():

@@ -95,6 +95,12 @@ class ReducedReader(ComputedReader):
         return True
 
     @property
+    @override
+    def is_in_memory(self) -> bool:
+        """Whether it was computed."""
+        return not self.is_pending
+
+    @property
     def is_pending(self) -> bool:
         """Whether it is still to be computed."""
         return self._result.values is None

@@ -9,9 +9,7 @@ import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.numpy_functions import WHOLE, cast, is_elementwise, lazy_call
-from lazyvox.array.prerequisites import fill_reductions
-from lazyvox.array.reduction_reader import ReducedReader
-from lazyvox.array.transformed import StagedReader
+from lazyvox.array.prerequisites import fill_reductions, pending_reductions
 from lazyvox.image.formula import FormulaAttributeError, FormulaNameError, FormulaTypeError
 from lazyvox.image.formula_functions import apply_elementwise, apply_whole, power, taken
 from lazyvox.image.formula_reductions import REDUCTIONS, reduce_array
@@ -114,8 +112,10 @@ class Evaluation:
         value = self._value(self._tree)
         if not isinstance(value, LazyArray):
             return value
+        has_reductions = bool(pending_reductions((value,)))
         fill_reductions((value,))
-        return value.read() if _is_of_reductions(value) else value
+        is_small = value.ndim < 4 and value.reader.is_in_memory
+        return value.read() if has_reductions and is_small else value
 
     def _value(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Constant):
@@ -217,14 +217,6 @@ class Evaluation:
             named = dict(zip(_positions(name), rest, strict=False)) | options
             return reduce_array(name, value, named)
         return apply_whole(found, *arguments, **options)
-
-
-def _is_of_reductions(array: LazyArray) -> bool:
-    """Return whether an array is made of reductions only, whose values are in memory."""
-    reader = array.reader
-    if isinstance(reader, StagedReader):
-        return all(_is_of_reductions(source) for source in reader.sources)
-    return isinstance(reader, ReducedReader)
 
 
 def _is_numpy(node: ast.AST) -> bool:

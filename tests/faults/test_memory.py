@@ -201,7 +201,9 @@ def test_a_result_larger_than_the_budget_is_refused_before_reading_and_streamed_
     mask = write_nifti(tmp_path / "mask.nii", np.ones((16, 16, 64), "u1"))
     reads = []
     with monkeypatch.context() as patch:
-        patch.setattr("lazyvox.stream.scan.run_pass", lambda *args, **kwargs: reads.append(1))
+        patch.setattr(
+            "lazyvox.stream.prepared_pass.feed_consumers", lambda *args, **kwargs: reads.append(1)
+        )
         with pytest.raises(MemoryBudgetError, match=r"needs \d+\.\d MiB .* Pass memory=\d+"):
             lv.extract(run, mask, memory="14MiB")
     assert not reads

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lazyvox as lv
+from lazyvox.array.block_reading import BlockReading
 from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.blocks import BlockLayout
 from lazyvox.runtime.progress import NoProgress
-from lazyvox.stream.execute import run_pass
+from lazyvox.stream.prepared_pass import feed_consumers
 from lazyvox.testing import compress, nifti_bytes
 
 DTYPES = ["u1", "i1", "<i2", ">i2", "u2", "i4", ">u4", "i8", "u8", "<f4", ">f4", "f8"]
@@ -44,8 +45,11 @@ def run_with(source, block_volumes, slab_slices):
     n_slices = min(slab_slices, series.grid.shape[2])
     volumes = block_volumes if n_slices == series.grid.shape[2] else 1
     layout = BlockLayout(volumes, n_slices, 0, 0)
-    run_pass(
-        series, layout, consumers, n_jobs=1, progress=NoProgress(), cancelled=threading.Event()
+    feed_consumers(
+        BlockReading(series.array, series.grid.dtype, layout),
+        consumers,
+        progress=NoProgress(),
+        cancelled=threading.Event(),
     )
     found = [consumer.finalize() for consumer in consumers]
     arrays = [one[0] if isinstance(one, tuple) else getattr(one, "dataobj", one) for one in found]
@@ -146,11 +150,9 @@ def test_any_volumes_of_any_list(keep, compression, pieces, block):
         total = lv.Sum()
         total.init(series.grid)
 
-        run_pass(
-            series,
-            BlockLayout(block, 2, 0, 0),
+        feed_consumers(
+            BlockReading(series.array, series.grid.dtype, BlockLayout(block, 2, 0, 0)),
             [total],
-            n_jobs=1,
             progress=NoProgress(),
             cancelled=threading.Event(),
         )

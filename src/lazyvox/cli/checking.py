@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, DType, override
+from lazyvox.array.block_reading import iter_blocks
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.store.files.identity import printable
@@ -138,11 +138,10 @@ def _check_foreign(path: str, reporter: Progress) -> Check:
     values = _Values(array.dtype)
     n_values = max(_piece_bytes(array.dtype) // array.dtype.itemsize, 1)
     reporter.start(array.size, "voxels", printable(path))
-    with array.open() as session:
-        for tile in fortran_tiles(array.shape, n_values):
-            block = array.view(tile).read_in(session)
-            values.take(block.reshape(-1, order="F").view(np.uint8))
-            reporter.advance(block.size)
+    with iter_blocks(array, n_values) as blocks:
+        for block in blocks:
+            values.take(block.values.reshape(-1, order="F").view(np.uint8))
+            reporter.advance(block.values.size)
     reporter.close()
     return Check("unknown", values.non_finite, values.zero_tail, 0, tuple(values.problems()))
 

@@ -17,7 +17,7 @@ from lazyvox.connectivity import ESTIMATORS, KINDS, Estimator
 from lazyvox.connectivity import connectivity as compute
 from lazyvox.errors import MemoryBudgetError
 from lazyvox.extraction.tables import split_target
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.optional import require
@@ -54,7 +54,6 @@ class _Matrices:
         """Return what will be read, and what memory that takes."""
         n_volumes, n_columns = self.signals.shape
         table, matrix = 8 * n_volumes * n_columns, 8 * n_columns**2
-        results = matrix * len(self.kinds)
         work = _MATRICES * matrix + _LINE_BYTES * n_columns
         work += picture_memory(n_columns) if self.plots else 0
         return Plan(
@@ -70,7 +69,12 @@ class _Matrices:
             buffer_bytes=_COPIES_OF_SIGNALS * table,
             block_bytes=table,
             consumer_bytes=tuple((kind, matrix) for kind in self.kinds),
-            peak_bytes=_FIXED_BYTES + _COPIES_OF_SIGNALS * table + results + work,
+            memory=(
+                MemoryTerm("decoder", _FIXED_BYTES),
+                MemoryTerm("signals", _COPIES_OF_SIGNALS * table, f"{_COPIES_OF_SIGNALS} copies"),
+                *(MemoryTerm("state and result", matrix, kind) for kind in self.kinds),
+                MemoryTerm("work", work),
+            ),
             scratch_bytes=0,
             budget=resolve_budget(None),
         )

@@ -32,7 +32,7 @@ from lazyvox.extraction.tables import write_npz
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Grid, as_series
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.dry_run import plan as plan_of
 from lazyvox.runtime.peak import peak_memory
@@ -69,8 +69,11 @@ class _Extraction:
         shape = (*self.grid.shape, int(self.cleaning.kept.sum()))
         empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
         img = image_on_grid(self.grid.template, empty, self.grid.affine)
-        saved = max(plan_of(save, img, path, n_jobs=1).peak_bytes for path in self.targets.images)
-        peak = sum(size for _, size in found.consumer_bytes) + saved
+        plans = [plan_of(save, img, path, n_jobs=1) for path in self.targets.images]
+        saved = max((plan.memory for plan in plans), key=sum_terms)
+        held = (MemoryTerm("state and result", size, name) for name, size in found.consumer_bytes)
+        after = (*held, *saved)
+        peak = sum_terms(after)
         if peak > found.budget:
             msg = (
                 f"the memory budget must hold the signals, and blocks of the image of them. Got "
@@ -78,7 +81,7 @@ class _Extraction:
                 f"{peak} or more, or leave out --inverse."
             )
             raise MemoryBudgetError(msg)
-        return replace(found, peak_bytes=max(found.peak_bytes, peak))
+        return replace(found, memory=max(found.memory, after, key=sum_terms))
 
     def work(self) -> list[Written]:
         """Run the scan, and write what it does not write itself."""

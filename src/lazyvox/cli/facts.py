@@ -201,8 +201,7 @@ def _pass_bytes(spec: ArraySpec) -> int:
     # As in a scan: values that are scaled or turned round are converted into one block more.
     dtype = Conversion(spec.slope, spec.inter).result_dtype(spec.dtype).newbyteorder("=")
     stored = None if dtype == spec.dtype else spec.dtype.itemsize
-    costs = Costs(state_bytes=0, work_bytes=lambda _: 0, takes_slabs=False)
     layout = choose_layout(
-        (*grid, n_volumes), dtype.itemsize, costs, 1 << 80, stored_itemsize=stored
+        (*grid, n_volumes), dtype.itemsize, Costs(), 1 << 80, stored_itemsize=stored
     )
     return layout.peak_bytes

@@ -4,17 +4,18 @@ import io
 
 import numpy as np
 
+from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
+from lazyvox.planning.memory import MemoryTerm
 from lazyvox.planning.plan import Plan
-from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.store.write.atomic import AtomicFile
 
 __all__ = ["plan_npy", "write_npy"]
 
-_BLOCK_BYTES = 4 << 20
-#: The block, the bytes of it that are written, and what reading takes besides.
-_PEAK_BYTES = 2 * _BLOCK_BYTES + (8 << 20)
+#: Blocks of such small results need not be larger.
+_BUFFER_BYTES = 2 * TARGET_BLOCK_BYTES
 
 
 def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
@@ -27,12 +28,9 @@ def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
     file = AtomicFile(path, overwrite=overwrite)
     try:
         file.write(header.getbuffer())
-        n_values = max(_BLOCK_BYTES // array.dtype.itemsize, 1)
-        if array.size:
-            with array.open() as session:
-                for tile in fortran_tiles(array.shape, n_values):
-                    values = array.view(tile).read_in(session)
-                    file.write(memoryview(values.tobytes(order="F")))
+        with iter_blocks(array, block_values(array, _BUFFER_BYTES)) as blocks:
+            for block in blocks:
+                file.write(block.values.reshape(-1, order="F").view(np.uint8).data)
         file.commit()
     finally:
         file.abort()
@@ -42,6 +40,9 @@ def plan_npy(array: LazyArray) -> Plan:
     """Return what `write_npy` does and needs."""
     wanted = array.size * array.ondisk_dtype.itemsize
     stored = array.reader.stored_bytes
+    n_values = block_values(array, _BUFFER_BYTES)
+    block_bytes = n_values * array.dtype.itemsize
+    buffers = n_values * buffered_itemsize(array)
     return Plan(
         source=array.reader.path,
         shape=array.shape,
@@ -51,11 +52,15 @@ def plan_npy(array: LazyArray) -> Plan:
         bytes_decoded=wanted,
         block_volumes=1,
         slab_slices=1,
-        n_buffers=1,
-        buffer_bytes=min(_BLOCK_BYTES, array.nbytes),
-        block_bytes=min(_BLOCK_BYTES, array.nbytes),
-        consumer_bytes=(("Write", _BLOCK_BYTES),),
-        peak_bytes=_PEAK_BYTES,
+        n_buffers=N_BUFFERS,
+        buffer_bytes=buffers,
+        block_bytes=block_bytes,
+        consumer_bytes=(("Write", 0),),
+        memory=(
+            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            MemoryTerm("block buffers", buffers),
+            MemoryTerm("reading", array.reader.session_bytes),
+        ),
         scratch_bytes=array.nbytes,
         budget=resolve_budget(None),
     )

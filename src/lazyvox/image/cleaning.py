@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import override
+from lazyvox.array.block_reading import Block, BlockReading, prepare_reading
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.prerequisites import fill_spools
 from lazyvox.array.spool import Spool, SpooledReader
 from lazyvox.errors import (
     LazyvoxWarning,
@@ -20,25 +21,26 @@ from lazyvox.errors import (
 from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
 from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.new_image import new_img_like
-from lazyvox.image.streamed_reductions import as_scannable
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.grids import check_same_grid
-from lazyvox.planning.blocks import FIXED_BYTES
+from lazyvox.planning.blocks import FIXED_BYTES, Costs
+from lazyvox.planning.memory import MemoryTerm
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import numeric_threads
+from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.signal.products import N_COLUMNS
-from lazyvox.stream.consumer import Consumer
-from lazyvox.stream.scan import Scan
+from lazyvox.stream.prepared_pass import plan_readings
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from lazyvox._typing import Array, DType, IntArray, Shape
+    from lazyvox._typing import DType, IntArray, Shape
     from lazyvox.lazyimage.classes import LazyImage
     from lazyvox.lazyimage.load import ImageLike
-    from lazyvox.lazyimage.series import Grid
+    from lazyvox.planning.plan import Plan
     from lazyvox.signal.cleaner import Cleaner
 
 __all__ = ["clean_img"]
@@ -146,8 +148,8 @@ def clean_img(
     mask = None if mask_img is None else _checked_mask(mask_img, img)
     places = None if mask is None else _places(mask, img)
     budget = resolve_budget(None)
-    job = CleaningJob(source, cleaner, places, budget, min(numeric_threads(), MOST_THREADS))
-    job.check()
+    n_threads = min(numeric_threads(), MOST_THREADS)
+    job = CleaningJob.prepared(source, cleaner, places, budget, n_threads)
     array = LazyArray.over(SpooledReader(job, budget // 4))
     if mask is None:
         return new_img_like(img, array)
@@ -200,8 +202,10 @@ class CleaningJob:
         What is done to each column.
     places : ndarray of int or None
         The voxels to clean, in Fortran order.
-    budget : int
-        Memory budget of the pass.
+    reading : BlockReading
+        The pass that spools the voxels.
+    plan : Plan
+        Its plan.
     n_jobs : int
         Threads that clean.
     """
@@ -209,8 +213,29 @@ class CleaningJob:
     source: LazyArray
     cleaner: Cleaner
     places: IntArray | None
-    budget: int
+    reading: BlockReading
+    plan: Plan
     n_jobs: int
+
+    @classmethod
+    def prepared(
+        cls,
+        source: LazyArray,
+        cleaner: Cleaner,
+        places: IntArray | None,
+        budget: int,
+        n_jobs: int,
+    ) -> CleaningJob:
+        """Return a job whose pass is prepared; raises now for want of memory, or of numbers."""
+        native = source.dtype.newbyteorder("=")
+        if native.kind not in "fiub":
+            msg = f"voxels must be real numbers to be cleaned. Got {native}."
+            raise ParameterTypeError(msg)
+        n_voxels = int(np.prod(source.shape[:3], dtype=np.int64))
+        dtype = _spooled_dtype(source, cleaner, places)
+        row = MemoryTerm("work", n_voxels * (native.itemsize + dtype.itemsize + 2), "spooled row")
+        reading = prepare_reading(source, Costs(work=lambda _: (row,)), budget)
+        return cls(source, cleaner, places, reading, plan_readings([reading], budget), n_jobs)
 
     @property
     def name(self) -> str:
@@ -230,10 +255,7 @@ class CleaningJob:
     @property
     def dtype(self) -> DType:
         """Type of the result."""
-        stored = self.source.dtype.newbyteorder("=")
-        if self.places is not None and stored.kind != "f":
-            stored = np.dtype(np.float32)
-        return self.cleaner.result_dtype(stored)
+        return _spooled_dtype(self.source, self.cleaner, self.places)
 
     @property
     def n_rows(self) -> int:
@@ -253,18 +275,16 @@ class CleaningJob:
         each = block + self.cleaner.work_bytes(self._block_columns)
         cleaning = self.n_jobs * each + FIXED_BYTES
         held = 0 if self.places is None else self.places.nbytes
-        return held + max(self._scan().plan(self.budget).peak_bytes, cleaning)
-
-    def check(self) -> None:
-        """Raise now what would go wrong for want of memory, or for voxels that are no numbers."""
-        if self.source.dtype.kind not in "fiub":
-            msg = f"voxels must be real numbers to be cleaned. Got {self.source.dtype}."
-            raise ParameterTypeError(msg)
-        self._scan().plan(self.budget)
+        return held + max(self.plan.peak_bytes, cleaning)
 
     def fill(self, spool: Spool) -> None:
         """Spool the run in one pass, and clean it there, block by block."""
-        self._scan(spool).run(self.budget)
+        stop_if_planning(self.plan)
+        with explained_shortage(self.plan.peak_bytes, self.plan.budget):
+            fill_spools(self.source)
+            with self.reading.blocks() as blocks:
+                for block in blocks:
+                    self._spool_block(spool, block)
         step = self._block_columns
         starts = range(0, self.n_columns, step)
         with Workers(min(self.n_jobs, max(len(starts), 1)), "lazyvox-clean") as workers:
@@ -289,49 +309,22 @@ class CleaningJob:
         n_columns = BLOCKS_BYTES // (self.n_jobs * self.n_rows * self.dtype.itemsize)
         return max(n_columns // N_COLUMNS, 1) * N_COLUMNS
 
-    def _scan(self, spool: Spool | None = None) -> Scan:
-        scan = Scan(as_scannable(self.source))
-        scan.add(_ToSpool(spool, self.places, self.dtype))
-        return scan
-
-
-class _ToSpool(Consumer[None]):
-    """Writes the voxels of every volume to a spool."""
-
-    def __init__(self, spool: Spool | None, places: IntArray | None, dtype: DType) -> None:
-        self._spool = spool
-        self._places = places
-        self._dtype = dtype
-
-    @override
-    def init(self, grid: Grid) -> None:
-        assert self._spool is not None, "bug in lazyvox: a plan was run"
-
-    @override
-    def update(self, block: Array, start: int) -> None:
-        assert self._spool is not None, "bug in lazyvox: a plan was run"
-        for place in range(block.shape[3]):
-            values = block[..., place].reshape(-1, order="F")
-            if self._places is not None:
-                values = values[self._places]
+    def _spool_block(self, spool: Spool, block: Block) -> None:
+        """Write the voxels of every volume of a block."""
+        for place, number in enumerate(block.volumes):
+            values = block.values[..., place].reshape(-1, order="F")
+            if self.places is not None:
+                values = values[self.places]
                 if values.dtype.kind == "f":
                     values[~np.isfinite(values)] = 0
             with np.errstate(over="ignore"):
-                row = values.astype(self._dtype, copy=False)
-            self._spool.write_row(start + place, row)
+                row = values.astype(self.dtype, copy=False)
+            spool.write_row(number, row)
 
-    @override
-    def merge(self, other: _ToSpool) -> None:
-        """Nothing to merge: rows are in the spool."""
 
-    @override
-    def finalize(self) -> None:
-        """Nothing to return: rows are in the spool."""
-
-    @override
-    def state_bytes(self, grid: Grid) -> int:
-        return 0
-
-    @override
-    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        return grid.n_voxels * (grid.dtype.itemsize + self._dtype.itemsize + 2)
+def _spooled_dtype(source: LazyArray, cleaner: Cleaner, places: IntArray | None) -> DType:
+    """Return the type of the result, and of what is spooled."""
+    stored = source.dtype.newbyteorder("=")
+    if places is not None and stored.kind != "f":
+        stored = np.dtype(np.float32)
+    return cleaner.result_dtype(stored)

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, override
+from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.transformed import volume_bytes
 
 __all__ = ["Extremes"]
 
-#: Volumes are read in pieces of about this size.
-_PIECE_BYTES = 1 << 20
+#: Size of all buffers together: the pass that needs the limits counts with it.
+_BUFFER_BYTES = 2 << 20
 
 
 class Extremes:
@@ -53,17 +53,13 @@ class Extremes:
     def work_bytes(self) -> int:
         """Most bytes that reading allocates."""
         array = self._array
-        return max(volume_bytes(array.shape, array.dtype), _PIECE_BYTES) + _PIECE_BYTES
+        return block_values(array, _BUFFER_BYTES) * buffered_itemsize(array)
 
     def _read(self) -> tuple[float, float]:
         array, low, high = self._array, 0.0, 0.0
-        if array.ndim == 3:
-            return _widened(array.read(), low, high)
-        step = max(_PIECE_BYTES // max(volume_bytes(array.shape, array.dtype), 1), 1)
-        with array.open() as session:
-            for start in range(0, array.shape[3], step):
-                piece = array.view((..., slice(start, start + step))).read_in(session)
-                low, high = _widened(piece, low, high)
+        with iter_blocks(array, block_values(array, _BUFFER_BYTES)) as blocks:
+            for block in blocks:
+                low, high = _widened(block.values, low, high)
         return low, high
 
     @override

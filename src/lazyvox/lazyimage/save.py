@@ -10,8 +10,8 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, PathLike
+from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.conversion import Conversion
-from lazyvox.array.converted_reads import read_into
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
@@ -20,15 +20,13 @@ from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
-from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
-from lazyvox.runtime.readahead import ReadAhead
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import sink_memory
 
@@ -36,6 +34,12 @@ __all__ = ["Encoding", "asked_scaling", "choose_encoding", "find_extent", "save"
 
 #: Compressing threads beyond this number wait for the one that decodes.
 _MAX_THREADS = 8
+
+#: Encoding works in pieces of 1 MiB, of which it holds eight.
+_ENCODING_BYTES = 8 << 20
+
+#: Blocks that a refusal asks for: smaller ones take their time.
+_SMALLEST_BLOCK_BYTES = 1 << 16
 
 #: How a save gets a budget.
 _SETTING = "`with lazyvox.memory_budget({})`"
@@ -141,16 +145,19 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     output = _plan_output(img, array, encoding, path)
     n_threads = min(resolve_n_jobs(n_jobs), _MAX_THREADS)
     packing = sink_memory(output.files[0][1], compresslevel, n_threads, seekable=seekable)
-    plan = _plan(array, encoding, output, packing, resolve_budget(None))
+    values = replace(array, conversion=Conversion()) if encoding.is_copy else array
+    n_values = _block_values(values, packing, resolve_budget(None))
+    plan = _plan(values, n_values, encoding, output, packing)
     stop_if_planning(plan)
     reporter = resolve_progress(progress)
-    n_values = array.size * (1 + encoding.needs_extent)
-    reporter.start(n_values, "voxels", Path(output.files[0][0]).name)
+    reporter.start(
+        array.size * (1 + encoding.needs_extent), "voxels", Path(output.files[0][0]).name
+    )
     try:
         with explained_shortage(plan.peak_bytes, plan.budget, setting=_SETTING):
             fill_spools(array)
             if encoding.needs_extent:
-                encoding = _scaled_to_extent(array, encoding, plan.block_bytes, reporter)
+                encoding = _scaled_to_extent(array, encoding, n_values, reporter)
                 output = _plan_output(img, array, encoding, path)
             with ImageWriter(
                 output,
@@ -160,9 +167,11 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
                 seekable=seekable,
             ) as writer:
                 write = writer.write_stored if encoding.is_copy else writer.write
-                for block in _blocks(_values(array, encoding), plan.block_bytes):
-                    write(block)
-                    reporter.advance(block.size)
+                with iter_blocks(values, n_values) as blocks:
+                    for block in blocks:
+                        write(block.values)
+                        reporter.advance(block.values.size)
+                # Leaving the blocks has verified what was read.
                 writer.commit()
     finally:
         reporter.close()
@@ -296,30 +305,24 @@ def _plan_output(
     )
 
 
-def _values(array: LazyArray, encoding: Encoding) -> LazyArray:
-    return replace(array, conversion=Conversion()) if encoding.is_copy else array
-
-
-def _plan(
-    array: LazyArray,
-    encoding: Encoding,
-    output: OutputSpec,
-    packing: int,
-    budget: int,
-) -> Plan:
-    """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
-    # Encoding works in pieces of 1 MiB, of which it holds eight.
-    fixed = FIXED_BYTES + packing + (8 << 20) + array.reader.session_bytes
-    block_bytes = min(
-        max(array.nbytes, array.dtype.itemsize), TARGET_BLOCK_BYTES, (budget - fixed) // N_BUFFERS
-    )
-    if block_bytes < array.dtype.itemsize:
-        least = fixed + N_BUFFERS * 65536
+def _block_values(array: LazyArray, packing: int, budget: int) -> int:
+    """Return the values of a block: as many as are useful, or as the budget allows."""
+    fixed = FIXED_BYTES + packing + _ENCODING_BYTES + array.reader.session_bytes
+    room = min(N_BUFFERS * TARGET_BLOCK_BYTES, budget - fixed)
+    if room < buffered_itemsize(array):
+        least = fixed + N_BUFFERS * _SMALLEST_BLOCK_BYTES
         msg = (
             f"the memory budget must hold the buffers of writing. Got {format_bytes(budget)}; "
             f"needed are {format_bytes(least)} ({least} bytes), or less with n_jobs=1."
         )
         raise MemoryBudgetError(msg)
+    return block_values(array, room)
+
+
+def _plan(
+    array: LazyArray, n_values: int, encoding: Encoding, output: OutputSpec, packing: int
+) -> Plan:
+    buffers, block_bytes = n_values * buffered_itemsize(array), n_values * array.dtype.itemsize
     reading = reading_of(array, 1 + encoding.needs_extent)
     return Plan(
         source=array.reader.path,
@@ -331,48 +334,32 @@ def _plan(
         block_volumes=max(block_bytes // max(array.nbytes // max(array.shape[-1], 1), 1), 1),
         slab_slices=array.shape[2] if array.ndim > 2 else 1,
         n_buffers=N_BUFFERS,
-        buffer_bytes=N_BUFFERS * block_bytes,
+        buffer_bytes=buffers,
         block_bytes=block_bytes,
-        consumer_bytes=(("Write", packing + (8 << 20)),),
-        peak_bytes=fixed + N_BUFFERS * block_bytes,
+        consumer_bytes=(("Write", packing + _ENCODING_BYTES),),
+        memory=(
+            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            MemoryTerm("block buffers", buffers),
+            MemoryTerm("reading", array.reader.session_bytes),
+            MemoryTerm("encoding", _ENCODING_BYTES),
+            MemoryTerm("compression", packing),
+        ),
         scratch_bytes=output.decoded_bytes + array.reader.scratch_bytes,
-        budget=budget,
+        budget=resolve_budget(None),
     )
 
 
 def _scaled_to_extent(
-    array: LazyArray, encoding: Encoding, block_bytes: int, reporter: Progress
+    array: LazyArray, encoding: Encoding, n_values: int, reporter: Progress
 ) -> Encoding:
-    def seen() -> Iterator[Array]:
-        for block in _blocks(array, block_bytes):
-            yield block
-            reporter.advance(block.size)
+    with iter_blocks(array, n_values) as blocks:
 
-    low, high = find_extent(seen())
+        def seen() -> Iterator[Array]:
+            for block in blocks:
+                yield block.values
+                reporter.advance(block.values.size)
+
+        low, high = find_extent(seen())
     with naming(array.reader.path):
         slope, inter = auto_scale(low, high, encoding.dtype)
     return replace(encoding, slope=slope, inter=inter, needs_extent=False)
-
-
-def _blocks(array: LazyArray, block_bytes: int) -> Iterator[Array]:
-    """Yield the values of an array in the order of the file; the memory of a block is reused."""
-    if not array.size:
-        return
-    n_values = max(block_bytes // array.dtype.itemsize, 1)
-    buffers = [np.empty(min(n_values, array.size), array.dtype) for _ in range(N_BUFFERS)]
-    stored = array.reader.dtype
-    with array.open(memory=0) as session:
-
-        def fill(task: tuple[int, tuple[slice, ...]]) -> Array:
-            number, tile = task
-            part = array.view(tile)
-            block = buffers[number % N_BUFFERS][: part.size].reshape(part.shape, order="F")
-            axes = part.window.axes
-            kept = tuple(len(axis) for axis in axes if not isinstance(axis, int))
-            target = block.reshape(kept, order="F")
-            read_into(session, axes, target, array.conversion, stored)
-            return block
-
-        tiles = enumerate(fortran_tiles(array.shape, n_values))
-        with ReadAhead(tiles, fill, n_ahead=N_BUFFERS) as blocks:
-            yield from blocks

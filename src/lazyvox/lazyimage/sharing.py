@@ -18,7 +18,7 @@ from lazyvox.lazyimage.shared_content import (
 )
 from lazyvox.lazyimage.shared_room import shared_file
 from lazyvox.planning.blocks import FIXED_BYTES
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.dry_run import stop_if_planning
@@ -195,7 +195,7 @@ def _plan(content: SharedContent) -> Plan:
     values = content.values
     array = values if isinstance(values, LazyArray) else None
     reading = None if array is None else reading_of(array, 1)
-    held = FIXED_BYTES + (0 if array is None else array.reader.session_bytes)
+    held = 0 if array is None else array.reader.session_bytes
     return Plan(
         source=content.name,
         shape=values.shape,
@@ -209,7 +209,11 @@ def _plan(content: SharedContent) -> Plan:
         buffer_bytes=content.nbytes,
         block_bytes=content.nbytes,
         consumer_bytes=(),
-        peak_bytes=content.nbytes + held,
+        memory=(
+            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            MemoryTerm("reading", held),
+            MemoryTerm("state and result", content.nbytes, "shared data"),
+        ),
         scratch_bytes=0,
         budget=resolve_budget(None),
     )

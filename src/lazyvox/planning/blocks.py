@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from lazyvox.errors import MemoryBudgetError
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 
 __all__ = ["BlockLayout", "Costs", "choose_layout", "iter_tiles"]
 
@@ -23,21 +23,21 @@ FIXED_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a pass needs besides its block buffers.
+    """Memory of a pass besides its block buffers.
 
     Attributes
     ----------
-    state_bytes : int
-        States and results of all consumers.
-    work_bytes : callable
-        Bytes that updates allocate for their duration, given the number of volumes of a block.
+    held : tuple of MemoryTerm
+        States and results of all consumers; anything that is held during the whole pass.
+    work : callable
+        Terms of what updates allocate for their duration, given the number of volumes of a block.
     takes_slabs : bool
         Whether every consumer can take parts of volumes.
     """
 
-    state_bytes: int
-    work_bytes: Callable[[int], int]
-    takes_slabs: bool
+    held: tuple[MemoryTerm, ...] = ()
+    work: Callable[[int], tuple[MemoryTerm, ...]] = lambda _: ()
+    takes_slabs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,22 @@ class BlockLayout:
         Slices along the third axis in a block: all of them, unless one volume is too large.
     block_bytes : int
         Size of one block.
-    peak_bytes : int
-        Predicted peak of everything that the pass allocates.
     buffer_bytes : int
         Size of all blocks together.
+    memory : tuple of MemoryTerm
+        Everything that the pass allocates.
     """
 
     block_volumes: int
     slab_slices: int
-    block_bytes: int
-    peak_bytes: int
+    block_bytes: int = 0
     buffer_bytes: int = 0
+    memory: tuple[MemoryTerm, ...] = ()
+
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak of everything that the pass allocates."""
+        return sum_terms(self.memory)
 
 
 def choose_layout(
@@ -130,7 +135,7 @@ def iter_tiles(layout: BlockLayout, shape: tuple[int, ...]) -> Iterator[tuple[ra
 
     Examples
     --------
-    >>> layout = BlockLayout(block_volumes=2, slab_slices=9, block_bytes=0, peak_bytes=0)
+    >>> layout = BlockLayout(block_volumes=2, slab_slices=9)
     >>> [(len(slices), volumes) for slices, volumes in iter_tiles(layout, (4, 5, 9, 5))]
     [(9, range(0, 2)), (9, range(2, 4)), (9, range(4, 5))]
     """
@@ -144,8 +149,13 @@ def iter_tiles(layout: BlockLayout, shape: tuple[int, ...]) -> Iterator[tuple[ra
 def _layout(
     volumes: int, slices: int, block_bytes: int, buffer_bytes: int, costs: Costs
 ) -> BlockLayout:
-    peak = FIXED_BYTES + buffer_bytes + costs.state_bytes + costs.work_bytes(volumes)
-    return BlockLayout(volumes, slices, block_bytes, peak, buffer_bytes)
+    memory = (
+        MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+        MemoryTerm("block buffers", buffer_bytes),
+        *costs.held,
+        *costs.work(volumes),
+    )
+    return BlockLayout(volumes, slices, block_bytes, buffer_bytes, memory)
 
 
 def _halvings(start: int) -> Iterator[int]:

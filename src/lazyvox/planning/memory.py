@@ -1,11 +1,13 @@
-"""Amounts of memory: from what people type to bytes, and back."""
+"""Amounts of memory: from what people type to bytes, and back; the terms of a predicted peak."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 
-__all__ = ["format_bytes", "parse_memory"]
+__all__ = ["MemoryTerm", "format_bytes", "parse_memory", "sum_terms"]
 
 _FORMS = 'a number of bytes, or text such as "512MB", "2GiB", "1.5 GB", "300M" or "25%"'
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*|%)\s*", re.IGNORECASE)
@@ -134,3 +136,43 @@ def format_bytes(nbytes: float) -> str:
         amount /= 1024
         units.pop()
     return f"{amount:.1f} {units[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTerm:
+    """One part of a predicted peak.
+
+    Attributes
+    ----------
+    name : str
+        Purpose of the memory, such as "block buffers".
+    nbytes : int
+        Most bytes that it takes.
+    of : str
+        Step, consumer or count that it belongs to, such as "Mean"; may be empty.
+    """
+
+    name: str
+    nbytes: int
+    of: str = ""
+
+
+def sum_terms(terms: Iterable[MemoryTerm]) -> int:
+    """Return the bytes of all terms together.
+
+    Parameters
+    ----------
+    terms : iterable of MemoryTerm
+        Any terms.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Examples
+    --------
+    >>> sum_terms([MemoryTerm("decoder", 8), MemoryTerm("state and result", 2, "Mean")])
+    10
+    """
+    return sum(term.nbytes for term in terms)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 
 __all__ = ["Plan"]
 
@@ -40,9 +40,9 @@ class Plan:
         Size of one block.
     consumer_bytes : tuple of (str, int)
         Name, and bytes of state and result, of each consumer.
-    peak_bytes : int
-        Predicted peak of what the scan allocates, results included, above what Python and the
-        imports hold.
+    memory : tuple of MemoryTerm
+        Terms of the predicted peak: what the scan allocates at a time, results included, above
+        what Python and the imports hold.
     scratch_bytes : int
         Temporary disk space.
     budget : int
@@ -61,9 +61,14 @@ class Plan:
     buffer_bytes: int
     block_bytes: int
     consumer_bytes: tuple[tuple[str, int], ...]
-    peak_bytes: int
+    memory: tuple[MemoryTerm, ...]
     scratch_bytes: int
     budget: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak: the sum of the terms of `memory`."""
+        return sum_terms(self.memory)
 
     def explain(self) -> str:
         """Return the plan as text.
@@ -98,9 +103,9 @@ class Plan:
         Returns
         -------
         dict
-            The attributes.
+            The attributes, and the predicted peak.
         """
-        return asdict(self)
+        return {**asdict(self), "peak_bytes": self.peak_bytes}
 
     @override
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from time import monotonic
 from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.limits import available_memory
 
-__all__ = ["default_budget", "memory_budget", "recent_budget", "resolve_budget"]
+__all__ = ["asked_budget", "default_budget", "memory_budget", "recent_budget", "resolve_budget"]
 
 # A quarter, because other processes and the caller's own arrays need room too; more than 2 GiB of
 # buffers makes no pass faster.
@@ -117,10 +117,24 @@ def resolve_budget(memory: float | str | None) -> int:
     >>> resolve_budget("2GiB")
     2147483648
     """
-    if memory is not None:
-        return _in_bytes(memory)
-    surrounding = _budget.get()
-    return default_budget() if surrounding is None else surrounding
+    asked = asked_budget(memory)
+    return default_budget() if asked is None else _in_bytes(asked)
+
+
+def asked_budget(memory: float | str | None) -> float | str | None:
+    """Return what a call or the block of code around it asks for, None where the default holds.
+
+    Parameters
+    ----------
+    memory : int, float, str or None
+        What the caller asked for.
+
+    Returns
+    -------
+    int, float, str or None
+        The amount, not checked.
+    """
+    return _budget.get() if memory is None else memory
 
 
 class _Recent:

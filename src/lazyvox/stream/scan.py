@@ -2,31 +2,19 @@
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.array.prerequisites import fill_spools
-from lazyvox.array.transformed import staging_of
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.lazyimage.dataobj import reading_of
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, Series, as_series
-from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout
 from lazyvox.planning.plan import Plan
-from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.budget import asked_budget, resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
-from lazyvox.runtime.memory_errors import explained_shortage
-from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
-from lazyvox.stream.consumer import (
-    Consumer,
-    ConsumerLike,
-    Handle,
-    ResultT,
-    as_consumer,
-)
-from lazyvox.stream.execute import run_pass
+from lazyvox.runtime.progress import ProgressLike, resolve_progress
+from lazyvox.stream.consumer import ConsumerLike, Handle, ResultT, as_consumer
+from lazyvox.stream.prepared_pass import PreparedPass, prepare_pass
 
 __all__ = ["Scan"]
 
@@ -65,6 +53,7 @@ class Scan:
     ) -> None:
         self._series: Series = as_series(imgs, volumes)
         self._handles: list[Handle[Any]] = []
+        self._prepared: tuple[object, PreparedPass] | None = None
         self._cancelled = threading.Event()
 
     @override
@@ -114,6 +103,7 @@ class Scan:
             raise ParameterError(msg)
         handle = Handle(as_consumer(consumer), consumer)
         self._handles.append(handle)
+        self._prepared = None
         return handle
 
     def plan(self, memory: int | str | None = None, n_jobs: int = 1) -> Plan:
@@ -140,18 +130,36 @@ class Scan:
         ParameterError
             If no consumer was added.
         """
-        if not self._handles:
-            msg = "a scan needs at least one consumer. Call scan.add(...) first."
-            raise ParameterError(msg)
-        budget = resolve_budget(memory)
-        consumers = [handle.consumer for handle in self._handles]
-        n_threads = resolve_n_jobs(n_jobs)
-        layouts = [
-            self._layout(group, budget, n_threads)
-            for group in (self._prepass_consumers(consumers), consumers)
-            if group
-        ]
-        return self._describe(layouts, consumers, budget, n_threads)
+        return self.prepare(memory, n_jobs).plan
+
+    def prepare(self, memory: int | str | None = None, n_jobs: int = 1) -> PreparedPass:
+        """Return the pass that `run` is going to run; reads no voxel of the series.
+
+        The pass of the last call is kept until a run has used it: what was planned is what runs.
+
+        Parameters
+        ----------
+        memory : int or str, optional
+            Budget, as for `plan`.
+        n_jobs : int, default=1
+            Threads, as for `plan`.
+
+        Returns
+        -------
+        PreparedPass
+            Blocks, consumers and plan.
+        """
+        asked = (asked_budget(memory), n_jobs)
+        if self._prepared is None or self._prepared[0] != asked:
+            consumers = [handle.consumer for handle in self._handles]
+            made = prepare_pass(
+                self._series,
+                consumers,
+                budget=resolve_budget(memory),
+                n_jobs=resolve_n_jobs(n_jobs),
+            )
+            self._prepared = (asked, made)
+        return self._prepared[1]
 
     def explain(self, memory: int | str | None = None, n_jobs: int = 1) -> str:
         """Return the plan as text; reads no voxel of the series.
@@ -197,24 +205,14 @@ class Scan:
         ScanCancelledError
             If `cancel` was called meanwhile.
         """
-        plan = self.plan(memory, n_jobs)
-        stop_if_planning(plan)
+        prepared = self.prepare(memory, n_jobs)
         # A new one: clearing takes a lock that an interrupt may have left taken.
         self._cancelled = threading.Event()
+        stop_if_planning(prepared.plan)
+        self._prepared = None
         for handle in self._handles:
             handle.clear()
-        consumers = [handle.consumer for handle in self._handles]
-        n_threads = resolve_n_jobs(n_jobs)
-        reporter = resolve_progress(progress)
-        n_passes = plan.passes - reading_of(self._series.array, 0).passes
-        reporter.start(n_passes * self.grid.n_volumes, "volumes", _short(plan.source))
-        try:
-            with explained_shortage(plan.peak_bytes, plan.budget):
-                fill_spools(self._series.array)
-                self._run_prepass(consumers, plan.budget, n_threads, reporter)
-                results = self._run_pass(consumers, plan.budget, n_threads, reporter)
-        finally:
-            reporter.close()
+        results = prepared.run(resolve_progress(progress), self._cancelled)
         for handle, result in zip(self._handles, results, strict=True):
             handle.set_result(result)
 
@@ -224,129 +222,3 @@ class Scan:
         The run raises `ScanCancelledError`, leaves no thread and no output.
         """
         self._cancelled.set()
-
-    def _run_prepass(
-        self, consumers: list[Consumer[Any]], budget: int, n_jobs: int, reporter: Progress
-    ) -> None:
-        first = [consumer.prepass(self.grid) for consumer in consumers]
-        needed = [consumer for consumer in first if consumer is not None]
-        if not needed:
-            return
-        results = iter(self._run_pass(needed, budget, n_jobs, reporter))
-        for consumer, before in zip(consumers, first, strict=True):
-            if before is not None:
-                consumer.configure(next(results))
-
-    def _run_pass(
-        self, consumers: list[Consumer[Any]], budget: int, n_jobs: int, reporter: Progress
-    ) -> list[Any]:
-        layout = self._layout(consumers, budget, n_jobs)
-        try:
-            for consumer in consumers:
-                consumer.init(self.grid)
-            run_pass(
-                self._series,
-                layout,
-                consumers,
-                n_jobs=n_jobs,
-                spare=budget - layout.peak_bytes,
-                progress=reporter,
-                cancelled=self._cancelled,
-            )
-            return _results(consumers)
-        except BaseException:
-            for consumer in consumers:
-                consumer.abort()
-            raise
-
-    def _prepass_consumers(self, consumers: list[Consumer[Any]]) -> list[Consumer[Any]]:
-        for consumer in consumers:
-            consumer.check(self.grid)
-            consumer.lean_on(consumers)
-        first = [consumer.prepass(self.grid) for consumer in consumers]
-        return [consumer for consumer in first if consumer is not None]
-
-    def _layout(self, consumers: list[Consumer[Any]], budget: int, n_jobs: int) -> BlockLayout:
-        grid, array = self.grid, self._series.array
-        staging = staging_of(array)
-
-        def work_bytes(block_volumes: int) -> int:
-            each = sorted(
-                (consumer.work_bytes(grid, block_volumes) for consumer in consumers), reverse=True
-            )
-            # A stage has done its work before the consumers begin theirs.
-            staged = 0 if staging is None else staging.reader.work_bytes(block_volumes)
-            return max(sum(each[: max(n_jobs, 1)]), staged)
-
-        held = array.reader.session_bytes if staging is None else staging.fixed_bytes
-        costs = Costs(
-            state_bytes=held + sum(consumer.state_bytes(grid) for consumer in consumers),
-            work_bytes=work_bytes,
-            takes_slabs=staging is None and all(consumer.takes_slabs for consumer in consumers),
-        )
-        stored = array.reader.dtype
-        read: float | None = None
-        if staging is not None:
-            read = staging.source_volume_bytes / max(grid.n_voxels, 1)
-        elif array.conversion.changes(stored) or grid.dtype != stored:
-            read = stored.itemsize
-        return choose_layout(
-            (*grid.shape, grid.n_volumes),
-            grid.dtype.itemsize,
-            costs,
-            budget,
-            stored_itemsize=read,
-        )
-
-    def _ahead_bytes(self, layout: BlockLayout, budget: int, n_jobs: int) -> int:
-        """Return what decoding ahead takes of what the budget has to spare."""
-        array = self._series.array
-        if staging_of(array) is not None:
-            return 0
-        n_files = n_jobs if layout.slab_slices == self.grid.shape[2] else 1
-        spare = budget - layout.peak_bytes
-        return array.reader.ahead_bytes(array.window.axes, spare, n_files)
-
-    def _describe(
-        self,
-        layouts: list[BlockLayout],
-        consumers: list[Consumer[Any]],
-        budget: int,
-        n_jobs: int,
-    ) -> Plan:
-        grid, array = self.grid, self._series.array
-        last = layouts[-1]
-        reading = reading_of(array, len(layouts))
-        return Plan(
-            source=array.reader.path,
-            shape=(*grid.shape, grid.n_volumes),
-            dtype=str(grid.dtype),
-            passes=reading.passes,
-            bytes_read=reading.bytes_read,
-            bytes_decoded=reading.bytes_decoded,
-            block_volumes=last.block_volumes,
-            slab_slices=last.slab_slices,
-            n_buffers=N_BUFFERS,
-            buffer_bytes=last.buffer_bytes,
-            block_bytes=last.block_bytes,
-            consumer_bytes=tuple(
-                (consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers
-            ),
-            peak_bytes=max(
-                layout.peak_bytes + self._ahead_bytes(layout, budget, n_jobs) for layout in layouts
-            ),
-            scratch_bytes=array.reader.scratch_bytes
-            + sum(consumer.scratch_bytes(grid) for consumer in consumers),
-            budget=budget,
-        )
-
-
-def _results(consumers: list[Consumer[Any]]) -> list[Any]:
-    """Return all results; files appear when nothing but their own disk can fail any more."""
-    order = sorted(range(len(consumers)), key=lambda i: consumers[i].publishes)
-    results = {i: consumers[i].finalize() for i in order}
-    return [results[i] for i in range(len(consumers))]
-
-
-def _short(source: str) -> str:
-    return Path(source).name

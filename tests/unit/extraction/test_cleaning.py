@@ -201,7 +201,7 @@ class TestRefusedBeforeAnythingIsRead:
         def read(*args, **kwargs):
             pytest.fail("voxels of the run were read")
 
-        monkeypatch.setattr("lazyvox.stream.scan.run_pass", read)
+        monkeypatch.setattr("lazyvox.stream.prepared_pass.feed_consumers", read)
         with pytest.raises(error, match=match):
             extract(cut, "mask.nii.gz", **options)
 

@@ -15,13 +15,18 @@ from lazyvox.planning.blocks import (
     choose_layout,
     iter_tiles,
 )
+from lazyvox.planning.memory import MemoryTerm
 
 MIB = 1 << 20
 SHAPES = st.tuples(*[st.integers(1, 70)] * 3, st.integers(1, 500))
 
 
 def costs(state=0, work=0, *, takes_slabs=True):
-    return Costs(state, lambda volumes: work * volumes, takes_slabs=takes_slabs)
+    return Costs(
+        (MemoryTerm("state", state),),
+        lambda volumes: (MemoryTerm("work", work * volumes),),
+        takes_slabs=takes_slabs,
+    )
 
 
 def test_blocks_are_about_4_mib_where_there_is_room():

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.array.block_reading import BlockReading
 from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.blocks import BlockLayout
 from lazyvox.runtime.progress import NoProgress
-from lazyvox.stream.execute import run_pass
+from lazyvox.stream.prepared_pass import feed_consumers
 
 SHAPE = (4, 5, 3, 11)
 DTYPES = ["u1", "i2", ">i2", "i4", "i8", "u8", "f4", ">f4", "f8"]
@@ -36,11 +37,9 @@ def feed(img, consumer, block_volumes, slab_slices=None):
     consumer.lean_on([consumer])
     consumer.check(series.grid)
     consumer.init(series.grid)
-    run_pass(
-        series,
-        layout,
+    feed_consumers(
+        BlockReading(series.array, series.grid.dtype, layout),
         [consumer],
-        n_jobs=1,
         progress=NoProgress(),
         cancelled=threading.Event(),
     )

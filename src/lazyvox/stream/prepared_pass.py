@@ -1,0 +1,292 @@
+"""A pass that is prepared once: its blocks, its consumers, its plan; and the run of it."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lazyvox._threads import Workers
+from lazyvox.array.block_reading import Block, BlockReading, prepare_reading
+from lazyvox.array.prerequisites import fill_spools
+from lazyvox.errors import ParameterError, ScanCancelledError
+from lazyvox.lazyimage.dataobj import reading_of
+from lazyvox.lazyimage.series import Grid, Series
+from lazyvox.planning.blocks import N_BUFFERS, Costs
+from lazyvox.planning.memory import MemoryTerm, sum_terms
+from lazyvox.planning.plan import Plan
+from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.memory_errors import explained_shortage
+from lazyvox.runtime.progress import NoProgress, Progress
+from lazyvox.stream.consumer import Consumer
+
+__all__ = ["PreparedPass", "feed_consumers", "plan_readings", "prepare_pass"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPass:
+    """A pass over a series for some consumers, not begun. Made by `prepare_pass`.
+
+    Attributes
+    ----------
+    series : Series
+        The array that is read, and its grid.
+    consumers : tuple of Consumer
+        The consumers, each of which holds its state: a pass runs once at a time.
+    prepass : BlockReading or None
+        The pass for consumers of results that others need first, where there are any.
+    main : BlockReading
+        The pass for all consumers.
+    first : tuple
+        For each consumer the one whose result it needs first, or None.
+    plan : Plan
+        Passes, bytes, blocks and the terms of the predicted peak.
+    """
+
+    series: Series
+    consumers: tuple[Consumer[Any], ...]
+    prepass: BlockReading | None
+    main: BlockReading
+    first: tuple[Consumer[Any] | None, ...] = field(repr=False)
+    plan: Plan
+
+    def run(
+        self, progress: Progress | None = None, cancelled: threading.Event | None = None
+    ) -> list[Any]:
+        """Read the series, and return the results of the consumers, in their order.
+
+        Parameters
+        ----------
+        progress : Progress, optional
+            Receives the number of volumes done.
+        cancelled : threading.Event, optional
+            Once set, the pass stops at its next block.
+
+        Returns
+        -------
+        list
+            The result of each consumer.
+
+        Raises
+        ------
+        ImageFileError
+            If a file is damaged, ends early or changed; no output is left.
+        ScanCancelledError
+            If `cancelled` was set meanwhile.
+        """
+        stop_if_planning(self.plan)
+        reporter = progress or NoProgress()
+        stop = cancelled or threading.Event()
+        n_passes = 1 if self.prepass is None else 2
+        name = Path(self.plan.source).name
+        reporter.start(n_passes * self.series.grid.n_volumes, "volumes", name)
+        try:
+            with explained_shortage(self.plan.peak_bytes, self.plan.budget):
+                fill_spools(self.series.array)
+                if self.prepass is not None:
+                    needed = [consumer for consumer in self.first if consumer is not None]
+                    results = iter(self._run_one(self.prepass, needed, reporter, stop))
+                    for consumer, before in zip(self.consumers, self.first, strict=True):
+                        if before is not None:
+                            consumer.configure(next(results))
+                return self._run_one(self.main, self.consumers, reporter, stop)
+        finally:
+            reporter.close()
+
+    def _run_one(
+        self,
+        reading: BlockReading,
+        consumers: Sequence[Consumer[Any]],
+        progress: Progress,
+        cancelled: threading.Event,
+    ) -> list[Any]:
+        try:
+            for consumer in consumers:
+                consumer.init(self.series.grid)
+            feed_consumers(reading, consumers, progress=progress, cancelled=cancelled)
+            # Files appear when nothing but their own disk can fail any more.
+            order = sorted(range(len(consumers)), key=lambda i: consumers[i].publishes)
+            results = {i: consumers[i].finalize() for i in order}
+            return [results[i] for i in range(len(consumers))]
+        except BaseException:
+            for consumer in consumers:
+                consumer.abort()
+            raise
+
+
+def prepare_pass(
+    series: Series, consumers: Sequence[Consumer[Any]], *, budget: int, n_jobs: int = 1
+) -> PreparedPass:
+    """Return a pass over a series, with the plan of what it will do; reads no voxel of it.
+
+    Parameters
+    ----------
+    series : Series
+        What is read.
+    consumers : sequence of Consumer
+        At least one.
+    budget : int
+        Bytes that may be allocated.
+    n_jobs : int, default=1
+        Threads for the consumers, and files of a list that are decoded at a time.
+
+    Returns
+    -------
+    PreparedPass
+        The pass.
+
+    Raises
+    ------
+    MemoryBudgetError
+        If no blocks fit the budget; names the smallest budget that does.
+    ParameterError
+        If there is no consumer.
+    """
+    if not consumers:
+        msg = "a scan needs at least one consumer. Call scan.add(...) first."
+        raise ParameterError(msg)
+    grid, array = series.grid, series.array
+    for consumer in consumers:
+        consumer.check(grid)
+        consumer.lean_on(consumers)
+    first = tuple(consumer.prepass(grid) for consumer in consumers)
+    needed = [consumer for consumer in first if consumer is not None]
+    groups = [group for group in (needed, consumers) if group]
+    readings = [
+        prepare_reading(
+            array, _costs(group, grid, n_jobs), budget, dtype=grid.dtype, n_jobs=n_jobs
+        )
+        for group in groups
+    ]
+    plan = plan_readings(
+        readings,
+        budget,
+        consumers=[(consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers],
+        files_bytes=sum(consumer.scratch_bytes(grid) for consumer in consumers),
+    )
+    prepass = readings[0] if needed else None
+    return PreparedPass(series, tuple(consumers), prepass, readings[-1], first, plan)
+
+
+def plan_readings(
+    readings: Sequence[BlockReading],
+    budget: int,
+    *,
+    consumers: Sequence[tuple[str, int]] = (),
+    files_bytes: int = 0,
+) -> Plan:
+    """Return the plan of passes over one array, which follow each other.
+
+    Parameters
+    ----------
+    readings : sequence of BlockReading
+        The passes.
+    budget : int
+        The memory budget that they were fitted to.
+    consumers : sequence of (str, int), optional
+        Name, and bytes of state and result, of each consumer.
+    files_bytes : int, default=0
+        Temporary disk space besides that of the array.
+
+    Returns
+    -------
+    Plan
+        The plan; its memory is that of the pass that takes most.
+    """
+    last = readings[-1]
+    array, layout = last.array, last.layout
+    reading = reading_of(array, len(readings))
+    return Plan(
+        source=array.reader.path,
+        shape=array.shape,
+        dtype=str(last.dtype),
+        passes=reading.passes,
+        bytes_read=reading.bytes_read,
+        bytes_decoded=reading.bytes_decoded,
+        block_volumes=layout.block_volumes,
+        slab_slices=layout.slab_slices,
+        n_buffers=N_BUFFERS,
+        buffer_bytes=layout.buffer_bytes,
+        block_bytes=layout.block_bytes,
+        consumer_bytes=tuple(consumers),
+        memory=max((one.memory for one in readings), key=sum_terms),
+        scratch_bytes=array.reader.scratch_bytes + files_bytes,
+        budget=budget,
+    )
+
+
+def _costs(consumers: Sequence[Consumer[Any]], grid: Grid, n_jobs: int) -> Costs:
+    """Return the memory of consumers, as many of which work at a time as there are threads."""
+
+    def work(block_volumes: int) -> tuple[MemoryTerm, ...]:
+        each = [
+            MemoryTerm("work", consumer.work_bytes(grid, block_volumes), consumer.describe())
+            for consumer in consumers
+        ]
+        each.sort(key=lambda term: term.nbytes, reverse=True)
+        return tuple(term for term in each[: max(n_jobs, 1)] if term.nbytes)
+
+    return Costs(
+        tuple(
+            MemoryTerm("state and result", consumer.state_bytes(grid), consumer.describe())
+            for consumer in consumers
+        ),
+        work,
+        takes_slabs=all(consumer.takes_slabs for consumer in consumers),
+    )
+
+
+def feed_consumers(
+    reading: BlockReading,
+    consumers: Sequence[Consumer[Any]],
+    *,
+    progress: Progress,
+    cancelled: threading.Event,
+) -> None:
+    """Feed every block of an array to every consumer, in order; each byte is decoded once.
+
+    Consumers are spread over the threads of the pass, each always sees its blocks in order. An
+    error, wherever it comes from, ends the pass; no thread is left.
+
+    Parameters
+    ----------
+    reading : BlockReading
+        The pass.
+    consumers : sequence of Consumer
+        Initialised consumers.
+    progress : Progress
+        Receives the number of volumes done.
+    cancelled : threading.Event
+        Once set, the pass stops at its next block.
+    """
+    with Workers(reading.n_jobs, "lazyvox-consumer") as workers, reading.blocks(workers) as blocks:
+        for block in _until_cancelled(blocks, cancelled):
+            if reading.n_jobs == 1 or len(consumers) == 1:
+                for consumer in consumers:
+                    _update(consumer, block, reading)
+            else:
+                jobs = [workers.submit(_update, one, block, reading) for one in consumers]
+                for job in jobs:
+                    job.result()
+            if block.slices.stop >= reading.array.shape[2]:
+                progress.advance(len(block.volumes))
+
+
+def _until_cancelled(blocks: Iterator[Block], cancelled: threading.Event) -> Iterator[Block]:
+    for block in blocks:
+        if cancelled.is_set():
+            msg = f"the scan was cancelled before volume {block.volumes.start}."
+            raise ScanCancelledError(msg)
+        yield block
+
+
+def _update(consumer: Consumer[Any], block: Block, reading: BlockReading) -> None:
+    try:
+        if reading.is_in_slabs:
+            consumer.update_slab(block.values, block.volumes.start, block.slices.start)
+        else:
+            consumer.update(block.values, block.volumes.start)
+    except BaseException as error:
+        last = block.volumes.stop - 1
+        error.add_note(f"while {consumer.describe()} took volumes {block.volumes.start} to {last}")
+        raise

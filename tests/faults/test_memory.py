@@ -185,7 +185,7 @@ def test_a_save_that_finds_no_memory_says_what_to_do(run, tmp_path, monkeypatch)
     img = lv.load(run)
     with monkeypatch.context() as patch:
         patch.setattr(
-            import_module("lazyvox.lazyimage.save"), "_blocks", Mock(side_effect=MemoryError)
+            import_module("lazyvox.lazyimage.save"), "iter_blocks", Mock(side_effect=MemoryError)
         )
         with pytest.raises(MemoryBudgetError, match=r"Pass `with lazyvox\.memory_budget\(\d+\)`"):
             lv.save(img, tmp_path / "copy.nii.gz")

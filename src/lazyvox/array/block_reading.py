@@ -202,7 +202,7 @@ def prepare_reading(
 
 @contextmanager
 def iter_blocks(
-    array: LazyArray, n_values: int, dtype: DType | None = None
+    array: LazyArray, n_values: int, dtype: DType | None = None, *, ahead: int | None = 0
 ) -> Iterator[Iterator[Block]]:
     """Read an array of any number of axes; a context manager that gives its blocks.
 
@@ -214,6 +214,8 @@ def iter_blocks(
         Most values of a block.
     dtype : numpy.dtype, optional
         Type of the blocks; by default that of the array, byte order included.
+    ahead : int or None, default=0
+        Bytes for decoding ahead on several cores, as in `LazyArray.open`.
 
     Yields
     ------
@@ -225,8 +227,8 @@ def iter_blocks(
     Memory: `n_values` times `buffered_itemsize`.
     """
     size = max(min(n_values, array.size), 1)
-    session = open_ahead(array.reader, array.window.axes, 0, 1)
-    buffers = _StoredBuffers(array, array.dtype if dtype is None else dtype, size, session)
+    wanted = array.dtype if dtype is None else dtype
+    buffers = _StoredBuffers(array, wanted, size, array.open(ahead))
     with _loop(buffers, fortran_tiles(array.shape, size) if array.size else ()) as blocks:
         yield blocks
 

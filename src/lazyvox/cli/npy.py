@@ -28,7 +28,7 @@ def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
     file = AtomicFile(path, overwrite=overwrite)
     try:
         file.write(header.getbuffer())
-        with iter_blocks(array, block_values(array, _BUFFER_BYTES)) as blocks:
+        with iter_blocks(array, block_values(array, _BUFFER_BYTES), ahead=None) as blocks:
             for block in blocks:
                 file.write(block.values.reshape(-1, order="F").view(np.uint8).data)
         file.commit()

@@ -25,7 +25,7 @@ from lazyvox.cli.settings import (
 from lazyvox.cli.sidecars import Inputs, write_sidecars
 from lazyvox.cli.signal_targets import Targets, choose_targets
 from lazyvox.errors import MemoryBudgetError
-from lazyvox.extraction.api import Preparation, build_scan, checked_sample_mask
+from lazyvox.extraction.api import Preparation, build_scan
 from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_npz
@@ -36,6 +36,7 @@ from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.dry_run import plan as plan_of
 from lazyvox.runtime.peak import peak_memory
+from lazyvox.signal.volumes import checked_sample_mask
 from lazyvox.stream.scan import Scan
 
 __all__ = ["extract"]
@@ -208,7 +209,7 @@ def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extrac
     grid = series.grid
     keep = None
     if inputs.sample_mask is not None:
-        keep = checked_sample_mask(read_sample_mask(inputs.sample_mask), grid.n_volumes)
+        keep = checked_sample_mask(read_sample_mask(inputs.sample_mask), grid.n_volumes).tolist()
     cleaning = inputs.cleaning.prepare(
         inputs.confounds,
         [run.n_volumes for run in series.runs],

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
 from lazyvox.extraction.signals import Signals
@@ -17,17 +13,20 @@ from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.signal.volumes import checked_sample_mask
 from lazyvox.stream.scan import Scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
 
     from lazyvox._typing import Array, PathLike
     from lazyvox.extraction.lut import Lut
     from lazyvox.lazyimage.load import ImageLike
     from lazyvox.runtime.progress import ProgressLike
 
-__all__ = ["Preparation", "build_scan", "checked_sample_mask", "extract"]
+__all__ = ["Preparation", "build_scan", "extract"]
 
 #: Part of the budget that a table may take which waits to be cleaned and goes to a file.
 _HELD_PART = 4
@@ -263,7 +262,7 @@ def build_scan(
     volumes = None
     cleans = prepared.cleaning.are_set
     if sample_mask is not None and not (cleans and "runs" in prepared.cleaning.clean_args):
-        volumes = checked_sample_mask(sample_mask, series.grid.n_volumes)
+        volumes = checked_sample_mask(sample_mask, series.grid.n_volumes).tolist()
     scan = Scan(series, volumes=None if cleans else volumes)
     cleaning = None
     if cleans:
@@ -294,64 +293,6 @@ def _hung(
         return regions.assemble(results)
 
     return assemble
-
-
-def checked_sample_mask(sample_mask: npt.ArrayLike, n_volumes: int) -> list[int]:
-    """Return the numbers of the volumes that a sample mask keeps.
-
-    Parameters
-    ----------
-    sample_mask : array-like
-        Numbers of volumes, ascending, or one boolean per volume.
-    n_volumes : int
-        Number of volumes that there are.
-
-    Returns
-    -------
-    list of int
-        The numbers.
-
-    Raises
-    ------
-    ParameterError
-        If no volume is kept, one is out of range or given twice, or they do not ascend.
-    ParameterTypeError
-        If it is not one-dimensional, or neither integer nor boolean.
-
-    Examples
-    --------
-    >>> checked_sample_mask([False, True, True], 3)
-    [1, 2]
-    """
-    keep = np.asarray(sample_mask)
-    if keep.ndim != 1 or (keep.dtype.kind not in "biu" and keep.size):
-        msg = (
-            f"`sample_mask` must be a list of volume numbers, or one boolean per volume. Got "
-            f"shape {keep.shape} and type {keep.dtype}."
-        )
-        raise ParameterTypeError(msg)
-    if keep.dtype.kind == "b":
-        if len(keep) != n_volumes:
-            msg = (
-                f"`sample_mask` must have one boolean per volume. Got {len(keep)} for "
-                f"{n_volumes} volumes."
-            )
-            raise ParameterError(msg)
-        keep = np.flatnonzero(keep)
-    if not keep.size:
-        msg = "`sample_mask` must keep at least one volume. Got none."
-        raise ParameterError(msg)
-    numbers = [int(number) for number in keep]
-    if numbers != sorted(set(numbers)):
-        msg = "`sample_mask` must ascend, and name each volume once. Sort it with np.unique."
-        raise ParameterError(msg)
-    if numbers[0] < 0 or numbers[-1] >= n_volumes:
-        msg = (
-            f"`sample_mask` must name volumes from 0 to {n_volumes - 1}. Got {numbers[0]} to "
-            f"{numbers[-1]}."
-        )
-        raise ParameterError(msg)
-    return numbers
 
 
 def _by_name(regions: RoiSet, results: Sequence[Any]) -> list[tuple[str, Array]]:

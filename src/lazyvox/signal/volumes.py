@@ -1,4 +1,4 @@
-"""Which volumes belong to which run, and which of them are kept."""
+"""The volumes of each run, and the check of sample masks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,13 @@ import numpy.typing as npt
 from lazyvox._typing import Array, IntArray
 from lazyvox.errors import ImageIndexError, ParameterError, ParameterTypeError
 
-__all__ = ["RunVolumes", "SampleMask", "split_runs"]
+__all__ = ["RunVolumes", "SampleMask", "VolumeNumberError", "checked_sample_mask", "split_runs"]
 
 SampleMask = npt.ArrayLike | Sequence[npt.ArrayLike]
+
+
+class VolumeNumberError(ImageIndexError, ParameterError):
+    """A sample mask names a volume that the series has not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,18 +112,25 @@ def _check_agreement(used: IntArray, kept: IntArray) -> None:
     if not np.array_equal(used, kept):
         differing = np.setxor1d(used, kept)
         msg = (
-            f"sample_mask must keep the volumes that confounds keep. Got {len(used)} and "
+            f"`sample_mask` must keep the volumes that confounds keep. Got {len(used)} and "
             f"{len(kept)} volumes, which differ in {len(differing)}, first in {differing[0]}. "
-            f"Leave sample_mask out, or pass the `values` of the confounds with one mask."
+            f"Leave it out, or pass the `values` of the confounds with one mask."
         )
         raise ParameterError(msg)
+
+
+def _kept(mask: npt.ArrayLike, n_volumes: int, run: int, n_runs: int) -> IntArray | None:
+    """Return the kept volumes of one run, None where all are."""
+    of_run = "" if n_runs == 1 else f" of run {run} (counted from 0)"
+    kept = checked_sample_mask(mask, n_volumes, f"`sample_mask`{of_run}")
+    return None if len(kept) == n_volumes else kept
 
 
 def _masks(sample_mask: Any, n_runs: int) -> list[Any]:
     """Return one mask for each run."""
     if not isinstance(sample_mask, list | tuple | np.ndarray | range):
         msg = (
-            "sample_mask must be an array, or a list of one array for each run. Got "
+            "`sample_mask` must be an array, or a list of one array for each run. Got "
             f"{type(sample_mask).__name__}."
         )
         raise ParameterTypeError(msg)
@@ -128,60 +139,89 @@ def _masks(sample_mask: Any, n_runs: int) -> list[Any]:
     )
     masks = [sample_mask] if is_one else list(sample_mask)
     if len(masks) != n_runs:
-        msg = f"sample_mask must hold one mask for each of {n_runs} runs. Got {len(masks)}."
+        msg = f"`sample_mask` must hold one mask for each of {n_runs} runs. Got {len(masks)}."
         raise ParameterError(msg)
     return masks
 
 
-def _kept(mask: npt.ArrayLike, n_volumes: int, run: int, n_runs: int) -> IntArray | None:
-    """Return the kept volumes of one run."""
-    name = "sample_mask" if n_runs == 1 else f"sample_mask of run {run} (counted from 0)"
+def checked_sample_mask(
+    mask: npt.ArrayLike, n_volumes: int, name: str = "`sample_mask`"
+) -> IntArray:
+    """Return the numbers of the volumes that a sample mask keeps.
+
+    Parameters
+    ----------
+    mask : array-like
+        Numbers of volumes, ascending, or one boolean per volume.
+    n_volumes : int
+        Number of volumes that there are.
+    name : str
+        The mask, for messages.
+
+    Returns
+    -------
+    ndarray of int
+        The numbers.
+
+    Raises
+    ------
+    ParameterError
+        If no volume is kept, or they do not ascend.
+    VolumeNumberError
+        If a number is none of a volume, or there is not one boolean for each.
+    ParameterTypeError
+        If it is not one-dimensional, or holds neither numbers nor booleans.
+
+    Examples
+    --------
+    >>> checked_sample_mask([False, True, True], 3)
+    array([1, 2])
+    """
     values = np.asarray(mask)
-    if values.ndim != 1:
-        msg = f"{name} must be one-dimensional. Got shape {values.shape}."
-        raise ParameterError(msg)
-    if values.dtype == bool and len(values) != n_volumes:
-        msg = f"{name} has {len(values)} booleans for {n_volumes} volumes; it must have as many."
-        raise ImageIndexError(msg)
-    kept = np.flatnonzero(values) if values.dtype == bool else _indices(values, name)
-    if not len(kept):
+    if values.ndim != 1 or (values.dtype.kind not in "biuf" and values.size):
+        msg = (
+            f"{name} must be a list of volume numbers, or one boolean per volume. Got shape "
+            f"{values.shape} and type {values.dtype}."
+        )
+        raise ParameterTypeError(msg)
+    if values.dtype == bool:
+        if len(values) != n_volumes:
+            msg = (
+                f"{name} must have one boolean per volume. Got {len(values)} for {n_volumes} "
+                f"volumes."
+            )
+            raise VolumeNumberError(msg)
+        values = np.flatnonzero(values)
+    if not len(values):
         msg = f"{name} must keep at least one of {n_volumes} volumes. Got none."
         raise ParameterError(msg)
-    _check_range(kept, n_volumes, name)
-    return None if len(kept) == n_volumes else kept
-
-
-def _indices(values: Array, name: str) -> IntArray:
-    if values.dtype.kind not in "iuf" and len(values):
-        msg = f"{name} must hold indices of volumes or booleans. Got {values.dtype}."
-        raise ParameterTypeError(msg)
-    if values.dtype.kind == "f" and not np.array_equal(values, np.trunc(values)):
-        bad = values[values != np.trunc(values)][0]
-        msg = f"{name} must hold whole numbers, the indices of volumes. Got {bad}."
+    if not np.array_equal(values, np.trunc(values)):
+        msg = f"{name} must hold whole numbers. Got {values[values != np.trunc(values)][0]}."
         raise ParameterError(msg)
+    _check_order(values, n_volumes, name)
     return values.astype(np.intp)
 
 
-def _check_range(kept: IntArray, n_volumes: int, name: str) -> None:
-    if len(kept) > n_volumes:
+def _check_order(numbers: Array, n_volumes: int, name: str) -> None:
+    if len(numbers) > n_volumes:
         msg = (
-            f"{name} must hold each of {n_volumes} volumes at most once. Got {len(kept)} indices."
+            f"{name} must hold each of {n_volumes} volumes at most once. Got {len(numbers)} "
+            f"numbers."
         )
-        raise ImageIndexError(msg)
-    if kept.min() < 0:
-        msg = f"{name} must count volumes from 0. Got {kept.min()}."
-        raise ParameterError(msg)
-    if kept.max() >= n_volumes:
+        raise VolumeNumberError(msg)
+    if numbers.min() < 0 or numbers.max() >= n_volumes:
         msg = (
-            f"{name} must hold indices below the number of volumes, {n_volumes}. Got {kept.max()} "
-            f"at place {int(kept.argmax())}."
+            f"{name} must name volumes from 0 to {n_volumes - 1}. Got {numbers.min()} to "
+            f"{numbers.max()}."
         )
-        raise ImageIndexError(msg)
-    steps = np.diff(kept)
-    if (steps <= 0).any():
-        place = int(np.argmax(steps <= 0)) + 1
+        raise VolumeNumberError(msg)
+    # Unsigned numbers have no negative difference.
+    is_late = numbers[1:] <= numbers[:-1]
+    if is_late.any():
+        place = int(np.argmax(is_late)) + 1
         msg = (
-            f"{name} must hold each volume once, in ascending order. Got {kept[place]} after "
-            f"{kept[place - 1]} at place {place}. Pass numpy.unique of it."
+            f"{name} must ascend, and name each volume once. Got {numbers[place]} after "
+            f"{numbers[place - 1]} at place {place}."
         )
-        raise ParameterError(msg)
+        hint = "Sort it with numpy.unique."
+        raise ParameterError(msg, hint=hint, cli_hint="Sort the numbers, each once.")

@@ -11,12 +11,13 @@ from lazyvox.errors import (
     RegionError,
     TruncatedFileError,
 )
-from lazyvox.extraction.api import checked_sample_mask, extract
+from lazyvox.extraction.api import extract
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.load import load
 from lazyvox.runtime.dry_run import plan
+from lazyvox.signal.volumes import checked_sample_mask
 from lazyvox.store.write.sinks import ByteSink
 
 
@@ -124,20 +125,24 @@ class TestSampleMask:
     @pytest.mark.parametrize(
         ("keep", "error", "match"),
         [
-            ([], ParameterError, "at least one volume"),
-            ([False] * 40, ParameterError, "at least one volume"),
+            ([], ParameterError, "at least one of 40 volumes"),
+            ([False] * 40, ParameterError, "at least one of 40 volumes"),
             ([True] * 39, ParameterError, "Got 39 for 40 volumes"),
             ([3, 1], ParameterError, "must ascend"),
             ([1, 1], ParameterError, "must ascend"),
             ([-1, 2], ParameterError, "from 0 to 39. Got -1 to 2"),
             ([5, 40], ParameterError, "from 0 to 39. Got 5 to 40"),
-            ([0.0, 1.0], ParameterTypeError, "float64"),
+            ([0.5, 1.0], ParameterError, "whole numbers. Got 0.5"),
+            (["a"], ParameterTypeError, "type <U1"),
             ([[0, 1]], ParameterTypeError, r"shape \(1, 2\)"),
         ],
     )
     def test_anything_else_is_refused(self, keep, error, match):
         with pytest.raises(error, match=match):
             checked_sample_mask(keep, 40)
+
+    def test_whole_numbers_may_be_floats(self):
+        assert checked_sample_mask([3.0, 9.0], 40).tolist() == [3, 9]
 
 
 class TestOutputs:

@@ -192,7 +192,7 @@ class TestRefusedBeforeAnythingIsRead:
             ({"confounds": np.full((40, 1), np.nan)}, LazyvoxError, "(?i)nan|finite"),
             ({"confounds": "none.tsv"}, LazyvoxError, r"none\.tsv"),
             ({"sample_mask": [3, 2], "detrend": True}, ParameterError, "must ascend"),
-            ({"sample_mask": [], "detrend": True}, ParameterError, "at least one volume"),
+            ({"sample_mask": [], "detrend": True}, ParameterError, "at least one of 40 volumes"),
             ({"sample_mask": [40], "detrend": True}, ParameterError, "from 0 to 39"),
             ({"smoothing_fwhm": -1}, ParameterError, "fwhm"),
         ],

@@ -1,7 +1,10 @@
 """Random expressions of lazy readers equal NumPy's, and hold no more than planned."""
 
+import gc
+import itertools
 import operator
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -131,3 +134,36 @@ def test_what_is_ahead_is_bounded_whatever_is_used(n_items, n_ahead, used, stop)
             assert not item.preloading()
     assert not [one for one in threading.enumerate() if one.name.startswith("lazyvox")]
     assert sum(one.preloading() for one in items) <= n_ahead
+
+
+class Counted(np.ndarray):
+    """An array that can be watched."""
+
+
+@pytest.mark.parametrize("nops", [1, "auto"])
+@pytest.mark.parametrize("shape", ["sum", "tree", "twice"])
+def test_an_own_readers_volumes_are_let_go_of(nops, shape):
+    alive, most = [], 0
+
+    def read(name):
+        nonlocal most
+        volume = np.full(1000, float(name)).view(Counted)
+        alive.append(weakref.ref(volume))
+        most = max(most, sum(one() is not None for one in alive))
+        return volume
+
+    volumes = [lv.LazyReadData(str(number), nops, read) for number in range(30)]
+    if shape == "sum":
+        found, expected, limit = sum(volumes), sum(range(30)), 3
+    elif shape == "tree":
+        pairs = [one * other for one, other in itertools.pairwise(volumes[:16])][::2]
+        found = sum(pairs[1:], start=pairs[0])
+        expected, limit = sum(n * (n + 1) for n in range(0, 15, 2)), 4
+    else:
+        found = sum(one - one for one in volumes)
+        expected, limit = 0, 3
+    assert (np.asarray(found.data) == expected).all()
+    assert most <= limit
+    del found
+    gc.collect()
+    assert not any(one() is not None for one in alive)

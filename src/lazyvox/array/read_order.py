@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from lazyvox.array.kernels import Call, Constant, Source, Step, last_uses
 
-__all__ = ["Wave", "ordered", "waves_of"]
+__all__ = ["Wave", "computing_order", "ordered", "waves_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,55 @@ class Wave:
     order: tuple[int, ...]
 
 
-def ordered(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return the steps in an order in which few values are held at a time.
+def computing_order(operands: Sequence[Sequence[int]], least: Sequence[int]) -> list[int]:
+    """Return the order of steps in which few values are held at a time.
 
-    Of the operands of a function, that which needs most is computed first, as Sethi and Ullman
-    showed for registers. Values do not depend on it: each function gets its operands as before.
+    Of the operands of a step, that which needs most values is computed first, as Sethi and Ullman
+    showed for registers; without shared operands no order holds fewer.
+
+    Parameters
+    ----------
+    operands : sequence of sequence of int
+        Numbers of the steps whose values each step takes, all of them lower than its own. The
+        last step is the result.
+    least : sequence of int
+        Values that each step holds by itself: 0 for a number, else 1.
+
+    Returns
+    -------
+    list of int
+        Numbers of the steps that the result needs, operands before what takes them.
+
+    References
+    ----------
+    Sethi, R., Ullman, J. D. (1970). The generation of optimal code for arithmetic expressions.
+    Journal of the ACM 17(4).
+    """
+    needs: list[int] = []
+    turns: list[list[int]] = []
+    for taken, own in zip(operands, least, strict=True):
+        turn = sorted(dict.fromkeys(taken), key=lambda one: -needs[one])
+        turns.append(turn)
+        needs.append(max([own, *(needs[one] + place for place, one in enumerate(turn))]))
+    order: dict[int, None] = {}
+    # No recursion: the sum of a thousand images is a thousand calls deep.
+    stack = [(len(operands) - 1, False)]
+    while stack:
+        number, is_ready = stack.pop()
+        if number in order:
+            continue
+        if turns[number] and not is_ready:
+            stack.append((number, True))
+            stack += [(one, False) for one in reversed(turns[number])]
+            continue
+        order[number] = None
+    return list(order)
+
+
+def ordered(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps in the order of `computing_order`.
+
+    Values do not depend on it: each function gets its operands as before.
 
     Parameters
     ----------
@@ -53,31 +97,18 @@ def ordered(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     -------
     tuple of Step
         The same expression.
-
-    References
-    ----------
-    Sethi, R., Ullman, J. D. (1970). The generation of optimal code for arithmetic expressions.
-    Journal of the ACM 17(4).
     """
-    turns = _turns(steps)
-    numbers: dict[int, int] = {}
-    result: list[Step] = []
-    # No recursion: the sum of a thousand images is a thousand calls deep.
-    stack = [(len(steps) - 1, False)]
-    while stack:
-        number, is_ready = stack.pop()
-        if number in numbers:
-            continue
-        step = steps[number]
-        if isinstance(step, Call) and not is_ready:
-            stack.append((number, True))
-            stack += [(one, False) for one in reversed(turns[number])]
-            continue
-        numbers[number] = len(result)
-        if isinstance(step, Call):
-            step = replace(step, arguments=tuple(numbers[one] for one in step.arguments))
-        result.append(step)
-    return tuple(result)
+    order = computing_order(
+        [step.arguments if isinstance(step, Call) else () for step in steps],
+        [0 if isinstance(step, Constant) else 1 for step in steps],
+    )
+    numbers = {number: place for place, number in enumerate(order)}
+    return tuple(
+        replace(step, arguments=tuple(numbers[one] for one in step.arguments))
+        if isinstance(step, Call)
+        else step
+        for step in (steps[number] for number in order)
+    )
 
 
 def waves_of(
@@ -114,21 +145,6 @@ def waves_of(
         waves.append(_wave(steps, start, stop, last))
         start = stop
     return tuple(waves)
-
-
-def _turns(steps: tuple[Step, ...]) -> list[list[int]]:
-    """Return the operands of each step, that which needs most values at a time first."""
-    needs: list[int] = []
-    turns: list[list[int]] = []
-    for step in steps:
-        operands: list[int] = []
-        if isinstance(step, Call):
-            distinct = dict.fromkeys(step.arguments)
-            operands = sorted(distinct, key=lambda one: -needs[one])
-        turns.append(operands)
-        least = 0 if isinstance(step, Constant) else 1
-        needs.append(max([least, *(needs[one] + i for i, one in enumerate(operands))]))
-    return turns
 
 
 def _held_bytes(steps: tuple[Step, ...], sizes: Sequence[int], last: Sequence[int]) -> list[int]:

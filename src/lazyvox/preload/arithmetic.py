@@ -1,7 +1,7 @@
 """Arithmetic with loaded objects: images, textures, CIFTI data, arrays and numbers."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -10,17 +10,27 @@ import numpy as np
 from nibabel.cifti2.cifti2 import Cifti2Image
 from nibabel.cifti2.cifti2_axes import BrainModelAxis, ParcelsAxis
 from nibabel.gifti.gifti import GiftiDataArray, GiftiImage
+from nibabel.imageclasses import spatial_axes_first
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, ParameterTypeError
-from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.preload.readers import Annotation, Surface, cifti_like, in_memory
 
-__all__ = ["OPERATIONS", "Operation", "change", "combine", "combine_in_place", "operation_of"]
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "as_expression",
+    "change",
+    "combine",
+    "combine_in_place",
+    "in_memory_result",
+    "operation_of",
+]
 
 _MESH_INTENTS = frozenset({1008, 1009})
 
@@ -108,6 +118,48 @@ def combine(
         return operation.function(left, right)
     except TypeError as error:
         _refuse(operation, left, right, error)
+
+
+def as_expression(
+    leaves: Sequence[Any], steps: Sequence[tuple[Operation | Any, tuple[int, ...]]]
+) -> Any:
+    """Return the lazy image that a program of images, arrays and numbers gives.
+
+    Parameters
+    ----------
+    leaves : sequence of objects
+        What is combined.
+    steps : sequence of (operation, tuple of int)
+        As in a `Program`.
+
+    Returns
+    -------
+    LazyImage or None
+        None where objects take part that are no images of numbers in volumes.
+    """
+    if not all(_is_simple(one) for one in leaves):
+        return None
+    values = list(leaves)
+    for operation, operands in steps:
+        ufunc = operation.ufunc if isinstance(operation, Operation) else operation
+        values.append(ufunc(*(values[one] for one in operands)))
+    return values[-1] if isinstance(values[-1], SpatialImage) else None
+
+
+def in_memory_result(img: SpatialImage) -> SpatialImage:
+    """Return an image that is computed, its voxels in memory, in a type that image files know."""
+    return image_on_grid(img, _storable(lazy_dataobj(img).read()), np.asarray(img.affine))
+
+
+def _is_simple(leaf: Any) -> bool:
+    """Return whether an object can take part in expressions of images."""
+    if isinstance(leaf, SpatialImage):
+        dataobj: Any = leaf.dataobj
+        is_volumes = len(leaf.shape) in {3, 4} and spatial_axes_first(leaf)
+        return is_volumes and dataobj.dtype.kind in "biufc"
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.dtype.kind in "biufc"
+    return isinstance(leaf, bool | int | float | complex)
 
 
 def combine_in_place(operation: Operation, left: Any, right: Any, *, is_free: bool) -> Any:

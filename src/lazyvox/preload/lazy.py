@@ -10,11 +10,20 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import override
+from lazyvox.array.memory_reader import snapshot
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.preload.arithmetic import change, combine, combine_in_place
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.preload.arithmetic import (
+    as_expression,
+    change,
+    combine,
+    combine_in_place,
+    in_memory_result,
+)
 from lazyvox.preload.held import Held
 from lazyvox.preload.operators import Operators
-from lazyvox.preload.readers import check_reader, in_memory, read_file
+from lazyvox.preload.readers import check_reader, in_memory, open_image, read_file
 from lazyvox.preload.recorded import Recipe, evaluate, program_of
 from lazyvox.preload.stand_in import PER_PROCESS, StandIn
 
@@ -153,6 +162,10 @@ class LazyReadData(StandIn, Operators):
     @override
     def _evaluated(self) -> Held:
         program = self._program()
+        img = as_expression([_opened(leaf) for leaf in program.leaves], program.steps)
+        if img is not None:
+            self._recipe = None
+            return Held(in_memory_result(img))
         lazy = [leaf for leaf in program.leaves if isinstance(leaf, LazyReadData)]
         n_ahead = max((leaf._n_ahead or 0 for leaf in lazy), default=0)
         value = evaluate(program, lambda leaf: isinstance(leaf, LazyReadData), n_ahead or None)
@@ -246,8 +259,26 @@ def _taken(operand: Any, places: int, stack: ExitStack) -> tuple[Any, bool]:
 
 def _recorded(operation: Any, *operands: Any) -> LazyReadData:
     result = LazyReadData(None)
-    result._held, result._recipe = None, Recipe(operation, operands)
+    kept = tuple(snapshot(one) if isinstance(one, np.ndarray) else one for one in operands)
+    result._held, result._recipe = None, Recipe(operation, kept)
     return result
+
+
+def _opened(leaf: Any) -> Any:
+    """Return the image that a leaf would load, nothing of it read; other leaves as they are."""
+    if not isinstance(leaf, LazyReadData) or leaf._nops != "auto" or leaf._held is not None:
+        return leaf
+    # What is read in the user's own way cannot be read in pieces.
+    if leaf._reader is not None or type(leaf)._lazy_read is not LazyReadData._lazy_read:
+        return leaf
+    source: Any = leaf._source
+    if isinstance(source, str):
+        img = open_image(source, leaf._options, leaf._dtype)
+        return leaf if img is None else img
+    if isinstance(source, SpatialImage) and leaf._dtype is not None:
+        array = lazy_dataobj(source).astype(leaf._dtype)
+        return image_on_grid(source, array, np.asarray(source.affine))
+    return source if isinstance(source, SpatialImage) else leaf
 
 
 def _recipe_of(node: Any) -> Recipe | None:

@@ -36,6 +36,7 @@ __all__ = [
     "cifti_like",
     "image_bytes",
     "in_memory",
+    "open_image",
     "read_file",
     "reader_of",
     "register_reader",
@@ -314,6 +315,16 @@ def read_file(
     read = used.read if isinstance(used, ReadsFiles) else used
     found = read(path, **options)
     return (found if dtype is None else _cast(found, np.dtype(dtype), path)), False
+
+
+def open_image(
+    path: str, options: Mapping[str, Any], dtype: npt.DTypeLike | None
+) -> SpatialImage | None:
+    """Return the image of a file, nothing of it read; None where another reader reads the file."""
+    if reader_of(path) is not _read_image:
+        return None
+    img: Any = load(path, **(dict(options) if dtype is None else {**options, "dtype": dtype}))
+    return img if isinstance(img, SpatialImage) else None
 
 
 def image_bytes(path: str, dtype: npt.DTypeLike | None) -> int:

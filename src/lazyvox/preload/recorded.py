@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lazyvox.array.read_order import computing_order
 from lazyvox.preload.arithmetic import change, combine
 from lazyvox.preload.iteration import PreloadIterator, Preloads
 
@@ -33,9 +34,6 @@ class Recipe:
 
     operation: Operation | Any
     operands: tuple[Any, ...]
-
-
-_NOTHING = Recipe(None, ())
 
 
 class Leaf(Preloads, Protocol):
@@ -85,45 +83,40 @@ class Program:
 
 
 def program_of(root: Any, recipe_of: Callable[[Any], Recipe | None]) -> Program:
-    """Return an expression as steps; of two operands the one that needs more room comes first.
+    """Return an expression as steps, in the order that expressions of images have too.
 
-    Shared parts are computed once. For an expression without shared parts no order holds fewer
-    volumes (Sethi and Ullman 1970).
+    Shared parts are computed once.
     """
-    recipes: dict[int, Recipe | None] = {}
-    nodes: dict[int, Any] = {}
-    room: dict[int, int] = {}
-    for node in _bottom_up(root, recipe_of, recipes, nodes, None):
-        room[id(node)] = _room(recipes[id(node)], room, is_leaf=isinstance(node, type(root)))
-    order = list(_bottom_up(root, recipe_of, recipes, nodes, room))
-    inner = [node for node in order if recipes[id(node)] is not None]
-    operands = [one for node in inner for one in (recipes[id(node)] or _NOTHING).operands]
-    leaves = list({id(one): one for one in operands if recipes[id(one)] is None}.values())
-    number = {id(node): place for place, node in enumerate([*leaves, *inner])}
-    steps = []
-    for node in inner:
-        recipe = recipes[id(node)]
-        assert recipe is not None
-        steps.append((recipe.operation, tuple(number[id(one)] for one in recipe.operands)))
-    return Program(tuple(leaves), tuple(steps))
-
-
-def _room(recipe: Recipe | None, room: dict[int, int], *, is_leaf: bool) -> int:
-    if recipe is None:
-        return int(is_leaf)
-    needs = sorted((room[id(one)] for one in recipe.operands), reverse=True)
-    return max(need + number for number, need in enumerate(needs)) if any(needs) else 1
+    nodes, recipes = _bottom_up(root, recipe_of)
+    number = {id(node): place for place, node in enumerate(nodes)}
+    operands = [
+        () if recipe is None else tuple(number[id(one)] for one in recipe.operands)
+        for recipe in recipes
+    ]
+    least = [
+        int(recipe is not None or isinstance(node, type(root)))
+        for node, recipe in zip(nodes, recipes, strict=True)
+    ]
+    inner = [one for one in computing_order(operands, least) if recipes[one] is not None]
+    # A leaf is loaded at the step that uses it first.
+    used = dict.fromkeys(one for step in inner for one in operands[step] if recipes[one] is None)
+    place = {one: new for new, one in enumerate([*used, *inner])}
+    steps = [
+        (recipe.operation, tuple(place[one] for one in operands[step]))
+        for step in inner
+        if (recipe := recipes[step]) is not None
+    ]
+    return Program(tuple(nodes[one] for one in used), tuple(steps))
 
 
 def _bottom_up(
-    root: Any,
-    recipe_of: Callable[[Any], Recipe | None],
-    recipes: dict[int, Recipe | None],
-    nodes: dict[int, Any],
-    room: dict[int, int] | None,
-) -> Iterator[Any]:
-    """Yield every node once, behind its operands; expressions may be thousands of steps deep."""
-    done: set[int] = set()
+    root: Any, recipe_of: Callable[[Any], Recipe | None]
+) -> tuple[list[Any], list[Recipe | None]]:
+    """Return every node once, behind its operands, and its recipe."""
+    # Asked once: another thread may evaluate a part of the expression meanwhile.
+    recipes: dict[int, Recipe | None] = {}
+    done: dict[int, Any] = {}
+    # No recursion: expressions may be thousands of steps deep.
     stack = [(root, False)]
     while stack:
         node, is_ready = stack.pop()
@@ -131,19 +124,14 @@ def _bottom_up(
         if key in done:
             continue
         if key not in recipes:
-            # Asked once: another thread may evaluate a part of the expression meanwhile.
-            recipes[key], nodes[key] = recipe_of(node), node
+            recipes[key] = recipe_of(node)
         recipe = recipes[key]
         if is_ready or recipe is None:
-            done.add(key)
-            yield node
+            done[key] = node
             continue
         stack.append((node, True))
-        operands = list(recipe.operands)
-        if room is not None:
-            # A leaf is loaded at the step that uses it, so what is computed comes before it.
-            operands.sort(key=lambda one: (-room[id(one)], recipes.get(id(one)) is None))
-        stack += [(one, False) for one in reversed(operands)]
+        stack += [(one, False) for one in reversed(recipe.operands)]
+    return list(done.values()), [recipes[key] for key in done]
 
 
 class _Due:
@@ -193,9 +181,11 @@ class _Run:
         stack: ExitStack,
     ) -> None:
         self._program, self._is_lazy = program, is_lazy
-        self._ahead, self._stack = ahead, stack
+        self._ahead = ahead
         self._left = program.n_uses
         self._values: dict[int, tuple[Any, bool]] = {}
+        self._borrowed: dict[int, tuple[Any, Held]] = {}
+        stack.callback(self._give_back_all)
 
     def do(self, step: int) -> None:
         """Do a step, and let go of what no later step needs."""
@@ -217,6 +207,9 @@ class _Run:
         else:
             result = combine(operation, first, second, (free[0], free[1]))
         self._values[len(self._program.leaves) + step] = (result, True)
+        for operand in last & self._borrowed.keys():
+            leaf, held = self._borrowed.pop(operand)
+            leaf._give_back(held)
 
     def result(self) -> Any:
         """Return what the last step gave."""
@@ -229,5 +222,10 @@ class _Run:
         next(self._ahead)
         held, is_free = leaf._borrow(self._left[number], is_last=True)
         if not is_free and held.n_users:
-            self._stack.callback(leaf._give_back, held)
+            self._borrowed[number] = leaf, held
         return held.value, is_free
+
+    def _give_back_all(self) -> None:
+        while self._borrowed:
+            _, (leaf, held) = self._borrowed.popitem()
+            leaf._give_back(held)

@@ -289,6 +289,26 @@ class TestImages:
         assert np.array_equal(found.affine, AFFINE)
         assert not any(volume.preloading() for volume in volumes)
 
+    def test_images_take_part_without_being_loaded(self, files, monkeypatch):
+        def load(self):
+            raise AssertionError
+
+        monkeypatch.setattr(lv.LazyReadData, "_lazy_read", load)
+        names, values = files
+        first, second, third = (lv.LazyReadData(name, "auto") for name in names[:3])
+        found = (np.maximum(first, 2) * second - lv.load(names[2]) + third).data
+        expected = np.maximum(values[0], 2) * values[1] - values[2] + values[2]
+        assert np.array_equal(found.dataobj, expected)
+        assert isinstance(found.dataobj, np.ndarray)
+        assert found.dataobj.dtype == expected.dtype
+
+    def test_recorded_expressions_do_not_follow_arrays(self, files):
+        names, values = files
+        weights = np.full(SHAPE, 2.0)
+        found = lv.LazyReadData(names[0], "auto") * weights
+        weights[:] = 0
+        assert np.array_equal(found.data.dataobj, values[0] * 2.0)
+
     def test_other_grids_are_refused(self, files, tmp_path):
         other = write_nifti(tmp_path / "other.nii", files[1][0], affine=np.eye(4))
         a, b = lv.LazyReadData(files[0][0]), lv.LazyReadData(other)

@@ -114,8 +114,8 @@ class Evaluation:
             return value
         has_reductions = bool(pending_reductions((value,)))
         fill_reductions((value,))
-        is_small = value.ndim < 4 and value.reader.is_in_memory
-        return value.read() if has_reductions and is_small else value
+        is_reduced = has_reductions and value.ndim < 4 and value.reader.is_in_memory
+        return value.read() if is_reduced or value.ndim < 3 else value
 
     def _value(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Constant):

@@ -37,12 +37,12 @@ def apply_elementwise(function: Callable[..., Any], *operands: Any, **options: A
     Returns
     -------
     LazyArray, ndarray or scalar
-        Of the shape and type that NumPy gives; read where an image could not have that shape.
+        Of the shape and type that NumPy gives; read where that has more than four axes.
     """
     if not any(isinstance(operand, LazyArray) for operand in operands):
         return function(*operands, **options)
     shapes = [one.shape if isinstance(one, LazyArray) else np.shape(one) for one in operands]
-    if len(np.broadcast_shapes(*shapes)) in {3, 4}:
+    if len(np.broadcast_shapes(*shapes)) <= 4:
         return elementwise(function, *operands, **options)
     return apply_whole(function, *operands, **options)
 

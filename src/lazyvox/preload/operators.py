@@ -127,8 +127,12 @@ class Operators(ABC):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Take part in NumPy's functions: an array on the left asks here, and so does np.log."""
+        if method != "__call__":
+            # Products and their like, which the data have not as a method.
+            values = [np.asarray(one) if isinstance(one, Operators) else one for one in inputs]
+            return getattr(ufunc, method)(*values, **kwargs)
         (out,) = kwargs.pop("out", (None,))
-        if method != "__call__" or kwargs or len(inputs) > 2 or ufunc.nout > 1:
+        if kwargs or len(inputs) > 2 or ufunc.nout > 1:
             return NotImplemented
         if len(inputs) == 1:
             result = self._changed(ufunc)

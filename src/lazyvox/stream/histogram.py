@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, override
+from lazyvox.array.reduction_states import ValueRange
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.consumer import Consumer
@@ -14,7 +15,7 @@ __all__ = ["Extent", "Histogram"]
 
 
 class Extent(Consumer[tuple[float, float]]):
-    """Smallest and largest value of a series: a pair of floats, NaN if one voxel is NaN.
+    """Smallest and largest value of a series, NaN if one voxel is NaN.
 
     Parameters
     ----------
@@ -27,15 +28,11 @@ class Extent(Consumer[tuple[float, float]]):
 
     @override
     def init(self, grid: Grid) -> None:
-        self._low, self._high = np.inf, -np.inf
+        self._seen = ValueRange("not finite" if self._finite else "")
 
     @override
     def update(self, block: Array, start: int) -> None:
-        if self._finite and block.dtype.kind == "f":
-            block = block[np.isfinite(block)]
-        if block.size:
-            self._low = float(np.minimum(self._low, block.min()))
-            self._high = float(np.maximum(self._high, block.max()))
+        self._seen.take(block)
 
     @property
     @override
@@ -44,16 +41,15 @@ class Extent(Consumer[tuple[float, float]]):
 
     @override
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        self.update(slab, volume)
+        self._seen.take(slab)
 
     @override
     def merge(self, other: Self) -> None:
-        self._low = float(np.minimum(self._low, other._low))
-        self._high = float(np.maximum(self._high, other._high))
+        self._seen.merge(other._seen)
 
     @override
     def finalize(self) -> tuple[float, float]:
-        return (0.0, 0.0) if self._low > self._high else (self._low, self._high)
+        return self._seen.limits
 
     @override
     def state_bytes(self, grid: Grid) -> int:
@@ -95,7 +91,8 @@ class Histogram(Consumer[tuple[Array, Array]]):
         range: tuple[float, float] | None = None,
     ) -> None:
         self._bins = bins
-        self._range = None if range is None else (float(range[0]), float(range[1]))
+        # The numbers as they are given: float32 limits have other edges than float64 ones.
+        self._range: tuple[Any, Any] | None = None if range is None else (range[0], range[1])
         _check_bins(bins)
         if self._range is not None and not -np.inf < self._range[0] <= self._range[1] < np.inf:
             msg = (
@@ -103,13 +100,16 @@ class Histogram(Consumer[tuple[Array, Array]]):
                 f"{self._range}."
             )
             raise ParameterError(msg)
-        self._found: tuple[float, float] | None = None
+        self._found: tuple[Any, Any] | None = None
 
     @override
     def check(self, grid: Grid) -> None:
         if grid.dtype.kind == "c":
             msg = f"Histogram needs real voxels. Got {grid.dtype}."
             raise ParameterTypeError(msg)
+        self._dtype = grid.dtype
+        if self._range is not None:
+            self._edges_of(self._range)
 
     @override
     def prepass(self, grid: Grid) -> Consumer[Any] | None:
@@ -124,14 +124,16 @@ class Histogram(Consumer[tuple[Array, Array]]):
                 f"largest {result[1]}. Pass range=(lower, upper)."
             )
             raise ParameterError(msg)
-        self._found = result
+        # As numpy.histogram has them, the limits are values of the series.
+        low, high = np.array(result, self._dtype)
+        self._found = low, high
+        self._edges_of(self._found)
 
     @override
     def init(self, grid: Grid) -> None:
-        low_high = self._range or self._found or (0.0, 1.0)
-        # In the type in which numpy.histogram compares: counts and edges belong together.
-        self._edges = np.histogram_bin_edges(np.empty(0, grid.dtype), self._bins, low_high)
-        self._limits = low_high
+        self._dtype = grid.dtype
+        self._limits = self._range or self._found or (0.0, 1.0)
+        self._edges = self._edges_of(self._limits)
         self._counts = np.zeros(len(self._edges) - 1, np.int64)
 
     @override
@@ -165,6 +167,17 @@ class Histogram(Consumer[tuple[Array, Array]]):
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         # numpy.histogram works through pieces of 65,536 values, with some ten arrays of them.
         return 10 * 8 * 65_536
+
+    def _edges_of(self, limits: tuple[Any, Any]) -> Array:
+        """Return the edges in the type in which numpy.histogram compares."""
+        try:
+            return np.histogram_bin_edges(np.empty(0, self._dtype), self._bins, limits)
+        except ValueError as error:
+            msg = (
+                f"the bins must be wider than the digits of {self._dtype}. Got {self._bins} bins "
+                f"from {limits[0]} to {limits[1]}: pass fewer `bins`, or a wider `range`."
+            )
+            raise ParameterError(msg) from error
 
 
 def _check_bins(bins: Any) -> None:

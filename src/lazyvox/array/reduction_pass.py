@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.lazy_array import LazyArray, fill_block
+from lazyvox.array.block_reading import buffered_itemsize, iter_blocks
+from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reduction_states import State
 from lazyvox.array.reductions import REDUCTIONS, Reduction
-from lazyvox.runtime.readahead import ReadAhead
+from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 
 __all__ = ["Accumulator", "EachVolume", "accumulator_of", "block_bytes", "run_reductions"]
-
-#: Bytes read at a time, and blocks that exist at a time: one is filled, one waits, one is used.
-BLOCK_BYTES = 4 << 20
-N_BUFFERS = 3
 
 #: Values that are reduced at a time where axes of space are: it decides how rounding errors add
 #: up, and must not depend on the size of blocks.
@@ -220,7 +217,7 @@ def accumulator_of(
     Accumulator
         Its arrays are made with the first volume.
     """
-    shape, dtype = source.shape, source.dtype.newbyteorder("=")
+    shape, dtype = source.shape, _native(source)
     if 3 in axes:
         kind = _OverBoth if reduction.over_space and len(axes) > 1 else _OverTime
         return kind(reduction, axes, shape, dtype)
@@ -257,40 +254,26 @@ def run_reductions(source: LazyArray, accumulators: Sequence[Accumulator]) -> No
     Memory: that of the accumulators, and `block_bytes`. The next block is read in a thread while
     one is used.
     """
-    n_volumes, step = source.shape[3], _block_volumes(source)
-    shape = (*source.shape[:3], step)
-    dtype = source.dtype.newbyteorder("=")
-    buffers: list[Array | None] = [None] * N_BUFFERS
-    with source.open(memory=0) as session:
-
-        def load(task: tuple[int, int]) -> Array:
-            number, start = task
-            view = source.view((..., slice(start, start + step)))
-            block = buffers[number % N_BUFFERS]
-            if block is None:
-                block = buffers[number % N_BUFFERS] = np.empty(shape, dtype, order="F")
-            block = block[..., : view.shape[3]]
-            fill_block(view, session, block)
-            return block
-
-        tasks = enumerate(range(0, n_volumes, step))
-        with ReadAhead(tasks, load, n_ahead=N_BUFFERS) as blocks:
-            volume = 0
-            for block in blocks:
-                for place in range(block.shape[3]):
-                    for one in accumulators:
-                        one.take(block[..., place : place + 1], volume)
-                    volume += 1
+    number = 0
+    with iter_blocks(source, _block_values(source), _native(source)) as blocks:
+        for block in blocks:
+            for place in range(block.values.shape[3]):
+                for one in accumulators:
+                    one.take(block.values[..., place : place + 1], number)
+                number += 1
 
 
 def block_bytes(source: LazyArray) -> int:
     """Return the bytes of the blocks of a pass over an array of four axes."""
-    return N_BUFFERS * _block_volumes(source) * _volume_bytes(source)
+    return _block_values(source) * buffered_itemsize(source, _native(source))
 
 
-def _block_volumes(source: LazyArray) -> int:
-    return max(min(BLOCK_BYTES // max(_volume_bytes(source), 1), source.shape[3]), 1)
+def _block_values(source: LazyArray) -> int:
+    """Return how many values the volumes of a block have."""
+    n_voxels = math.prod(source.shape[:3])
+    n_volumes = TARGET_BLOCK_BYTES // max(n_voxels * source.dtype.itemsize, 1)
+    return max(min(n_volumes, source.shape[3]), 1) * n_voxels
 
 
-def _volume_bytes(source: LazyArray) -> int:
-    return math.prod(source.shape[:3]) * source.dtype.itemsize
+def _native(source: LazyArray) -> DType:
+    return source.dtype.newbyteorder("=")

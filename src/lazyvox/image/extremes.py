@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import Array, override
+from lazyvox._typing import override
 from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.reduction_states import ValueRange
 
 __all__ = ["Extremes"]
 
@@ -56,11 +57,12 @@ class Extremes:
         return block_values(array, _BUFFER_BYTES) * buffered_itemsize(array)
 
     def _read(self) -> tuple[float, float]:
-        array, low, high = self._array, 0.0, 0.0
+        array, seen = self._array, ValueRange("nan")
+        seen.take(np.zeros(1))
         with iter_blocks(array, block_values(array, _BUFFER_BYTES)) as blocks:
             for block in blocks:
-                low, high = _widened(block.values, low, high)
-        return low, high
+                seen.take(block.values)
+        return seen.limits
 
     @override
     def __getstate__(self) -> tuple[LazyArray, tuple[float, float] | None]:
@@ -71,10 +73,3 @@ class Extremes:
         """Take a state over."""
         self._array, self._limits = state
         self._lock = threading.Lock()
-
-
-def _widened(values: Array, low: float, high: float) -> tuple[float, float]:
-    """Return limits that hold these values too."""
-    lowest, highest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
-    # All NaN gives NaN, which fmin and fmax pass over as well.
-    return float(np.fmin(lowest, low)), float(np.fmax(highest, high))

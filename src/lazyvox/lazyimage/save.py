@@ -1,6 +1,5 @@
 """`lazyvox.save`: images larger than memory, written block by block, complete or not at all."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, DType, PathLike
+from lazyvox._typing import DType, PathLike
 from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
+from lazyvox.array.reduction_states import ValueRange
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.formats.encode import auto_scale, naming
 from lazyvox.formats.output import OutputSpec, plan_output
@@ -30,7 +30,7 @@ from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import sink_memory
 
-__all__ = ["Encoding", "asked_scaling", "choose_encoding", "find_extent", "save"]
+__all__ = ["Encoding", "asked_scaling", "choose_encoding", "save"]
 
 #: Compressing threads beyond this number wait for the one that decodes.
 _MAX_THREADS = 8
@@ -223,28 +223,6 @@ def choose_encoding(
     return Encoding(target, None, None)
 
 
-def find_extent(blocks: Iterator[Array]) -> tuple[float, float]:
-    """Return the smallest and the largest finite value of blocks, (0, 0) if there is none.
-
-    Parameters
-    ----------
-    blocks : iterable of ndarray
-        The values.
-
-    Returns
-    -------
-    tuple of float
-        Smallest and largest.
-    """
-    low, high = np.inf, -np.inf
-    for block in blocks:
-        finite = block if block.dtype.kind in "iub" else block[np.isfinite(block)]
-        if finite.size:
-            # Python's own numbers: integers above 2**53 keep every digit.
-            low, high = min(low, finite.min().item()), max(high, finite.max().item())
-    return (low, high) if low <= high else (0, 0)
-
-
 def _check_image(img: object) -> None:
     if not isinstance(img, SpatialImage):
         msg = f"`img` must be an image on a voxel grid. Got {type(img).__name__}."
@@ -352,14 +330,11 @@ def _plan(
 def _scaled_to_extent(
     array: LazyArray, encoding: Encoding, n_values: int, reporter: Progress
 ) -> Encoding:
+    seen = ValueRange("not finite")
     with iter_blocks(array, n_values) as blocks:
-
-        def seen() -> Iterator[Array]:
-            for block in blocks:
-                yield block.values
-                reporter.advance(block.values.size)
-
-        low, high = find_extent(seen())
+        for block in blocks:
+            seen.take(block.values)
+            reporter.advance(block.values.size)
     with naming(array.reader.path):
-        slope, inter = auto_scale(low, high, encoding.dtype)
+        slope, inter = auto_scale(*seen.limits, encoding.dtype)
     return replace(encoding, slope=slope, inter=inter, needs_extent=False)

@@ -174,7 +174,7 @@ def test_values_do_not_depend_on_blocks(monkeypatch):
 
     found = []
     for block_bytes in (1, 3000, 1 << 22):
-        monkeypatch.setattr(reduced, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(reduced, "TARGET_BLOCK_BYTES", block_bytes)
         img, _ = counted(RUN)
         found.append([values_of(getattr(img, name)(axis=a)) for name in NAMES for a in AXES])
     for others in found[1:]:

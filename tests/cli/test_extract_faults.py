@@ -4,8 +4,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lazyvox.cli.outcome import one_line
-
 LABELS = ["run.nii.gz", "--labels", "atlas.nii.gz", "-o", "o.npy"]
 SEEDS = ["run.nii.gz", "--radius", "5", "-o", "o.npy", "--seeds"]
 FMRIPREP = "sub-1_desc-confounds_timeseries.tsv"
@@ -92,20 +90,3 @@ def test_options_that_contradict_the_data_are_failed_work(lazyvox, files, argv, 
     assert done.err.count("\n") == 1
     assert message in done.err
     assert sorted(files.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    ("message", "wanted"),
-    [
-        ("Check t_r.", "Check --t-r."),
-        ("Got high_pass=0.1 Hz", "Got --high-pass 0.1 Hz"),
-        ("Add 'high_pass'.", "Add 'high_pass'."),
-        ("Strategies are wm_csf, high_pass, scrub", "Strategies are wm_csf, high_pass, scrub"),
-        ("motion24,high_pass", "motion24,high_pass"),
-        ("my_t_r", "my_t_r"),
-        ("Pass estimator='empirical'.", "Pass --estimator empirical."),
-        ("pass lazyvox.Maps(...)", "pass --maps"),
-    ],
-)
-def test_parameters_have_the_names_of_options(message, wanted):
-    assert one_line(message) == wanted

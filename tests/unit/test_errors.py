@@ -44,6 +44,8 @@ def test_error_of_syntax_prints_its_text():
         ("Pass resample=True.", "Pass --resample."),
         ("Pass memory=5000 or more.", "Pass --memory 5000 or more."),
         ("Got high_pass=0.1 Hz and n_jobs=-1.", "Got --high-pass 0.1 Hz and --jobs -1."),
+        ("Strategies are wm_csf, high_pass, scrub", "Strategies are wm_csf, high_pass, scrub"),
+        ("motion24,high_pass, my_t_r", "motion24,high_pass, my_t_r"),
         ("Pass estimator='empirical'.", "Pass --estimator empirical."),
         ('Pass scale="auto", or t_r.', "Pass --scale auto, or t_r."),
         # Names of strategies and columns, and of files, are not parameters.

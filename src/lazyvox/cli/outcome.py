@@ -29,11 +29,6 @@ _INTERRUPTED = 130
 _NO_READER = 141
 
 
-def _as_option(found: re.Match[str]) -> str:
-    """Return an option in place of the name of a parameter, with or without a value behind it."""
-    return f"--{found[1].replace('_', '-')}{' ' * found[0].endswith('=')}"
-
-
 #: The option for each parameter that errors of the library name.
 _OPTIONS = {
     **{
@@ -70,52 +65,17 @@ _OPTIONS = {
         )
     },
     "fwhm": "--smoothing-fwhm",
+    "imgs": "RUN",
     "labels_img": "--labels",
     "maps_img": "--maps",
     "mask_imgs": "--mask",
     "n_jobs": "--jobs",
+    "signals": "SIGNALS",
 }
 
 #: An argument as Python writes it, which is no part of a path or of a quoted text.
 _ARGUMENT = re.compile(
     r"(?<![-\w/.'\"])([a-z]\w*)=(True\b|'[^']*'|\"[^\"]*\"|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
-)
-
-#: What errors of the library call by its Python name has another name on the command line.
-_SPELLINGS = (
-    (re.compile(r"\bmemory=(\d+)"), r"--memory \1"),
-    (re.compile(r"\bn_jobs=(-?\d+)"), r"--jobs \1"),
-    (re.compile(r"\bresample=True"), "--resample"),
-    (re.compile(r"\ballow_overlap=True"), "--allow-overlap"),
-    (re.compile(r"\boverwrite=True|\ballow overwriting"), "--overwrite"),
-    (re.compile(r"`mask_imgs(\[\d+\])?`"), "--mask"),
-    (re.compile(r"`mask_img`"), "--mask-img"),
-    (re.compile(r"`labels_img`"), "--labels"),
-    (re.compile(r"`maps_img`"), "--maps"),
-    (re.compile(r"`(seeds|radius|lut|scale)`"), r"--\1"),
-    (re.compile(r"`sample_mask`"), "--sample-mask"),
-    (re.compile(r"`fwhm`"), "--smoothing-fwhm"),
-    (re.compile(r"`strategy`"), "--confound-strategy"),
-    (re.compile(r"\bcolumns='([^']*)'"), r"--confound-columns '\1'"),
-    (re.compile(r"\bcompcor='\w+'"), "CompCor"),
-    (re.compile(r"pass `metadata`, or"), "or"),
-    (re.compile(r"\blower scrub\b"), "lower --scrub"),
-    (re.compile(r"\bpass filter=None"), "leave out --filter"),
-    (re.compile(r"Lower the order, pass a shorter padlen \([^)]*\) or"), "Pass"),
-    (re.compile(r"\b(estimator|filter)='([\w-]+)'"), r"--\1 \2"),
-    (re.compile(r"\bscale=\"auto\""), "--scale auto"),
-    (re.compile(r"(?<!-)\bcompresslevel\b"), "--compresslevel"),
-    (re.compile(r"\blazyvox\.(Labels|Maps)\(\.\.\.\)"), lambda found: f"--{found[1].lower()}"),
-    (re.compile(r"\blazyvox\.Voxels\((\.\.\.|mask)\)"), "--mask"),
-    (re.compile(r"\bimg\.slicer\[([^\]]*)\]"), r'`lazyvox slice` with "\1"'),
-    # As words of their own: in quotes, and in lists of names, they are strategies or columns.
-    (
-        re.compile(
-            r"(?<![-\w'\"`,])(?<!, )(low_pass|high_pass|t_r|fd_threshold|std_dvars_threshold|"
-            r"sample_mask)(?:=(?=[\d.])|(?![\w'\"]))"
-        ),
-        _as_option,
-    ),
 )
 
 
@@ -187,19 +147,14 @@ def print_error(message: str) -> None:
 
 
 def one_line(message: str) -> str:
-    """Return a message in one line, in the words of the command line.
+    """Return a message in one line.
 
     Examples
     --------
-    >>> one_line("too little.  Pass memory=5000 or more.")
-    'too little. Pass --memory 5000 or more.'
-    >>> one_line("Take a part of it first: img.slicer[..., 0].")
-    'Take a part of it first: `lazyvox slice` with "..., 0".'
+    >>> one_line("too little.   Pass more.")
+    'too little. Pass more.'
     """
-    text = " ".join(message.split())
-    for pattern, spelling in _SPELLINGS:
-        text = pattern.sub(spelling, text)
-    return text
+    return " ".join(message.split())
 
 
 def spelled(problem: Exception, **options: str) -> str:
@@ -247,7 +202,7 @@ def _describe(error: Exception) -> str:
     """Return the message of an error."""
     if isinstance(error, click.ClickException):
         return _describe_usage(error)
-    if isinstance(error, LazyvoxError):
+    if isinstance(error, LazyvoxError | LazyvoxWarning):
         return spelled(error)
     if isinstance(error, MemoryError):
         return "the system gave no more memory. Pass a smaller --memory, or raise its limits."

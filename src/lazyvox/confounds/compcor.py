@@ -92,11 +92,17 @@ def compcor_columns(
     prefixes, masks = _TYPES[kind]
     if masks and metadata is None:
         msg = (
-            f"compcor={kind!r} must know from which mask a component comes, which is in the JSON "
-            f"file beside fMRIPrep's table. There is none. Copy it there, pass `metadata`, or name "
-            f"the columns, such as columns='a_comp_cor_0[0-4]'."
+            f"CompCor of type {kind!r} must know from which mask a component comes, which is in "
+            f"the JSON file beside fMRIPrep's table. There is none."
         )
-        raise ParameterError(msg)
+        hint = "Copy it there,{} or name the columns, such as columns='a_comp_cor_0[0-4]'."
+        raise ParameterError(
+            msg,
+            parameter="compcor",
+            value=kind,
+            hint=hint.format(" pass `metadata`,"),
+            cli_hint=hint.format(""),
+        )
     chosen: list[str] = []
     for prefix in prefixes:
         found = _numbered(prefix, names if metadata is None else list(metadata))

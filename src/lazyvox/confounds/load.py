@@ -227,7 +227,7 @@ def _chosen(
         found = columns_of(component, table.names, facts)
         if component.kind == "compcor" and not found:
             msg = (
-                f"{table.source}: compcor={component.model!r} asks for CompCor components, and "
+                f"{table.source}: CompCor of type {component.model!r} asks for components, and "
                 f"there are none. Choose another strategy, or name columns of the table."
             )
             raise ParameterError(msg)

@@ -121,10 +121,10 @@ class CleaningOptions:
         for name, cutoff in (("low_pass", self.low_pass), ("high_pass", self.high_pass)):
             if cutoff is not None and cutoff >= fastest:
                 msg = (
-                    f"{name} must be below half of the sampling rate, {fastest:.6g} Hz for "
-                    f"t_r={t_r}. Got {cutoff} Hz. Check t_r, or leave {name} out."
+                    f"`{name}` must be below half of the sampling rate, {fastest:.6g} Hz for "
+                    f"t_r={t_r}. Got {cutoff} Hz. Check `t_r`, or leave `{name}` out."
                 )
-                raise ParameterError(msg)
+                raise ParameterError(msg, value=cutoff)
 
     def _check(self) -> None:
         if self.filter is False and not (self.low_pass is None and self.high_pass is None):

@@ -211,8 +211,8 @@ def _finite(values: Array, maps: MapsImage, number: int, *, ensure_finite: bool)
     if not ensure_finite:
         msg = (
             f"{maps.name}: the weights of maps must be finite. Got "
-            f"{int(values.size - is_finite.sum())} that are NaN or infinite in map {number}. Set "
-            f"them to 0 first, for instance with np.nan_to_num."
+            f"{int(values.size - is_finite.sum())} that are NaN or infinite in map {number}."
         )
-        raise RegionError(msg)
+        hint = "Set them to 0 first, for instance with np.nan_to_num."
+        raise RegionError(msg, hint=hint, cli_hint="Set them to 0 first.")
     return np.where(is_finite, values, 0)

@@ -323,11 +323,9 @@ def _check_concern(
         return
     shown = " and ".join(_KINDS[kind] for kind in kinds)
     found = {_KINDS.get(type(consumer), "masks") for consumer in consumers} or {"masks"}
-    msg = (
-        f"`{option}` holds for {shown}. Got {' and '.join(sorted(found))} only. An image with a "
-        f"single label is a mask unless you say lazyvox.Labels(...)."
-    )
-    raise ParameterError(msg)
+    msg = f"`{option}` holds for {shown}. Got {' and '.join(sorted(found))} only."
+    hint = "An image with a single label is a mask unless you say lazyvox.Labels(...)."
+    raise ParameterError(msg, hint=hint, cli_hint="Give an atlas as --labels, not as --mask.")
 
 
 def _refuse_array(roi: Any) -> None:
@@ -346,9 +344,16 @@ def _refuse_array(roi: Any) -> None:
 def _refuse_fractions(region: RegionImage) -> NoReturn:
     msg = (
         f"{region.name}: an image in 3D must be a mask (zero and one other integer) or hold "
-        f"labels (integers). Got fractions: {shown_values(region.values)}. It looks like "
-        f"probabilities: threshold it, and pass the mask or lazyvox.Voxels(mask), or pass a 4D "
-        f"image of it as lazyvox.Maps(maps); or like labels that were interpolated: resample them "
-        f"by nearest neighbour, and pass lazyvox.Labels(labels)."
+        f"labels (integers). Got fractions: {shown_values(region.values)}."
     )
-    raise RegionError(msg)
+    hint = (
+        "It looks like probabilities: threshold it, and pass the mask{}, or pass a 4D image of it "
+        "as {}; or like labels that were interpolated: resample them by nearest neighbour, and "
+        "pass {}."
+    )
+    in_python = hint.format(
+        " or lazyvox.Voxels(mask)", "lazyvox.Maps(maps)", "lazyvox.Labels(labels)"
+    )
+    raise RegionError(
+        msg, hint=in_python, cli_hint=hint.format(" as --mask", "--maps", "them as --labels")
+    )

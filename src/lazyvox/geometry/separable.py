@@ -18,6 +18,10 @@ _BAND_ROWS = 16
 #: Standard deviations at which a Gaussian is cut off: the default of scipy.ndimage.
 _TRUNCATE = 4.0
 
+#: Widest Gaussian, in lengths of the line: wider ones average the whole line to within 1e-6, and
+#: their weights would take memory without bound.
+_WIDEST = 250
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
@@ -196,14 +200,18 @@ def gaussian_matrix(length: int, sigma: float) -> Array:
            [0.107, 0.787, 0.107],
            [0.   , 0.107, 0.893]])
     """
+    sigma = min(sigma, _WIDEST * length)
     radius = int(_TRUNCATE * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 / sigma**2 * offsets**2)
     weights /= weights.sum()
+    # A line and its reflection repeat: more offsets than that fall on one another.
+    period = 2 * length
+    folded = np.bincount(offsets % period, weights, minlength=period)
     matrix = np.zeros((length, length))
     rows = np.arange(length)
-    for offset, weight in zip(offsets, weights, strict=True):
-        columns = np.mod(rows + offset, 2 * length)
-        columns = np.minimum(columns, 2 * length - 1 - columns)
-        np.add.at(matrix, (rows, columns), weight)
+    for offset in np.flatnonzero(folded):
+        columns = np.mod(rows + offset, period)
+        columns = np.minimum(columns, period - 1 - columns)
+        np.add.at(matrix, (rows, columns), folded[offset])
     return matrix

@@ -160,12 +160,14 @@ def _check_t_r(img: Any, low_pass: object, high_pass: object, t_r: object) -> No
     if t_r is not None or (low_pass is None and high_pass is None):
         return
     found = repetition_time(img.header)
-    hint = "Its header has none" if found is None else f"Its header says {found:g}: pass t_r"
+    hint = "Its header has none: pass `t_r`."
+    if found is not None:
+        hint = f"Its header says {found:g}: pass t_r={found:g} if that is right."
     msg = (
-        f"`t_r`, the seconds between volumes, must be given with low_pass or high_pass. Got None "
-        f"for {name_of(img)}. {hint} if that is right."
+        f"`t_r`, the seconds between volumes, must be given with `low_pass` or `high_pass`. Got "
+        f"None for {name_of(img)}."
     )
-    raise ParameterError(msg)
+    raise ParameterError(msg, hint=hint)
 
 
 def _clean_options(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -177,9 +177,10 @@ def check_dimensions(img: SpatialImage) -> None:
     if not spatial_axes_first(img):
         msg = (
             f"{name_of(img)}: time must be the last axis of a 4D image. {type(img).__name__} has "
-            f"it elsewhere. Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
+            f"it elsewhere."
         )
-        raise ParameterError(msg)
+        hint = "Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
+        raise ParameterError(msg, hint=hint, cli_hint="Convert it first.")
     if len(shape) in {3, 4}:
         dataobj: Any = img.dataobj
         if dataobj.dtype.names is not None:
@@ -187,12 +188,14 @@ def check_dimensions(img: SpatialImage) -> None:
             raise ParameterTypeError(msg)
         return
     hint = "Add axes first: nibabel.Nifti1Image(np.atleast_3d(values), affine)."
+    cli_hint = "Add axes first."
     if len(shape) > 4:
         colons = ", ".join([":"] * 3 + ["0"] * (len(shape) - 4) + [":"])
         last = ", ".join([":"] * 4 + ["0"] * (len(shape) - 4))
         hint = f"Take a part of it first: img.slicer[{last}], or img.slicer[{colons}]."
-    msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}. {hint}"
-    raise ParameterError(msg)
+        cli_hint = f'Take a part of it first: `lazyvox slice` with "{last}", or with "{colons}".'
+    msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}."
+    raise ParameterError(msg, hint=hint, cli_hint=cli_hint)
 
 
 def _aligned(operand: Any, grid: Shape, n_axes: int) -> Operand:

@@ -204,7 +204,7 @@ class JoinedConfounds:
             f"confounds must be finite in every volume that is used. Got "
             f"{self.values[row, column]} in column {self.names[column]}, {origin.where(row)}, and "
             f"{int(bad.any(axis=0).sum())} such column(s). Fill the value (0 for the first row of "
-            f"a derivative), leave the column out, or drop the volume by sample_mask."
+            f"a derivative), leave the column out, or drop the volume by `sample_mask`."
             f"{origin.advice}"
         )
         raise ParameterError(msg)

@@ -52,14 +52,14 @@ def create_cosine_drift(high_pass: float, frame_times: npt.ArrayLike) -> FloatAr
     spacing = (times[-1] - times[0]) / (n_volumes - 1)
     if not 0 <= high_pass < np.inf or not 0 < spacing < np.inf:
         msg = (
-            "high_pass must be a frequency of at least 0 Hz, and frame_times must ascend. Got "
+            "`high_pass` must be a frequency of at least 0 Hz, and frame_times must ascend. Got "
             f"high_pass={high_pass} and a spacing of {spacing} s."
         )
         raise ParameterError(msg)
     if high_pass * spacing >= 0.5:
         msg = (
             f"high_pass={high_pass} Hz is not below half of the sampling rate, "
-            f"{0.5 / spacing:g} Hz: the cosines span every signal. Lower high_pass."
+            f"{0.5 / spacing:g} Hz: the cosines span every signal. Lower `high_pass`."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
     n_cosines = min(n_volumes - 1, int(np.floor(2 * n_volumes * high_pass * spacing)))
@@ -95,18 +95,24 @@ def add_cosines(
     if not cosines.shape[1]:
         msg = (
             f"No cosine is slower than high_pass={high_pass} Hz within {n_volumes * t_r:g} s: "
-            "nothing is filtered. Raise high_pass, or pass filter=None."
+            "nothing is filtered."
         )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+        warning = LazyvoxWarning(
+            msg,
+            hint="Raise `high_pass`, or pass filter=None.",
+            cli_hint="Raise `high_pass`, or leave out `filter`.",
+        )
+        warnings.warn(warning, stacklevel=4)
         return confounds
     if confounds is None:
         return cosines
     if _has_cosine(confounds, cosines):
-        msg = (
-            "confounds hold a cosine drift already: no further cosines are made. Pass filter=None "
-            "if that is what you want."
+        msg = "confounds hold a cosine drift already: no further cosines are made."
+        hint = "{} if that is what you want."
+        warning = LazyvoxWarning(
+            msg, hint=hint.format("Pass filter=None"), cli_hint=hint.format("Leave out `filter`")
         )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+        warnings.warn(warning, stacklevel=4)
         return confounds
     return np.hstack([confounds, cosines])
 

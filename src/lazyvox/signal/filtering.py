@@ -120,7 +120,7 @@ def prepare_filter(
     """
     if low_pass is not None and high_pass is not None and high_pass >= low_pass:
         msg = (
-            f"high_pass must be below low_pass: frequencies between them are kept. Got "
+            f"`high_pass` must be below `low_pass`: frequencies between them are kept. Got "
             f"high_pass={high_pass} Hz and low_pass={low_pass} Hz. Were they exchanged?"
         )
         raise ParameterError(msg)
@@ -133,13 +133,13 @@ def prepare_filter(
     if len(cutoffs) == 2 and cutoffs[0] == cutoffs[1]:
         msg = (
             f"high_pass={high_pass} Hz and low_pass={low_pass} Hz are both above half of the "
-            f"sampling rate, {sampling_rate / 2:g} Hz: signals stay unfiltered. Check t_r."
+            f"sampling rate, {sampling_rate / 2:g} Hz: signals stay unfiltered. Check `t_r`."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=3)
         return None
     kind = "band" if len(cutoffs) == 2 else "low" if high_pass is None else "high"
     sections = design_butterworth(padding.order, cutoffs, kind)
-    n_pad = _padding_volumes(n_volumes, sections.n_taps, padding)
+    n_pad = _padding_volumes(n_volumes, sections.n_taps, padding, kind)
     return TwoWayFilter(BlockFilter.of(sections), padding.padtype, n_pad)
 
 
@@ -147,22 +147,22 @@ def _cutoff(kind: str, frequency: float, nyquist: float) -> float:
     """Return a cutoff in units of the Nyquist frequency, moved to where a filter can be."""
     if not abs(frequency) < np.inf or frequency == 0:
         msg = (
-            f"{kind}_pass must be a frequency above 0, in Hz. Got {frequency}. Pass None for no "
+            f"`{kind}_pass` must be a frequency above 0, in Hz. Got {frequency}. Pass None for no "
             f"{kind}-pass filter."
         )
-        raise ParameterError(msg)
+        raise ParameterError(msg, value=frequency)
     # At the ends of the range of frequencies a digital filter is unstable.
     nearest = float(np.finfo(np.float32).eps)
     if frequency >= nyquist:
         moved = 1 - 10 * nearest
         msg = (
-            f"{kind}_pass must be below half of the sampling rate, {nyquist:g} Hz. Got "
-            f"{frequency} Hz; {moved * nyquist:g} Hz is taken. Check t_r."
+            f"`{kind}_pass` must be below half of the sampling rate, {nyquist:g} Hz. Got "
+            f"{frequency} Hz; {moved * nyquist:.8g} Hz is taken. Check `t_r`."
         )
     elif frequency < 0:
         moved = nearest
         msg = (
-            f"{kind}_pass must be a frequency above 0. Got {frequency} Hz; "
+            f"`{kind}_pass` must be a frequency above 0. Got {frequency} Hz; "
             f"{moved * nyquist:g} Hz is taken."
         )
     else:
@@ -171,17 +171,22 @@ def _cutoff(kind: str, frequency: float, nyquist: float) -> float:
     return moved
 
 
-def _padding_volumes(n_volumes: int, n_taps: int, padding: Padding) -> int:
+def _padding_volumes(n_volumes: int, n_taps: int, padding: Padding, kind: str) -> int:
     if padding.padtype is None:
         return 0
     n_pad = 3 * n_taps if padding.padlen is None else padding.padlen
     if n_volumes <= n_pad:
         msg = (
             f"A Butterworth filter of this kind and order {padding.order} pads signals by {n_pad} "
-            f"volumes at each end and needs at least {n_pad + 1} volumes. Got {n_volumes}. Lower "
-            f"the order, pass a shorter padlen (butterworth__padlen in clean) or filter='cosine'."
+            f"volumes at each end and needs at least {n_pad + 1} volumes. Got {n_volumes}."
         )
-        raise ParameterError(msg)
+        # Cosines have no low-pass filter.
+        hint = "Lower the order, or pass a shorter padlen (butterworth__padlen in clean)."
+        cli_hint = "Leave out the filter, or take a longer run."
+        if kind == "high":
+            hint = f"{hint.removesuffix('.')}, or filter='cosine'."
+            cli_hint = "Pass filter='cosine'."
+        raise ParameterError(msg, hint=hint, cli_hint=cli_hint)
     return n_pad
 
 

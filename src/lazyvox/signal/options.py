@@ -101,7 +101,7 @@ def check_flag(value: object, name: str) -> bool:
         If it is not a boolean.
     """
     if not isinstance(value, bool | np.bool_):
-        msg = f"{name} must be True or False. Got {value!r} of type {type(value).__name__}."
+        msg = f"`{name}` must be True or False. Got {value!r} of type {type(value).__name__}."
         raise ParameterTypeError(msg)
     return bool(value)
 
@@ -129,7 +129,7 @@ def check_number(value: object, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        msg = f"{name} must be a number or None. Got {value!r} of type {type(value).__name__}."
+        msg = f"`{name}` must be a number or None. Got {value!r} of type {type(value).__name__}."
         raise ParameterTypeError(msg)
     return float(value)
 
@@ -213,7 +213,7 @@ def check_filter(kind: object, low_pass: object, high_pass: object, t_r: object)
     if low is None and high is None:
         return FilterChoice(None)
     if seconds is None:
-        msg = "low_pass and high_pass need t_r, the seconds between volumes. Got t_r=None."
+        msg = "`low_pass` and `high_pass` need `t_r`, the seconds between volumes. Got None."
         raise ParameterError(msg)
     check_seconds(seconds)
     return FilterChoice("butterworth", low, high, seconds)
@@ -221,11 +221,11 @@ def check_filter(kind: object, low_pass: object, high_pass: object, t_r: object)
 
 def _cosine_choice(low: float | None, high: float | None, t_r: float | None) -> FilterChoice:
     if t_r is None or high is None:
-        msg = f"filter='cosine' needs t_r and high_pass. Got t_r={t_r}, high_pass={high}."
+        msg = f"filter='cosine' needs `t_r` and `high_pass`. Got t_r={t_r}, high_pass={high}."
         raise ParameterError(msg)
     check_seconds(t_r)
     if not 0 <= high < np.inf:
-        msg = f"high_pass must be a frequency in Hz, at least 0. Got {high}."
+        msg = f"`high_pass` must be a frequency in Hz, at least 0. Got {high}."
         raise ParameterError(msg)
     if low is not None:
         msg = f"filter='cosine' only removes slow changes: low_pass={low} has no effect."
@@ -247,7 +247,7 @@ def check_seconds(t_r: float) -> None:
         If it is not above 0 and finite.
     """
     if not 0 < t_r < np.inf:
-        msg = f"t_r, the seconds between volumes, must be above 0 and finite. Got {t_r}."
+        msg = f"`t_r`, the seconds between volumes, must be above 0 and finite. Got {t_r}."
         raise ParameterError(msg)
 
 
@@ -279,7 +279,7 @@ def check_padding(keywords: Mapping[str, object]) -> Padding:
     given = {name.removeprefix(_PREFIX): value for name, value in keywords.items()}
     padtype = given.get("padtype", "odd")
     if padtype not in {"odd", "even", "constant", None}:
-        msg = f"padtype must be 'odd', 'even', 'constant' or None. Got {padtype!r}."
+        msg = f"`butterworth__padtype` must be 'odd', 'even', 'constant' or None. Got {padtype!r}."
         raise ParameterError(msg)
     padlen = given.get("padlen")
     return Padding(
@@ -292,9 +292,9 @@ def check_padding(keywords: Mapping[str, object]) -> Padding:
 
 def _check_whole(value: object, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
-        msg = f"{name} must be a whole number. Got {value!r} of type {type(value).__name__}."
+        msg = f"`{name}` must be a whole number. Got {value!r} of type {type(value).__name__}."
         raise ParameterTypeError(msg)
     if value < least:
-        msg = f"{name} must be at least {least}. Got {value}."
+        msg = f"`{name}` must be at least {least}. Got {value}."
         raise ParameterError(msg)
     return int(value)

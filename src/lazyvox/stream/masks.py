@@ -115,9 +115,10 @@ def read_region_image(img: "ImageLike | RegionImage", name: str) -> RegionImage:
         n_bad = int(values.size - np.isfinite(values).sum())
         msg = (
             f"{full_name}: its voxels must be finite. Got {n_bad} of {values.size} that are NaN "
-            f"or infinite. Set them to 0 first, for instance with np.nan_to_num."
+            f"or infinite."
         )
-        raise RegionError(msg)
+        hint = "Set them to 0 first, for instance with np.nan_to_num."
+        raise RegionError(msg, hint=hint, cli_hint="Set them to 0 first.")
     affine = np.asarray(loaded.affine, dtype=np.float64)
     return RegionImage(values, affine, full_name, loaded.get_filename())
 
@@ -265,11 +266,11 @@ def _volume(img: SpatialImage, name: str) -> Array:
     if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
         dataobj: Any = img.dataobj
         return np.asarray(dataobj).reshape(shape[:3])
-    hint = ""
-    if len(shape) == 4:
-        hint = " It looks like maps: pass lazyvox.Maps(...) for one signal per map."
-    msg = f"{name}: it must be 3D, or 4D with one volume. Got shape {shape}.{hint}"
-    raise RegionError(msg)
+    msg = f"{name}: it must be 3D, or 4D with one volume. Got shape {shape}."
+    if len(shape) != 4:
+        raise RegionError(msg)
+    hint = "It looks like maps: pass {} for one signal per map."
+    raise RegionError(msg, hint=hint.format("lazyvox.Maps(...)"), cli_hint=hint.format("--maps"))
 
 
 def _largest(values: Array) -> Any:
@@ -279,12 +280,14 @@ def _largest(values: Array) -> Any:
 
 
 def _refuse_mask(region: RegionImage) -> NoReturn:
-    if is_integral(region.values):
-        hint = "It looks like labels: pass lazyvox.Labels(...) for one signal per label."
-    else:
-        hint = "It looks like probabilities: threshold it first, img.get_fdata() > 0.5 say."
+    hint = "It looks like labels: pass {} for one signal per label."
+    ways = ("lazyvox.Labels(...)", "--labels")
+    if not is_integral(region.values):
+        hint = "It looks like probabilities: threshold it first{}."
+        ways = (", img.get_fdata() > 0.5 say", "")
     msg = (
         f"{region.name}: a mask must hold zero and one other integer. Got the values "
-        f"{shown_values(region.values)}. {hint}"
+        f"{shown_values(region.values)}."
     )
-    raise RegionError(msg)
+    in_python, on_command_line = (hint.format(way) for way in ways)
+    raise RegionError(msg, hint=in_python, cli_hint=on_command_line)

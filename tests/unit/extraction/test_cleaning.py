@@ -179,13 +179,13 @@ class TestRefusedBeforeAnythingIsRead:
         [
             ({"high_pass": 0.01, "t_r": 0}, ParameterError, "t_r.*must be above 0"),
             ({"high_pass": 0.01, "t_r": -2.0}, ParameterError, "t_r.*must be above 0"),
-            ({"high_pass": 0.01, "t_r": "2"}, ParameterTypeError, "t_r must be a number"),
+            ({"high_pass": 0.01, "t_r": "2"}, ParameterTypeError, "`t_r` must be a number"),
             ({"high_pass": 0.2, "low_pass": 0.1}, ParameterError, "high_pass"),
             ({"low_pass": 0.1, "filter": False}, ParameterError, "where there is a cutoff"),
             ({"filter": "wavelet"}, ParameterError, "filter must be 'butterworth'"),
-            ({"filter": "cosine"}, ParameterError, "needs t_r and high_pass"),
+            ({"filter": "cosine"}, ParameterError, "needs `t_r` and `high_pass`"),
             ({"standardize": "zscore"}, ParameterError, "standardize must be"),
-            ({"detrend": "yes"}, ParameterTypeError, "detrend must be True or False"),
+            ({"detrend": "yes"}, ParameterTypeError, "`detrend` must be True or False"),
             ({"clean_args": {"order": 3}}, ParameterTypeError, "Got 'order'"),
             ({"confounds": np.ones((39, 2))}, LazyvoxError, "39"),
             ({"confounds": np.ones((2, 40))}, LazyvoxError, "40"),
@@ -209,7 +209,7 @@ class TestRefusedBeforeAnythingIsRead:
         source = nibabel.load("run.nii.gz")
         img = nibabel.Nifti1Image(np.asarray(source.dataobj), source.affine)
         img.header["pixdim"][4] = 0
-        with pytest.raises(ParameterError, match="need t_r, the seconds between volumes"):
+        with pytest.raises(ParameterError, match="need `t_r`, the seconds between volumes"):
             extract(img, "mask.nii.gz", high_pass=0.01)
         assert extract(img, "mask.nii.gz", high_pass=0.02, t_r=2.0).shape == (40, 520)
 
@@ -259,6 +259,6 @@ def test_cleaned_halves_merge(folder):
 def test_cutoffs_beyond_half_of_the_sampling_rate_are_refused(example_folder, name):
     with pytest.raises(
         ParameterError,
-        match=f"{name} must be below half of the sampling rate, 0.25 Hz for t_r=2",
+        match=f"`{name}` must be below half of the sampling rate, 0.25 Hz for t_r=2",
     ):
         extract(example_folder / "run.nii.gz", example_folder / "mask.nii.gz", **{name: 0.3})

@@ -214,11 +214,12 @@ class AtomicFile:
         raise OutputError(msg)
 
     def _exists(self) -> OutputExistsError:
-        msg = (
-            f"{self._shown}: the output must not exist yet, and it does. Choose another name, or "
-            f"allow overwriting."
+        msg = f"{self._shown}: the output must not exist yet, and it does."
+        return OutputExistsError(
+            msg,
+            hint="Choose another name, or allow overwriting.",
+            cli_hint="Choose another name, or pass --overwrite.",
         )
-        return OutputExistsError(msg)
 
     def _refuse(self, error: OSError, folder: Path) -> NoReturn:
         advice = _ADVICE.get(error.errno or 0, "Write elsewhere.")

@@ -265,7 +265,7 @@ def _check_options(shown: str, compression: str, compresslevel: int | None, n_th
     if compression == "none":
         if compresslevel is not None:
             msg = (
-                f"compresslevel is for compressed outputs only. Got {compresslevel} for {shown}. "
+                f"`compresslevel` is for compressed outputs only. Got {compresslevel} for {shown}. "
                 f"Leave it out, or choose a compressed format."
             )
             raise ParameterError(msg)
@@ -274,7 +274,7 @@ def _check_options(shown: str, compression: str, compresslevel: int | None, n_th
     level = default if compresslevel is None else compresslevel
     if not lowest <= level <= highest:
         msg = (
-            f"compresslevel must be from {lowest} to {highest} for {compression}. Got {level}, "
+            f"`compresslevel` must be from {lowest} to {highest} for {compression}. Got {level}, "
             f"for {shown}."
         )
         raise ParameterError(msg)

@@ -1,5 +1,7 @@
 """`lazyvox extract` gives what `lazyvox.extract` gives with the same options."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ MOTION = [
 ]
 NAMES = ["csf", "white_matter", "framewise_displacement", "std_dvars", *MOTION, "cosine00"]
 CENSORED = [7, 20]
+TABLE = "sub-1_desc-confounds_timeseries.tsv"
 CLEANING = ["--detrend", "--low-pass", "0.2", "--high-pass", "0.02", "--standardize"]
 
 
@@ -268,3 +271,71 @@ def test_concat_of_scaled_integers_is_float32(lazyvox, files):
     done = lazyvox("concat", "s.nii", "left.nii.gz", "-o", "bad.nii")
     assert done.code == 1
     assert "each image of the list must be 4D" in done.err
+
+
+class TestCensored:
+    """Volumes that a table censors are told, and have the rows that were asked for."""
+
+    ARGUMENTS = (
+        "run.nii.gz", "--labels", "atlas.nii.gz", "--confounds", TABLE,
+        "--confound-strategy", "motion6,scrub", "--fd-threshold", "0.5", "--scrub", "0",
+    )  # fmt: skip
+
+    def rows(self, lazyvox, *options):
+        done = lazyvox("extract", *self.ARGUMENTS, *options, "-o", "out.npy", "--overwrite")
+        assert (done.code, done.err) == (0, "")
+        return done.out, np.load("out.npy")
+
+    def test_terminal(self, lazyvox, files):
+        out, dropped = self.rows(lazyvox)
+        assert out.splitlines()[1] == "2 of 40 volumes left out: 7, 20"
+        assert len(dropped) == 38
+
+    @pytest.mark.parametrize(
+        ("censored", "text"),
+        [("zero", "set to zero"), ("interpolate", "interpolated"), ("keep", "censored, and kept")],
+    )
+    def test_rows(self, lazyvox, files, censored, text):
+        _, dropped = self.rows(lazyvox)
+        out, found = self.rows(lazyvox, "--censored", censored)
+        assert out.splitlines()[1] == f"2 of 40 volumes {text}: 7, 20"
+        assert len(found) == 40
+        rest = np.delete(np.arange(40), CENSORED)
+        if censored != "keep":
+            np.testing.assert_array_equal(found[rest], dropped)
+        if censored == "zero":
+            assert not found[CENSORED].any()
+        if censored == "interpolate":
+            np.testing.assert_allclose(found[7], (found[6] + found[8]) / 2)
+
+    @pytest.mark.parametrize("explain", [[], ["--explain"]])
+    def test_json(self, lazyvox, files, explain):
+        done = lazyvox("extract", *self.ARGUMENTS, "-o", "out.npy", "--json", *explain)
+        assert json.loads(done.out)["censored_volumes"] == CENSORED
+
+    def test_the_plan_says_it(self, lazyvox, files):
+        done = lazyvox("extract", *self.ARGUMENTS, "-o", "out.npy", "--explain")
+        assert done.out.splitlines()[-1] == "2 of 40 volumes left out: 7, 20"
+
+    @pytest.mark.parametrize(("censored", "n"), [("drop", 38), ("zero", 40), ("interpolate", 40)])
+    def test_images_of_signals(self, lazyvox, files, censored, n):
+        done = lazyvox("extract", *self.ARGUMENTS, "--censored", censored, "--inverse", "back.nii")
+        assert done.code == 0
+        assert nib.load("back.nii").shape == (12, 14, 10, n)
+
+    def test_side_file(self, lazyvox, files):
+        (files / "run.nii.gz").rename("sub-1_task-rest_bold.nii.gz")
+        (files / "results").mkdir()
+        arguments = ["sub-1_task-rest_bold.nii.gz", *self.ARGUMENTS[1:]]
+        assert lazyvox("extract", *arguments, "--censored", "zero", "-o", "results").code == 0
+        (path,) = (files / "results").glob("*.json")
+        record = json.loads(path.read_text())
+        assert record["CensoredVolumes"] == CENSORED
+        assert record["Parameters"]["censored"] == "zero"
+
+    def test_all_volumes_are_kept_or_some(self, lazyvox, files):
+        (files / "few.txt").write_text("0\n1\n2\n")
+        options = ["--censored", "keep", "--sample-mask", "few.txt", "-o", "out.npy"]
+        done = lazyvox("extract", *self.ARGUMENTS, *options)
+        assert done.code == 2
+        assert "--censored keep keeps all volumes, and --sample-mask leaves some out" in done.err

@@ -1,7 +1,7 @@
 """The options of `lazyvox extract` that say how volumes are smoothed and signals cleaned."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import click
@@ -12,6 +12,8 @@ from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
+from lazyvox.lazyimage.series import Series
+from lazyvox.signal.filling import CENSORED
 from lazyvox.store.files.identity import printable
 
 __all__ = ["CleaningChoice", "PreparedCleaning", "cleaning_options"]
@@ -27,23 +29,42 @@ class PreparedCleaning:
     ----------
     options : CleaningOptions
         For `lazyvox.extraction.api.build_scan`.
-    sample_mask : Any
-        Volumes to keep, for each run where runs are kept apart; None for all.
+    sample_mask : list of int or None
+        Volumes to keep, of all runs together; None for all.
     kept : ndarray of bool
-        The same for all runs together.
+        Whether each volume is kept: neither censored nor outside of the sample mask.
     confound_names : tuple of str
         Columns that are removed.
     """
 
     options: CleaningOptions
-    sample_mask: Any
+    sample_mask: list[int] | None
     kept: BoolArray
     confound_names: tuple[str, ...]
 
     @property
     def censored(self) -> IntArray:
-        """Numbers of the volumes that have no row."""
+        """Numbers of the volumes that are not kept."""
         return np.flatnonzero(~self.kept)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of volumes that have a row."""
+        return int(self.kept.sum()) if self.options.censored == "drop" else len(self.kept)
+
+    @property
+    def remark(self) -> str:
+        """Number and numbers of the volumes that are not kept, in one line; empty without any."""
+        if not len(self.censored):
+            return ""
+        treatment = {
+            "drop": "left out",
+            "keep": "censored, and kept",
+            "zero": "set to zero",
+            "interpolate": "interpolated",
+        }[self.options.censored]
+        shown = _ranges(self.censored)
+        return f"{len(self.censored)} of {len(self.kept)} volumes {treatment}: {shown}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +85,10 @@ class CleaningChoice:
         Cutoffs in Hz.
     t_r : float or None
         Seconds between volumes.
+    join_runs : bool
+        Whether all runs are cleaned as one series.
+    censored : str
+        Treatment of the volumes that are left out.
     """
 
     smoothing_fwhm: float | tuple[float, ...] | str | None
@@ -73,6 +98,8 @@ class CleaningChoice:
     low_pass: float | None
     high_pass: float | None
     t_r: float | None
+    join_runs: bool
+    censored: str
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense together."""
@@ -96,41 +123,35 @@ class CleaningChoice:
         return asdict(self)
 
     def prepare(
-        self,
-        confounds: ConfoundChoice,
-        lengths: Sequence[int],
-        keep: Sequence[int] | None,
-        *,
-        header_t_r: float | None,
-        run: str,
+        self, confounds: ConfoundChoice, series: Series, keep: Sequence[int] | None
     ) -> PreparedCleaning:
-        """Return what is done to the signals of runs of so many volumes.
+        """Return the cleaning of the signals of a series.
 
         Parameters
         ----------
         confounds : ConfoundChoice
-            What is removed.
-        lengths : sequence of int
-            Volumes of each run.
+            The tables of confounds.
+        series : Series
+            The runs.
         keep : sequence of int or None
             Numbers of the volumes to keep, of all runs together.
-        header_t_r : float or None
-            Seconds between volumes as the header has them.
-        run : str
-            The run, as messages call it.
 
         Returns
         -------
         PreparedCleaning
             Options, and volumes to keep.
         """
-        if self.is_filtered and self.t_r is None and header_t_r is None:
+        silent = [run.name for run in series.runs if run.t_r is None]
+        if self.is_filtered and self.t_r is None and silent:
             msg = (
-                f"{printable(run)}: filtering needs the seconds between volumes. The header does "
-                f"not say them. Pass --t-r SECONDS."
+                f"{printable(silent[0])}: filtering needs the seconds between volumes. The header "
+                f"does not say them. Pass --t-r SECONDS."
             )
             raise ParameterError(msg)
-        found = confounds.load(lengths)
+        if self.censored == "keep" and keep is not None:
+            msg = "--censored keep keeps all volumes, and --sample-mask leaves some out"
+            raise WrongUsageError(msg)
+        found = confounds.load([run.n_volumes for run in series.runs])
         kept = found.kept.copy()
         if keep is not None:
             kept &= np.isin(np.arange(len(kept)), keep)
@@ -142,15 +163,25 @@ class CleaningChoice:
             low_pass=self.low_pass,
             high_pass=self.high_pass,
             t_r=self.t_r,
+            runs="joined" if self.join_runs else None,
+            censored=self.censored,
         )
-        mask: Any = None if kept.all() else np.flatnonzero(kept)
-        if options.are_set and len(lengths) > 1:
-            runs = np.repeat(np.arange(len(lengths)), lengths)
-            options = replace(options, clean_args={"runs": runs})
-            if mask is not None:
-                mask = [np.flatnonzero(part) for part in np.split(kept, np.cumsum(lengths)[:-1])]
+        is_whole = kept.all() or self.censored == "keep"
+        mask = None if is_whole else np.flatnonzero(kept).tolist()
         names = () if found.frame is None else found.frame.names
         return PreparedCleaning(options, mask, kept, names)
+
+
+def _ranges(numbers: IntArray) -> str:
+    """Return ascending numbers as text.
+
+    Examples
+    --------
+    >>> _ranges(np.array([0, 1, 2, 7, 20, 21]))
+    '0-2, 7, 20-21'
+    """
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else f"{one[0]}" for one in parts)
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -265,6 +296,23 @@ _OPTIONS = (
         expose_value=False,
         callback=_keep,
         help="Leave out stretches of fewer volumes between those that are left out; 5 by default.",
+    ),
+    click.option(
+        "--censored",
+        type=click.Choice(CENSORED),
+        default="drop",
+        show_default=True,
+        expose_value=False,
+        callback=_keep,
+        help="Volumes that --confounds censor or --sample-mask leaves out: drop their rows, keep "
+        "the volumes all the same, write zeros, or interpolate between the nearest kept volumes.",
+    ),
+    click.option(
+        "--join-runs",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Clean all runs as one series; by default each is cleaned by itself.",
     ),
 )
 

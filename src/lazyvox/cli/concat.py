@@ -77,7 +77,7 @@ def _joined(paths: tuple[str, ...], dtype: str | None) -> LazyImage:
     imgs = [as_image(path) for path in paths]
     if dtype is not None:
         return concat_imgs(imgs, dtype=dtype)
-    img = concat_imgs(imgs, dtype=None)
-    stored = {lazy_dataobj(one).ondisk_dtype.kind for one in imgs}
-    is_scaled = lazy_dataobj(img).dtype == np.float64 and stored <= set("iu")
-    return concat_imgs(imgs) if is_scaled else img
+    arrays = [lazy_dataobj(img) for img in imgs]
+    held = np.result_type(*[array.dtype.newbyteorder("=") for array in arrays])
+    is_scaled = held == np.float64 and all(one.ondisk_dtype.kind in "iu" for one in arrays)
+    return concat_imgs(imgs, dtype=np.float32 if is_scaled else held)

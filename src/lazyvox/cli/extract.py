@@ -67,7 +67,7 @@ class _Extraction:
         found = self.scan.plan(n_jobs=self.settings.n_jobs)
         if not self.targets.images:
             return found
-        shape = (*self.grid.shape, int(self.cleaning.kept.sum()))
+        shape = (*self.grid.shape, self.cleaning.n_rows)
         empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
         img = image_on_grid(self.grid.template, empty, self.grid.affine)
         plans = [plan_of(save, img, path, n_jobs=1) for path in self.targets.images]
@@ -97,7 +97,7 @@ class _Extraction:
                 self.inputs,
                 self.cleaning,
                 plan,
-                t_r=self.inputs.cleaning.t_r or self.grid.t_r,
+                t_r=self.grid.t_r,
                 peak_bytes=peak.bytes,
                 overwrite=self.settings.overwrite,
             )
@@ -179,7 +179,7 @@ def extract(
     Steps are those of nilearn, in its order: smoothing, extraction, trend, filter, confounds,
     standardizing.
 
-    Several runs on one grid are joined along time, and cleaned one by one. However many region
+    Several runs on one grid are joined along time; each is cleaned by itself. However many region
     sets there are, each run is read once.
     """
     settings = Settings.of(ctx)
@@ -193,7 +193,9 @@ def extract(
     )
     targets = choose_targets(output, inverse, runs, inputs.regions, inputs.paths, settings)
     work = _extraction(inputs, targets, settings)
-    perform(Job("extract", inputs.paths, work.plan, work.work), settings)
+    facts = {"censored_volumes": work.cleaning.censored.tolist()}
+    job = Job("extract", inputs.paths, work.plan, work.work, facts, work.cleaning.remark)
+    perform(job, settings)
 
 
 def _chosen(ctx: click.Context, kind: type[_Choice]) -> _Choice:
@@ -206,17 +208,12 @@ def _chosen(ctx: click.Context, kind: type[_Choice]) -> _Choice:
 def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extraction:
     """Check everything that can be checked without reading a volume."""
     series = as_series(list(inputs.runs))
-    grid = series.grid
     keep = None
     if inputs.sample_mask is not None:
-        keep = checked_sample_mask(read_sample_mask(inputs.sample_mask), grid.n_volumes).tolist()
-    cleaning = inputs.cleaning.prepare(
-        inputs.confounds,
-        [run.n_volumes for run in series.runs],
-        keep,
-        header_t_r=grid.t_r,
-        run=inputs.runs[0],
-    )
+        keep = checked_sample_mask(
+            read_sample_mask(inputs.sample_mask), series.grid.n_volumes
+        ).tolist()
+    cleaning = inputs.cleaning.prepare(inputs.confounds, series, keep)
     # What images are made of must be in memory.
     is_direct = bool(targets.tables) and not targets.images
     outs = targets.tables if is_direct else [None] * len(inputs.regions.paths)
@@ -229,4 +226,4 @@ def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extrac
         ),
         sample_mask=cleaning.sample_mask,
     )
-    return _Extraction(scan, assemble, grid, inputs, cleaning, targets, settings)
+    return _Extraction(scan, assemble, scan.grid, inputs, cleaning, targets, settings)

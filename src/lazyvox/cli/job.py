@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,18 @@ class Job:
         Returns the plan, without reading a voxel of the series.
     work : callable
         Does the work and returns what it has written.
+    facts : mapping
+        Further keys of the JSON object.
+    remark : str
+        Line that is printed below the results and the plan; empty for none.
     """
 
     command: str
     inputs: Sequence[str]
     plan: Callable[[], Plan]
     work: Callable[[], Sequence[Written]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
 
 
 def perform(job: Job, settings: Settings) -> None:
@@ -91,7 +97,9 @@ def perform(job: Job, settings: Settings) -> None:
         "command": job.command,
         "version": __version__,
         "inputs": [str(Path(path).expanduser().absolute()) for path in job.inputs],
+        **job.facts,
     }
+    remarks = [job.remark] if job.remark else []
     with settings.budget():
         if settings.explain or settings.as_json:
             plan = job.plan()
@@ -100,7 +108,7 @@ def perform(job: Job, settings: Settings) -> None:
             if settings.as_json:
                 print_json(record)
             else:
-                click.echo(plan.explain())
+                click.echo("\n".join([plan.explain(), *remarks]))
             return
         with ExitStack() as stack:
             # Sampling costs a little: only who asks for the number pays for it.
@@ -111,7 +119,7 @@ def perform(job: Job, settings: Settings) -> None:
     if settings.as_json:
         print_json(record | _measured(written, seconds, peak))
     elif not settings.quiet:
-        click.echo("\n".join(str(one) for one in written))
+        click.echo("\n".join([*map(str, written), *remarks]))
 
 
 def print_json(record: object) -> None:

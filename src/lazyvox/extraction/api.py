@@ -13,6 +13,7 @@ from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.signal.options import check_number, check_seconds
 from lazyvox.signal.volumes import checked_sample_mask
 from lazyvox.stream.scan import Scan
 
@@ -41,6 +42,8 @@ def extract(  # noqa: PLR0913
     radius: float | None = None,
     mask_img: ImageLike | None = None,
     sample_mask: npt.ArrayLike | None = None,
+    runs: npt.ArrayLike | str | None = None,
+    censored: str = "drop",
     smoothing_fwhm: float | Sequence[float] | str | None = None,
     confounds: Any = None,
     detrend: bool = False,
@@ -83,7 +86,15 @@ def extract(  # noqa: PLR0913
     mask_img : image or path, optional
         A mask that labels, maps and spheres are confined to.
     sample_mask : array-like, optional
-        The volumes to keep: their numbers, ascending, or a boolean for every volume.
+        The volumes to keep: their numbers, ascending, or a boolean for every volume. With
+        cleaning, a list of one such mask for each run is taken too.
+    runs : array-like of shape (n_volumes,) or "joined", optional
+        The run of each volume: every run is cleaned by itself. By default each image of a list is
+        a run (3D images together are one); "joined" cleans all volumes as one series.
+    censored : {"drop", "keep", "zero", "interpolate"}, default="drop"
+        Volumes that confounds or `sample_mask` leave out: they have no row; nothing is left out
+        that confounds censor; their rows are zeros; or their rows lie on the line between the
+        nearest kept volumes of their run.
     smoothing_fwhm : float, sequence of 3 floats or "fast", optional
         Full width at half maximum, in mm, of the Gaussian that volumes are smoothed with first.
     confounds : array-like, pandas.DataFrame, path, or list of these, optional
@@ -101,8 +112,8 @@ def extract(  # noqa: PLR0913
     t_r : float, optional
         Seconds between volumes; by default those of the header.
     clean_args : mapping, optional
-        Further keywords of `lazyvox.signal.clean`: "runs", "extrapolate", "ensure_finite", and
-        those that begin with "butterworth__".
+        Further keywords of `lazyvox.signal.clean`: "extrapolate", "ensure_finite", and those that
+        begin with "butterworth__".
     dtype : dtype-like, optional
         Type of the signals; by default that of the images for voxels, float64 for regions.
     out : path-like, optional
@@ -184,6 +195,8 @@ def extract(  # noqa: PLR0913
                 high_pass=high_pass,
                 t_r=t_r,
                 clean_args=clean_args or {},
+                runs=runs,
+                censored=censored,
             ),
             memory,
             n_jobs,
@@ -198,14 +211,14 @@ def extract(  # noqa: PLR0913
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preparation:
-    """What is done to volumes before, and to signals after the extraction.
+    """Preparation of volumes before, and cleaning of signals after the extraction.
 
     Attributes
     ----------
     smoothing_fwhm : float, sequence of 3 floats, "fast" or None
         Width of the Gaussian that volumes are smoothed with, in mm.
     cleaning : CleaningOptions
-        What is done to signals.
+        Cleaning of signals.
     memory : int, str or None
         Memory budget: large tables wait on disk until they are cleaned.
     n_jobs : int
@@ -259,19 +272,21 @@ def build_scan(
         fwhm = checked_fwhm(prepared.smoothing_fwhm)
         grid = series.grid
         series = series.transformed(SmoothTransform.of(grid.affine, grid.shape, fwhm))
-    volumes = None
-    cleans = prepared.cleaning.are_set
-    if sample_mask is not None and not (cleans and "runs" in prepared.cleaning.clean_args):
-        volumes = checked_sample_mask(sample_mask, series.grid.n_volumes).tolist()
-    scan = Scan(series, volumes=None if cleans else volumes)
     cleaning = None
-    if cleans:
+    t_r = check_number(prepared.cleaning.t_r, "t_r")
+    if t_r is not None:
+        check_seconds(t_r)
+        series = series.with_t_r(t_r)
+    if prepared.cleaning.are_set:
         cleaning = prepared.cleaning.prepare(
-            scan.grid,
-            sample_mask if volumes is None else volumes,
+            series,
+            sample_mask,
             n_jobs=resolve_n_jobs(prepared.n_jobs),
             largest_table=resolve_budget(prepared.memory) // _HELD_PART,
         )
+    elif sample_mask is not None:
+        series = series.taking(checked_sample_mask(sample_mask, series.grid.n_volumes).tolist())
+    scan = Scan(series)
     regions = resolve_rois(rois, options)
     if cleaning is not None:
         regions = regions.cleaned_by(cleaning)

@@ -1,18 +1,19 @@
-"""Cleaning of the signals of regions and voxels: what is asked for, and how tables go through it."""
+"""Cleaning of the signals of regions and voxels: options, runs, and the cleaning of tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.table_writers import TableSpec
-from lazyvox.lazyimage.series import Grid
+from lazyvox.lazyimage.series import Series
 from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.cleaning import prepare_cleaning
+from lazyvox.signal.filling import check_censored
+from lazyvox.signal.volumes import checked_sample_mask
 
 __all__ = ["Cleaning", "CleaningOptions", "ColumnTable"]
 
@@ -25,7 +26,7 @@ _CLEAN_ARGS = ("runs", "ensure_finite", "extrapolate")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CleaningOptions:
-    """What is done to signals after they were extracted; see `lazyvox.extract`.
+    """Cleaning of signals after they were extracted; see `lazyvox.extract`.
 
     Attributes
     ----------
@@ -45,6 +46,10 @@ class CleaningOptions:
         Seconds between volumes; None takes those of the header.
     clean_args : mapping
         Further options of `lazyvox.signal.clean`.
+    runs : array-like, "joined" or None
+        The run of each volume; None takes each image of a list for a run.
+    censored : {"drop", "keep", "zero", "interpolate"}
+        Treatment of the volumes that confounds or a sample mask leave out.
     """
 
     confounds: Any = None
@@ -56,24 +61,28 @@ class CleaningOptions:
     high_pass: float | None = None
     t_r: float | None = None
     clean_args: Mapping[str, Any] = field(default_factory=dict)
+    runs: Any = None
+    censored: str = "drop"
 
     @property
     def are_set(self) -> bool:
-        """Whether anything is to be done."""
+        """True where anything is to be done."""
         is_filtered = self.low_pass is not None or self.high_pass is not None or bool(self.filter)
         is_scaled = self.detrend is not False or self.standardize is not None
-        return is_filtered or is_scaled or self.confounds is not None or bool(self.clean_args)
+        is_filled = check_censored(self.censored) in {"zero", "interpolate"}
+        is_cleaned = is_filtered or is_scaled or self.confounds is not None
+        return is_cleaned or is_filled or bool(self.clean_args)
 
     def prepare(
-        self, grid: Grid, sample_mask: npt.ArrayLike | None, *, n_jobs: int, largest_table: int
+        self, series: Series, sample_mask: Any, *, n_jobs: int, largest_table: int
     ) -> "Cleaning":
         """Check all options against a series, and work out what does not depend on its voxels.
 
         Parameters
         ----------
-        grid : Grid
+        series : Series
             The series, all of its volumes.
-        sample_mask : array-like, optional
+        sample_mask : array-like, or list of one for each run, optional
             The volumes to keep.
         n_jobs : int
             Threads.
@@ -93,10 +102,13 @@ class CleaningOptions:
             If an option is of the wrong type, or unknown.
         """
         self._check()
-        t_r = grid.t_r if self.t_r is None else self.t_r
-        self._check_cutoffs(t_r)
+        labels = self._labels(series)
+        periods = self._periods(series, labels)
+        for t_r in periods:
+            self._check_cutoffs(t_r)
         options: Any = {
-            "sample_mask": sample_mask,
+            "runs": labels,
+            "sample_mask": _mask_of_runs(sample_mask, labels, series.grid.n_volumes),
             "confounds": self.confounds,
             "detrend": self.detrend,
             "standardize": self.standardize,
@@ -104,10 +116,51 @@ class CleaningOptions:
             "filter": "butterworth" if self.filter is None else self.filter,
             "low_pass": self.low_pass,
             "high_pass": self.high_pass,
-            "t_r": t_r,
+            "t_r": periods,
+            "censored": self.censored,
         }
-        cleaner = prepare_cleaning(grid.n_volumes, **options, **self.clean_args)
+        further = {name: one for name, one in self.clean_args.items() if name != "runs"}
+        cleaner = prepare_cleaning(series.grid.n_volumes, **options, **further)
         return Cleaning(cleaner, n_jobs, largest_table)
+
+    def _labels(self, series: Series) -> Any:
+        """Return the run of each volume, None where all are of one."""
+        given = self.clean_args.get("runs", self.runs)
+        if isinstance(given, str):
+            if given == "joined":
+                return None
+            msg = f"`runs` must be the run of each volume, 'joined' or None. Got {given!r}."
+            raise ParameterError(msg, value=given)
+        if given is not None or len(series.runs) == 1:
+            return given
+        return np.repeat(np.arange(len(series.runs)), [run.n_volumes for run in series.runs])
+
+    def _periods(self, series: Series, labels: Any) -> list[float | None]:
+        """Return the repetition time of each run, or one for all of them."""
+        if self.t_r is not None or series.grid.t_r is not None or not self._is_filtered:
+            return [series.grid.t_r if self.t_r is None else self.t_r]
+        runs = [np.nan if run.t_r is None else run.t_r for run in series.runs]
+        of_volumes = np.repeat(runs, [run.n_volumes for run in series.runs])
+        if labels is None or np.shape(labels) != of_volumes.shape:
+            parts = [of_volumes]
+        else:
+            parts = [of_volumes[np.asarray(labels) == one] for one in np.unique(labels)]
+        found = [np.unique(part) for part in parts]
+        if all(np.isnan(one).all() for one in found):
+            return [None]
+        if all(len(one) == 1 and np.isfinite(one[0]) for one in found):
+            return [float(one[0]) for one in found]
+        shown = ", ".join(
+            f"{'none' if run.t_r is None else f'{run.t_r:g} s'} in {run.name}"
+            for run in series.runs
+        )
+        msg = f"runs that are filtered as one must have one repetition time. Got {shown}."
+        hint = "Pass `t_r`, or clean each run by itself."
+        raise ParameterError(msg, parameter="t_r", hint=hint)
+
+    @property
+    def _is_filtered(self) -> bool:
+        return self.low_pass is not None or self.high_pass is not None
 
     def _check_cutoffs(self, t_r: float | None) -> None:
         """Refuse cutoffs that volumes so far apart cannot tell from slower changes."""
@@ -127,6 +180,9 @@ class CleaningOptions:
                 raise ParameterError(msg, value=cutoff)
 
     def _check(self) -> None:
+        if self.runs is not None and "runs" in self.clean_args:
+            msg = "`runs` must be given once. Got it in `clean_args` too."
+            raise ParameterError(msg)
         if self.filter is False and not (self.low_pass is None and self.high_pass is None):
             msg = (
                 f"`filter` must be 'butterworth' or 'cosine' where there is a cutoff. Got False "
@@ -144,6 +200,24 @@ class CleaningOptions:
                 f"only. Got {unknown[0]!r}."
             )
             raise ParameterTypeError(msg)
+
+
+def _mask_of_runs(sample_mask: Any, labels: Any, n_volumes: int) -> Any:
+    """Return the volumes to keep, counted within each run where there are several.
+
+    A list of masks, one for each run, is taken as it is.
+    """
+    runs = np.zeros(n_volumes) if labels is None else np.asarray(labels)
+    # Labels of another shape are refused where volumes are split into runs.
+    if sample_mask is None or _is_nested(sample_mask) or runs.shape != (n_volumes,):
+        return sample_mask
+    kept = np.zeros(n_volumes, bool)
+    kept[checked_sample_mask(sample_mask, n_volumes)] = True
+    return [np.flatnonzero(kept[runs == one]) for one in np.unique(runs)]
+
+
+def _is_nested(sample_mask: Any) -> bool:
+    return isinstance(sample_mask, list | tuple) and any(np.ndim(one) for one in sample_mask)
 
 
 class ColumnTable(Protocol):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyvox.errors import ParameterTypeError
+from lazyvox.errors import LazyvoxWarning, ParameterTypeError
 from lazyvox.image.checking import expanded, same_dimension, uniform_list
 from lazyvox.image.joined_series import joined
 from lazyvox.image.regridding import on_first_grid
+from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.describe import repetition_time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
+    from nibabel.spatialimages import SpatialImage
 
     from lazyvox.lazyimage.classes import LazyImage
 
@@ -62,6 +68,11 @@ def concat_imgs(
     GridMismatchError
         If an image is not on the grid of the first, without `auto_resample`.
 
+    Warns
+    -----
+    LazyvoxWarning
+        If 4D images differ in their repetition time.
+
     Notes
     -----
     Memory: O(1). Reads no voxel. In a pass one file is open at a time.
@@ -80,6 +91,22 @@ def concat_imgs(
             raise ParameterTypeError(msg)
         found = [found]
     ndim = None if ensure_ndim is None else ensure_ndim - 1
-    if not auto_resample:
-        return joined(uniform_list(found, ndim), dtype)
-    return joined(on_first_grid(same_dimension(found, ndim)), dtype)
+    imgs = same_dimension(found, ndim) if auto_resample else uniform_list(found, ndim)
+    _warn_of_periods(imgs)
+    return joined(on_first_grid(imgs) if auto_resample else imgs, dtype)
+
+
+def _warn_of_periods(imgs: Sequence[SpatialImage]) -> None:
+    """Warn of series of several repetition times: a header has one."""
+    periods = [repetition_time(img.header) for img in imgs if len(img.shape) == 4]
+    if len(set(periods)) < 2:
+        return
+    shown = ", ".join(
+        f"{'none' if one is None else f'{one:g} s'} ({name_of(img)})"
+        for one, img in zip(periods, imgs, strict=True)
+    )
+    msg = (
+        f"images that are joined should have one repetition time. Got {shown}: the header of the "
+        f"result has that of the first."
+    )
+    warnings.warn(msg, LazyvoxWarning, stacklevel=3)

@@ -130,9 +130,9 @@ class Series:
         array, grid = staged(transform, self.array), self.grid.transformed(transform, affine)
         return replace(self, array=array, grid=grid)
 
-    def with_t_r(self, t_r: float | None) -> "Series":
-        """Return the series with another repetition time; None leaves it as it is."""
-        return self if t_r is None else replace(self, grid=replace(self.grid, t_r=t_r))
+    def with_t_r(self, t_r: float) -> "Series":
+        """Return the series with another repetition time, in seconds."""
+        return replace(self, grid=replace(self.grid, t_r=t_r))
 
 
 def as_series(

@@ -13,6 +13,7 @@ import numpy as np
 from lazyvox._threads import Workers
 from lazyvox._typing import Array, DType, FloatArray
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.signal.filling import Filling
 from lazyvox.signal.options import Standardize
 from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.run_cleaning import RunCleaning
@@ -37,6 +38,8 @@ class Cleaner:
         Whether values that are not finite are taken as 0.
     is_double : bool
         Whether results are float64 whatever the signals are.
+    filling : Filling or None
+        Values of the volumes that are left out; None where they have no row.
     """
 
     n_volumes: int
@@ -45,6 +48,7 @@ class Cleaner:
     standardize: Standardize | None
     ensure_finite: bool
     is_double: bool = False
+    filling: Filling | None = None
 
     def result_dtype(self, dtype: DType) -> DType:
         """Return the type of the results for a type of signals.
@@ -78,6 +82,8 @@ class Cleaner:
             Bytes besides block and result.
         """
         rows = self.n_volumes + max(run.work_rows() for run in self.runs)
+        if self.filling is not None:
+            rows = max(rows, self.n_volumes + 4 * len(self.filling.rows))
         return 8 * rows * min(N_COLUMNS, max(n_columns, 1)) * n_jobs
 
     def apply(self, block: Array, out: Array | None = None, *, n_jobs: int = 1) -> Array:
@@ -154,13 +160,15 @@ class Cleaner:
             values = block.astype(np.float64, order="C")
             if self.ensure_finite:
                 values[~np.isfinite(values)] = 0
-            is_whole = len(self.runs) == 1 and self.n_rows_out == self.n_volumes
+            is_whole = len(self.runs) == 1 and len(self.runs[0].rows_out) == self.n_volumes
             n_void = 0
             for run in self.runs:
                 own = values if is_whole else values[run.rows_in]
                 cleaned, n_own = self._clean_run(run, own)
                 out[run.rows_out] = cleaned
                 n_void += n_own
+            if self.filling is not None:
+                self.filling.apply(out)
         return n_void
 
     def _clean_run(self, run: RunCleaning, signals: FloatArray) -> tuple[FloatArray, int]:

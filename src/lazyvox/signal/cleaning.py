@@ -1,6 +1,8 @@
 """`clean`: trends, frequencies and confounds out of signals."""
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,7 @@ from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.signal.builder import RunBuilder
 from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.confounds import ConfoundTable, join_confounds
+from lazyvox.signal.filling import Filling, check_censored
 from lazyvox.signal.options import (
     Standardize,
     check_filter,
@@ -39,6 +42,7 @@ def clean(
     ensure_finite: bool = False,
     extrapolate: bool = False,
     *,
+    censored: str = "drop",
     n_jobs: int | None = 1,
     overwrite: bool = False,
     **kwargs: object,
@@ -74,6 +78,10 @@ def clean(
     extrapolate : bool
         Whether volumes that are left out at both ends are extrapolated for the Butterworth
         filter; else the filter begins and ends with kept volumes.
+    censored : {"drop", "keep", "zero", "interpolate"}
+        Volumes that are left out: they have no row; nothing is left out that confounds censor;
+        their rows are zeros; or their rows lie on the line between the nearest kept volumes of
+        their run, and are the nearest one at its ends.
     n_jobs : int or None
         Threads; -1 for all cores.
     overwrite : bool
@@ -84,7 +92,7 @@ def clean(
 
     Returns
     -------
-    ndarray of shape (n_kept, n_columns)
+    ndarray of shape (n_kept, n_columns), or (n_volumes, n_columns)
         The cleaned signals, volumes in their order; float32 for float32 and small integers.
 
     Raises
@@ -129,6 +137,7 @@ def clean(
         t_r=t_r,
         ensure_finite=ensure_finite,
         extrapolate=extrapolate,
+        censored=censored,
         **kwargs,
     )
     out = _target(signals, cleaner) if overwrite else None
@@ -147,9 +156,10 @@ def prepare_cleaning(
     filter: str | bool | None = "butterworth",  # noqa: A002
     low_pass: float | None = None,
     high_pass: float | None = None,
-    t_r: float | None = 2.5,
+    t_r: float | Sequence[float | None] | None = 2.5,
     ensure_finite: bool = False,
     extrapolate: bool = False,
+    censored: str = "drop",
     **kwargs: object,
 ) -> Cleaner:
     """Check all options of `clean` and work out what does not depend on the signals.
@@ -160,8 +170,10 @@ def prepare_cleaning(
         Volumes of the signals.
     runs, detrend, standardize, sample_mask, confounds, standardize_confounds : object
         As in `clean`.
-    filter, low_pass, high_pass, t_r, ensure_finite, extrapolate : object
+    filter, low_pass, high_pass, ensure_finite, extrapolate, censored : object
         As in `clean`.
+    t_r : float, list of float, or None
+        As in `clean`; a list holds the repetition time of each run.
     **kwargs : object
         As in `clean`.
 
@@ -193,27 +205,41 @@ def prepare_cleaning(
     >>> cleaner.apply(np.ones((100, 7))).shape
     (96, 7)
     """
+    treatment = check_censored(censored)
+    if treatment == "keep" and sample_mask is not None:
+        msg = (
+            "censored='keep' keeps all volumes, and `sample_mask` leaves some out. Leave out one "
+            "of them."
+        )
+        raise ParameterError(msg, parameter="censored")
     removes_trend = check_flag(detrend, "detrend")
     centres = check_flag(standardize_confounds, "standardize_confounds")
     replaces = _check_finite_option(ensure_finite)
-    choice = check_filter(filter, low_pass, high_pass, t_r)
+    periods = t_r if isinstance(t_r, list | tuple) else [t_r]
+    choices = [check_filter(filter, low_pass, high_pass, period) for period in periods]
     padding = check_padding(kwargs)
-    builder = RunBuilder(removes_trend, centres, bool(extrapolate), choice, padding)
+    builder = RunBuilder(removes_trend, centres, bool(extrapolate), choices[0], padding)
     how = check_standardize(standardize, warns_on_bool=True)
     if confounds is not None and not removes_trend and not centres:
         _warn_of_means()
     table = join_confounds(confounds, n_volumes)
-    volumes = split_runs(
-        n_volumes, runs, sample_mask, None if table is None else table.sample_mask
-    )
-    order = np.sort(np.concatenate([run.kept_rows for run in volumes]))
+    kept = None if table is None or treatment == "keep" else table.sample_mask
+    volumes = split_runs(n_volumes, runs, sample_mask, kept)
+    filling = Filling.of(volumes, treatment)
+    rows_out = np.sort(np.concatenate([run.kept_rows for run in volumes]))
+    if filling is not None:
+        rows_out = np.arange(n_volumes)
+    if len(choices) == 1:
+        choices *= len(volumes)
+    assert len(choices) == len(volumes), "bug in lazyvox: not one repetition time for each run"
     parts = tuple(
-        builder.build(run, table, np.searchsorted(order, run.kept_rows)) for run in volumes
+        replace(builder, choice=choice).build(run, table, np.searchsorted(rows_out, run.kept_rows))
+        for run, choice in zip(volumes, choices, strict=True)
     )
     if how is not None and min(run.n_kept for run in volumes) == 1:
         warn_of_one_volume("Standardising")
-    is_double = padding.copy and choice.kind == "butterworth"
-    return Cleaner(n_volumes, len(order), parts, how, replaces, is_double)
+    is_double = padding.copy and choices[0].kind == "butterworth"
+    return Cleaner(n_volumes, len(rows_out), parts, how, replaces, is_double, filling)
 
 
 def _check_finite_option(value: object) -> bool:

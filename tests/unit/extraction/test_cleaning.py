@@ -242,9 +242,7 @@ def test_cleaned_halves_merge(folder):
     from lazyvox.lazyimage.series import as_series
 
     series = as_series("run.nii.gz")
-    prepared = CleaningOptions(detrend=True).prepare(
-        series.grid, None, n_jobs=1, largest_table=1 << 30
-    )
+    prepared = CleaningOptions(detrend=True).prepare(series, None, n_jobs=1, largest_table=1 << 30)
     halves = [Voxels("mask.nii.gz").cleaned_by(prepared) for _ in range(2)]
     values = np.asfortranarray(series.array[...])
     for consumer, part in zip(halves, (slice(0, 25), slice(25, 40)), strict=True):

@@ -14,6 +14,7 @@ from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.optional import require
 from lazyvox.store.files.identity import printable
@@ -183,7 +184,9 @@ class Signals:
         volumes = _Volumes(self)
         name = f"the image of {self!r}"
         placed: Any = LazyArray.over(MemoryReader(volumes, name, volumes.shape, volumes.dtype))
-        return image_on_grid(self._grid.template, placed, self._grid.affine)
+        img = image_on_grid(self._grid.template, placed, self._grid.affine)
+        set_repetition_time(img.header, self.t_r)
+        return img
 
     def to_dataframe(self) -> Any:
         """Return the signals as a table.

@@ -22,7 +22,7 @@ from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
 from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.new_image import new_img_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.lazyimage.describe import repetition_time
+from lazyvox.lazyimage.describe import repetition_time, set_repetition_time
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.planning.blocks import FIXED_BYTES, Costs
 from lazyvox.planning.memory import MemoryTerm
@@ -98,7 +98,8 @@ def clean_img(
     -------
     LazyImage
         A lazy image; with a sample mask it has fewer volumes. With `mask_img`, class and affine
-        are the mask's and the header is new, else all of them are those of `imgs`.
+        are the mask's and the header is new, else all of them are those of `imgs`. The repetition
+        time is `t_r`, or that of `imgs`.
 
     Raises
     ------
@@ -151,9 +152,11 @@ def clean_img(
     n_threads = min(numeric_threads(), MOST_THREADS)
     job = CleaningJob.prepared(source, cleaner, places, budget, n_threads)
     array = LazyArray.over(SpooledReader(job, budget // 4))
-    if mask is None:
-        return new_img_like(img, array)
-    return new_img_like(mask, array, copy_header=False)
+    made = (
+        new_img_like(img, array) if mask is None else new_img_like(mask, array, copy_header=False)
+    )
+    set_repetition_time(made.header, repetition_time(img.header) if t_r is None else t_r)
+    return made
 
 
 def _check_t_r(img: Any, low_pass: object, high_pass: object, t_r: object) -> None:

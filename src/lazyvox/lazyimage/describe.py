@@ -1,6 +1,7 @@
 """The description of an image: shape, type, grid, values in memory, cost of loading."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from lazyvox.formats.units import time_unit
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["describe", "describe_html", "repetition_time"]
+__all__ = ["describe", "describe_html", "repetition_time", "set_repetition_time"]
+
+#: Length in seconds of the units of time that are not seconds.
+_SECONDS = {"msec": 1e-3, "usec": 1e-6}
 
 
 def describe(img: Any) -> str:
@@ -39,8 +43,23 @@ def repetition_time(header: Any) -> float | None:
     if len(zooms) < 4 or not np.isfinite(zooms[3]) or zooms[3] <= 0:
         return None
     # MGH has milliseconds and no field that says so.
-    factor = {"msec": 1e-3, "usec": 1e-6}.get(time_unit(header), 1.0)
-    return float(zooms[3]) * factor
+    return float(zooms[3]) * _SECONDS.get(time_unit(header), 1.0)
+
+
+def set_repetition_time(header: Any, t_r: float | None) -> None:
+    """Write the seconds between two volumes into a header; 0, which is unknown, for None.
+
+    A header without a time axis stays as it is.
+    """
+    zooms = header.get_zooms()
+    if len(zooms) < 4 or (t_r is not None and repetition_time(header) == t_r):
+        return
+    if hasattr(header, "set_xyzt_units"):
+        space = "unknown"
+        with suppress(KeyError):
+            space = header.get_xyzt_units()[0]
+        header.set_xyzt_units(space, "sec")
+    header.set_zooms((*zooms[:3], (t_r or 0.0) / _SECONDS.get(time_unit(header), 1.0), *zooms[4:]))
 
 
 def _facts(img: Any) -> dict[str, str]:

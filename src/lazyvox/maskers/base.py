@@ -13,6 +13,7 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image import high_variance_confounds
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.caching import open_memory
 from lazyvox.maskers.inputs import open_images, open_series, read_mask_img
@@ -39,6 +40,9 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
     A class that derives from this one says what it fits in `_fit_regions`, and what one
     transform is made of in `_work`.
     """
+
+    #: Seconds between volumes of the run that was transformed last, as its header has them.
+    _run_t_r: float | None = None
 
     @abstractmethod
     def _fit_regions(self, imgs: Any) -> None:
@@ -178,9 +182,14 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
     def _done(self, work: Work) -> Any:
         """Return the result of one transform, and keep what its columns mean."""
         result = self._result(work, self.memory_budget, getattr(self, "n_jobs", 1))
+        self._publish_work(work)
+        return result
+
+    def _publish_work(self, work: Work) -> None:
+        """Keep what images of signals, and the columns of the last transform, need."""
+        self._run_t_r = work.series.grid.t_r
         if work.publish is not None:
             work.publish()
-        return result
 
     def _result(
         self,
@@ -324,6 +333,7 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
             img = image_like(img, values, img.affine)
         if img.get_data_dtype() != target:
             img.set_data_dtype(target)
+        set_repetition_time(img.header, self._run_t_r if self.t_r is None else self.t_r)
         return img
 
     def _tell(self, text: str, level: int = 1) -> None:

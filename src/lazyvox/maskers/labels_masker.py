@@ -358,7 +358,10 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         has_background = (np.asarray(self.labels_img_.dataobj) == self.background_label).any()
         order = [self.background_label, *kept] if has_background else list(kept)
         self._used_table = fitted.of_labels(order)
-        self.region_atlas_ = image_like(labels_img, masked.astype(np.int32), labels_img.affine)
+        # Labels that 32 bits cannot hold would become others.
+        is_small = np.abs(masked.astype(np.float64)).max() < 2**31
+        codes = masked.astype(np.int32 if is_small else np.int64)
+        self.region_atlas_ = image_like(labels_img, codes, labels_img.affine)
 
     @property
     @override

@@ -138,9 +138,9 @@ class MultiMasker:
             for img, found, kept in zip(prepared, confounds, sample_mask, strict=True)
         ]
         results = side_by_side(calls, self.memory_budget, n_jobs)
-        for _, publish in results[-1:]:
-            if publish is not None:
-                publish()
+        masker: Any = self
+        for _, work in results[-1:]:
+            masker._publish_work(work)
         return [self._contained(values) for values, _ in results]
 
     def _prepared(self, imgs: list[Any]) -> list[Any]:
@@ -173,7 +173,7 @@ class MultiMasker:
             found = masker._all_confounds(img, confounds)
             work = masker._work(img, found, sample_mask)
             # The files share the cores.
-            return masker._result(work, budget, 1, n_cleaning=1), work.publish
+            return masker._result(work, budget, 1, n_cleaning=1), work
 
         return call
 

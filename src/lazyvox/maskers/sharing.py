@@ -86,7 +86,6 @@ def transform_all(
         found = masker._all_confounds(shared, confounds)
         works.append(masker._work(shared, found, sample_mask))
     results = do_work(works, memory=memory, n_jobs=n_jobs)
-    for work in works:
-        if work.publish is not None:
-            work.publish()
+    for masker, work in zip(given, works, strict=True):
+        masker._publish_work(work)
     return results

@@ -170,10 +170,12 @@ def prepare_cleaning(
         Volumes of the signals.
     runs, detrend, standardize, sample_mask, confounds, standardize_confounds : object
         As in `clean`.
-    filter, low_pass, high_pass, ensure_finite, extrapolate, censored : object
+    filter, low_pass, high_pass : object
         As in `clean`.
     t_r : float, list of float, or None
         As in `clean`; a list holds the repetition time of each run.
+    ensure_finite, extrapolate, censored : object
+        As in `clean`.
     **kwargs : object
         As in `clean`.
 

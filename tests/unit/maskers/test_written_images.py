@@ -1,0 +1,150 @@
+"""Images of signals: repetition time, labels of many digits, and arrays that are edited later."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import lazyvox as lv
+from lazyvox.image import clean_img
+from lazyvox.lazyimage.describe import repetition_time, set_repetition_time
+from lazyvox.maskers import (
+    MultiNiftiLabelsMasker,
+    NiftiLabelsMasker,
+    NiftiMapsMasker,
+    NiftiMasker,
+    NiftiSpheresMasker,
+    transform_all,
+)
+
+AFFINE = np.diag([3.0, 3, 3, 1])
+RUN = np.random.default_rng(0).normal(100, 10, (6, 6, 6, 20)).astype("f4")
+ATLAS = np.zeros((6, 6, 6), "i2")
+ATLAS[:2, 1:], ATLAS[2:4, 1:], ATLAS[4:, 1:] = 1, 2, 3
+
+
+def write_run(name, t_r, units="sec"):
+    img = nib.Nifti1Image(RUN, AFFINE)
+    img.header.set_xyzt_units("mm", units)
+    img.header["pixdim"][4] = t_r
+    nib.save(img, name)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run("run.nii", 1.5)
+    write_run("msec.nii", 1500, "msec")
+    write_run("none.nii", 0)
+    nib.save(nib.Nifti1Image(ATLAS, AFFINE), "atlas.nii")
+    nib.save(nib.Nifti1Image((ATLAS > 0).astype("u1"), AFFINE), "mask.nii")
+    maps = np.stack([ATLAS == 1, ATLAS == 2], axis=-1).astype("f4")
+    nib.save(nib.Nifti1Image(maps, AFFINE), "maps.nii")
+    return tmp_path
+
+
+MASKERS = {
+    "mask": lambda **more: NiftiMasker("mask.nii", **more),
+    "labels": lambda **more: NiftiLabelsMasker("atlas.nii", **more),
+    "maps": lambda **more: NiftiMapsMasker("maps.nii", **more),
+    "spheres": lambda **more: NiftiSpheresMasker(
+        [(6, 6, 6)], radius=4, mask_img="mask.nii", **more
+    ),
+}
+
+
+def written(img):
+    """Return the repetition time in the file of an image, in seconds, read by nibabel."""
+    lv.save(img, "out.nii", overwrite=True)
+    header = nib.load("out.nii").header
+    return float(header.get_zooms()[3]) * {"msec": 1e-3}.get(header.get_xyzt_units()[1], 1)
+
+
+@pytest.mark.parametrize("make", MASKERS.values(), ids=MASKERS)
+class TestRepetitionTime:
+    @pytest.mark.parametrize("run", ["run.nii", "msec.nii"])
+    def test_of_the_run_that_was_transformed_last(self, files, make, run):
+        masker = make(standardize=None)
+        masker.fit_transform("none.nii")
+        signals = masker.transform(run)
+        assert written(masker.inverse_transform(signals)) == 1.5
+
+    def test_that_is_given(self, files, make):
+        masker = make(standardize=None, t_r=2.0)
+        assert written(masker.inverse_transform(masker.fit_transform("run.nii"))) == 2.0
+
+    def test_nothing_is_known(self, files, make):
+        masker = make(standardize=None)
+        signals = masker.fit_transform("none.nii")
+        assert repetition_time(masker.inverse_transform(signals).header) is None
+
+    def test_one_volume(self, files, make):
+        masker = make(standardize=None)
+        signals = masker.fit_transform("run.nii")
+        assert masker.inverse_transform(signals[0]).ndim == 3
+
+    def test_signals_that_are_edited_later(self, files, make):
+        masker = make(standardize=None)
+        signals = masker.fit_transform("run.nii")
+        wanted = masker.inverse_transform(signals.copy()).get_fdata()
+        img = masker.inverse_transform(signals)
+        signals[:] = 0
+        np.testing.assert_array_equal(img.get_fdata(), wanted)
+
+    def test_a_name_in_bytes(self, files, make):
+        masker = make(standardize=None)
+        np.testing.assert_array_equal(
+            masker.fit_transform(b"run.nii"), masker.fit_transform("run.nii")
+        )
+
+
+def test_several_maskers_and_several_subjects(files):
+    maskers = [make(standardize=None).fit() for make in MASKERS.values()]
+    for masker, signals in zip(maskers, transform_all("run.nii", maskers), strict=True):
+        assert written(masker.inverse_transform(signals)) == 1.5
+    multi = MultiNiftiLabelsMasker("atlas.nii", standardize=None)
+    signals = multi.fit_transform([b"none.nii", "run.nii"])[1]
+    assert written(multi.inverse_transform(signals)) == 1.5
+
+
+@pytest.mark.parametrize("mask", [None, "mask.nii"])
+def test_a_cleaned_run(files, mask):
+    assert written(clean_img("run.nii", standardize=None, mask_img=mask)) == 1.5
+    assert written(clean_img("run.nii", standardize=None, mask_img=mask, t_r=2.0)) == 2.0
+    assert written(clean_img("none.nii", standardize=None, mask_img=mask, t_r=2.0)) == 2.0
+
+
+@pytest.mark.filterwarnings("ignore:.*Voxel sizes must be positive:lazyvox.errors.LazyvoxWarning")
+@pytest.mark.parametrize("given", [0, np.nan, np.inf, -2, 2000])
+def test_the_image_of_signals_has_the_time_that_was_used(files, given):
+    write_run("lie.nii", given)
+    signals = lv.extract("lie.nii", "atlas.nii", t_r=2.0, low_pass=0.1)
+    assert signals.t_r == 2.0
+    assert written(signals.to_img()) == 2.0
+    plain = lv.extract("lie.nii", "atlas.nii")
+    valid = given == 2000
+    assert plain.t_r == (2000 if valid else None)
+    assert written(plain.to_img()) == (2000 if valid else 0)
+
+
+def test_headers_of_other_formats():
+    mgh = nib.MGHImage(RUN, AFFINE).header
+    set_repetition_time(mgh, 1.5)
+    assert mgh.get_zooms()[3] == 1500
+    spm = nib.Spm99AnalyzeImage(RUN, AFFINE).header
+    set_repetition_time(spm, 1.5)
+    assert (spm.get_zooms()[3], repetition_time(spm)) == (1.5, 1.5)
+    volume = nib.Nifti1Image(RUN[..., 0], AFFINE).header
+    set_repetition_time(volume, 1.5)
+    assert len(volume.get_zooms()) == 3
+
+
+def test_labels_of_many_digits_stay_what_they_are(files):
+    big = ATLAS.astype("i8")
+    big[big == 2], big[big == 3] = 2**32, 2**32 + 1
+    nib.save(nib.Nifti1Image(big, AFFINE, dtype="i8"), "big.nii")
+    masker = NiftiLabelsMasker("big.nii", standardize=None)
+    masker.fit_transform("run.nii")
+    np.testing.assert_array_equal(np.asarray(masker.region_atlas_.dataobj), big)
+    small = NiftiLabelsMasker("atlas.nii", standardize=None)
+    small.fit_transform("run.nii")
+    assert np.asarray(small.region_atlas_.dataobj).dtype == np.int32

@@ -211,7 +211,7 @@ def test_json_tells_result_plan_time_and_memory(lazyvox, folder, command):
 
 def test_json_tells_what_the_cache_of_decoded_blocks_did(lazyvox):
     assert lazyvox("index", "run.nii.gz", "--beside", "--quiet").code == 0
-    shared_blocks().clear()
+    shared_blocks().begin_anew()
     uses = []
     for name in ("a.npy", "b.npy"):
         done = lazyvox("slice", "run.nii.gz", "..., 3", "-o", name, "--json")

@@ -21,7 +21,7 @@ N_THREADS = 8
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
-    shared_blocks().clear()
+    shared_blocks().begin_anew()
 
 
 def indexed(path):

@@ -70,8 +70,8 @@ def path(tmp_path, monkeypatch):
     path = tmp_path / "run.nii.gz"
     path.write_bytes(gzip_member(nifti_bytes(VALUES), level=1))
     lv.index(path, spacing=SPACING)
-    shared_blocks().clear()
-    shared_pool().forget_all()
+    shared_blocks().begin_anew()
+    shared_pool().begin_anew()
     return path
 
 

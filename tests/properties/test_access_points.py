@@ -189,7 +189,7 @@ def assert_from_points(path, source, points, raw):
 
 def assert_equals_zlib(path, packed):
     raw = gzip.decompress(packed.content)
-    shared_blocks().clear()
+    shared_blocks().begin_anew()
     source = open_source(path)
     points = find_points(path, spacing=packed.spacing)
     assert points.decoded_size == len(raw)
@@ -316,4 +316,4 @@ def test_readers_that_start_at_points_go_on_and_back(place):
     with IndexedReader(source, segments, 0, len(raw), n_ahead=3) as reader:
         for start in [*range(0, 600_000, 7001), *range(590_000, -1, -9001)]:
             assert reader.read_upto(start, 6000) == raw[start : start + 6000]
-    shared_pool().forget_all()
+    shared_pool().begin_anew()

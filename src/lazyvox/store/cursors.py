@@ -1,10 +1,10 @@
 """Keep half-read compressed streams, so that the next read goes on where the last one ended."""
 
-import os
 import threading
 from typing import Protocol
 
 from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.files.sequential_input import Feed
 
 __all__ = ["Cursor", "CursorPool", "Decoder", "shared_pool"]
@@ -106,7 +106,7 @@ class CursorPool:
         with self._lock:
             self._idle = [one for one in self._idle if one[0] != path or one[1] != identity]
 
-    def forget_all(self) -> None:
+    def begin_anew(self) -> None:
         """Drop every cursor and the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
         self._idle = []
@@ -120,9 +120,7 @@ class CursorPool:
         return len(self._idle)
 
 
-_POOL = CursorPool(_POOL_BYTES)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_POOL.forget_all)
+_POOL = one_per_process(CursorPool(_POOL_BYTES))
 
 
 def shared_pool() -> CursorPool:

@@ -39,7 +39,7 @@ PACKED = gzip_member(RAW, mem_level=4)
 def _no_memory(tmp_path, monkeypatch):
     """A cache of indexes of this test, and no blocks of another."""
     monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
-    shared_blocks().clear()
+    shared_blocks().begin_anew()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_the_pool_of_half_read_streams_is_bounded(tmp_path, compression):
 
 def test_a_failed_session_puts_nothing_into_the_pool(tmp_path):
     source = written(tmp_path, "gzip", name="failed")
-    shared_pool().forget_all()
+    shared_pool().begin_anew()
     session = source.open()
     session.read_upto(0, 10)
     session.__exit__(ValueError, ValueError("of the caller"), None)

@@ -1,6 +1,5 @@
 """Decoded blocks of compressed files, kept for the next read of the same region."""
 
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import TypeAlias
 from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.files.decoded_blocks import Block
 from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["BlockCache", "CacheUse", "shared_blocks"]
 
@@ -55,9 +55,9 @@ class BlockCache:
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self.clear()
+        self.begin_anew()
 
-    def clear(self) -> None:
+    def begin_anew(self) -> None:
         """Drop everything, the lock too: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
         self._blocks: OrderedDict[_Key, Block] = OrderedDict()
@@ -110,9 +110,7 @@ def _key(path: str, identity: FileIdentity, start: int) -> _Key:
     return (path, identity.size, identity.mtime_ns, identity.inode, start)
 
 
-_BLOCKS = BlockCache()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_BLOCKS.clear)
+_BLOCKS = one_per_process(BlockCache())
 
 
 def shared_blocks() -> BlockCache:

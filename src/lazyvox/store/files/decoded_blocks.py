@@ -1,11 +1,12 @@
 """The decoded bytes of one part of a file, in memory that is used again."""
 
-import os
 from collections.abc import Iterable
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["Block"]
 
@@ -32,13 +33,11 @@ class _Spare:
         if len(self.buffers) < _MOST_SPARE:
             self.buffers.append(buffer)
 
-    def clear(self) -> None:
+    def begin_anew(self) -> None:
         self.buffers = []
 
 
-_SPARE = _Spare()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_SPARE.clear)
+_SPARE = one_per_process(_Spare())
 
 
 class Block:

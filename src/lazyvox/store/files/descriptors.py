@@ -11,6 +11,7 @@ from itertools import count
 from weakref import ReferenceType, ref
 
 from lazyvox.store.files.identity import FileIdentity, open_same
+from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["OpenFile"]
 
@@ -130,7 +131,7 @@ class _Held:
             if fd is not None:
                 os.close(fd)
 
-    def forget_all(self) -> None:
+    def begin_anew(self) -> None:
         """Begin anew: in a forked child another thread may have held the lock."""
         self._lock = threading.Lock()
         self._files = {}
@@ -161,6 +162,4 @@ def _park(file: OpenFile) -> bool:
     return True
 
 
-_HELD = _Held()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_HELD.forget_all)
+_HELD = one_per_process(_Held())

@@ -1,6 +1,5 @@
 """Find the index of a gzip file: beside it, or in the user's cache; and tell why it is not used."""
 
-import os
 import threading
 import warnings
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TypeAlias, TypeVar
 from lazyvox.errors import AccessPointError, LazyvoxWarning
 from lazyvox.store.files.identity import FileIdentity
 from lazyvox.store.files.printing import printable
+from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.index.file import GzidxFile
 from lazyvox.store.index.folder import cache_folder, names_of_path
@@ -97,7 +97,7 @@ class IndexMemory:
             )
             warnings.warn(msg, LazyvoxWarning, stacklevel=2)
 
-    def renew_lock(self) -> None:
+    def begin_anew(self) -> None:
         """Replace the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
 
@@ -113,9 +113,7 @@ class IndexMemory:
         return None
 
 
-_MEMORY = IndexMemory()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_MEMORY.renew_lock)
+_MEMORY = one_per_process(IndexMemory())
 
 
 def find_index(source: IndexedSource) -> AccessPoints | None:

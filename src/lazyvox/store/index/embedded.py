@@ -4,12 +4,12 @@ Their points are read when they are first wanted, and remembered in this process
 on disk. It takes milliseconds: a header for each MiB, of BGZF one for each 64 KiB.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.frames.seek_table import SEEKABLE_END, read_seek_table
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.gzip.member_table import MEMBER_START, is_made_of_blocks, read_member_table
@@ -54,7 +54,7 @@ class TableMemory:
         self._known: dict[_Key, PointTable | None] = {}
         self._lock = threading.Lock()
 
-    def renew_lock(self) -> None:
+    def begin_anew(self) -> None:
         """Replace the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
 
@@ -92,9 +92,7 @@ def _key(path: str, identity: FileIdentity) -> _Key:
     return path, identity.size, identity.mtime_ns, identity.inode
 
 
-_MEMORY = TableMemory()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_MEMORY.renew_lock)
+_MEMORY = one_per_process(TableMemory())
 
 
 def may_have_table(head: bytes, tail: bytes) -> bool:

@@ -6,12 +6,12 @@ end of the file, the index is complete and kept.
 """
 
 import bisect
-import os
 import threading
 import weakref
 
 from lazyvox.errors import AccessPointError, FileChangedError, OutputError
 from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.files.sequential_input import Feed
 from lazyvox.store.gzip.access_points import DEFAULT_SPACING, AccessPoint
 from lazyvox.store.gzip.members import GzipDecoder
@@ -129,9 +129,9 @@ class _Growing:
     """The files whose indexes grow in this process, the last used last."""
 
     def __init__(self) -> None:
-        self.clear()
+        self.begin_anew()
 
-    def clear(self) -> None:
+    def begin_anew(self) -> None:
         """Forget all, the lock too: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
         self._files: list[GrowingIndex] = []
@@ -156,9 +156,7 @@ class _Growing:
                 self._files.remove(index)
 
 
-_GROWING = _Growing()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_GROWING.clear)
+_GROWING = one_per_process(_Growing())
 
 
 def growing_index(source: IndexedSource) -> GrowingIndex | None:

@@ -25,7 +25,8 @@
     ├── MaterializationError (RuntimeError)  a hidden full load, under `strict`
     ├── ScanCancelledError                   a scan was stopped by its `cancel`
     ├── OutputError (OSError)                a result could not be written
-    │   └── OutputExistsError (FileExistsError)
+    │   ├── OutputExistsError (FileExistsError)
+    │   └── OutputFolderError (FileNotFoundError)
     └── MissingDependencyError (ImportError) an optional package is needed
 
     LazyvoxWarning (UserWarning)
@@ -60,6 +61,7 @@ __all__ = [
     "MissingDependencyError",
     "OutputError",
     "OutputExistsError",
+    "OutputFolderError",
     "ParameterError",
     "ParameterTypeError",
     "ReadError",
@@ -225,6 +227,10 @@ class OutputError(LazyvoxError, OSError):
 
 class OutputExistsError(OutputError, FileExistsError):
     """The output exists and overwriting was not allowed."""
+
+
+class OutputFolderError(OutputError, FileNotFoundError):
+    """The folder of the output does not exist."""
 
 
 class MissingDependencyError(LazyvoxError, ImportError):

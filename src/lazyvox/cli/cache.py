@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lazyvox.cli.job import print_json
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import CommandGroup, Settings, examples, reporting_options
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import format_bytes, parse_memory
@@ -101,7 +102,7 @@ def prune_command(
 
 
 @cache.command("why")
-@click.argument("run", metavar="RUN", type=click.Path(readable=False, path_type=str))
+@click.argument("run", metavar="RUN", type=PATH)
 @reporting_options
 @click.pass_context
 def why_command(ctx: click.Context, run: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from lazyvox._typing import BoolArray, IntArray
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.path_type import PATH
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.lazyimage.series import Series
@@ -266,7 +267,7 @@ _OPTIONS = (
         "--confounds",
         metavar="TABLE",
         multiple=True,
-        type=click.Path(readable=False, path_type=str),
+        type=PATH,
         expose_value=False,
         callback=_keep,
         help="Signals to remove, a row for each volume: fMRIPrep's table, or any other. Once for "

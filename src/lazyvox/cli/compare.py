@@ -18,6 +18,7 @@ from lazyvox.cli.comparing import (
 )
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings, stem_of
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
 from lazyvox.compare.measuring import Job
 from lazyvox.compare.outcome import counted
@@ -32,7 +33,6 @@ __all__ = ["compare"]
 
 _FOLDER_TEXT = "Folder for compare.json, .csv, .png and .html; made where there is none."
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
-_Path = click.Path(readable=False, path_type=str)
 
 
 def _methods_option(ways: Sequence[Way]) -> Callable[[_Command], _Command]:
@@ -67,9 +67,9 @@ def _methods_option(ways: Sequence[Way]) -> Callable[[_Command], _Command]:
         "lazyvox compare concat a.nii.gz b.nii.gz -o both.nii.gz",
     ),
 )
-@click.argument("run", metavar="RUN", type=_Path)
+@click.argument("run", metavar="RUN", type=PATH)
 @click.option(
-    "--mask", "masks", metavar="MASK", multiple=True, type=_Path, help="Mask; once or more."
+    "--mask", "masks", metavar="MASK", multiple=True, type=PATH, help="Mask; once or more."
 )
 @_methods_option(EXTRACT)
 @output_option(_FOLDER_TEXT)
@@ -122,7 +122,7 @@ def compare_regions(
 @click.command(
     cls=Command, epilog=examples("lazyvox compare load run.nii.gz mask.nii.gz -o loading")
 )
-@click.argument("images", metavar="IMG...", nargs=-1, required=True, type=_Path)
+@click.argument("images", metavar="IMG...", nargs=-1, required=True, type=PATH)
 @_methods_option(LOAD)
 @output_option(_FOLDER_TEXT)
 @common_options
@@ -146,7 +146,7 @@ def load(
 
 
 @click.command(cls=Command, epilog=examples("lazyvox compare mean run.nii.gz"))
-@click.argument("run", metavar="RUN", type=_Path)
+@click.argument("run", metavar="RUN", type=PATH)
 @_methods_option(MEAN)
 @output_option(_FOLDER_TEXT)
 @common_options
@@ -167,9 +167,9 @@ def mean(ctx: click.Context, run: str, methods: tuple[Way, ...], output: str | N
 @click.command(
     cls=Command, epilog=examples("lazyvox compare concat a.nii.gz b.nii.gz -o both.nii.gz")
 )
-@click.argument("images", metavar="IMG...", nargs=-1, required=True, type=_Path)
+@click.argument("images", metavar="IMG...", nargs=-1, required=True, type=PATH)
 @_methods_option(CONCAT)
-@click.option("--report", metavar="FOLDER", type=_Path, help=_FOLDER_TEXT)
+@click.option("--report", metavar="FOLDER", type=PATH, help=_FOLDER_TEXT)
 @output_option(
     f"Image to write, by lazyvox, as float32; ends in {list_endings(IMAGE_ENDINGS)}.",
 )

@@ -97,7 +97,7 @@ def check_folder(
         return None
     require_matplotlib()
     # As it was given: messages and the list of what was written show it so.
-    folder = Path(output).expanduser()
+    folder = Path(output)
     if folder.is_dir():
         check_files(file_names(folder), inputs, settings, option=option)
     elif folder.exists() or folder.is_symlink():

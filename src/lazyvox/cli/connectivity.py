@@ -9,8 +9,9 @@ import click
 from lazyvox._typing import FloatArray
 from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
-from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_bytes, write_matrix
+from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_matrix
 from lazyvox.cli.outputs import check_output, list_endings
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
 from lazyvox.cli.signals_file import SignalsFile, open_signals
 from lazyvox.connectivity import ESTIMATORS, KINDS, Estimator
@@ -21,6 +22,7 @@ from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.optional import require
+from lazyvox.store.write.atomic import write_file
 
 __all__ = ["connectivity"]
 
@@ -98,7 +100,7 @@ class _Matrices:
             for path, matrix, kind in zip(self.outputs, matrices, self.kinds, strict=True)
         ]
         for path, (content, size) in zip(self.plots, pictures, strict=True):
-            write_bytes(path, content, overwrite=self.overwrite)
+            write_file(path, content, overwrite=self.overwrite)
             written.append(Written(path, (*size, 4), "uint8"))
         return written
 
@@ -114,7 +116,7 @@ class _Matrices:
         "lazyvox connectivity regions.tsv --kind partial-correlation -o partial.npy",
     ),
 )
-@click.argument("signals", metavar="SIGNALS", type=click.Path(readable=False, path_type=str))
+@click.argument("signals", metavar="SIGNALS", type=PATH)
 @click.option(
     "--kind",
     "kinds",
@@ -136,7 +138,7 @@ class _Matrices:
 @click.option(
     "--plot",
     metavar="PNG",
-    type=click.Path(readable=False, path_type=str),
+    type=PATH,
     help="Picture of the matrix to write too; of several kinds, each gets one.",
 )
 @output_option(_OUTPUT_TEXT)

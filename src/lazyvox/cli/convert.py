@@ -6,6 +6,7 @@ import numpy as np
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples, overwrite_option
 from lazyvox.lazyimage.load import as_image, load
 from lazyvox.lazyimage.save import save
@@ -27,8 +28,8 @@ _TYPES = (
         "lazyvox convert run.nii.gz any-volume-at-once.nii.gz --seekable",
     ),
 )
-@click.argument("image", metavar="IN", type=click.Path(readable=False, path_type=str))
-@click.argument("output", metavar="OUT", type=click.Path(readable=False, path_type=str))
+@click.argument("image", metavar="IN", type=PATH)
+@click.argument("output", metavar="OUT", type=PATH)
 @overwrite_option
 @click.option(
     "--dtype",

@@ -12,6 +12,7 @@ import numpy as np
 
 from lazyvox._typing import FloatArray
 from lazyvox._version import __version__
+from lazyvox.cli.path_type import FOLDER_PATH
 from lazyvox.cli.settings import Command
 from lazyvox.demo.costs import CommandFailedError, Cost, run_command
 from lazyvox.demo.figure import Picture, draw
@@ -56,14 +57,14 @@ _SHARE = 0.8
 @click.option(
     "--file",
     metavar="RUN",
-    type=click.Path(readable=False, path_type=Path),
+    type=FOLDER_PATH,
     help="A 4D image of yours to work on, instead of a generated run.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FOLDER",
-    type=click.Path(readable=False, path_type=Path),
+    type=FOLDER_PATH,
     default=Path("lazyvox-demo"),
     show_default=True,
     help="Folder for the run, which is kept for the next time, and for the results.",
@@ -104,7 +105,7 @@ def demo(
         if volumes is not None or size is not None:
             msg = "--volumes and --size are for the generated run; leave them out with --file"
             raise click.UsageError(msg)
-        _show(settle(file.expanduser(), output), None, tell)
+        _show(settle(file, output), None, tell)
         return
     model = make_model(n_volumes=volumes or _N_VOLUMES, step=_STEPS[size or "full"])
     run = output / generated_name(model.n_volumes, size or "full")

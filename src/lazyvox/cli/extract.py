@@ -12,6 +12,7 @@ from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning, cleaning_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.region_options import Regions, region_options
 from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import (
@@ -148,14 +149,14 @@ class _Extraction:
 @click.option(
     "--inverse",
     metavar="IMG",
-    type=click.Path(readable=False, path_type=str),
+    type=PATH,
     help="Image to write of the signals: each voxel has the signal of its region. With it, -o may "
     "be left out.",
 )
 @click.option(
     "--sample-mask",
     metavar="FILE",
-    type=click.Path(readable=False, path_type=str),
+    type=PATH,
     help="Volumes to keep: their numbers, counted from 0, one on each line; or a .npy array of "
     "them, or of booleans.",
 )

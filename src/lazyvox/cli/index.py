@@ -10,6 +10,7 @@ import click
 from lazyvox._version import __version__
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outputs import check_files
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples, overwrite_option
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.random_access import ImageIndex, gzip_source
@@ -37,7 +38,7 @@ def _as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         "lazyvox index run.nii.gz --export run.gzidx",
     ),
 )
-@click.argument("run", metavar="RUN", type=click.Path(readable=False, path_type=str))
+@click.argument("run", metavar="RUN", type=PATH)
 @click.option(
     "--spacing",
     metavar="SIZE",
@@ -49,14 +50,14 @@ def _as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     "--import",
     "import_from",
     metavar="FILE",
-    type=click.Path(readable=False, path_type=str),
+    type=PATH,
     help="Take the points of a GZIDX file of indexed_gzip or rapidgzip, and prove them.",
 )
 @click.option(
     "--export",
     "export_to",
     metavar="FILE",
-    type=click.Path(readable=False, path_type=str),
+    type=PATH,
     help="Write the index as a GZIDX file for these programs, too.",
 )
 @click.option(

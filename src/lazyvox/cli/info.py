@@ -9,6 +9,7 @@ from lazyvox.cli.checking import Check, check_image
 from lazyvox.cli.facts import Facts, describe_image
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outcome import SomeFailedError, one_line, print_error, spelled
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
 from lazyvox.planning.memory import format_bytes
@@ -67,7 +68,7 @@ class _Report:
     metavar="IMG...",
     nargs=-1,
     required=True,
-    type=click.Path(readable=False, path_type=str),
+    type=PATH,
 )
 @click.option(
     "--check",

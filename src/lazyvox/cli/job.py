@@ -96,7 +96,7 @@ def perform(job: Job, settings: Settings) -> None:
     record: dict[str, Any] = {
         "command": job.command,
         "version": __version__,
-        "inputs": [str(Path(path).expanduser().absolute()) for path in job.inputs],
+        "inputs": [str(Path(path).absolute()) for path in job.inputs],
         **job.facts,
     }
     remarks = [job.remark] if job.remark else []

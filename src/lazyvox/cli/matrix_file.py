@@ -8,7 +8,7 @@ from lazyvox.extraction.table_writers import harmless_name, text_line
 from lazyvox.extraction.tables import TableSpec, save_table
 from lazyvox.store.write.sinks import open_sink
 
-__all__ = ["MATRIX_ENDINGS", "write_bytes", "write_matrix"]
+__all__ = ["MATRIX_ENDINGS", "write_matrix"]
 
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 MATRIX_ENDINGS = (*_DELIMITERS, ".npy")
@@ -47,13 +47,6 @@ def write_matrix(path: str, matrix: Array, names: Sequence[str], *, overwrite: b
             numbers = _DELIMITERS[ending].join(map(repr, row.tolist()))
             line = text_line([name, ""], _DELIMITERS[ending])
             sink.write(_encoded(f"{line[:-1]}{numbers}\n"))
-        sink.commit()
-
-
-def write_bytes(path: str, content: bytes, *, overwrite: bool) -> None:
-    """Write a file, complete or not at all."""
-    with open_sink(path, compression="none", overwrite=overwrite) as sink:
-        sink.write(content)
         sink.commit()
 
 

@@ -9,6 +9,7 @@ from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
 from lazyvox.extraction.tables import split_target
 from lazyvox.store.files.identity import printable
+from lazyvox.store.write.atomic import annexed_reason
 
 __all__ = [
     "IMAGE_ENDINGS",
@@ -180,6 +181,8 @@ def _check_file(path: str, inputs: Sequence[str], *, overwrite: bool) -> None:
     if not folder.is_dir():
         msg = f"there is no folder {printable(str(folder))}. Create it first"
         raise _UnfitFileError(msg)
+    if reason := annexed_reason(path):
+        raise _UnfitFileError(reason.removesuffix("."))
     if not os.path.lexists(path):
         if not os.access(folder, os.W_OK | os.X_OK):
             msg = f"this user may not write into {printable(str(folder))}"
@@ -201,6 +204,6 @@ def _check_file(path: str, inputs: Sequence[str], *, overwrite: bool) -> None:
 
 def _is_same(path: str, other: str) -> bool:
     try:
-        return Path(path).samefile(Path(other).expanduser())
+        return Path(path).samefile(other)
     except OSError:
         return False

@@ -11,6 +11,7 @@ import click
 from lazyvox.cli.bids import bids_label, parse_name
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import stem_of
+from lazyvox.cli.path_type import PATH
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
@@ -259,7 +260,7 @@ def _file(option: str, metavar: str, text: str, *, multiple: bool = True) -> Any
         option,
         metavar=metavar,
         multiple=multiple,
-        type=click.Path(readable=False, path_type=str),
+        type=PATH,
         expose_value=False,
         callback=_keep,
         help=text,

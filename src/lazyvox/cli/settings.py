@@ -10,6 +10,7 @@ import click
 
 from lazyvox._typing import override
 from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.path_type import PATH
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
@@ -221,7 +222,7 @@ def output_option(text: str) -> Callable[[_Decorated], _Decorated]:
             "-o",
             "--output",
             metavar="OUT",
-            type=click.Path(readable=False, path_type=str),
+            type=PATH,
             help=text,
         )
         added: _Decorated = output(command)
@@ -237,7 +238,7 @@ def runs_argument(command: _Decorated) -> _Decorated:
         metavar="RUN...",
         nargs=-1,
         required=True,
-        type=click.Path(readable=False, path_type=str),
+        type=PATH,
     )
     added: _Decorated = add(command)
     return added

@@ -11,6 +11,7 @@ from lazyvox.cli.index_text import Entry, parse_index
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.npy import plan_npy, write_npy
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
+from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
 from lazyvox.errors import ImageIndexError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -45,7 +46,7 @@ class _IndexCommand(Command):
         'lazyvox slice run.nii.gz "30, 36, 30, :" -o voxel.npy',
     ),
 )
-@click.argument("run", type=click.Path(readable=False, path_type=str))
+@click.argument("run", type=PATH)
 @click.argument("index")
 @output_option(_OUTPUT_TEXT)
 @common_options

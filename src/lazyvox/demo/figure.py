@@ -1,5 +1,6 @@
 """The figure of the demo: where the regions are, their time series, and what the work cost."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from lazyvox.demo.regions import central_voxel
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.optional import require
+from lazyvox.store.write.atomic import write_file
 
 __all__ = ["Picture", "draw"]
 
@@ -95,7 +97,9 @@ def draw(picture: Picture, path: Path) -> None:
         _draw_planes(figure, picture)
         _draw_series(figure.add_axes((0.112, 0.075, 0.488, 0.335)), picture)
         _draw_bars(figure, picture.costs)
-        figure.savefig(path, format="png")
+        content = io.BytesIO()
+        figure.savefig(content, format="png")
+    write_file(str(path), content.getvalue(), overwrite=True)
 
 
 def _draw_planes(figure: Any, picture: Picture) -> None:

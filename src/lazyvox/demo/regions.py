@@ -11,6 +11,7 @@ from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
 from lazyvox.errors import RegionError
 from lazyvox.formats.output import plan_output
 from lazyvox.formats.writer import ImageWriter
+from lazyvox.store.write.atomic import write_file
 
 __all__ = ["Regions", "central_voxel", "choose_shown", "divide", "mask_from_mean", "write_regions"]
 
@@ -233,7 +234,7 @@ def write_regions(
         for label, name in enumerate(regions.names, 1)
     ]
     text = "\n".join(["index\tname\tcolor", *rows]) + "\n"
-    (folder / "atlas.tsv").write_text(text, encoding="utf-8")
+    write_file(str(folder / "atlas.tsv"), text.encode(), overwrite=True)
     for name, mask in masks.items():
         _write_image(folder / f"{name}.nii.gz", mask.astype(np.uint8), affine)
 

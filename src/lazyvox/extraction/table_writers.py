@@ -208,7 +208,12 @@ class SinkFile(io.RawIOBase):
     def write(self, data: Any) -> int:
         view = memoryview(data)
         if self._is_open:
-            self._sink.write(view)
+            try:
+                self._sink.write(view)
+            except BaseException:
+                # zipfile and pyarrow write their tables while the error passes through them.
+                self._is_open = False
+                raise
         self._written += view.nbytes
         return view.nbytes
 

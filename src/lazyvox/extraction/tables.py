@@ -13,6 +13,7 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, PathLike
 from lazyvox.errors import (
+    OutputError,
     OutputExistsError,
     ParameterError,
 )
@@ -30,6 +31,7 @@ from lazyvox.extraction.table_writers import (
 )
 from lazyvox.store.files.identity import printable
 from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.write.atomic import annexed_reason
 from lazyvox.store.write.sinks import open_sink
 from lazyvox.tables.delimited import open_delimited
 
@@ -138,7 +140,7 @@ def check_target(path: PathLike, dtype: DType, *, overwrite: bool) -> str:
 
 
 def refuse_existing(path: str, *, overwrite: bool) -> None:
-    """Raise `OutputExistsError` if a file exists that may not be replaced.
+    """Raise the error of writing to a file that exists, or is an object of git-annex.
 
     Parameters
     ----------
@@ -151,7 +153,12 @@ def refuse_existing(path: str, *, overwrite: bool) -> None:
     ------
     OutputExistsError
         If it exists, and `overwrite` is false.
+    OutputError
+        If it is an object of git-annex, or a link to one.
     """
+    if reason := annexed_reason(path):
+        msg = f"{printable(path)}: {reason}"
+        raise OutputError(msg)
     if not overwrite and os.path.lexists(path):
         msg = f"{printable(path)}: the output exists. Pass overwrite=True to replace it."
         raise OutputExistsError(msg)

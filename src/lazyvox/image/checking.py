@@ -17,6 +17,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import expand_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -318,7 +319,7 @@ def _of_list(item: Any, number: int, ndim: int | None, dtype: Any = None) -> Spa
 
 def _matching(path: str) -> str | list[str]:
     """Return the files that match a pattern, or a path that is none."""
-    home = str(Path(path).expanduser())
+    home = expand_home(path)
     # A file whose very name has brackets is no pattern.
     if not glob.has_magic(path) or Path(home).exists():
         return home

@@ -20,6 +20,7 @@ from lazyvox.array.reader import ArrayReader
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.store.files.identity import identify
+from lazyvox.store.files.paths import expand_home
 
 __all__ = ["cached", "fingerprint", "open_memory"]
 
@@ -58,7 +59,7 @@ def open_memory(memory: Any, *, verbose: int | bool = 0) -> Any:
         return Memory(location=None, verbose=int(verbose))
     if not isinstance(memory, str | os.PathLike):
         return memory
-    folder = Path(memory).expanduser()
+    folder = Path(expand_home(os.fspath(memory)))
     if not folder.parent.exists():
         msg = (
             f"`memory` must name a folder, or a new one in a folder that exists. Got {memory}: "

@@ -26,6 +26,7 @@ from lazyvox.preload.operators import Operators
 from lazyvox.preload.readers import check_reader, in_memory, open_image, read_file
 from lazyvox.preload.recorded import Recipe, evaluate, program_of
 from lazyvox.preload.stand_in import PER_PROCESS, StandIn
+from lazyvox.store.files.paths import expand_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +126,7 @@ class LazyReadData(StandIn, Operators):
         if isinstance(given, LazyReadData):
             self._copy_from(given)
         elif isinstance(given, str | bytes | os.PathLike):
-            self._source = os.fsdecode(given)
+            self._source = expand_home(os.fsdecode(given))
         elif isinstance(given, SpatialImage) and not isinstance(given.dataobj, np.ndarray):
             self._source = given
         elif isinstance(given, SpatialImage) and self._dtype is not None:

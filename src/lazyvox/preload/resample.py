@@ -17,6 +17,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 from lazyvox.preload.lazy import LazyReadData
 from lazyvox.preload.readers import in_memory, read_file
+from lazyvox.store.files.paths import expand_home
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -164,7 +165,7 @@ def _grid_or_source(target: Any) -> Any:
         name = target.filename
         return _grid_of(as_image(target.data)) if name is None else name
     if isinstance(target, str | bytes | os.PathLike):
-        return os.fsdecode(target)
+        return expand_home(os.fsdecode(target))
     return _grid_of(as_image(target))
 
 
@@ -177,7 +178,7 @@ def _checked_transform(transform: Any) -> Any:
     if transform is None or hasattr(transform, "map"):
         return transform
     if isinstance(transform, str | bytes | os.PathLike):
-        return os.fsdecode(transform)
+        return expand_home(os.fsdecode(transform))
     if isinstance(transform, LazyReadData):
         return _checked_transform(transform.data)
     try:

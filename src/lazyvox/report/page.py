@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lazyvox._typing import PathLike, override
 from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.write.atomic import write_file
 
 __all__ = ["HtmlReport"]
 
@@ -80,8 +81,13 @@ class HtmlReport:
         ----------
         file_name : path-like
             The file; an existing one is replaced.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; what was there before is intact.
         """
-        Path(absolute_path(file_name)).write_text(self.html, encoding="utf-8")
+        write_file(absolute_path(file_name), self.html.encode("utf-8"), overwrite=True)
 
     def open_in_browser(self, file_name: PathLike | None = None) -> None:
         """Write the page and open it in a web browser.

@@ -10,6 +10,7 @@ import indexed_gzip
 import numpy as np
 import pytest
 
+import lazyvox as lv
 from lazyvox.errors import AccessPointError, FileChangedError, LazyvoxWarning, OutputError
 from lazyvox.store.gzip.access_points import points_of
 from lazyvox.store.gzip.point_recorder import build_points
@@ -461,3 +462,21 @@ def test_no_warning_where_the_folder_does_not_exist(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert fresh(run_file(tmp_path)) is None
+
+
+@pytest.mark.parametrize("n_bytes", [237, 245, 249, 255])
+def test_a_name_with_no_room_for_an_ending_is_refused_beside_before_a_byte_is_decoded(
+    tmp_path, n_bytes, monkeypatch
+):
+    path = tmp_path / ("a" * (n_bytes - 7) + ".nii.gz")
+    path.write_bytes(gzip.compress(bytes(10_000)))
+    if n_bytes == 237:
+        assert lv.index(path, beside=True).path == f"{path}.gzidx"
+        return
+    with monkeypatch.context() as patch:
+        patch.setattr("lazyvox.lazyimage.random_access.build_points", None)
+        with pytest.raises(lv.OutputError, match=r"File name too long\. Leave out beside=True"):
+            lv.index(path, beside=True)
+    assert lv.index(path).is_built
+    assert not lv.index(path).is_built
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == [path.name]

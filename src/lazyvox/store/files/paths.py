@@ -1,4 +1,4 @@
-"""Paths as they are kept."""
+"""Absolute paths, with the home folder in the place of ``~``."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,16 @@ from pathlib import Path
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError, ParameterTypeError
 
-__all__ = ["absolute_path"]
+__all__ = ["absolute_path", "expand_home"]
+
+
+def expand_home(path: str) -> str:
+    """Return a path with the home folder in the place of a leading ``~`` or ``~user``.
+
+    A user who does not exist stays as written: then no file has that name. Shells expand ``~`` at
+    the beginning of a word only, so not in ``--output=~/x``, nor within quotes.
+    """
+    return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for unknown users
 
 
 def absolute_path(path: PathLike) -> str:
@@ -37,4 +46,4 @@ def absolute_path(path: PathLike) -> str:
         msg = f"{text!a}: a path must not hold a zero byte."
         raise ImageFileError(msg)
     # Not resolve(): links stay as they are, the name that the user gave is the one in messages.
-    return str(Path(text).expanduser().absolute())
+    return str(Path(expand_home(text)).absolute())

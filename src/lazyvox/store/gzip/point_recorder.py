@@ -85,16 +85,18 @@ class PointRecorder:
         self._closed: list[int] = []
         self._cut: tuple[int, bytes] | None = None
         self._trial: _Trial | None = None
+        # The header of a member that becomes a point with its first byte: it may be empty, and
+        # the last.
+        self._member: AccessPoint | None = None
 
     def member_begins(self, byte_offset: int, decoded_offset: int) -> None:
         """Take a member's header as a point, where one is due."""
         self._cut = None
         self._member_start = decoded_offset
         self._settle()
-        if decoded_offset == self.position and self.position >= self._due:
-            self._close(self._checksum)
-            self._checksum = 0
-            self._accept(AccessPoint(8 * byte_offset, decoded_offset, None))
+        is_due = decoded_offset == self.position and self.position >= self._due
+        if is_due and self._member is None:
+            self._member = AccessPoint(8 * byte_offset, decoded_offset, None)
 
     def compressed(self, feed: Feed) -> bytes:
         """Return compressed bytes, up to where a block may begin if a point is due."""
@@ -103,7 +105,8 @@ class PointRecorder:
             self._cut = None
         proof = self._proof_input(feed.position)
         data = feed.read(self._piece_bytes(feed.position, proof))
-        if self._trial is not None or self.position < self._due:
+        is_due = self._trial is None and self._member is None and self.position >= self._due
+        if not is_due:
             return data
         start = feed.position - len(data)
         plausible = islice(_plausible(data, proof), _MOST_TRIED)
@@ -126,6 +129,11 @@ class PointRecorder:
 
     def decoded(self, piece: bytes) -> None:
         """Record the next decoded bytes."""
+        if self._member is not None and piece:
+            self._close(self._checksum)
+            self._checksum = 0
+            self._accept(self._member)
+            self._member = None
         self._checksum = isal_zlib.crc32(piece, self._checksum)
         self.position += len(piece)
         # The pieces are long: keeping one is cheaper than cutting a window out of each.

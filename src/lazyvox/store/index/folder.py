@@ -15,6 +15,7 @@ from pathlib import Path
 from lazyvox.errors import LazyvoxWarning, OutputError, ParameterError
 from lazyvox.planning.memory import parse_memory
 from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.paths import expand_home
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.temporary import sweep
 
@@ -222,7 +223,7 @@ def cache_limit() -> int:
 def _folder_at(places: tuple[str, ...]) -> IndexFolder:
     """Return the folder that environment variables say: it is asked for at every opening."""
     if places[0]:
-        return IndexFolder(str(Path(places[0]).expanduser().absolute() / "indexes"))
+        return IndexFolder(str(Path(expand_home(places[0])).absolute() / "indexes"))
     from platformdirs import user_cache_dir
 
     return IndexFolder(str(Path(user_cache_dir("lazyvox", appauthor=False)) / "indexes"))

@@ -63,6 +63,8 @@ class IndexWriter:
             self._paths = cache_paths(source_path, identity)
         else:
             self._paths = beside_paths(source_path)
+            for target in self._paths:
+                _refuse_place(target)
         self._folder = str(Path(self._paths[0]).parent)
         self._spool = GzidxSpool(Path(self._folder), source_path, identity, spacing)
 
@@ -174,7 +176,7 @@ class IndexWriter:
         """Put both files in place, so that who holds the lock sees both or none."""
         path, record_path = self._paths
         for target in self._paths:
-            _refuse_link(target)
+            _refuse_place(target)
         index_file = AtomicFile(path, overwrite=True)
         try:
             record_file = AtomicFile(record_path, overwrite=True)
@@ -251,9 +253,21 @@ def _write(file: AtomicFile, packed: bytes, spool: GzidxSpool) -> None:
         file.write(piece)
 
 
-def _refuse_link(path: str) -> None:
-    """Refuse to write through a symbolic link: an index is never followed either."""
-    if Path(path).is_symlink():
+def _refuse_place(path: str) -> None:
+    """Refuse a name that no file can have, and to write through a symbolic link.
+
+    An index is never looked for behind a link either.
+    """
+    try:
+        is_link = Path(path).is_symlink()
+    except OSError as error:
+        msg = f"{printable(path)}: an index must be a file that can be created: {error.strerror}."
+        raise OutputError(
+            msg,
+            hint="Leave out beside=True: the name of an index in the cache is short.",
+            cli_hint="Leave out --beside: the name of an index in the cache is short.",
+        ) from error
+    if is_link:
         msg = (
             f"{printable(path)}: an index must be a file, and a symbolic link is in its place. "
             f"Remove it."

@@ -7,11 +7,11 @@ import stat
 from pathlib import Path
 from typing import NoReturn
 
-from lazyvox.errors import OutputError, OutputExistsError, ParameterError
+from lazyvox.errors import OutputError, OutputExistsError, OutputFolderError, ParameterError
 from lazyvox.store.files.identity import printable
 from lazyvox.store.files.temporary import sweep, temporary_beside
 
-__all__ = ["AtomicFile"]
+__all__ = ["AtomicFile", "annexed_reason", "write_file"]
 
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 _ADVICE = {
@@ -29,11 +29,64 @@ _ADVICE = {
 }
 
 
+#: Folders below a repository in which git-annex keeps the content of files, by its checksum.
+_ANNEX = ("annex", "objects")
+
+
+def annexed_reason(path: str) -> str:
+    """Return why a path must not be written to, empty unless it is an object of git-annex.
+
+    The object is shared: other branches and clones refer to it by the checksum of its content.
+    So a link to it is not followed, whether the content is here or not.
+    """
+    parts = Path(os.path.realpath(path)).parts
+    if not any(
+        parts[place : place + 2] == _ANNEX and any(one.endswith(".git") for one in parts[:place])
+        for place in range(len(parts))
+    ):
+        return ""
+    reason = "the output must not be an object of git-annex, whose content never changes"
+    if not Path(path).is_symlink():
+        return f"{reason}. Write elsewhere."
+    name = printable(Path(path).name)
+    fetch = "" if Path(path).exists() else f" Fetch it first with `datalad get {name}`."
+    return (
+        f"{reason}, and this is a link to one.{fetch} Run `datalad unlock {name}` or `git annex "
+        f"unlock {name}`, or remove the link, or write elsewhere."
+    )
+
+
+def write_file(path: str, content: bytes, *, overwrite: bool) -> None:
+    """Write a small file, complete or not at all.
+
+    Parameters
+    ----------
+    path : str
+        The target.
+    content : bytes
+        All of it.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; what was there before is intact.
+    """
+    file = AtomicFile(path, overwrite=overwrite)
+    try:
+        file.write(memoryview(content))
+        file.commit()
+    finally:
+        file.abort()
+
+
 class AtomicFile:
     """A temporary file beside its target, which it replaces when it is committed.
 
     Whatever happens before, at and after the replacement, the target is absent, what it was, or
-    complete. A symbolic link as target stays; the file that it points to is replaced.
+    complete. A symbolic link as target stays; the file that it points to is replaced, unless it is
+    an object of git-annex.
 
     Parameters
     ----------
@@ -128,6 +181,9 @@ class AtomicFile:
             is_link = target.is_symlink()
         except OSError as error:
             self._refuse(error, target.parent)
+        if annexed := annexed_reason(str(target)):
+            msg = f"{self._shown}: {annexed}"
+            raise OutputError(msg)
         return Path(os.path.realpath(target)) if is_link else target
 
     def _check_target(self, path: str) -> int | None:
@@ -227,7 +283,8 @@ class AtomicFile:
             f"{self._shown}: the output must be a file that can be created in "
             f"{printable(str(folder))}: {error.strerror or error}. {advice}"
         )
-        raise OutputError(msg) from error
+        kind = OutputFolderError if error.errno == errno.ENOENT else OutputError
+        raise kind(msg) from error
 
     def _fail(self, error: OSError, doing: str) -> NoReturn:
         self.abort()

@@ -32,7 +32,7 @@ USAGE = [
     (["mean", "run.nii.gz", "-o", "link.nii.gz", "--overwrite"], "--output link.nii.gz: this is an input too. Write to another file"),
     (["extract", "run.nii.gz", "--mask", "left.nii.gz", "--mask", "right.nii.gz", "-o", "taken.npy"], "--output taken_right.npy: the file exists. Pass --overwrite to replace it"),
     (["convert", "run.nii.gz", "pair.hdr"], "--output pair.img: the file exists. Pass --overwrite to replace it"),
-    (["convert", "run.nii.gz", "o.nii", "--scale", "2"], "--scale must be auto or two numbers such as 0.5,0. Got '2'"),
+    (["convert", "run.nii.gz", "o.nii", "--scale", "2"], "--scale must be auto, none or two numbers such as 0.5,0. Got '2'"),
     ([*MEAN, "o.nii", "--jobs", "0"], "Invalid value for '--jobs' (env var: 'LAZYVOX_JOBS'): the number of threads must not be 0; -1 is all cores; see lazyvox mean --help"),
     (["slice", "run.nii.gz", "1, 2x", "-o", "o.nii"], "INDEX '1, 2x': at position 4: '2x', expected an integer, ... or a slice such as 2:10:2"),
 ]  # fmt: skip

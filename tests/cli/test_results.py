@@ -176,6 +176,25 @@ def test_convert_scales_into_integers_when_asked(lazyvox):
     assert (nib.load("t.nii").dataobj.slope, nib.load("t.nii").dataobj.inter) == (0.5, 100)
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [["convert", "float.nii", "o.nii"], ["concat", "float.nii", "float.nii", "-o", "o.nii"]],
+)
+def test_fractions_become_integers_only_where_it_is_said_how(lazyvox, folder, argv):
+    values = np.random.default_rng(0).normal(0, 2, (4, 5, 6, 3)).astype("f4")
+    nib.save(nib.Nifti1Image(values, np.eye(4)), "float.nii")
+    done = lazyvox(*argv, "--dtype", "int16")
+    assert done.code == 1
+    assert "values that become int16 without scaling must be whole" in done.err
+    assert done.err.endswith(
+        "Pass --scale auto, --scale SLOPE,INTER, or --scale none to round them.\n"
+    )
+    assert not (folder / "o.nii").exists()
+    if argv[0] == "convert":
+        assert lazyvox(*argv, "--dtype", "int16", "--scale", "none").code == 0
+        np.testing.assert_array_equal(whole("o.nii"), np.rint(values))
+
+
 def test_compression_level_changes_the_file_and_no_value(lazyvox, folder):
     lazyvox("convert", "run.nii.gz", "a.nii.gz", "--compresslevel", "0")
     lazyvox("convert", "run.nii.gz", "b.nii.gz", "--compresslevel", "9")
@@ -281,7 +300,7 @@ def test_commands_agree_on_what_is_one_grid(lazyvox, command):
     for name, by in (("near.nii", 1e-6), ("far.nii", 1e-2)):
         affine = img.affine.copy()
         affine[0, 1] += by
-        nib.Nifti1Image(np.asarray(img.dataobj), affine).to_filename(name)
+        nib.Nifti1Image(np.asarray(img.dataobj), affine, img.header).to_filename(name)
     assert lazyvox(command, "run.nii.gz", "near.nii", "-o", "out.nii").code == 0
     refused = lazyvox(command, "run.nii.gz", "far.nii", "-o", "other.nii")
     assert refused.code == 1

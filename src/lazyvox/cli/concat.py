@@ -52,15 +52,16 @@ def concat(
     """
     settings = Settings.of(ctx)
     target = check_output(output, IMAGE_ENDINGS, runs, settings)
-    img = _joined(runs, dtype)
+    img = _joined(runs)
     array = lazy_dataobj(img)
+    stored = array.dtype if dtype is None else np.dtype(dtype)
     n_jobs = -1 if settings.jobs is None else settings.jobs
 
     def write() -> None:
         save(
             img,
             target or "series.nii.gz",
-            dtype=array.dtype,
+            dtype=stored,
             overwrite=settings.overwrite,
             n_jobs=n_jobs,
             progress=settings.progress,
@@ -68,15 +69,13 @@ def concat(
 
     def work() -> list[Written]:
         write()
-        return [Written(target, array.shape, str(array.dtype))]
+        return [Written(target, array.shape, str(stored))]
 
     perform(Job("concat", runs, lambda: plan(write), work), settings)
 
 
-def _joined(paths: tuple[str, ...], dtype: str | None) -> LazyImage:
+def _joined(paths: tuple[str, ...]) -> LazyImage:
     imgs = [as_image(path) for path in paths]
-    if dtype is not None:
-        return concat_imgs(imgs, dtype=dtype)
     arrays = [lazy_dataobj(img) for img in imgs]
     held = np.result_type(*[array.dtype.newbyteorder("=") for array in arrays])
     is_scaled = held == np.float64 and all(one.ondisk_dtype.kind in "iu" for one in arrays)

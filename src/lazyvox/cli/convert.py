@@ -97,12 +97,14 @@ def convert(
     perform(Job("convert", [image], lambda: plan(write), work), settings)
 
 
-def _parse_scale(text: str | None) -> str | tuple[float, float] | None:
+def _parse_scale(text: str | None) -> str | tuple[float, float] | bool | None:
     if text is None or text == "auto":
         return text
+    if text == "none":
+        return False
     try:
         slope, inter = (float(part) for part in text.split(","))
     except ValueError:
-        msg = f"--scale must be auto or two numbers such as 0.5,0. Got {text!r}"
+        msg = f"--scale must be auto, none or two numbers such as 0.5,0. Got {text!r}"
         raise WrongUsageError(msg) from None
     return slope, inter

@@ -16,10 +16,19 @@ _WAYS_OUT = 'Pass scale="auto", or another dtype'
 # Float64 holds 53 bits: this far from the ends of 64-bit integers no rounding leaves their range.
 _WIDE_MARGIN = 4096
 _INTEGERS = (int, np.integer)
+#: Distance to a whole number that the scaling of a header may leave, as in masks: 255 *
+#: float32(1 / 255) say. Of values above 100 it is this part of a hundredth of them.
+_WHOLE_TOLERANCE = 1e-4
 
 
 def encode(
-    values: Array, dtype: DType, slope: float, inter: float, *, out: Array | None = None
+    values: Array,
+    dtype: DType,
+    slope: float,
+    inter: float,
+    *,
+    out: Array | None = None,
+    rounds: bool = True,
 ) -> Array:
     """Return values as a file stores them: ``(values - inter) / slope`` in the stored type.
 
@@ -36,6 +45,8 @@ def encode(
         Scaling; (1.0, 0.0) stores the values as they are.
     out : ndarray, optional
         Array of the same shape and of type `dtype` that takes the result.
+    rounds : bool
+        Whether floats that are not whole are rounded to unscaled integers, or refused.
 
     Returns
     -------
@@ -46,7 +57,7 @@ def encode(
     ------
     ScalingError
         If values do not fit: out of range, not finite in an unscaled integer type, infinite in a
-        scaled one, complex in a real one.
+        scaled one, complex in a real one, fractions where `rounds` is false.
 
     Notes
     -----
@@ -65,7 +76,7 @@ def encode(
     elif values.dtype == dtype:
         stored = values
     else:
-        stored = _convert(values, dtype)
+        stored = _convert(values, dtype, rounds=rounds)
     if out is None:
         return stored
     out[...] = stored
@@ -138,8 +149,7 @@ def naming(path: str) -> Iterator[None]:
     try:
         yield
     except ScalingError as error:
-        msg = f"{printable(path)}: {error}"
-        raise ScalingError(msg) from error
+        raise error.at(printable(path)) from error
 
 
 def _limits(dtype: DType) -> tuple[int, int]:
@@ -216,14 +226,14 @@ def _is_in_range(minimum: float, maximum: float, slope: float, inter: float, dty
     return bool(first >= low and last < float(high) + 1)
 
 
-def _convert(values: Array, dtype: DType) -> Array:
+def _convert(values: Array, dtype: DType, *, rounds: bool = True) -> Array:
     """Return unscaled values in another type, or refuse."""
     if values.dtype.kind == "V" or dtype.kind == "V":
         _refuse_types(values.dtype, dtype)
     if values.dtype.kind == "c" and dtype.kind != "c":
         _refuse_types(values.dtype, dtype)
     if dtype.kind in "iu":
-        return _to_integers(values, dtype)
+        return _to_integers(values, dtype, rounds=rounds)
     try:
         with np.errstate(over="raise", invalid="ignore", under="ignore"):
             return values.astype(dtype)
@@ -231,7 +241,7 @@ def _convert(values: Array, dtype: DType) -> Array:
         _refuse(values, dtype, "Pass another dtype.")
 
 
-def _to_integers(values: Array, dtype: DType) -> Array:
+def _to_integers(values: Array, dtype: DType, *, rounds: bool) -> Array:
     """Return values rounded to integers, or refuse what does not fit."""
     if values.dtype.kind == "b" or values.size == 0:
         return values.astype(dtype)
@@ -245,7 +255,30 @@ def _to_integers(values: Array, dtype: DType) -> Array:
     first, last = float(np.rint(least)), float(np.rint(most))
     if not (first >= low and last < float(high) + 1):
         _refuse(values, dtype, f"{_WAYS_OUT}.")
-    return np.rint(values).astype(dtype)
+    rounded = np.rint(values)
+    if not rounds:
+        _refuse_fractions(values, rounded, dtype)
+    return rounded.astype(dtype)
+
+
+def _refuse_fractions(values: Array, rounded: Array, dtype: DType) -> None:
+    """Raise unless values are whole, but for what the scaling of a header leaves."""
+    limits = np.abs(rounded)
+    limits /= 100
+    np.maximum(limits, 1, out=limits)
+    limits *= _WHOLE_TOLERANCE
+    distances = values - rounded
+    np.abs(distances, out=distances)
+    is_fraction = distances > limits
+    if not is_fraction.any():
+        return
+    msg = (
+        f"values that become {dtype.name} without scaling must be whole. Got "
+        f"{values[is_fraction][0]:.6g}, and {int(is_fraction.sum())} like it in this block."
+    )
+    hint = 'Pass scale="auto", a pair (slope, inter), or scale=False to round them.'
+    in_words = "Pass --scale auto, --scale SLOPE,INTER, or --scale none to round them."
+    raise ScalingError(msg, parameter="dtype", hint=hint, cli_hint=in_words)
 
 
 def _encode_scaled(values: Array, dtype: DType, slope: float, inter: float) -> Array:

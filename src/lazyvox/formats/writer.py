@@ -41,6 +41,8 @@ class ImageWriter:
         Whether existing files may be replaced.
     seekable : bool
         Whether compressed files are made of parts that can be decoded alone.
+    rounds : bool
+        Whether floats that are not whole are rounded to unscaled integers, or refused.
 
     Raises
     ------
@@ -74,8 +76,10 @@ class ImageWriter:
         n_threads: int = 1,
         overwrite: bool = True,
         seekable: bool = False,
+        rounds: bool = True,
     ) -> None:
         self._output = output
+        self._rounds = rounds
         self._n_written = 0
         _, compression = output.files[0]
         packing_bytes = sink_memory(compression, compresslevel, n_threads, seekable=seekable)
@@ -150,7 +154,7 @@ class ImageWriter:
             self._refuse_count()
         for piece in _pieces(block, _PIECE_BYTES // max(8, block.dtype.itemsize)):
             with naming(self._output.files[0][0]):
-                stored = encode(piece, self._output.dtype, slope, inter)
+                stored = encode(piece, self._output.dtype, slope, inter, rounds=self._rounds)
             self._sinks[0].write(stored.view(np.uint8).data)
 
     def commit(self) -> None:

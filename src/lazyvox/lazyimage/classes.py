@@ -57,10 +57,15 @@ class LazyImage(SpatialImage, ImageOperators):
         filename : path-like
             Target; its ending decides format and compression.
         dtype : dtype-like, optional
-            Type on disk.
+            Type on disk. Values of another type are scaled into integers, as nibabel does.
         **kwargs : Any
             Further parameters of `lazyvox.save`.
         """
+        if dtype is not None and np.dtype(dtype).kind in "iu":
+            held: Any = self.dataobj
+            stored = np.dtype(getattr(held, "ondisk_dtype", held.dtype)).newbyteorder("=")
+            if np.dtype(dtype).newbyteorder("=") != stored:
+                kwargs = {"scale": "auto", **kwargs}
         save(self, filename, dtype=dtype, **kwargs)
         # As nibabel does, the image is now known by this name, where it is one of its format.
         with contextlib.suppress(ImageFileError):

@@ -44,7 +44,7 @@ _SMALLEST_BLOCK_BYTES = 1 << 16
 #: How a save gets a budget.
 _SETTING = "`with lazyvox.memory_budget({})`"
 
-_SCALE_FORMS = '`scale` must be None, "auto" or a pair of numbers (slope, inter)'
+_SCALE_FORMS = '`scale` must be None, "auto", False or a pair of numbers (slope, inter)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class Encoding:
         Whether stored values are copied as they are, without decoding and encoding.
     needs_extent : bool
         Whether a first pass must find the smallest and the largest value.
+    rounds : bool
+        Whether floats that are not whole are rounded to unscaled integers, or refused.
     """
 
     dtype: DType
@@ -68,6 +70,7 @@ class Encoding:
     inter: float | None
     is_copy: bool = False
     needs_extent: bool = False
+    rounds: bool = True
 
 
 def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
@@ -76,7 +79,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     *,
     dtype: npt.DTypeLike | None = None,
     compresslevel: int | None = None,
-    scale: str | tuple[float, float] | None = None,
+    scale: str | tuple[float, float] | bool | None = None,
     seekable: bool = False,
     overwrite: bool = True,
     n_jobs: int = -1,
@@ -95,12 +98,13 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         Type on disk. By default that of the header (`img.set_data_dtype` sets it).
     compresslevel : int, optional
         0 to 9 for gzip, by default 1; 1 to 22 for zstd.
-    scale : "auto" or (float, float), optional
-        How values become integers: "auto" finds slope and intercept in a first pass, a pair sets
-        them. Without it an unchanged image keeps its stored integers, slope and intercept to the
-        bit; values are rounded into an integer `dtype`, and refused if they do not fit. Where no
-        `dtype` is given but the header asks for integers and the values are floats, slope and
-        intercept are found as nibabel does.
+    scale : "auto", (float, float) or False, optional
+        Scaling of values into integers: "auto" finds slope and intercept in a first pass, a pair
+        sets them, False rounds values without scaling. Without it an unchanged image keeps its
+        stored integers, slope and intercept to the bit, and values go into an integer `dtype`
+        unscaled: those that are not whole, or do not fit, are refused. Where no `dtype` is given
+        but the header asks for integers and the values are floats, slope and intercept are found
+        as nibabel does.
     seekable : bool, default=False
         Whether a ``.gz`` or ``.zst`` file is written so that any volume of it is read at once,
         without an index: as many members or frames, of up to 2 MiB decoded, which every reader of
@@ -117,7 +121,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     ParameterError
         If the ending is unknown, or the format cannot hold the image or be seekable.
     ScalingError
-        If values do not fit the type.
+        If values do not fit the type, or are not whole where they must be.
     OutputError
         If the file cannot be written; what was there before is intact.
     OutputExistsError
@@ -165,6 +169,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
                 n_threads=n_threads,
                 overwrite=overwrite,
                 seekable=seekable,
+                rounds=encoding.rounds,
             ) as writer:
                 write = writer.write_stored if encoding.is_copy else writer.write
                 with iter_blocks(values, n_values) as blocks:
@@ -182,7 +187,7 @@ def choose_encoding(
     array: LazyArray,
     *,
     dtype: npt.DTypeLike | None,
-    scale: str | tuple[float, float] | None,
+    scale: str | tuple[float, float] | bool | None,
 ) -> Encoding:
     """Return how an image is to be stored.
 
@@ -194,7 +199,7 @@ def choose_encoding(
         Its values.
     dtype : dtype-like or None
         The type that was asked for.
-    scale : str, pair of float or None
+    scale : str, pair of float, False or None
         The scaling that was asked for.
 
     Returns
@@ -220,7 +225,7 @@ def choose_encoding(
             # lv.load(path, dtype=...) asked for floats: they are what is stored.
             return Encoding(values, None, None)
         return Encoding(target, None, None, needs_extent=True)
-    return Encoding(target, None, None)
+    return Encoding(target, None, None, rounds=False)
 
 
 def _check_image(img: object) -> None:
@@ -236,8 +241,8 @@ def asked_scaling(target: DType, scale: Any) -> Encoding:
     ----------
     target : numpy.dtype
         Stored type.
-    scale : str or pair of float
-        "auto", or slope and intercept.
+    scale : str, pair of float or False
+        "auto", slope and intercept, or no scaling.
 
     Returns
     -------
@@ -252,6 +257,8 @@ def asked_scaling(target: DType, scale: Any) -> Encoding:
     if target.kind not in "iu":
         msg = f"`scale` is for integer types on disk. Got {target}: pass dtype='int16', say."
         raise ParameterError(msg)
+    if scale is False:
+        return Encoding(target, None, None)
     if isinstance(scale, str):
         if scale != "auto":
             msg = f"{_SCALE_FORMS}. Got {scale!r}."

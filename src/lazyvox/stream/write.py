@@ -34,7 +34,7 @@ class Write(Consumer[str]):
         types or scalings, the type that holds the values of all.
     compresslevel : int, optional
         As in `lazyvox.save`.
-    scale : "auto" or (float, float), optional
+    scale : "auto", (float, float) or False, optional
         As in `lazyvox.save`; "auto" takes an extra pass.
     overwrite : bool, default=True
         Whether an existing file may be replaced.
@@ -61,7 +61,7 @@ class Write(Consumer[str]):
         *,
         dtype: npt.DTypeLike | None = None,
         compresslevel: int | None = None,
-        scale: str | tuple[float, float] | None = None,
+        scale: str | tuple[float, float] | bool | None = None,
         overwrite: bool = True,
         n_jobs: int = 1,
     ) -> None:
@@ -93,6 +93,7 @@ class Write(Consumer[str]):
             compresslevel=self._compresslevel,
             n_threads=self._n_threads,
             overwrite=self._overwrite,
+            rounds=self._encoding(grid).rounds,
         )
 
     @override
@@ -150,7 +151,7 @@ class Write(Consumer[str]):
         # The scaling of the first image would round the values of the others.
         joint = grid.dtype if self._dtype is None else np.dtype(self._dtype)
         return (
-            Encoding(joint, None, None)
+            Encoding(joint, None, None, rounds=False)
             if self._scale is None
             else asked_scaling(joint, self._scale)
         )

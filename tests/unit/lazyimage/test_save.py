@@ -101,7 +101,7 @@ def test_header_codes_and_extensions_are_kept(tmp_path):
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "u2", "f4", "f8"])
 def test_values_become_the_type_that_was_asked_for(tmp_path, dtype):
     source = nib.Nifti1Image(np.abs(FLOATS), AFFINE)
-    lv.save(source, tmp_path / "a.nii", dtype=dtype)
+    lv.save(source, tmp_path / "a.nii", dtype=dtype, scale=False if dtype[0] in "iu" else None)
     back = nib.load(tmp_path / "a.nii")
     assert back.get_data_dtype() == np.dtype(dtype)
     expected = np.abs(FLOATS)
@@ -342,3 +342,77 @@ def test_a_damaged_source_leaves_the_target_as_it_was(tmp_path):
         lv.save(lv.load(path), tmp_path / "b.nii")
     assert (tmp_path / "b.nii").read_bytes() == b"old"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.nii.gz", "b.nii"]
+
+
+class TestFractionsAsIntegers:
+    """Floats that are not whole become integers only where it is said how."""
+
+    VALUES = np.random.default_rng(3).normal(0, 2, (5, 6, 7, 4))
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        lv.save(nib.Nifti1Image(self.VALUES.astype("f4"), AFFINE), tmp_path / "z.nii")
+        return lv.load(tmp_path / "z.nii")
+
+    def test_they_are_refused(self, source, tmp_path):
+        match = (
+            r"z16.nii: values that become int16 without scaling must be whole. Got .* scale=False"
+        )
+        with pytest.raises(lv.ScalingError, match=match):
+            lv.save(source, tmp_path / "z16.nii", dtype="int16")
+        scan = lv.Scan(source)
+        scan.add(lv.Write(tmp_path / "z16.nii", dtype="int16"))
+        with pytest.raises(lv.ScalingError, match=match):
+            scan.run()
+        assert not (tmp_path / "z16.nii").exists()
+
+    @pytest.mark.parametrize(
+        ("scale", "error"), [("auto", 2e-4), ((0.5, 0.0), 0.25), (False, 0.5)]
+    )
+    def test_ways_that_are_said(self, source, tmp_path, scale, error):
+        lv.save(source, tmp_path / "a.nii", dtype="int16", scale=scale)
+        written = nib.load(tmp_path / "a.nii")
+        assert written.get_data_dtype() == np.int16
+        assert abs(written.get_fdata() - self.VALUES).max() <= error + 1e-6
+        scan = lv.Scan(source)
+        scan.add(lv.Write(tmp_path / "b.nii", dtype="int16", scale=scale))
+        scan.run()
+        np.testing.assert_array_equal(
+            nib.load(tmp_path / "b.nii").get_fdata(), written.get_fdata()
+        )
+
+    def test_whole_values_need_no_scaling(self, tmp_path):
+        whole = np.rint(self.VALUES * 100)
+        lv.save(nib.Nifti1Image(whole, AFFINE), tmp_path / "a.nii", dtype="int16")
+        np.testing.assert_array_equal(nib.load(tmp_path / "a.nii").get_fdata(), whole)
+
+    def test_labels_through_a_scale_are_whole(self, tmp_path):
+        labels = np.minimum(np.rint(abs(self.VALUES)), 3) * 3
+        img = nib.Nifti1Image(labels, AFFINE)
+        img.set_data_dtype("i2")
+        img.to_filename(tmp_path / "near.nii")
+        lv.save(lv.load(tmp_path / "near.nii"), tmp_path / "a.nii", dtype="uint8")
+        written = nib.load(tmp_path / "a.nii").get_fdata()
+        assert not np.array_equal(nib.load(tmp_path / "near.nii").get_fdata(), labels)
+        np.testing.assert_array_equal(written, labels)
+
+    @pytest.mark.parametrize("dtype", ["uint8", "int16"])
+    def test_methods_of_nibabel_scale(self, source, tmp_path, dtype):
+        positive = nib.Nifti1Image(abs(self.VALUES).astype("f4"), AFFINE)
+        positive.to_filename(tmp_path / "p.nii")
+        positive.to_filename(tmp_path / "n.nii", dtype=dtype)
+        wanted = abs(nib.load(tmp_path / "n.nii").get_fdata() - abs(self.VALUES)).max()
+        lv.load(tmp_path / "p.nii").to_filename(tmp_path / "a.nii", dtype=dtype)
+        nib.save(lv.load(tmp_path / "p.nii"), tmp_path / "b.nii", dtype=dtype)
+        for name in ("a.nii", "b.nii"):
+            found = nib.load(tmp_path / name)
+            assert found.get_data_dtype() == dtype
+            assert abs(found.get_fdata() - abs(self.VALUES)).max() <= 1.1 * wanted
+
+    def test_integers_that_do_not_fit_are_scaled_by_the_methods_of_nibabel(self, tmp_path):
+        values = np.random.default_rng(1).integers(-3000, 3000, (4, 5, 6)).astype("i2")
+        nib.Nifti1Image(values, AFFINE).to_filename(tmp_path / "i.nii")
+        lv.load(tmp_path / "i.nii").to_filename(tmp_path / "u1.nii", dtype="uint8")
+        assert abs(nib.load(tmp_path / "u1.nii").get_fdata() - values).max() < 13
+        with pytest.raises(lv.ScalingError, match="must fit the stored type uint8"):
+            lv.save(lv.load(tmp_path / "i.nii"), tmp_path / "a.nii", dtype="uint8")

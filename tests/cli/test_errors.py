@@ -1,5 +1,6 @@
 """Wrong usage and failed work: one line on stderr, an exit code, nothing read, nothing left."""
 
+import json
 import os
 from pathlib import Path
 
@@ -136,6 +137,37 @@ def test_debug_prints_the_traceback_before_the_line(lazyvox):
     assert done.code == 1
     assert done.err.startswith("Traceback (most recent call last)")
     assert done.err.splitlines()[-1].startswith("lazyvox: error: ")
+
+
+def test_debug_prints_the_tracebacks_of_inputs_that_info_cannot_read(lazyvox):
+    done = lazyvox("info", "absent.nii.gz", "run.nii.gz", "--debug")
+    assert done.code == 3
+    assert done.err.startswith("Traceback (most recent call last)")
+    assert "absent.nii.gz: no such file" in done.err.splitlines()[-2]
+    assert "Traceback" not in lazyvox("info", "absent.nii.gz").err
+
+
+@pytest.mark.parametrize(
+    ("argv", "facts"),
+    [
+        (["mean", "absent.nii.gz", "-o", "o.nii"], ("ImageNotFoundError", 1, None)),
+        (["mean", "--nothing"], ("NoSuchOption", 2, None)),
+        ([*MASK, "--sample-mask", "few.txt", "-o", "o.npy"], ("ParameterError", 1, "--sample-mask")),
+    ],
+)  # fmt: skip
+def test_json_of_a_failure_is_an_error_object(lazyvox, folder, argv, facts):
+    (folder / "few.txt").write_text("5\n3\n")
+    done = lazyvox(*argv, "--json")
+    error = json.loads(done.out)["error"]
+    assert (error["type"], error["exit_code"], error.get("parameter")) == facts
+    assert done.err == f"lazyvox: error: {error['message']}\n"
+    assert done.code == error["exit_code"]
+
+
+def test_json_of_some_failures_is_one_object(lazyvox):
+    done = lazyvox("info", "absent.nii.gz", "run.nii.gz", "--json")
+    assert done.code == 3
+    assert [bool(report["error"]) for report in json.loads(done.out)["images"]] == [True, False]
 
 
 def test_error_of_the_program_itself_is_one_line_too(lazyvox, monkeypatch):

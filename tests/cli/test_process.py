@@ -240,3 +240,17 @@ def test_command_loads_what_it_needs_only(folder, argv):
     assert not {name for name in modules if re.fullmatch(r"scipy\.[a-z]\w*", name)} - {
         "scipy.version"
     }
+
+
+def test_interrupt_during_imports_is_one_line_and_code_130(folder):
+    program = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'lazyvox.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "import runpy; runpy.run_module('lazyvox', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == b"lazyvox: error: interrupted; no unfinished output is left\n"

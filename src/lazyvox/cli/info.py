@@ -8,7 +8,7 @@ import click
 from lazyvox.cli.checking import Check, check_image
 from lazyvox.cli.facts import Facts, describe_image
 from lazyvox.cli.job import print_json
-from lazyvox.cli.outcome import SomeFailedError, one_line, print_error, spelled
+from lazyvox.cli.outcome import SomeFailedError, one_line, print_error, print_traceback, spelled
 from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
@@ -114,6 +114,8 @@ def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
                 return _Report(path, facts, index=index)
             check = check_image(path, progress=settings.progress)
     except LazyvoxError as error:
+        if settings.debug:
+            print_traceback(error)
         return _Report(path, facts, error=one_line(spelled(error)))
     problem = "; ".join(check.problems)
     trouble = f"{printable(path)}: {problem}" if problem else ""

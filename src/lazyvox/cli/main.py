@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; what goes wrong is one line on stderr."""
-    with Outcome(show_traceback="--debug" in argv) as outcome:
+    with Outcome(show_traceback="--debug" in argv, as_json="--json" in argv[1:]) as outcome:
         instruction = os.environ.get(_COMPLETE)
         if instruction:
             return shell_complete(program, {}, "lazyvox", _COMPLETE, instruction)

@@ -1,6 +1,8 @@
 """Exit codes of the command line, and its line on stderr for an error or a warning."""
 
 import contextlib
+import json
+import math
 import os
 import re
 import shlex
@@ -22,6 +24,7 @@ __all__ = [
     "one_line",
     "options_named",
     "print_error",
+    "print_traceback",
     "spelled",
 ]
 
@@ -96,11 +99,14 @@ class Outcome:
     ----------
     show_traceback : bool
         Whether the traceback of an error is printed before its line.
+    as_json : bool
+        Whether an error is printed as a JSON object on stdout too.
     """
 
-    def __init__(self, *, show_traceback: bool) -> None:
+    def __init__(self, *, show_traceback: bool, as_json: bool) -> None:
         self.code = 0
         self._show_traceback = show_traceback
+        self._as_json = as_json
         self._warnings = warnings.catch_warnings()
 
     def __enter__(self) -> Self:
@@ -130,20 +136,41 @@ class Outcome:
             self.code = _NO_READER
             return
         if isinstance(error, KeyboardInterrupt | click.Abort):
-            self.code = _INTERRUPTED
-            print_error("interrupted; no unfinished output is left")
+            self.code, text = _INTERRUPTED, "interrupted; no unfinished output is left"
+        elif isinstance(error, Exception):
+            if self._show_traceback:
+                print_traceback(error)
+            self.code = error.exit_code if isinstance(error, click.ClickException) else 1
+            text = one_line(_describe(error))
+        else:
             return
-        if not isinstance(error, Exception):
-            return
-        if self._show_traceback:
-            click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-        self.code = error.exit_code if isinstance(error, click.ClickException) else 1
-        print_error(_describe(error))
+        print_error(text)
+        # Where some of several inputs failed the results of the others are printed already.
+        if self._as_json and not isinstance(error, SomeFailedError):
+            click.echo(json.dumps({"error": self._to_dict(error, text)}))
+
+    def _to_dict(self, error: BaseException, text: str) -> dict[str, object]:
+        """Return the facts about an error, for JSON."""
+        facts = {"type": type(error).__name__, "message": text, "exit_code": self.code}
+        if not isinstance(error, LazyvoxError):
+            return facts
+        parameter = _OPTIONS.get(error.parameter or "", error.parameter)
+        value = error.value
+        # JSON has no infinity.
+        is_plain = isinstance(value, str | int | None) or (
+            isinstance(value, float) and math.isfinite(value)
+        )
+        return {**facts, "parameter": parameter, "value": value if is_plain else str(value)}
 
 
 def print_error(message: str) -> None:
     """Print the one line of an error."""
     click.echo(f"lazyvox: error: {one_line(message)}", err=True)
+
+
+def print_traceback(error: Exception) -> None:
+    """Print the traceback of an error."""
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
 
 
 def one_line(message: str) -> str:

@@ -83,6 +83,8 @@ class Settings:
         Whether the result is printed as JSON.
     quiet : bool
         Whether nothing is printed but errors and warnings.
+    debug : bool
+        Whether the traceback of an error is printed.
     """
 
     memory: str | None
@@ -92,6 +94,7 @@ class Settings:
     overwrite: bool
     as_json: bool
     quiet: bool
+    debug: bool
 
     @classmethod
     def of(cls, ctx: click.Context) -> Self:
@@ -113,6 +116,7 @@ class Settings:
             overwrite=bool(found.get("overwrite")),
             as_json=bool(found.get("json")),
             quiet=quiet,
+            debug=bool(found.get("debug")),
         )
 
     @property

@@ -73,6 +73,5 @@ def warn_of_resampling(what: str, advice: str) -> None:
     advice : str
         How to do without.
     """
-    msg = f"{what} should be on the grid of the other images before a transform. Got another one: "
-    msg += f"{what} resampled now. {advice}"
-    warnings.warn(msg, MaskerWarning, stacklevel=5)
+    msg = f"{what} not on the grid of the other images: {what} resampled for this transform."
+    warnings.warn(MaskerWarning(msg, hint=advice), stacklevel=5)

@@ -371,6 +371,12 @@ def _checked_axes(array: LazyArray, reduction: Reduction, axis: Any) -> tuple[in
     if not reduction.over_space and isinstance(axis, tuple):
         msg = f"`axis` of {reduction.name} must be None or one axis. Got {axis!r}."
         raise ParameterError(msg)
+    if reduction.needs_time and axes != (3,):
+        msg = (
+            f"{reduction.name} is taken over time, axis=3 of four. Got axis={axis!r} of an array "
+            f"of shape {array.shape}."
+        )
+        raise ParameterError(msg)
     is_of_nothing = not math.prod(array.shape[i] for i in axes)
     if is_of_nothing and (reduction.needs == "ordered" or not hasattr(np, reduction.name)):
         msg = f"{reduction.name} needs at least one value. Got shape {array.shape} and axis={axis!r}."

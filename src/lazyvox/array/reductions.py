@@ -45,6 +45,8 @@ class Reduction:
         What values must be if they cannot be complex: "real", say; else empty.
     over_space : bool
         Whether axes of space can be reduced together with time, by merging states.
+    needs_time : bool
+        Whether time is the only axis that can be reduced.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Reduction:
     n_extra: int = 0
     needs: str = ""
     over_space: bool = True
+    needs_time: bool = False
 
     @property
     def has_ddof(self) -> bool:
@@ -181,6 +184,7 @@ REDUCTIONS: MappingProxyType[str, Reduction] = MappingProxyType(
                 n_extra=4,
                 needs=_REAL,
                 over_space=False,
+                needs_time=True,
             ),
         )
     }

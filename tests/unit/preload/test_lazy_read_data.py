@@ -466,3 +466,15 @@ class TestReaders:
     def test_arguments_are_checked_at_once(self, arguments, error, text):
         with pytest.raises(error, match=text):
             lv.LazyReadData("x.nii", **arguments)
+
+
+@pytest.mark.parametrize("name", ["max", "min", "sum", "mean", "std", "var", "any", "all", "prod"])
+@pytest.mark.parametrize("axis", [None, -1])
+def test_reductions_of_numpy(tmp_path, name, axis):
+    values = np.random.default_rng(0).uniform(0.5, 1.5, (3, 4, 2, 6)).astype("f4")
+    nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "run.nii.gz")
+    found = getattr(np, name)(lv.LazyReadData(tmp_path / "run.nii.gz"), axis=axis)
+    expected = getattr(np, name)(values, axis=axis)
+    given = np.asarray(getattr(found, "dataobj", found))
+    assert given.dtype == expected.dtype
+    np.testing.assert_allclose(given, expected, rtol=1e-5)

@@ -137,3 +137,38 @@ def test_histogram_of_nan_without_a_range_is_refused(values):
 def test_impossible_histograms_are_refused(arguments, message):
     with pytest.raises(lv.ParameterError, match=message):
         lv.Histogram(**arguments)
+
+
+def test_histograms_have_numpys_edges_and_counts_to_the_last_digit():
+    rng = np.random.default_rng(0)
+    for n_bins in rng.integers(1, 300, 200):
+        spread = rng.uniform(0.1, 100)
+        drawn = rng.normal(rng.uniform(-1000, 1000), spread, (3, 4, 2, 6)).astype("f4")
+        counts, edges = lv.histogram(image(drawn), bins=int(n_bins))
+        expected = np.histogram(drawn, int(n_bins))
+        np.testing.assert_array_equal(counts, expected[0])
+        np.testing.assert_array_equal(edges, expected[1])
+        assert edges.dtype == expected[1].dtype
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "i8", "u8", "f8"])
+def test_histograms_of_whole_ranges_of_types(dtype):
+    values = np.zeros((2, 2, 2, 3), dtype)
+    info = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo("f4")
+    values[0, 0, 0, :2] = info.min, info.max
+    img = nib.Nifti1Image(values, np.eye(4), dtype=values.dtype)
+    counts, edges = lv.histogram(img, bins=11)
+    expected = np.histogram(values, 11)
+    np.testing.assert_array_equal(counts, expected[0])
+    np.testing.assert_array_equal(edges, expected[1])
+
+
+def test_bins_that_are_narrower_than_the_digits_are_refused_before_anything_is_read(tmp_path):
+    values = np.full((2, 2, 2, 3), 1e8, "f4")
+    message = r"bins must be wider than the digits of float32\. Got 256 bins"
+    with pytest.raises(lv.ParameterError, match=message):
+        lv.histogram(image(values))
+    scan = lv.Scan(image(values))
+    scan.add(lv.Histogram(range=(1e8, 1e8 + 32)))
+    with pytest.raises(lv.ParameterError, match=message):
+        scan.plan()

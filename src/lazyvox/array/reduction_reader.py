@@ -97,12 +97,12 @@ class ReducedReader(ComputedReader):
     @property
     @override
     def is_in_memory(self) -> bool:
-        """Whether it was computed."""
+        """True once the reduction was computed."""
         return not self.is_pending
 
     @property
     def is_pending(self) -> bool:
-        """Whether it is still to be computed."""
+        """True until the reduction was computed."""
         return self._result.values is None
 
     @property
@@ -120,13 +120,13 @@ class ReducedReader(ComputedReader):
     @property
     @override
     def sources(self) -> tuple[LazyArray, ...]:
-        """What is reduced."""
+        """The array that is reduced."""
         return (self.source,)
 
     @property
     @override
     def unread_sources(self) -> tuple[LazyArray, ...]:
-        """What is reduced; nothing once that is done."""
+        """The array that is reduced, until that is done."""
         return (self.source,) if self.is_pending else ()
 
     @property

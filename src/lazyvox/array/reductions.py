@@ -23,7 +23,7 @@ __all__ = ["REDUCTIONS", "Reduction"]
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """How to compute a reduction of values that come volume by volume.
+    """Record of a reduction of values that come volume by volume.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Reduction:
 
     @property
     def has_ddof(self) -> bool:
-        """Whether the result depends on "delta degrees of freedom"."""
+        """True if the result depends on "delta degrees of freedom"."""
         return self.family == "moments"
 
     def takes(self, dtype: DType) -> bool:

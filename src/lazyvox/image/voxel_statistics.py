@@ -289,8 +289,8 @@ def tsnr_img(
 
     Notes
     -----
-    Mean over standard deviation, 0 where nothing varies. One pass. Memory: nine float64
-    volumes and the block buffers.
+    Mean over standard deviation, 0 where nothing varies, NaN where a value is infinite. One
+    pass. Memory: four float64 volumes and the block buffers.
 
     Examples
     --------

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lazyvox._typing import Array
+    from lazyvox._typing import Array, PathLike
     from lazyvox.preload.arithmetic import Operation
     from lazyvox.preload.readers import ReaderLike
     from lazyvox.preload.recorded import Program
@@ -55,8 +55,8 @@ class LazyReadData(StandIn, Operators):
     Parameters
     ----------
     data_or_filename : path-like, LazyReadData or object
-        A file; another lazy reader, whose source the new one has; or data. A nibabel image whose
-        voxels are in a file is read when used.
+        A file; another lazy reader, whose source, and data where they are loaded, the new one
+        has; or data. A nibabel image whose voxels are in a file is read when used.
     nops : int or "auto", default=0
         Number of operations before the data are released: each operand place counts, so that
         ``a + a`` counts two; ``-a``, ``abs(a)`` and other calls do not count. 0 never releases.
@@ -71,13 +71,15 @@ class LazyReadData(StandIn, Operators):
         Passed to the reader by name.
     dtype : dtype-like, optional
         Type of the voxels or values. Scaled integers become float32 without a float64 step.
+    filename : path-like, optional
+        The file that data which are given lie in: they are read from it once they were released.
     **kwargs : Any
         Further read options.
 
     Raises
     ------
     ParameterError
-        If `nops` is negative.
+        If `nops` is negative, or `filename` comes with a file or another lazy reader.
     ParameterTypeError
         If `nops` or `reader` is of a wrong type, or objects without arithmetic are combined.
     GridMismatchError
@@ -108,6 +110,8 @@ class LazyReadData(StandIn, Operators):
         reader: ReaderLike | None = None,
         read_options: Mapping[str, Any] | None = None,
         dtype: npt.DTypeLike | None = None,
+        *,
+        filename: PathLike | None = None,
         **kwargs: Any,
     ) -> None:
         self._nops = _checked_nops(nops)
@@ -121,6 +125,17 @@ class LazyReadData(StandIn, Operators):
         self._left = self._nops if isinstance(self._nops, int) else 0
         self._renew(None)
         self._set_source(data_or_filename)
+        if filename is not None:
+            self._set_filename(data_or_filename, filename)
+
+    def _set_filename(self, given: Any, filename: PathLike) -> None:
+        if self._source is not None or isinstance(given, LazyReadData):
+            msg = (
+                f"`filename` must name the file of data that are given as an object. Got "
+                f"{os.fsdecode(filename)!r} besides {self._name()!r}. Leave one of them out."
+            )
+            raise ParameterError(msg, parameter="filename", value=filename)
+        self._source = os.fsdecode(filename)
 
     def _set_source(self, given: Any) -> None:
         if isinstance(given, LazyReadData):
@@ -137,10 +152,9 @@ class LazyReadData(StandIn, Operators):
     def _copy_from(self, other: LazyReadData) -> None:
         with other._locked():
             held = other._held
-            is_own = held is not None and (other._source is None or held.differs())
-            # A copy of one that holds what is in no file shares it until either is edited.
-            if is_own and held is not None:
-                self._held = Held(held.value, is_edited=held.is_edited)
+            # Both share what is loaded until either is edited.
+            if held is not None:
+                self._held = Held(held.value, mark=held.mark, is_edited=held.differs())
                 self._is_shared = other._is_shared = True
             self._recipe = other._recipe
             self._source = None if other._source is None else other
@@ -149,7 +163,7 @@ class LazyReadData(StandIn, Operators):
 
     @override
     def _lazy_read(self) -> Any:
-        """Read the data and set `data`; a subclass may do so in its own way, or return them."""
+        """Read the data, set `data` and return them; a subclass may do so in its own way."""
         source: Any = self._source
         if isinstance(source, LazyReadData):
             self.data = _anew(source).data
@@ -159,6 +173,7 @@ class LazyReadData(StandIn, Operators):
             found, is_private = read_file(source, self._reader, self._options, self._dtype)
             self.data = found
             self._read_by_us = found if is_private else None
+        return self.data
 
     @override
     def _evaluated(self) -> Held:

@@ -57,6 +57,8 @@ class LazyResampleVolume(LazyReadData):
         grid is that of the image.
     nops : int or "auto", default=0
         As for `LazyReadData`.
+    dtype : dtype-like, optional
+        Type of the resampled voxels. By default that of `lazyvox.image.resample_img`.
 
     Raises
     ------
@@ -90,6 +92,7 @@ class LazyResampleVolume(LazyReadData):
         interpolation: str = "continuous",
         transform: Any = None,
         nops: int | Literal["auto"] = 0,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         if target_img is not None and (target_affine is not None or target_shape is not None):
             msg = (
@@ -106,10 +109,10 @@ class LazyResampleVolume(LazyReadData):
         self._target = _grid_or_source(target_img)
         self._affine, self._shape = target_affine, target_shape
         self._transform = _checked_transform(transform)
-        super().__init__(filename, nops)
+        super().__init__(filename, nops, dtype=dtype)
 
     @override
-    def _lazy_read(self) -> None:
+    def _lazy_read(self) -> Any:
         img = self._source_image()
         affine, shape = self._grid()
         transform = self._transform
@@ -119,14 +122,15 @@ class LazyResampleVolume(LazyReadData):
             matrix: Any = getattr(transform, "matrix", None)
             if np.shape(matrix) != (4, 4):
                 self.data = self._warped(img, transform, affine, shape)
-                return
+                return self.data
             transform = np.linalg.inv(np.asarray(matrix, dtype=np.float64))
         if transform is not None:
             if affine is None:
                 affine, shape = img.affine, img.shape[:3]
             img = _moved(img, transform @ img.affine)
         found = resample_img(img, affine, shape, self._interpolation, clip=self._clips)
-        self.data = self._read_by_us = in_memory(found)
+        self.data = self._read_by_us = in_memory(found, self._dtype)
+        return self.data
 
     def _source_image(self) -> Any:
         source: Any = self._source
@@ -154,7 +158,9 @@ class LazyResampleVolume(LazyReadData):
         grid: Any = nifti(np.broadcast_to(np.uint8(0), tuple(shape)), affine)
         apply = import_module("nitransforms.resampling").apply
         order = ORDERS[self._interpolation]
-        return in_memory(apply(transform, in_memory(img), reference=grid, order=order))
+        return in_memory(
+            apply(transform, in_memory(img), reference=grid, order=order), self._dtype
+        )
 
 
 def _grid_or_source(target: Any) -> Any:

@@ -355,6 +355,34 @@ class TestImages:
 
 
 class TestCopies:
+    def test_the_copy_of_a_loaded_one_takes_its_data_along(self, reader):
+        (a,) = lazies(reader, 0, "a")
+        first = a.data
+        again = lv.LazyReadData(a)
+        assert again.preloading()
+        assert again.data is first
+        assert reader.loads == ["a"]
+        again += 1
+        assert np.array_equal(again.data, reader.arrays["a"] + 1)
+        assert np.array_equal(a.data, reader.arrays["a"])
+
+    def test_data_keep_the_name_of_their_file(self, reader):
+        values = reader.arrays["a"] * 2
+        lazy = lv.LazyReadData(values, 1, reader, filename="a")
+        assert (lazy.filename, lazy.preloading()) == ("a", True)
+        assert np.array_equal((lazy + 0).data, values)
+        assert not lazy.preloading()
+        assert np.array_equal(lazy.data, reader.arrays["a"])
+        with pytest.raises(lv.errors.ParameterError, match="`filename` must name the file of data"):
+            lv.LazyReadData("a", filename="b")
+
+    def test_a_subclass_gets_what_was_read(self, reader):
+        class Doubled(lv.LazyReadData):
+            def _lazy_read(self):
+                return super()._lazy_read() * 2
+
+        assert np.array_equal(Doubled("a", reader=reader).data, 2 * reader.arrays["a"])
+
     def test_the_copy_has_the_source(self, reader):
         (a,) = lazies(reader, 1, "a")
         again = lv.LazyReadData(lv.LazyReadData(a))

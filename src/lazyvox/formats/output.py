@@ -1,6 +1,7 @@
 """From the name of an output to everything that must be known before it is written."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from nibabel.nifti1 import Nifti1PairHeader
 from nibabel.nifti2 import Nifti2PairHeader
 
-from lazyvox._typing import Array, DType, Shape
+from lazyvox._typing import Array, DType, PathLike, Shape
 from lazyvox.errors import ParameterError
 from lazyvox.formats.header_out import (
     FORMAT_NAMES,
@@ -24,7 +25,7 @@ from lazyvox.formats.header_out import (
 )
 from lazyvox.store.files.identity import printable
 
-__all__ = ["OutputSpec", "plan_output"]
+__all__ = ["OutputSpec", "is_mgh_name", "plan_output"]
 
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
 _PAIR = {".hdr": ".img", ".img": ".hdr"}
@@ -163,6 +164,14 @@ def plan_output(
         inter=stored_inter,
         description=", ".join(part for part in parts if part != "none"),
     )
+
+
+def is_mgh_name(path: PathLike) -> bool:
+    """Return whether the ending of a name says MGH, compressed or not."""
+    name = os.fsdecode(path).lower()
+    for packed in _COMPRESSIONS:
+        name = name.removesuffix(packed)
+    return name.endswith((".mgh", ".mgz"))
 
 
 def _files(path: str) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -17,7 +17,9 @@ from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.describe import describe, describe_html
+from lazyvox.lazyimage.encoding import nibabels_scale
 from lazyvox.lazyimage.grids import affine_of
 from lazyvox.lazyimage.operators import ImageOperators
 from lazyvox.lazyimage.packing import pack_header, unpack_header
@@ -57,16 +59,14 @@ class LazyImage(SpatialImage, ImageOperators):
         filename : path-like
             Target; its ending decides format and compression.
         dtype : dtype-like, optional
-            Type on disk. Values of another type are scaled into integers, as nibabel does.
+            Type on disk. Values that may not fit integers are scaled, as nibabel's method does.
         **kwargs : Any
             Further parameters of `lazyvox.save`.
         """
-        if dtype is not None and np.dtype(dtype).kind in "iu":
-            held: Any = self.dataobj
-            stored = np.dtype(getattr(held, "ondisk_dtype", held.dtype)).newbyteorder("=")
-            if np.dtype(dtype).newbyteorder("=") != stored:
-                kwargs = {"scale": "auto", **kwargs}
-        save(self, filename, dtype=dtype, **kwargs)
+        scale = kwargs.pop("scale", None)
+        if scale is None:
+            scale = nibabels_scale(lazy_dataobj(self), dtype)
+        save(self, filename, dtype=dtype, scale=scale, **kwargs)
         # As nibabel does, the image is now known by this name, where it is one of its format.
         with contextlib.suppress(ImageFileError):
             self.set_filename(absolute_path(filename))

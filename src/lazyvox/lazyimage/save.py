@@ -1,24 +1,27 @@
 """`lazyvox.save`: images larger than memory, written block by block, complete or not at all."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
+from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import DType, PathLike
+from lazyvox._typing import Array, PathLike
 from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
 from lazyvox.array.reduction_states import ValueRange
-from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
-from lazyvox.formats.encode import auto_scale, naming
+from lazyvox.errors import MemoryBudgetError, ParameterTypeError
+from lazyvox.formats.encode import naming
+from lazyvox.formats.mgh import with_footer
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
+from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
@@ -30,7 +33,7 @@ from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import sink_memory
 
-__all__ = ["Encoding", "asked_scaling", "choose_encoding", "save"]
+__all__ = ["save"]
 
 #: Compressing threads beyond this number wait for the one that decodes.
 _MAX_THREADS = 8
@@ -44,34 +47,6 @@ _SMALLEST_BLOCK_BYTES = 1 << 16
 #: How a save gets a budget.
 _SETTING = "`with lazyvox.memory_budget({})`"
 
-_SCALE_FORMS = '`scale` must be None, "auto", False or a pair of numbers (slope, inter)'
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How the values of an image are to be stored.
-
-    Attributes
-    ----------
-    dtype : numpy.dtype
-        Stored type.
-    slope, inter : float or None
-        Scaling for the header; None with `needs_extent` until the extent is known.
-    is_copy : bool
-        Whether stored values are copied as they are, without decoding and encoding.
-    needs_extent : bool
-        Whether a first pass must find the smallest and the largest value.
-    rounds : bool
-        Whether floats that are not whole are rounded to unscaled integers, or refused.
-    """
-
-    dtype: DType
-    slope: float | None
-    inter: float | None
-    is_copy: bool = False
-    needs_extent: bool = False
-    rounds: bool = True
-
 
 def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     img: SpatialImage,
@@ -79,7 +54,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     *,
     dtype: npt.DTypeLike | None = None,
     compresslevel: int | None = None,
-    scale: str | tuple[float, float] | bool | None = None,
+    scale: Scale = None,
     seekable: bool = False,
     overwrite: bool = True,
     n_jobs: int = -1,
@@ -95,16 +70,18 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         Target: ``.nii``, ``.nii.gz``, ``.nii.bz2``, ``.nii.zst``, ``.hdr`` or ``.img`` (a pair),
         ``.mgh``, ``.mgz``. It may be the file that the image is read from.
     dtype : dtype-like, optional
-        Type on disk. By default that of the header (`img.set_data_dtype` sets it).
+        Type on disk. By default that of the header (`img.set_data_dtype` sets it); in MGH, which
+        has few types, the next one that holds the values. Also nibabel's "compat" and "smallest".
     compresslevel : int, optional
         0 to 9 for gzip, by default 1; 1 to 22 for zstd.
     scale : "auto", (float, float) or False, optional
-        Scaling of values into integers: "auto" finds slope and intercept in a first pass, a pair
-        sets them, False rounds values without scaling. Without it an unchanged image keeps its
-        stored integers, slope and intercept to the bit, and values go into an integer `dtype`
-        unscaled: those that are not whole, or do not fit, are refused. Where no `dtype` is given
+        How values become integers: "auto" finds slope and intercept in a first pass, a pair sets
+        them, False rounds. Without it an unchanged image keeps its stored integers, slope and
+        intercept to the bit; an integer `dtype` takes floats that are whole numbers to within
+        0.001, and others are refused, as are values out of its range. Where no `dtype` is given
         but the header asks for integers and the values are floats, slope and intercept are found
-        as nibabel does.
+        as nibabel does. A slope and intercept that were set in the header are stored, and the
+        values under them as they are.
     seekable : bool, default=False
         Whether a ``.gz`` or ``.zst`` file is written so that any volume of it is read at once,
         without an index: as many members or frames, of up to 2 MiB decoded, which every reader of
@@ -145,8 +122,8 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     """
     _check_image(img)
     array = lazy_dataobj(img)
-    encoding = choose_encoding(img, array, dtype=dtype, scale=scale)
-    output = _plan_output(img, array, encoding, path)
+    encoding = choose_encoding(img, array, path, dtype=dtype, scale=scale)
+    output = _plan_output(img.header, img.affine, array, encoding, path)
     n_threads = min(resolve_n_jobs(n_jobs), _MAX_THREADS)
     packing = sink_memory(output.files[0][1], compresslevel, n_threads, seekable=seekable)
     values = replace(array, conversion=Conversion()) if encoding.is_copy else array
@@ -162,7 +139,8 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
             fill_spools(array)
             if encoding.needs_extent:
                 encoding = _scaled_to_extent(array, encoding, n_values, reporter)
-                output = _plan_output(img, array, encoding, path)
+            header = _complete_header(img, array)
+            output = _plan_output(header, img.affine, array, encoding, path)
             with ImageWriter(
                 output,
                 compresslevel=compresslevel,
@@ -171,7 +149,9 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
                 seekable=seekable,
                 rounds=encoding.rounds,
             ) as writer:
-                write = writer.write_stored if encoding.is_copy else writer.write
+                write = (
+                    writer.write_stored if encoding.is_copy or encoding.is_raw else writer.write
+                )
                 with iter_blocks(values, n_values) as blocks:
                     for block in blocks:
                         write(block.values)
@@ -182,107 +162,28 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         reporter.close()
 
 
-def choose_encoding(
-    img: SpatialImage,
-    array: LazyArray,
-    *,
-    dtype: npt.DTypeLike | None,
-    scale: str | tuple[float, float] | bool | None,
-) -> Encoding:
-    """Return how an image is to be stored.
-
-    Parameters
-    ----------
-    img : nibabel image
-        The image; its header names the type where `dtype` does not.
-    array : LazyArray
-        Its values.
-    dtype : dtype-like or None
-        The type that was asked for.
-    scale : str, pair of float, False or None
-        The scaling that was asked for.
-
-    Returns
-    -------
-    Encoding
-        The decision.
-
-    Raises
-    ------
-    ParameterError
-        If `scale` has no meaning.
-    """
-    target = np.dtype(img.get_data_dtype() if dtype is None else dtype)
-    values = array.dtype
-    if scale is not None:
-        return asked_scaling(target, scale)
-    if array.conversion.dtype is None and target.newbyteorder(
-        "="
-    ) == array.ondisk_dtype.newbyteorder("="):
-        return Encoding(array.ondisk_dtype, array.slope, array.inter, is_copy=True)
-    if dtype is None and target.kind in "iu" and values.kind == "f":
-        if array.conversion.dtype is not None:
-            # lv.load(path, dtype=...) asked for floats: they are what is stored.
-            return Encoding(values, None, None)
-        return Encoding(target, None, None, needs_extent=True)
-    return Encoding(target, None, None, rounds=False)
-
-
 def _check_image(img: object) -> None:
     if not isinstance(img, SpatialImage):
         msg = f"`img` must be an image on a voxel grid. Got {type(img).__name__}."
         raise ParameterTypeError(msg)
 
 
-def asked_scaling(target: DType, scale: Any) -> Encoding:
-    """Return the encoding for a scaling that was asked for.
-
-    Parameters
-    ----------
-    target : numpy.dtype
-        Stored type.
-    scale : str, pair of float or False
-        "auto", slope and intercept, or no scaling.
-
-    Returns
-    -------
-    Encoding
-        The encoding.
-
-    Raises
-    ------
-    ParameterError
-        If `scale` has no meaning, or the type is not of integers.
-    """
-    if target.kind not in "iu":
-        msg = f"`scale` is for integer types on disk. Got {target}: pass dtype='int16', say."
-        raise ParameterError(msg)
-    if scale is False:
-        return Encoding(target, None, None)
-    if isinstance(scale, str):
-        if scale != "auto":
-            msg = f"{_SCALE_FORMS}. Got {scale!r}."
-            raise ParameterError(msg)
-        return Encoding(target, None, None, needs_extent=True)
-    try:
-        slope, inter = (float(number) for number in scale)
-    except (TypeError, ValueError):
-        msg = f"{_SCALE_FORMS}. Got {scale!r}."
-        raise ParameterError(msg) from None
-    if not np.isfinite([slope, inter]).all() or slope == 0:
-        msg = f"{_SCALE_FORMS}, finite, slope not 0. Got {scale!r}."
-        raise ParameterError(msg)
-    return Encoding(target, slope, inter)
+def _complete_header(img: SpatialImage, array: LazyArray) -> Any:
+    """Return the header, with what lies behind the voxels of a large compressed MGH file."""
+    header, source = img.header, array.reader.byte_source
+    if not isinstance(header, MGHHeader) or source is None:
+        return header
+    n_bytes = math.prod(array.reader.shape) * array.reader.dtype.itemsize
+    return with_footer(header, source, array.reader.offset + n_bytes)
 
 
 def _plan_output(
-    img: SpatialImage, array: LazyArray, encoding: Encoding, path: PathLike
+    header: Any, affine: Array, array: LazyArray, encoding: Encoding, path: PathLike
 ) -> OutputSpec:
-    header: Any = img.header
     return plan_output(
         absolute_path(path),
         header=header,
-        affine=img.affine,
+        affine=affine,
         shape=array.shape,
         dtype=encoding.dtype,
         slope=encoding.slope,
@@ -343,5 +244,4 @@ def _scaled_to_extent(
             seen.take(block.values)
             reporter.advance(block.values.size)
     with naming(array.reader.path):
-        slope, inter = auto_scale(*seen.limits, encoding.dtype)
-    return replace(encoding, slope=slope, inter=inter, needs_extent=False)
+        return encoding.for_extent(*seen.limits)

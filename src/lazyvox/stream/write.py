@@ -2,16 +2,15 @@
 
 from typing import Any, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike, override
 from lazyvox.errors import ParameterError
-from lazyvox.formats.encode import auto_scale, naming
+from lazyvox.formats.encode import naming
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.save import Encoding, asked_scaling, choose_encoding
+from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.store.files.paths import absolute_path
@@ -61,7 +60,7 @@ class Write(Consumer[str]):
         *,
         dtype: npt.DTypeLike | None = None,
         compresslevel: int | None = None,
-        scale: str | tuple[float, float] | bool | None = None,
+        scale: Scale = None,
         overwrite: bool = True,
         n_jobs: int = 1,
     ) -> None:
@@ -73,6 +72,7 @@ class Write(Consumer[str]):
         self._n_threads = resolve_n_jobs(n_jobs)
         self._writer: ImageWriter | None = None
         self._found: tuple[float, float] | None = None
+        self._is_raw = False
 
     @override
     def check(self, grid: Grid) -> None:
@@ -88,18 +88,21 @@ class Write(Consumer[str]):
 
     @override
     def init(self, grid: Grid) -> None:
+        encoding = self._encoding(grid)
         self._writer = ImageWriter(
             self._output(grid),
             compresslevel=self._compresslevel,
             n_threads=self._n_threads,
             overwrite=self._overwrite,
-            rounds=self._encoding(grid).rounds,
+            rounds=encoding.rounds,
         )
+        self._is_raw = encoding.is_raw
 
     @override
     def update(self, block: Array, start: int) -> None:
         assert self._writer is not None, "bug in lazyvox: update before init"
-        self._writer.write(block)
+        write = self._writer.write_stored if self._is_raw else self._writer.write
+        write(block)
 
     @property
     @override
@@ -145,29 +148,26 @@ class Write(Consumer[str]):
 
     def _encoding(self, grid: Grid) -> Encoding:
         template = grid.template
-        if grid.is_uniform:
-            array = lazy_dataobj(template)
-            return choose_encoding(template, array, dtype=self._dtype, scale=self._scale)
         # The scaling of the first image would round the values of the others.
-        joint = grid.dtype if self._dtype is None else np.dtype(self._dtype)
-        return (
-            Encoding(joint, None, None, rounds=False)
-            if self._scale is None
-            else asked_scaling(joint, self._scale)
+        dtype = grid.dtype if self._dtype is None and not grid.is_uniform else self._dtype
+        encoding = choose_encoding(
+            template, lazy_dataobj(template), self._path, dtype=dtype, scale=self._scale
         )
+        if encoding.is_copy and not grid.is_uniform:
+            return Encoding(encoding.dtype, rounds=False)
+        if not encoding.needs_extent or self._found is None:
+            return encoding
+        with naming(self._path):
+            return encoding.for_extent(*self._found)
 
     def _output(self, grid: Grid) -> OutputSpec:
         encoding = self._encoding(grid)
-        slope, inter = encoding.slope, encoding.inter
-        if encoding.needs_extent and self._found is not None:
-            with naming(self._path):
-                slope, inter = auto_scale(*self._found, encoding.dtype)
         return plan_output(
             self._path,
             header=grid.template.header,
             affine=grid.affine,
             shape=(*grid.shape, grid.n_volumes),
             dtype=encoding.dtype,
-            slope=slope,
-            inter=inter,
+            slope=encoding.slope,
+            inter=encoding.inter,
         )

@@ -373,7 +373,9 @@ class TestCopies:
         assert np.array_equal((lazy + 0).data, values)
         assert not lazy.preloading()
         assert np.array_equal(lazy.data, reader.arrays["a"])
-        with pytest.raises(lv.errors.ParameterError, match="`filename` must name the file of data"):
+        with pytest.raises(
+            lv.errors.ParameterError, match="`filename` must name the file of data"
+        ):
             lv.LazyReadData("a", filename="b")
 
     def test_a_subclass_gets_what_was_read(self, reader):

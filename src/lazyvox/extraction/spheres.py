@@ -1,5 +1,7 @@
 """One signal per sphere around a seed."""
 
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -8,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, IntArray, PathLike, override
-from lazyvox.errors import ParameterError, RegionError
-from lazyvox.extraction.lut import names_of_labels
+from lazyvox.errors import LazyvoxWarning, ParameterError, RegionError
 from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
 from lazyvox.extraction.seeds import SeedsLike, read_seeds
 from lazyvox.extraction.signals import Placement
@@ -194,5 +195,15 @@ def _names(names: Sequence[str] | None, n_seeds: int) -> tuple[str, ...]:
     if names is not None and len(names) != n_seeds:
         msg = f"`names` must hold one name per seed. Got {len(names)} for {n_seeds} seeds."
         raise RegionError(msg)
-    found = names_of_labels(range(n_seeds), None if names is None else list(names))
-    return tuple(found[number] for number in range(n_seeds))
+    if names is None:
+        return tuple(str(number) for number in range(n_seeds))
+    shared = {name for name, count in Counter(names).items() if count > 1}
+    if shared:
+        msg = (
+            f"`seeds` should have names that differ. Numbers were added to "
+            f"{', '.join(sorted(shared)[:6])}."
+        )
+        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+    return tuple(
+        f"{name} {number}" if name in shared else str(name) for number, name in enumerate(names)
+    )

@@ -17,7 +17,7 @@ _WAYS_OUT = 'Pass scale="auto", or another dtype'
 _WIDE_MARGIN = 4096
 _INTEGERS = (int, np.integer)
 #: Distance to a whole number that the scaling of a header may leave, as in masks: 255 *
-#: float32(1 / 255) say. Of values above 100 it is this part of a hundredth of them.
+#: float32(1 / 255) say. Of values above 100 a millionth of them.
 _WHOLE_TOLERANCE = 1e-4
 
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
+from lazyvox.errors import RegionError
 from lazyvox.image import resample_img
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.maskers.parameters import MaskerWarning
-from lazyvox.masking import load_mask_img
 
 __all__ = ["check_one_grid", "resampled_mask", "warn_of_resampling"]
 
@@ -59,19 +61,24 @@ def resampled_mask(mask_img: Any, ref_img: Any) -> Any:
         target_shape=tuple(ref_img.shape[:3]),
         target_affine=ref_img.affine,
     )
-    load_mask_img(moved)
+    if not np.asarray(moved.dataobj).any():
+        msg = (
+            f"`mask_img` must overlap with the images. No voxel of it is left on their grid: shape "
+            f"{tuple(ref_img.shape[:3])}, affine {ref_img.affine[:3].tolist()}. Check both affines."
+        )
+        raise RegionError(msg)
     return moved
 
 
 def warn_of_resampling(what: str, advice: str) -> None:
-    """Say that something is resampled for one transform only.
+    """Warn of regions or images that are resampled for one transform only.
 
     Parameters
     ----------
     what : str
-        What is resampled.
+        The resampled images and the verb, as "labels are".
     advice : str
-        How to do without.
+        A way to do without.
     """
     msg = f"{what} not on the grid of the other images: {what} resampled for this transform."
     warnings.warn(MaskerWarning(msg, hint=advice), stacklevel=5)

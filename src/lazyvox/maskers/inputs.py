@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError, RegionError
 from lazyvox.image import check_niimg
+from lazyvox.image.joined_series import refuse_dimension
 from lazyvox.image.new_image import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.parameters import MaskerWarning
-from lazyvox.masking import load_mask_img
 
 __all__ = [
     "is_one_image",
@@ -47,6 +47,8 @@ def open_images(imgs: Any) -> Any:
         If it is something else.
     ParameterError
         If an image has no voxel.
+    DimensionError
+        If it is neither 3D nor 4D.
     ImageNotFoundError
         If there is no such file.
     """
@@ -55,6 +57,8 @@ def open_images(imgs: Any) -> Any:
         if 0 in img.shape:
             msg = f"{name_of(img)}: an image must hold voxels. Got shape {img.shape}."
             raise ParameterError(msg)
+        if len(img.shape) not in {3, 4}:
+            refuse_dimension(img, 4)
         return img
     if hasattr(imgs, "toarray"):
         msg = "`imgs` must be a nibabel image, a path, or a list of them. Got a sparse array."
@@ -113,8 +117,10 @@ def read_mask_img(mask_img: Any) -> Any:
     RegionError
         If the mask is empty.
     """
-    img = check_niimg(mask_img, atleast_4d=True)
+    img = check_niimg(mask_img)
     array = lazy_dataobj(img)
+    if array.ndim == 3:
+        array = array.view((..., None))
     inside = np.ones(array.shape[:3], bool)
     n_bad = 0
     for volume in range(array.shape[3]):
@@ -126,13 +132,14 @@ def read_mask_img(mask_img: Any) -> Any:
             n_bad += int(values.size - np.count_nonzero(is_finite))
     if n_bad:
         msg = (
-            f"{name_of(img)}: the voxels of a mask should be finite. {n_bad} are NaN or infinite; "
-            f"they count as outside."
+            f"`mask_img` ({name_of(img)}): the voxels of a mask should be finite. {n_bad} are NaN "
+            f"or infinite; they count as outside."
         )
         warnings.warn(msg, MaskerWarning, stacklevel=5)
-    mask = image_like(img, inside.astype(np.uint8), img.affine)
-    load_mask_img(mask)
-    return mask
+    if not inside.any():
+        msg = f"`mask_img` ({name_of(img)}): a mask must hold at least one voxel. Got zeros only."
+        raise RegionError(msg)
+    return image_like(img, inside.astype(np.uint8), img.affine)
 
 
 def middle_volume(imgs: Any) -> tuple[Any, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, DType, override
-from lazyvox.errors import ParameterError
+from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Voxels
 from lazyvox.image import check_niimg, crop_img, resample_img
 from lazyvox.image.new_image import image_like
@@ -23,7 +23,6 @@ from lazyvox.masking import (
     compute_background_mask,
     compute_brain_mask,
     compute_epi_mask,
-    load_mask_img,
     unmask,
 )
 from lazyvox.stream.masks import RegionImage
@@ -196,7 +195,10 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
         self._fit_mask(allow_empty=False)
 
     def _fit_mask(self, *, allow_empty: bool) -> None:
-        mask, _ = load_mask_img(self.mask_img_, allow_empty=allow_empty)
+        mask = np.asarray(self.mask_img_.dataobj) != 0
+        if not allow_empty and not mask.any():
+            msg = "`mask_img`: a mask must hold at least one voxel. None is left on its grid."
+            raise RegionError(msg)
         # In memory: every transform needs it.
         self.mask_img_ = image_like(
             self.mask_img_, np.asarray(mask, np.uint8), self.mask_img_.affine

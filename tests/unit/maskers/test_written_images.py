@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.errors import DimensionError, RegionError
 from lazyvox.image import clean_img
 from lazyvox.lazyimage.describe import repetition_time, set_repetition_time
 from lazyvox.maskers import (
@@ -15,6 +16,7 @@ from lazyvox.maskers import (
     NiftiSpheresMasker,
     transform_all,
 )
+from lazyvox.maskers.parameters import MaskerWarning
 
 AFFINE = np.diag([3.0, 3, 3, 1])
 RUN = np.random.default_rng(0).normal(100, 10, (6, 6, 6, 20)).astype("f4")
@@ -148,3 +150,50 @@ def test_labels_of_many_digits_stay_what_they_are(files):
     small = NiftiLabelsMasker("atlas.nii", standardize=None)
     small.fit_transform("run.nii")
     assert np.asarray(small.region_atlas_.dataobj).dtype == np.int32
+
+
+class TestMessages:
+    """Messages about masks and images name the parameter and the file."""
+
+    @pytest.fixture
+    def masks(self, files):
+        nib.save(nib.Nifti1Image(np.zeros((6, 6, 6), "u1"), AFFINE), "empty.nii")
+        holed = np.ones((6, 6, 6), "f4")
+        holed[0, 0, :2] = np.nan
+        nib.save(nib.Nifti1Image(holed, AFFINE), "holed.nii")
+        far = AFFINE.copy()
+        far[:3, 3] = 500
+        nib.save(nib.Nifti1Image(np.ones((6, 6, 6), "u1"), far), "far.nii")
+
+    @pytest.mark.parametrize("make", MASKERS.values(), ids=MASKERS)
+    def test_an_empty_mask(self, masks, make):
+        masker = make().set_params(mask_img="empty.nii")
+        with pytest.raises(RegionError, match=r"`mask_img` \(.*empty\.nii\): .* Got zeros only"):
+            masker.fit("run.nii")
+
+    @pytest.mark.parametrize("make", MASKERS.values(), ids=MASKERS)
+    def test_a_mask_with_holes(self, masks, make):
+        with pytest.warns(MaskerWarning, match=r"`mask_img` \(.*holed\.nii\): .* 2 are NaN"):
+            make().set_params(mask_img="holed.nii").fit()
+
+    @pytest.mark.parametrize("kind", ["labels", "maps"])
+    def test_a_mask_elsewhere(self, masks, kind):
+        masker = MASKERS[kind](mask_img="far.nii", standardize=None)
+        with pytest.raises(RegionError, match="`mask_img` must overlap with the images"):
+            masker.fit("run.nii")
+
+    def test_what_is_resampled(self, files):
+        shifted = AFFINE.copy()
+        shifted[0, 3] = 3
+        nib.save(nib.Nifti1Image(RUN, shifted), "shifted.nii")
+        masker = NiftiLabelsMasker("atlas.nii", standardize=None).fit()
+        with pytest.warns(
+            MaskerWarning, match=r"^labels are not on the grid .*: labels are resampled for this"
+        ):
+            masker.transform("shifted.nii")
+
+    @pytest.mark.parametrize("make", MASKERS.values(), ids=MASKERS)
+    def test_five_axes(self, files, make):
+        nib.save(nib.Nifti1Image(RUN[:, :, :, None], AFFINE), "five.nii")
+        with pytest.raises(DimensionError, match=r"five\.nii: the image must be 4D. Got 5D"):
+            make(standardize=None).fit_transform("five.nii")

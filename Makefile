@@ -43,6 +43,7 @@ lint: environment
 	$(IN_TEST) -m ruff format --check .
 	$(IN_TEST) -m mypy
 	$(IN_TEST) -c "from importlinter.cli import lint_imports_command as run; run()"
+	$(IN_TEST) tools/words
 	find src -name '*.py' -exec $(IN_TEST) -m numpydoc lint --config . {} +
 
 test: lint

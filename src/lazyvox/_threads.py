@@ -1,8 +1,9 @@
 """Threads that Ctrl-C cannot lock up; used by all layers.
 
 Conditions, events, semaphores and futures of the standard library take their locks in Python: an
-interrupt that the main thread gets just behind that leaves the lock taken, and the next thread that asks for it, a worker or the code that cleans up, waits for ever. Queues written in C have no such
-moment.
+interrupt that the main thread gets just behind that leaves the lock taken, and the next thread
+that asks for it, a worker or the code that cleans up, waits for ever. Queues written in C have no
+such moment.
 """
 
 import contextlib

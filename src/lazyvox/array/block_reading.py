@@ -98,7 +98,7 @@ class BlockReading:
 
     @property
     def is_in_slabs(self) -> bool:
-        """Whether blocks are parts of volumes."""
+        """True if blocks are parts of volumes."""
         return self.layout.slab_slices < self.array.shape[2]
 
     @contextmanager

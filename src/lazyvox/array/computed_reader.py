@@ -29,7 +29,7 @@ class ComputedReader(ArrayReader):
     @property
     @override
     def is_random_access(self) -> bool:
-        """Whether no source is compressed."""
+        """True if no source is compressed."""
         return all(source.reader.is_random_access for source in self.sources)
 
     @property

@@ -79,7 +79,7 @@ class ConcatReader(ComputedReader):
     @property
     @override
     def is_in_memory(self) -> bool:
-        """Whether all parts are in memory."""
+        """True if all parts are in memory."""
         return all(part.reader.is_in_memory for part in self.parts)
 
     @property

@@ -36,7 +36,7 @@ class Conversion:
 
     @property
     def is_scaled(self) -> bool:
-        """Whether values are multiplied or shifted."""
+        """True if values are multiplied or shifted."""
         return (self.slope, self.inter) != (1.0, 0.0)
 
     def result_dtype(self, stored: DType) -> DType:

@@ -181,7 +181,7 @@ class _Builder:
 def _content_of(values: Array) -> Hashable:
     """Return what tells an array from others of its shape and type.
 
-    Small arrays are told apart by their values, so that equal ones are read once. Large ones are
+    Small arrays are compared by their values, so that equal ones are read once. Large ones are
     not looked through: one that cannot be written to is itself whenever it takes part.
     """
     if values.nbytes > LOOKED_THROUGH_BYTES:

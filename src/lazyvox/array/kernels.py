@@ -132,7 +132,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
-    """What is known of an expression in this process, for expressions that begin with it.
+    """Cache of a built expression, for expressions that begin with it.
 
     With it the sum of a thousand images takes a thousand steps to build, not half a million.
 

@@ -39,7 +39,7 @@ class LazyArray(Operators):
     reader : ArrayReader
         How stored values are read.
     window : View
-        Which of them this array stands for.
+        Part of the source that this array holds.
     conversion : Conversion
         Scaling and type of the values returned.
     """
@@ -91,7 +91,7 @@ class LazyArray(Operators):
     ) -> Any:
         """Call a function of NumPy on what is read.
 
-        As nibabel's proxies do, a lazy array stands for its values wherever NumPy needs them.
+        As nibabel's proxies do, a lazy array is read wherever NumPy needs its values.
         What is read is asked for by the name of the function.
         """
         if _is_of_images(types):

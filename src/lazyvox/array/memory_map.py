@@ -61,7 +61,7 @@ class MappedSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the session; without an error, check first that nobody wrote to the file."""
+        """End the session; without an error, check first that the file was not written to."""
         if kind is None:
             source = self._reader.source
             source.identity.check(Path(source.path).stat(), source.path)

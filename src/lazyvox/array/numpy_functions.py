@@ -58,7 +58,7 @@ class Elementwise:
 def lazy_call(
     func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Called | None:
-    """Return the element-wise function, operands and options that a call of NumPy stands for.
+    """Return the element-wise function, operands and options of a call of NumPy.
 
     Parameters
     ----------

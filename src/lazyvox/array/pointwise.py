@@ -1,4 +1,4 @@
-"""How the files of an expression are read: in step, a few at a time, and no more than is asked.
+"""Reader of expressions: sources are read in step, a few at a time, and no further than needed.
 
 Series of volumes are read volume by volume. Volumes that are files of their own, a hundred of
 them perhaps, are read in waves: a few files at a time are decoded in step, piece by piece, in as
@@ -174,7 +174,7 @@ class VolumeExpressionReader(ExpressionReader):
 
     @property
     def program(self) -> Program:
-        """What is read when."""
+        """Order of reading and computing."""
         assert isinstance(self.transform, Expression), "bug in lazyvox: no expression"
         return program_of(self.transform.steps, self.sources)
 

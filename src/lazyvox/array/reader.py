@@ -92,7 +92,7 @@ class ArrayReader(ABC):
     @property
     @abstractmethod
     def is_random_access(self) -> bool:
-        """Whether reading a later value costs nothing for the earlier ones."""
+        """True if a later value can be read without the earlier ones."""
 
     @abstractmethod
     def open(
@@ -171,12 +171,12 @@ class ArrayReader(ABC):
 
     @property
     def is_operator_result(self) -> bool:
-        """Whether the values are those of an operator, a function of NumPy, or a reduction."""
+        """True if the values are computed by an operator, a function of NumPy, or a reduction."""
         return False
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether the values lie in memory, so that looking at all of them reads no file."""
+        """True if the values are in memory, so that reading all of them reads no file."""
         return False
 
     def mapped(self, axes: tuple[Axis, ...]) -> Array | None:
@@ -253,7 +253,7 @@ class FileReader(ArrayReader):
     @property
     @override
     def is_random_access(self) -> bool:
-        """Whether the file is not compressed."""
+        """True if the file is not compressed."""
         return self.source.compression == "none"
 
     @override

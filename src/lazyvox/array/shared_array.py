@@ -86,7 +86,7 @@ class SharedArray(np.ndarray[Any, Any]):
 
     @property
     def _lies_in(self) -> Array:
-        """The array that holds the memory: whoever made this one, or a view of it, began there."""
+        """The array that owns the memory of this one, or of the array that this is a view of."""
         below: Any = self
         while isinstance(below.base, np.ndarray):
             below = below.base

@@ -23,11 +23,11 @@ class SpoolJob(Protocol):
 
     @property
     def name(self) -> str:
-        """What plans and messages call it, such as "clean"."""
+        """Name in plans and messages, such as "clean"."""
 
     @property
     def sources(self) -> tuple[LazyArray, ...]:
-        """What it reads."""
+        """Arrays that are read."""
 
     @property
     def shape(self) -> Shape:

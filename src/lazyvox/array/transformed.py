@@ -39,11 +39,11 @@ SCRATCH_BYTES = 2 << 20
 
 @runtime_checkable
 class VolumeTransform(Protocol):
-    """What becomes of volumes, each by itself. Frozen, picklable, safe from many threads."""
+    """A function of one volume at a time. Frozen, picklable, safe from many threads."""
 
     @property
     def name(self) -> str:
-        """What plans and messages call it, such as "smooth"."""
+        """Name in plans and messages, such as "smooth"."""
 
     def out_shape(self, shapes: tuple[Shape, ...]) -> Shape:
         """Return the spatial shape of the result for sources of these spatial shapes."""
@@ -58,7 +58,7 @@ class VolumeTransform(Protocol):
         """Fill `out`, of shape (I, J, K, n), from one block of n volumes of each source.
 
         Blocks are in native byte order and in Fortran order; that of a 3D source has one volume,
-        which stands for all. They must not be changed. `out` is in Fortran order.
+        used for all. They must not be changed. `out` is in Fortran order.
         """
 
 
@@ -68,7 +68,7 @@ class ReadsBefore(Protocol):
 
     @property
     def reads_before(self) -> tuple[LazyArray, ...]:
-        """What is still to be read; nothing after the first volume."""
+        """Arrays that are still to be read; none after the first volume."""
 
 
 def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
@@ -77,9 +77,9 @@ def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
     Parameters
     ----------
     transform : VolumeTransform
-        What becomes of each volume.
+        Function that is applied to each volume.
     *sources : LazyArray
-        At least one, 3D or 4D. Those in 4D have the same number of volumes; one in 3D stands for
+        At least one, 3D or 4D. Those in 4D have the same number of volumes; one in 3D is used with
         each of them.
 
     Returns
@@ -190,7 +190,7 @@ class StagedReader(ComputedReader):
     @property
     @override
     def is_in_memory(self) -> bool:
-        """Whether all sources are in memory."""
+        """True if all sources are in memory."""
         return all(source.reader.is_in_memory for source in self.sources)
 
     @property

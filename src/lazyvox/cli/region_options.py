@@ -313,7 +313,7 @@ _OPTIONS = (
         metavar="NAME",
         expose_value=False,
         callback=_keep,
-        help=f"How to combine the voxels of a label, or of a mask: {', '.join(STRATEGIES)}. By "
+        help=f"Statistic over the voxels of a label, or of a mask: {', '.join(STRATEGIES)}. By "
         "default the mean for labels; a mask gives a column for each voxel.",
     ),
     click.option(

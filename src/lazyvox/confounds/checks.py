@@ -1,4 +1,4 @@
-"""What a table of confounds must be, said in full where it is not."""
+"""Requirements of a table of confounds, and the errors where they are not met."""
 
 import math
 from collections.abc import Sequence

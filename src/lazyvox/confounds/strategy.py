@@ -52,7 +52,7 @@ _NAMES = ("motion", "wm_csf", "global_signal", "compcor", "acompcor", "tcompcor"
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What the parameters say about components that are named without a number.
+    """Settings of components that are named without a number.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ def connectivity(
     estimator: Estimator = "ledoit-wolf",
     names: Sequence[str] | None = None,
 ) -> FloatArray:
-    """Return how strongly each column of signals goes with each other one.
+    """Compute a connectivity matrix from region time series.
 
     Parameters
     ----------

@@ -235,7 +235,7 @@ class ColumnTable(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cleaning:
-    """What is done to every table of signals of one series.
+    """Cleaning of every table of signals of one series.
 
     Attributes
     ----------

@@ -46,7 +46,7 @@ class MapsImage:
 
     @property
     def voxel_grid(self) -> VoxelGrid:
-        """Where the voxels are, with the name of the maps."""
+        """Voxel grid, with the name of the maps."""
         return VoxelGrid(self.array.shape, self.affine, self.name)
 
     def check_grid(self, grid: Grid) -> None:

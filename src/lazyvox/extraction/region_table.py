@@ -1,4 +1,4 @@
-"""What consumers have in common that give one column per region: labels, spheres, maps."""
+"""Base class of consumers with one column per region: labels, spheres, maps."""
 
 import copy
 from abc import abstractmethod
@@ -26,7 +26,7 @@ __all__ = ["GatheredRegions", "RegionLayout", "RegionTable", "TableOptions"]
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """Where the table of a consumer goes, and as what.
+    """Path, format and type of the table of a consumer.
 
     Attributes
     ----------
@@ -222,7 +222,7 @@ class GatheredRegions(RegionTable):
     Parameters
     ----------
     strategy : str
-        What becomes of the voxels of a region.
+        Statistic over the voxels of a region.
     options : TableOptions
         Where the table goes.
     """

@@ -43,7 +43,7 @@ RoiLike: TypeAlias = ImageLike | RoiConsumer | SeedsLike
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionOptions:
-    """How regions that do not say it themselves are extracted.
+    """Options of regions that do not have their own.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class RegionOptions:
 
     @property
     def are_default(self) -> bool:
-        """Whether nothing is set."""
+        """True if nothing is set."""
         given = (self.strategy, self.lut, self.dtype, self.radius, self.mask_img)
         return not self.resample and all(value is None for value in given)
 

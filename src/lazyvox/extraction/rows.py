@@ -191,7 +191,7 @@ Rows: TypeAlias = MemoryRows | FileRows | CleanedRows
 
 @dataclass(frozen=True, slots=True)
 class RowsPlan:
-    """Where the rows of one table will go.
+    """Destination of the rows of one table.
 
     Attributes
     ----------
@@ -220,7 +220,7 @@ class RowsPlan:
 
     @property
     def is_spooled(self) -> bool:
-        """Whether the rows wait on disk until they are cleaned."""
+        """True if the rows are kept on disk until they are cleaned."""
         if self.cleaning is None or self.path is None or self.cleaning.largest_table is None:
             return False
         return self.spec.nbytes > self.cleaning.largest_table

@@ -48,7 +48,7 @@ class Placement:
 
     @property
     def is_of_voxels(self) -> bool:
-        """Whether each column is one voxel."""
+        """True if each column is one voxel."""
         return self.column is None and self.maps is None
 
     def fill(self, full: Array, lines: Array) -> None:

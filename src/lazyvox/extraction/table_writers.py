@@ -35,7 +35,7 @@ PARQUET_CHUNK_BYTES = 2048
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """What a table will be.
+    """Shape, type and columns of a table to be written.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class TableWriter(Protocol):
 
 
 class _Writer:
-    """What all writers have in common."""
+    """Base class of the writers."""
 
     def __init__(self, sink: ByteSink) -> None:
         self._sink = sink

@@ -31,7 +31,7 @@ class BoundingBoxError(GridMismatchError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResamplingGrid:
-    """Where resampled voxels lie.
+    """Grid of resampled voxels.
 
     Attributes
     ----------

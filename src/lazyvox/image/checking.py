@@ -46,7 +46,7 @@ def check_niimg(
     return_iterator: bool = False,
     wildcards: bool = True,
 ) -> Any:
-    """Return an image of what stands for one: a path, a pattern, a list, an image.
+    """Return an image, given as an image, a path, a pattern, or a list.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def check_niimg(
 
 
 def check_niimg_3d(niimg: Any, dtype: npt.DTypeLike | None = None) -> Any:
-    """Return a 3D image of what stands for one.
+    """Return a 3D image, given in any form that `check_niimg` takes.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def check_niimg_4d(
     return_iterator: bool = False,
     dtype: npt.DTypeLike | None = None,
 ) -> Any:
-    """Return a 4D image of what stands for one.
+    """Return a 4D image, given in any form that `check_niimg` takes.
 
     Parameters
     ----------
@@ -265,7 +265,7 @@ def get_data(img: Any) -> Array:
 
 
 def expanded(niimg: Any, *, wildcards: bool = True) -> Any:
-    """Return an image, a path without ``~`` and pattern, or a list of what stands for images."""
+    """Return an image, a path without ``~`` and pattern, or a list of images and paths."""
     if isinstance(niimg, SpatialImage | bytes):
         return niimg
     if isinstance(niimg, str | os.PathLike):

@@ -244,7 +244,7 @@ class CleaningJob:
 
     @property
     def name(self) -> str:
-        """What plans and messages call it."""
+        """Name in plans and messages."""
         return "clean"
 
     @property
@@ -275,7 +275,7 @@ class CleaningJob:
 
     @property
     def work_bytes(self) -> int:
-        """What the pass, or then the cleaning of one block, holds at most."""
+        """Peak of the pass, or of the cleaning of one block after it."""
         block = self._block_columns * self.n_rows * self.dtype.itemsize
         each = block + self.cleaner.work_bytes(self._block_columns)
         cleaning = self.n_jobs * each + FIXED_BYTES

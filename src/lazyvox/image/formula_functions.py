@@ -1,4 +1,4 @@
-"""What the functions of a formula do with lazy arrays: stay lazy, or read the whole."""
+"""Functions of formulas over lazy arrays: some stay lazy, others read the whole array."""
 
 import operator
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a function on images is given, as one lazy array of volumes."""
+"""Input of a function on images, as one lazy array of volumes."""
 
 from dataclasses import dataclass, field
 from typing import Any

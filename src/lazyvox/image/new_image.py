@@ -126,9 +126,10 @@ def image_like(
 ) -> LazyImage:
     """Return an image of `data` with the class and, if asked, the header of `ref`; reads nothing.
 
-    `extent` is the smallest and the largest value, where that is known of lazy data. The type in the header is that of the data, whatever `ref` is stored as: in the type of
-    integers that were averaged or smoothed the result would be rounded on saving. A part of `ref`
-    keeps the stored type, in which it is saved bit by bit.
+    `extent` is the smallest and the largest value, where that is known of lazy data. The type in
+    the header is that of the data, whatever `ref` is stored as: in the type of integers that were
+    averaged or smoothed the result would be rounded on saving. A part of `ref` keeps the stored
+    type, in which it is saved bit by bit.
     """
     # No format stores half precision.
     dtype = np.dtype(np.float32) if data.dtype == np.float16 else data.dtype
@@ -224,7 +225,7 @@ def _class_for(ref: SpatialImage, dtype: DType) -> type[LazyImage]:
 def _set_display_limits(
     header: Any, data: LazyArray | Array, extent: tuple[float, float] | None
 ) -> None:
-    """Set the fields of a header that speak of its values; to 0, unset, where nobody read them."""
+    """Set the display limits of a header; to 0, unset, where the values were not read."""
     fields = set(header) if isinstance(header, WrapStruct) else set()
     for field in fields & {"glmax", "glmin", "cal_max", "cal_min"}:
         header[field] = 0

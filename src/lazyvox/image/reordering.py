@@ -136,7 +136,7 @@ class TransposeTransform:
 
     @property
     def name(self) -> str:
-        """What plans and messages call it."""
+        """Name in plans and messages."""
         return "transpose"
 
     def out_shape(self, shapes: tuple[Shape, ...]) -> Shape:

@@ -176,7 +176,7 @@ class ResampleTransform:
 
     @property
     def reads_before(self) -> tuple[LazyArray, ...]:
-        """What the limits are still to be found in."""
+        """Arrays whose limits are still to be found."""
         return () if self.extremes is None else self.extremes.reads_before
 
     def apply(self, blocks: Sequence[Array], out: Array) -> None:
@@ -230,7 +230,7 @@ class ResampleTransform:
 
     @property
     def _takes_voxels(self) -> bool:
-        """Whether every voxel of the result is one of the source."""
+        """True if every voxel of the result is one of the source."""
         return self.order == 0 or (self.aligned is not None and self.aligned.weights is None)
 
     def _resample(self, values: Array, out: Array) -> None:

@@ -188,7 +188,7 @@ class ThresholdTransform:
 
     @property
     def name(self) -> str:
-        """What plans and messages call it."""
+        """Name in plans and messages."""
         return "binarize" if self.is_binary else "threshold"
 
     def out_shape(self, shapes: tuple[Shape, ...]) -> Shape:

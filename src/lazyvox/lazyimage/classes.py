@@ -32,7 +32,7 @@ __all__ = ["LAZY_CLASSES", "LazyImage", "image_on_grid", "lazy_image"]
 
 
 class LazyImage(SpatialImage, ImageOperators):
-    """What lazyvox changes in nibabel's images: slicing, saving, pickling and `repr` are lazy.
+    """Lazy slicing, saving, pickling and `repr` for nibabel's image classes.
 
     Everything else is nibabel's: `affine`, `header`, `get_fdata`, `in_memory`, `uncache` mean
     what nibabel documents. Made by `lazyvox.load`; use a class of `LAZY_CLASSES` to make one.
@@ -258,7 +258,7 @@ def lazy_image(
     extra : dict, optional
         Further content, as in nibabel.
     path : str, optional
-        The file that the image stands for.
+        Name of the file of the image.
 
     Returns
     -------
@@ -344,7 +344,7 @@ def _header_dtype(dtype: DType) -> DType:
 
 
 def _set_name(img: LazyImage, path: str) -> None:
-    """Say which file an image stands for; its format was found from the content, not the name."""
+    """Set the file name of an image; its format was found from the content, not the name."""
     with contextlib.suppress(ImageFileError):
         img.set_filename(path)
     # nibabel adds an ending where it misses its own.

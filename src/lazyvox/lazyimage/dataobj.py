@@ -18,7 +18,7 @@ __all__ = ["Reading", "lazy_dataobj", "name_of", "reading_of"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
-    """Return the voxels of an image as a lazy array, whoever loaded it; reads none of them."""
+    """Return the voxels of any nibabel image as a lazy array; reads none of them."""
     dataobj: Any = img.dataobj
     if isinstance(dataobj, LazyArray):
         return dataobj

@@ -31,7 +31,7 @@ class ProxyReader(ArrayReader):
     @property
     @override
     def is_random_access(self) -> bool:
-        """Whether the file is not compressed, as far as its name tells."""
+        """True if the file is not compressed, judged by its name."""
         return not self.path.lower().endswith((".gz", ".bz2", ".zst"))
 
     @override
@@ -66,7 +66,7 @@ class ProxySession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let go of the image; without an error, check first that nobody wrote to the file."""
+        """Release the image; without an error, check first that the file was not written to."""
         self._proxy = None
         if kind is None:
             self._reader.identity.check(Path(self._reader.path).stat(), self._reader.path)

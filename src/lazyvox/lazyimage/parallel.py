@@ -176,7 +176,7 @@ def _mapped(
 
 
 class _Mapping(Prefetched[_Task, Any]):
-    """The answers to tasks in order; whoever stops asking ends the calls under way."""
+    """Iterator of the answers to tasks, in order; closing it ends the calls under way."""
 
     def __init__(self, tasks: list[_Task], crew: Crew, n_workers: int, budget: int) -> None:
         self._crew = crew
@@ -228,7 +228,7 @@ class _Room:
         return True
 
     def leave(self, task: _Task) -> None:
-        """Take note that a task is done; from its thread."""
+        """Record that a task is done; called from its thread."""
         self._under_way.pop(task.number, None)
 
     def delivered(self, step: Step[_Task, Any], item: Any, /) -> None:

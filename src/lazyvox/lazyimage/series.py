@@ -28,7 +28,7 @@ __all__ = ["Grid", "Run", "Series", "as_series", "name_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """Where and when the voxels of a series are.
+    """Grid of a series in space and time.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Grid:
 
     @property
     def voxel_grid(self) -> VoxelGrid:
-        """Where the voxels are, for comparisons with other images."""
+        """Voxel grid, for comparisons with other images."""
         return VoxelGrid(self.shape, self.affine, name_of(self.template))
 
     @property

@@ -1,4 +1,4 @@
-"""What is shared of an image or an array, and how an image is made of it again."""
+"""Content of a shared image or array, and its reconstruction as an image."""
 
 import hashlib
 import math
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SharedNote:
-    """What an image is besides its voxels; lies behind them in the shared file.
+    """Class, header and name of a shared image; stored behind its voxels in the shared file.
 
     The digest travels with the handle: what does not match it is not unpickled.
     """
@@ -46,7 +46,7 @@ class SharedNote:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedContent:
-    """What is to be shared: values, as they are to lie in memory, and what makes them an image."""
+    """Content to be shared: values in their memory layout, and the facts that make them an image."""
 
     values: LazyArray | Array
     order: str

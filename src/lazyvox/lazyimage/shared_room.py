@@ -1,4 +1,4 @@
-"""Where shared data are put: into memory, else into a temporary file."""
+"""Allocation of shared data: in shared memory, else in a temporary file."""
 
 import tempfile
 import warnings

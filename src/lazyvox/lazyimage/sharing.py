@@ -31,8 +31,8 @@ class SharedHandle:
     """Decoded data in shared memory. Made by `lazyvox.shared`.
 
     A context manager: the memory is given back when the block ends, whatever ended it, and when
-    nobody holds the handle any more. Pickled to another process, in less than 2 KiB, a handle
-    opens the same data there, and gives back nothing.
+    the handle is deleted. Pickled to another process, in less than 2 KiB, a handle opens the same
+    data there, and gives back nothing.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class SharedHandle:
     note : object, optional
         Where the rest of an image is; None for an array.
     file : SharedFile, optional
-        The file; None in whoever did not make it.
+        The file; None in processes that did not make it.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ def _computed(key: tuple[Any, ...], compute: Callable[[], ResultT]) -> ResultT:
 
 
 def fingerprint(thing: Any) -> Any:
-    """Return what stands for an object in the key of a result.
+    """Return the part of a cache key for an object.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def fingerprint(thing: Any) -> Any:
 
 
 def _of_parts(thing: Any) -> Any:
-    """Return what stands for a container, a table, a value, or an object of any other kind."""
+    """Return the part of a cache key for a container, a table, a value, or any other object."""
     if isinstance(thing, list | tuple):
         return tuple(fingerprint(item) for item in thing)
     if isinstance(thing, dict):

@@ -22,7 +22,7 @@ class FiniteTransform:
 
     @property
     def name(self) -> str:
-        """What plans and messages call it."""
+        """Name in plans and messages."""
         return "non-finite voxels to zero"
 
     def out_shape(self, shapes: tuple[Shape, ...]) -> Shape:
@@ -64,7 +64,7 @@ def finite_img(img: Any) -> Any:
 
 
 class NonFiniteWatch(Consumer[bool]):
-    """Whether a voxel of the series is NaN or infinite.
+    """Consumer that watches for voxels that are NaN or infinite.
 
     Notes
     -----

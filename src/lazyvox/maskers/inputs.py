@@ -24,7 +24,7 @@ __all__ = [
 
 
 def is_one_image(imgs: Any) -> bool:
-    """Return whether something stands for a single image: an image, a path, a pattern."""
+    """Return whether an argument is a single image: an image, a path, a pattern."""
     return isinstance(imgs, SpatialImage | str | bytes | os.PathLike)
 
 

@@ -76,17 +76,17 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
     memory_level : int, default=1
         What is kept: results at 1 and above.
     verbose : int, default=0
-        Above 0, steps are told on standard output.
+        Above 0, steps are printed on standard output.
     strategy : str, default="mean"
-        What becomes of the voxels of a region: "mean", "median", "sum", "minimum", "maximum",
+        Statistic over the voxels of a region: "mean", "median", "sum", "minimum", "maximum",
         "standard_deviation" or "variance".
     keep_masked_labels : bool, default=False
         Whether labels that a mask takes away keep a column, of zeros.
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, optional
-        Colours of the regions in the report; "CMRmap_r", which nilearn's signatures have, stands
-        for the ones that are chosen here.
+        Colours of the regions in the report; "CMRmap_r", which nilearn's signatures have, selects
+        the default colours.
     clean_args : dict, optional
         Further arguments of `lazyvox.signal.clean`.
     memory_budget : int or str, optional

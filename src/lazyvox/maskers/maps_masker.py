@@ -72,11 +72,11 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
     memory_level : int, default=0
         What is kept: results at 1 and above.
     verbose : int, default=0
-        Above 0, steps are told on standard output.
+        Above 0, steps are printed on standard output.
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="CMRmap_r"
-        Colours of the maps in the report; this default stands for the ones that are chosen here.
+        Colours of the maps in the report; this default selects lazyvox's own colours.
     clean_args : dict, optional
         Further arguments of `lazyvox.signal.clean`.
     memory_budget : int or str, optional

@@ -11,8 +11,8 @@ __all__ = ["MultiNiftiLabelsMasker"]
 class MultiNiftiLabelsMasker(MultiMasker, NiftiLabelsMasker):
     """Signals of the regions of an atlas, of several subjects.
 
-    As `NiftiLabelsMasker`, for lists of images. Parameters and results are those of nilearn's class of this
-    name; `memory_budget` and `memmap_dir` come on top.
+    As `NiftiLabelsMasker`, for lists of images. Parameters and results are those of nilearn's
+    class of this name; `memory_budget` and `memmap_dir` come on top.
 
     Parameters
     ----------
@@ -52,16 +52,16 @@ class MultiNiftiLabelsMasker(MultiMasker, NiftiLabelsMasker):
     memory_level : int, default=1
         What is kept: results at 1 and above.
     verbose : int, default=0
-        Above 0, steps are told on standard output.
+        Above 0, steps are printed on standard output.
     strategy : str, default="mean"
-        What becomes of the voxels of a region: "mean", "median", "sum", "minimum", "maximum",
+        Statistic over the voxels of a region: "mean", "median", "sum", "minimum", "maximum",
         "standard_deviation" or "variance".
     keep_masked_labels : bool, default=False
         Whether labels that a mask takes away keep a column, of zeros.
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="CMRmap_r"
-        Colours of the regions in the report; this default stands for the ones that are chosen here.
+        Colours of the regions in the report; this default selects lazyvox's own colours.
     n_jobs : int, default=1
         Files that are read at a time.
     clean_args : dict, optional

@@ -11,8 +11,8 @@ __all__ = ["MultiNiftiMapsMasker"]
 class MultiNiftiMapsMasker(MultiMasker, NiftiMapsMasker):
     """Signals of maps of weights, of several subjects.
 
-    As `NiftiMapsMasker`, for lists of images. Parameters and results are those of nilearn's class of this
-    name; `memory_budget` and `memmap_dir` come on top.
+    As `NiftiMapsMasker`, for lists of images. Parameters and results are those of nilearn's class
+    of this name; `memory_budget` and `memmap_dir` come on top.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ class MultiNiftiMapsMasker(MultiMasker, NiftiMapsMasker):
     memory_level : int, default=0
         What is kept: results at 1 and above.
     verbose : int, default=0
-        Above 0, steps are told on standard output.
+        Above 0, steps are printed on standard output.
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="CMRmap_r"
-        Colours of the maps in the report; this default stands for the ones that are chosen here.
+        Colours of the maps in the report; this default selects lazyvox's own colours.
     n_jobs : int, default=1
         Files that are read at a time.
     clean_args : dict, optional

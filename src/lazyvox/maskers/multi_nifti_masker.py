@@ -23,8 +23,8 @@ __all__ = ["MultiNiftiMasker"]
 class MultiNiftiMasker(MultiMasker, NiftiMasker):
     """Signals of the voxels of one mask, of several subjects.
 
-    As `NiftiMasker`, for lists of images. Parameters and results are those of nilearn's class of this
-    name; `memory_budget` and `memmap_dir` come on top.
+    As `NiftiMasker`, for lists of images. Parameters and results are those of nilearn's class of
+    this name; `memory_budget` and `memmap_dir` come on top.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class MultiNiftiMasker(MultiMasker, NiftiMasker):
     n_jobs : int, default=1
         Files that are read at a time.
     verbose : int, default=0
-        Above 0, steps are told on standard output.
+        Above 0, steps are printed on standard output.
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="gray"

@@ -77,7 +77,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
     memory_level : int, default=1
         What is kept: results at 1 and above.
     verbose : int, default=0
-        Above 0, steps are told on standard output.
+        Above 0, steps are printed on standard output.
     reports : bool, default=True
         Whether what a report needs is kept.
     cmap : str, default="gray"

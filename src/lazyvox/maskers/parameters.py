@@ -1,4 +1,4 @@
-"""What the parameters of maskers may be, checked when a masker is fitted."""
+"""Constraints of the parameters of maskers, checked when a masker is fitted."""
 
 import os
 from collections.abc import Iterable, Mapping

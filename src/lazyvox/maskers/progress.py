@@ -1,4 +1,4 @@
-"""What maskers tell on standard output where `verbose` asks for it."""
+"""Messages of maskers on standard output, by `verbose`."""
 
 import sys
 from typing import Any
@@ -17,13 +17,13 @@ def tell(owner: object, text: str, verbose: int, *, level: int = 1) -> None:
     Parameters
     ----------
     owner : object
-        The masker that tells it.
+        The masker.
     text : str
         What it does.
     verbose : int
         The masker's `verbose`.
     level : int
-        The least value of `verbose` at which it is told.
+        The least value of `verbose` at which the line is written.
     """
     if int(verbose) >= level:
         sys.stdout.write(f"[{type(owner).__name__}] {text}\n")

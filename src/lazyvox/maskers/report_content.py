@@ -1,4 +1,4 @@
-"""What reports show of masks, labelled regions and maps: numbers, figures and the table."""
+"""Report content of masks, labelled regions and maps: numbers, figures and the table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

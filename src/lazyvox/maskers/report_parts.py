@@ -1,4 +1,4 @@
-"""What the reports of all maskers have in common: grids, sizes and captions."""
+"""Shared parts of masker reports: grids, sizes and captions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ SIZE_COLUMNS = ("voxels", "size in mm^3", "relative size in %")
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What stands on the page of a fitted masker besides its parameters.
+    """Report content of a fitted masker besides its parameters.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ class Reports:
     @property
     @abstractmethod
     def _report_description(self) -> str:
-        """What the page shows, in a sentence."""
+        """Description of the page, in a sentence."""
 
     @abstractmethod
     def _findings(self, data: Mapping[str, Any], numbers: Sequence[int]) -> Findings:

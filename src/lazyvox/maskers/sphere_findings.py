@@ -1,4 +1,4 @@
-"""What reports show of spheres."""
+"""Report content of spheres."""
 
 from collections.abc import Sequence
 from typing import Any

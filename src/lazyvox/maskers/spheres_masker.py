@@ -63,7 +63,7 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
     memory_level : int, default=1
         What is kept: results at 1 and above.
     verbose : int, default=0
-        Above 0, steps are told on standard output.
+        Above 0, steps are printed on standard output.
     reports : bool, default=True
         Whether what a report needs is kept.
     clean_args : dict, optional

@@ -1,4 +1,4 @@
-"""What several masks have in common."""
+"""Intersection of masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a series is cut into blocks of volumes, or volumes into slabs, to fit a memory budget."""
+"""Layout of a series in blocks of volumes, or of volumes in slabs, within a memory budget."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

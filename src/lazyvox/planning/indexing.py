@@ -19,7 +19,7 @@ Axis: TypeAlias = int | range | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which values of a source array a lazy array stands for, and in which shape.
+    """Part of a source array that a lazy array holds, and its shape.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class View:
 
     @property
     def is_full(self) -> bool:
-        """Whether the view is its source, unchanged."""
+        """True if the view is its source, unchanged."""
         return self == View.full(self.source_shape)
 
     def take(self, key: Any) -> "View":
@@ -156,10 +156,10 @@ def is_array_index(entry: object) -> bool:
 def expand_key(key: Any, ndim: int) -> list[Any]:
     """Return the entries of an index, one for each axis and None for new ones, Ellipsis expanded.
 
-    Lists and whatever else converts to an array come back as arrays. Boolean arrays stand for as
-    many axes as they have. An Ellipsis that stands for no axis is kept: NumPy takes it as a
-    separation between an array and the integers beside it. Raises `ImageIndexError` for two
-    Ellipses or too many indices.
+    Lists and whatever else converts to an array come back as arrays. Boolean arrays index as many
+    axes as they have. An Ellipsis that covers no axis is kept: NumPy takes it as a separation
+    between an array and the integers beside it. Raises `ImageIndexError` for two Ellipses or too
+    many indices.
     """
     entries = [_as_entry(entry) for entry in (key if isinstance(key, tuple) else (key,))]
     n_ellipses = sum(entry is Ellipsis for entry in entries)

@@ -34,7 +34,7 @@ def _refused(value: object, reason: str) -> ParameterError:
 
 
 def _parse_text(text: str, total: int | None) -> float:
-    """Return the bytes that a text stands for, not yet checked to be positive."""
+    """Parse a text as bytes, not yet checked to be positive."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise _refused(text, "that is not a positive number with a unit")
@@ -52,7 +52,7 @@ def _parse_text(text: str, total: int | None) -> float:
 
 
 def _amount(value: object, total: int | None) -> float:
-    """Return the bytes that a number or a text stands for, not yet checked to be positive."""
+    """Parse a number or a text as bytes, not yet checked to be positive."""
     if isinstance(value, bool):
         raise _refused(value, "a boolean is not an amount")
     if isinstance(value, str):

@@ -11,7 +11,7 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a scan will do, and what it will need.
+    """Work and resources of a scan.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is stored where: the part of a header that reading voxels needs."""
+"""Storage of voxels: the part of a header that reading them needs."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class ArraySpec:
 
     @property
     def is_scaled(self) -> bool:
-        """Whether reading multiplies or shifts the stored values."""
+        """True if reading multiplies or shifts the stored values."""
         return (self.slope, self.inter) != (1.0, 0.0)
 
     @property

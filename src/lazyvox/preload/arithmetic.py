@@ -69,7 +69,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
 
 
 def operation_of(ufunc: Any) -> Operation | None:
-    """Return the operation that a NumPy ufunc stands for, None if it does not count."""
+    """Return the operation of a NumPy ufunc, None if it does not count."""
     found = [one for one in OPERATIONS.values() if one.ufunc is ufunc]
     return found[0] if found else None
 

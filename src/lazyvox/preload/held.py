@@ -1,4 +1,4 @@
-"""What a lazy reader holds: the loaded object, who uses it, and whether it was edited."""
+"""State of a lazy reader: the loaded object, its users, and whether it was edited."""
 
 import pickle
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Held:
     value : object
         What was loaded.
     is_private : bool
-        Whether nobody else can have it, as long as it is not handed out.
+        Whether the reader has the only reference to it, as long as it is not handed out.
     n_users : int
         Operations under way that use it.
     mark : int or None

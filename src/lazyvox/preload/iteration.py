@@ -26,7 +26,7 @@ ItemT = TypeVar("ItemT")
 
 @runtime_checkable
 class Preloads(Protocol):
-    """What can be loaded ahead: see `LazyReadData`."""
+    """Protocol of objects that can be loaded ahead: see `LazyReadData`."""
 
     def _expects(self) -> int:
         """Return the bytes that loading will take; 0 if nothing is to be loaded, or unknown."""
@@ -38,10 +38,10 @@ class Preloads(Protocol):
         """Have `tell` called at the first use from now on."""
 
     def _preload(self) -> None:
-        """Load, keeping an error for whoever uses the data."""
+        """Load, keeping an error for the first use of the data."""
 
     def _take_back(self) -> None:
-        """Release what was loaded ahead, if nobody has used it."""
+        """Release an item that was loaded ahead, if it has not been used."""
 
 
 class _Quota:
@@ -128,9 +128,9 @@ class PreloadIterator(Iterator[ItemT]):
     -----
     Memory: `npreload` items besides those in use, and no more than the memory budget that is in
     force when the iterator is made. An error of loading is raised where its item is used. Leaving
-    the loop ends the threads and releases what nobody has used; a later loop, or `next`, goes on
-    behind the last item. A generator is asked in the thread of the loop, for at most `npreload`
-    items behind the current one.
+    the loop ends the threads and releases unused items; a later loop, or `next`, goes on behind
+    the last item. A generator is asked in the thread of the loop, for at most `npreload` items
+    behind the current one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What reads a file, by the ending of its name; own types register theirs."""
+"""Registry of file readers, by the ending of the name; own types register theirs."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def read_file(
     options: Mapping[str, Any],
     dtype: npt.DTypeLike | None,
 ) -> tuple[Any, bool]:
-    """Return what a file holds, and whether nobody but the caller can hold it too."""
+    """Return the content of a file, and whether the caller has the only reference to it."""
     used = reader_of(path) if reader is None else reader
     if used is _read_image:
         given = dict(options) if dtype is None else {**options, "dtype": dtype}

@@ -37,7 +37,7 @@ class Recipe:
 
 
 class Leaf(Preloads, Protocol):
-    """What an expression is made of: see `LazyReadData`."""
+    """Protocol of the operands of an expression: see `LazyReadData`."""
 
     def _borrow(self, places: int, *, is_last: bool = False) -> tuple[Held, bool]:
         """Return the data and whether their memory is free to use; count the places."""
@@ -63,7 +63,7 @@ class Program:
 
     @property
     def n_uses(self) -> Counter[int]:
-        """How often each value is an operand."""
+        """Number of times that each value is an operand."""
         return Counter(operand for _, operands in self.steps for operand in operands)
 
     def most_held(self, is_volume: Callable[[Any], bool]) -> int:

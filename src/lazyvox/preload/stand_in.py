@@ -1,4 +1,4 @@
-"""What a stand-in for a file holds: loading, releasing, counting; safe from many threads."""
+"""Stand-in for a file: loading, releasing, counting; safe from many threads."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ PER_PROCESS = (
 
 
 def _name_file(error: Exception, name: str) -> None:
-    """Have an error say which file could not be loaded, whoever raised it."""
+    """Add the name of the file that could not be loaded to any error."""
     if name in str(error):
         return
     if len(error.args) == 1 and isinstance(error.args[0], str):

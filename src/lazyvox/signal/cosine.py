@@ -118,7 +118,7 @@ def add_cosines(
 
 
 def _has_cosine(confounds: FloatArray, cosines: FloatArray) -> bool:
-    """Whether a confound without missing values correlates with a cosine."""
+    """Return whether a confound without missing values correlates with a cosine."""
     finite = confounds[:, np.isfinite(confounds).all(axis=0)]
     centred = finite - finite.mean(axis=0)
     norms = np.linalg.norm(centred, axis=0)

@@ -140,7 +140,7 @@ def check_standardize(value: object, *, warns_on_bool: bool) -> Standardize | No
     Parameters
     ----------
     value : object
-        What was given; True stands for "zscore_sample", False for None.
+        Option as it was given; True means "zscore_sample", False means None.
     warns_on_bool : bool
         Whether True and False give the warning that nilearn gives.
 

@@ -1,4 +1,4 @@
-"""What is done to the volumes of one run: all of it that depends on time only."""
+"""Cleaning of the volumes of one run: the steps that depend on time only."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ def remove_space(signals: FloatArray, basis: FloatArray) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TemporalSteps:
-    """What happens to signals and confounds alike.
+    """Steps that are applied to signals and confounds alike.
 
     Attributes
     ----------

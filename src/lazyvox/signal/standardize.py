@@ -166,7 +166,7 @@ def standardize_signal(
 
 
 def _needs_rows(signals: Array, what: str, *, is_asked: bool) -> bool:
-    """Whether a step is done: it is asked for and there are volumes enough, else warn."""
+    """Return whether a step is done: it is requested and there are volumes enough; else warn."""
     if is_asked and len(signals) == 1:
         warn_of_one_volume(what)
         return False

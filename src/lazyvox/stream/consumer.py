@@ -187,7 +187,7 @@ class Consumer(ABC, Generic[ResultT]):
 
     @property
     def takes_slabs(self) -> bool:
-        """Whether `update_slab` works, for volumes that are larger than the budget."""
+        """True if `update_slab` works, for volumes that are larger than the budget."""
         return False
 
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
@@ -208,7 +208,7 @@ class Consumer(ABC, Generic[ResultT]):
 
     @property
     def publishes(self) -> bool:
-        """Whether `finalize` puts a file in its place: such consumers are finalized last."""
+        """True if `finalize` puts a file in its place: such consumers are finalized last."""
         return False
 
     def abort(self) -> None:

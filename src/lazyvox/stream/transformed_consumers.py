@@ -20,7 +20,7 @@ class Through(Consumer[list[Any]]):
     Parameters
     ----------
     transform : VolumeTransform
-        What becomes of each volume.
+        Function that is applied to each volume.
     consumers : sequence of Consumer
         Get the transformed volumes. None of them may need a pass of its own.
     affine : ndarray of shape (4, 4), optional

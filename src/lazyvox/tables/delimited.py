@@ -50,7 +50,7 @@ class DelimitedText:
     error : type of error
         Class of the errors about the content.
     separator : str
-        Character between columns; a blank stands for any number of them.
+        Character between columns; a blank matches any number of blanks.
     titles : tuple of str
         First line, cell by cell; numbers from 0 on where it is a row.
     n_in_front : int

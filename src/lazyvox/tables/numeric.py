@@ -246,7 +246,7 @@ def _check_unnamed(place: int, cells: Sequence[str], source: str) -> None:
 
 
 def check_distinct(names: Sequence[str], wanted: Sequence[str], source: str) -> None:
-    """Refuse a column that cannot be told from another one."""
+    """Refuse columns of the same name."""
     if len(set(names)) == len(names):
         return
     asked = set(wanted)

@@ -401,18 +401,13 @@ def reducing_call(
     options = {name: one for name, one in given.items() if one is not None}
     for name in options:
         if name not in _OPTIONS:
-            msg = (
-                f"numpy.{func.__name__} of what is computed later knows {sorted(_OPTIONS)}"
-                f". Got {name!r}: read the values first, np.asarray(img.dataobj)."
-            )
-            raise ParameterTypeError(msg)
+            msg = f"numpy.{func.__name__} of images knows {sorted(_OPTIONS)}. Got {name!r}."
+            hint = "Read the values first: np.asarray(img.dataobj)."
+            raise ParameterTypeError(msg, parameter=name, hint=hint)
     return of, options
 
 
 def _refuse_out(name: str, out: object) -> None:
     if out is not None:
-        msg = (
-            f"`out` of {name} must be left out: what is computed later cannot fill an array now. "
-            f"Read the result: np.asarray(img.{name}(...))."
-        )
-        raise ParameterTypeError(msg)
+        msg = f"`out` of {name} must be left out: what is computed later cannot fill an array now."
+        raise ParameterTypeError(msg, hint=f"Read the result: np.asarray(img.{name}(...)).")

@@ -253,8 +253,8 @@ def reduced(
         array = array.astype(_checked_dtype(reduction, dtype, array.dtype))
     native = array.dtype.newbyteorder("=")
     if not reduction.takes(native):
-        msg = f"`{name}` needs real values. Got {native}: take abs(), np.real or np.imag of them."
-        raise ParameterTypeError(msg)
+        msg = f"{name} needs real values. Got {native}."
+        raise ParameterTypeError(msg, hint="Take abs(), np.real or np.imag of them.")
     result = native if dtype is not None else reduction.result_dtype(native)
     return LazyArray.over(ReducedReader(array, name, axes, bool(keepdims), result, int(given)))
 
@@ -325,7 +325,10 @@ def evaluate(readers: Sequence[ReducedReader]) -> None:
             if not source.size:
                 results[key] = _of_nothing(one)
             elif key not in results:
-                results[key] = taker.result(one.name, one.ddof)
+                try:
+                    results[key] = taker.result(one.name, one.ddof)
+                except ParameterError as error:
+                    raise error.at(one.path) from error
             one.keep(_as_type(results[key], one.dtype, one.path).reshape(one.shape, order="F"))
 
 
@@ -345,21 +348,15 @@ def _as_type(values: Array, dtype: DType, path: str) -> Array:
     if dtype.kind in "iu" and values.size and values.dtype != dtype:
         limits, low, high = np.iinfo(dtype), values.min(), values.max()
         if low < limits.min or high > limits.max:
-            msg = (
-                f"{path}: the sum must fit dtype={dtype}. It goes from {low} to {high}: pass a "
-                f"wider type."
-            )
-            raise ParameterError(msg)
+            msg = f"{path}: a sum must fit `dtype`, {dtype} here. Got sums from {low} to {high}."
+            raise ParameterError(msg, value=dtype, hint="Pass a wider type.")
     return values.astype(dtype, copy=False)
 
 
 def _checked_axes(array: LazyArray, reduction: Reduction, axis: Any) -> tuple[int, ...]:
     if array.ndim > 4:
-        msg = (
-            f"reductions are computed of arrays of up to 4 axes. Got shape {array.shape}: read it "
-            f"first, np.asarray(array).{reduction.name}(...)."
-        )
-        raise ParameterError(msg)
+        msg = f"reductions are computed of arrays of up to 4 axes. Got shape {array.shape}."
+        raise ParameterError(msg, hint=f"Read it first: np.asarray(array).{reduction.name}(...).")
     try:
         axes = normalize_axis_tuple(range(array.ndim) if axis is None else axis, array.ndim)
     except (ValueError, TypeError) as error:
@@ -367,10 +364,10 @@ def _checked_axes(array: LazyArray, reduction: Reduction, axis: Any) -> tuple[in
             f"`axis` must be None, an axis or a tuple of different axes of an array of shape "
             f"{array.shape}. Got {axis!r}."
         )
-        raise ParameterError(msg) from error
+        raise ParameterError(msg, value=axis) from error
     if not reduction.over_space and isinstance(axis, tuple):
         msg = f"`axis` of {reduction.name} must be None or one axis. Got {axis!r}."
-        raise ParameterError(msg)
+        raise ParameterError(msg, value=axis)
     if reduction.needs_time and axes != (3,):
         msg = (
             f"{reduction.name} is taken over time, axis=3 of four. Got axis={axis!r} of an array "
@@ -386,8 +383,8 @@ def _checked_axes(array: LazyArray, reduction: Reduction, axis: Any) -> tuple[in
 
 def _checked_dtype(reduction: Reduction, dtype: npt.DTypeLike, of: DType) -> DType:
     if reduction.name not in {"sum", "mean", "std", "var"}:
-        msg = f"`{reduction.name}` has no `dtype`: its result has a type of its own."
-        raise ParameterTypeError(msg)
+        msg = f"{reduction.name} has no `dtype`: its result has a type of its own."
+        raise ParameterTypeError(msg, value=dtype)
     wanted = np.dtype(dtype)
     kinds = "iufc" if reduction.name == "sum" else "fc"
     if wanted.kind not in kinds or (of.kind == "c" and wanted.kind != "c"):

@@ -222,11 +222,8 @@ class WideSums(State):
         carried = (self._low >> 32).astype(np.int64)
         carried += self._high
         if carried.min() < limits.min >> 32 or carried.max() > limits.max >> 32:
-            msg = (
-                f"a sum of integers must fit 64 bits, {self._dtype} here, and one does not. Sum "
-                f"floats: load the image with dtype=numpy.float64."
-            )
-            raise ParameterError(msg)
+            msg = f"a sum of integers must fit 64 bits, {self._dtype} here, and one does not."
+            raise ParameterError(msg, hint="Load the image with dtype=numpy.float64.")
         exact = self._high.astype(self._dtype)
         exact <<= 32
         exact += self._low

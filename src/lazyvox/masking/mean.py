@@ -15,8 +15,8 @@ from lazyvox.errors import ParameterTypeError
 from lazyvox.image.new_image import image_like
 from lazyvox.image.resample_transform import ResampleTransform
 from lazyvox.image.resampling import resample_img
+from lazyvox.image.single_scan import scan_once
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.stream.scan import Scan
 from lazyvox.stream.voxelwise import OneVolume
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def mean_volume(
             f"{lazy_dataobj(img).dtype}. Take the magnitude first."
         )
         raise ParameterTypeError(msg)
-    mean = _volume(img) if len(img.shape) == 3 else _mean_over_time(img, progress)
+    is_volume = len(img.shape) == 3
+    mean = _volume(img) if is_volume else scan_once(img, MeanVolume(), None, 1, progress)
     affine: Any = np.array(img.affine, dtype=np.float64)
     if target_affine is None and target_shape is None:
         return mean, affine
@@ -122,13 +123,6 @@ class MeanVolume(OneVolume[Array]):
     @override
     def describe(self) -> str:
         return "mean, and the mask made of it"
-
-
-def _mean_over_time(img: SpatialImage, progress: ProgressLike) -> Array:
-    scan = Scan(img)
-    mean = scan.add(MeanVolume())
-    scan.run(progress=progress)
-    return mean.result()
 
 
 def _as_scipy_does(array: LazyArray) -> LazyArray:

@@ -120,10 +120,10 @@ class Histogram(Consumer[tuple[Array, Array]]):
     def configure(self, result: Any) -> None:
         if not np.isfinite(result).all():
             msg = (
-                f"without `range`, all voxels must be finite: the smallest is {result[0]} and the "
-                f"largest {result[1]}. Pass range=(lower, upper)."
+                f"without `range`, all voxels must be finite. Got values from {result[0]} to "
+                f"{result[1]}."
             )
-            raise ParameterError(msg)
+            raise ParameterError(msg, hint="Pass range=(lower, upper).")
         # As numpy.histogram has them, the limits are values of the series.
         low, high = np.array(result, self._dtype)
         self._found = low, high
@@ -174,10 +174,10 @@ class Histogram(Consumer[tuple[Array, Array]]):
             return np.histogram_bin_edges(np.empty(0, self._dtype), self._bins, limits)
         except ValueError as error:
             msg = (
-                f"the bins must be wider than the digits of {self._dtype}. Got {self._bins} bins "
-                f"from {limits[0]} to {limits[1]}: pass fewer `bins`, or a wider `range`."
+                f"the `bins` must be wider than the digits of {self._dtype}. Got {self._bins} bins "
+                f"from {limits[0]} to {limits[1]}."
             )
-            raise ParameterError(msg) from error
+            raise ParameterError(msg, hint="Pass fewer bins, or a wider range.") from error
 
 
 def _check_bins(bins: Any) -> None:

@@ -11,7 +11,7 @@ from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.derive import image_on_grid
-from lazyvox.lazyimage.series import Grid
+from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.stream.consumer import Consumer, ResultT
 
 __all__ = ["TSNR", "Max", "Mean", "Min", "OneVolume", "Std", "Sum", "Variance", "Voxelwise"]
@@ -100,7 +100,10 @@ class Voxelwise(OneVolume[LazyImage]):
     @override
     def finalize(self) -> LazyImage:
         state = self._state if self._leader is None else self._leader._state
-        values = self._reduction.finalize(state, self._ddof)
+        try:
+            values = self._reduction.finalize(state, self._ddof)
+        except ParameterError as error:
+            raise error.at(name_of(self._grid.template)) from error
         return image_on_grid(self._grid.template, values, self._grid.affine)
 
     @override

@@ -165,7 +165,7 @@ def test_histograms_of_whole_ranges_of_types(dtype):
 
 def test_bins_that_are_narrower_than_the_digits_are_refused_before_anything_is_read(tmp_path):
     values = np.full((2, 2, 2, 3), 1e8, "f4")
-    message = r"bins must be wider than the digits of float32\. Got 256 bins"
+    message = r"`bins` must be wider than the digits of float32\. Got 256 bins"
     with pytest.raises(lv.ParameterError, match=message):
         lv.histogram(image(values))
     scan = lv.Scan(image(values))

@@ -252,6 +252,16 @@ def test_the_brain_of_the_template_is_close(zoom, shape, corner):
     assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) > 0.9
 
 
+@pytest.mark.parametrize("mask_type", ["gm", "wm"])
+def test_the_masks_of_tissues_are_nilearns(mask_type):
+    affine = nib.affines.from_matvec(np.eye(3) * 6, (-90, -126, -72))
+    target = nib.Nifti1Image(np.zeros((31, 37, 31), "f4"), affine)
+    theirs = nilearn.compute_brain_mask(target, mask_type=mask_type)
+    ours = masking.compute_brain_mask(target, mask_type=mask_type)
+    np.testing.assert_array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj))
+    assert np.asarray(ours.dataobj).any()
+
+
 def kind_of_error(call, *args, **kwargs):
     """Return the built-in kind of error that a call raises."""
     kinds = (TypeError, ValueError, IndexError)

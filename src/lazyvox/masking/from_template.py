@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib import resources
+from importlib.util import find_spec
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import MissingDependencyError, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.new_image import image_like
 from lazyvox.image.resampling import resample_to_img
@@ -56,7 +57,8 @@ def compute_brain_mask(
     verbose : int or bool, default=0
         Taken for compatibility; nothing is shown.
     mask_type : {"whole-brain", "gm", "wm"}, default="whole-brain"
-        Only "whole-brain" can be made: templates of tissues are not part of lazyvox.
+        The brain, or its grey or white matter. The templates of tissues, probabilities at 1 mm,
+        are nilearn's, which must be installed for them; the masks are nilearn's too.
 
     Returns
     -------
@@ -71,6 +73,8 @@ def compute_brain_mask(
         If an argument is of the wrong type.
     BoundingBoxError
         If the images lie outside of the template altogether.
+    MissingDependencyError
+        If a tissue is asked for and nilearn is not installed.
 
     Warns
     -----
@@ -79,7 +83,8 @@ def compute_brain_mask(
 
     Notes
     -----
-    Reads no voxel of the images. Memory: 32 bytes per voxel of one volume.
+    Reads no voxel of the images. Memory: 32 bytes per voxel of one volume; for a tissue, 140 MiB for
+    its template besides.
 
     nilearn's function of this name cuts the intensities of a T1 template of 1 mm at `threshold`,
     which leaves out more of the rim and of the ventricles than this mask, of the ICBM 152 2009
@@ -97,9 +102,12 @@ def compute_brain_mask(
     _check_threshold(threshold)
     _check_mask_type(mask_type)
     target: Any = check_niimg(target_img)
-    template = _template()
-    on_grid = resample_to_img(template, target, interpolation="linear", force_resample=True)
-    mask = np.asarray(on_grid.dataobj) >= 100 * threshold
+    if mask_type == "whole-brain":
+        on_grid = resample_to_img(_template(), target, interpolation="linear", force_resample=True)
+        mask = np.asarray(on_grid.dataobj) >= 100 * threshold
+    else:
+        on_grid = resample_to_img(_tissue(mask_type), target, force_resample=True)
+        mask = np.asarray(on_grid.dataobj) >= threshold
     hint = "The images must be in MNI space and see the brain; or `threshold` is too high."
     mask = opened(mask, n_openings, hint, connected=connected)
     return image_like(target, mask.astype(np.uint8))
@@ -180,14 +188,26 @@ def _check_mask_type(mask_type: str) -> None:
     if mask_type == "whole-brain":
         return
     if mask_type not in _MASK_TYPES:
-        msg = f"`mask_type` must be 'whole-brain'. Got {mask_type!r}."
+        names = ", ".join(map(repr, _MASK_TYPES))
+        msg = f"`mask_type` must be one of {names}. Got {mask_type!r}."
         raise ParameterError(msg)
-    msg = (
-        f"`mask_type` must be 'whole-brain': lazyvox has no template of tissues. Got "
-        f"{mask_type!r}. Bring a map of its probabilities to the grid of the images and cut it: "
-        f"binarize_img(resample_to_img(map_img, target_img), 0.5), from lazyvox.image."
-    )
-    raise ParameterError(msg)
+    if find_spec("nilearn") is None:
+        msg = (
+            f"`mask_type`={mask_type!r} needs the package nilearn, which has the templates of "
+            f"tissues, and it is not installed."
+        )
+        raise MissingDependencyError(msg, hint="Install nilearn, or make the mask of a map.")
+
+
+def _tissue(mask_type: str) -> Any:
+    """Return the probabilities of a tissue, from 0 to 1, at 1 mm."""
+    from nilearn import datasets
+
+    load_template = {
+        "gm": datasets.load_mni152_gm_template,
+        "wm": datasets.load_mni152_wm_template,
+    }[mask_type]
+    return load_template(resolution=1)
 
 
 def _template() -> LazyImage:

@@ -15,6 +15,7 @@ from lazyvox.masking import (
     compute_multi_background_mask,
     compute_multi_brain_mask,
     compute_multi_epi_mask,
+    from_template,
 )
 from lazyvox.masking.mean import MeanVolume
 from lazyvox.masking.volumes import histogram_threshold
@@ -238,8 +239,9 @@ class TestTemplate:
             compute_brain_mask(nib.Nifti1Image(np.zeros(SHAPE, "f4"), affine))
 
     @pytest.mark.parametrize("mask_type", ["gm", "wm"])
-    def test_has_no_tissues(self, mask_type):
-        with pytest.raises(ValueError, match=r"no template of tissues.*binarize_img"):
+    def test_tissues_need_nilearn(self, mask_type, monkeypatch):
+        monkeypatch.setattr(from_template, "find_spec", lambda name: None)
+        with pytest.raises(ImportError, match=r"needs the package nilearn.*Install nilearn"):
             compute_brain_mask(self.target, mask_type=mask_type)
 
     def test_refuses_what_it_does_not_know(self):

@@ -23,7 +23,10 @@ SCALINGS = {
     "denormal": (float(np.float32(1e-45)), 0.0),
 }
 
-pytestmark = pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:integers must be at most:lazyvox.LazyvoxWarning"),
+]
 
 
 def bits(values):

@@ -1,14 +1,21 @@
 """From stored values to the values that slicing returns: scaling and casting, block by block."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from nibabel.volumeutils import int_scinter_ftype
 
 from lazyvox._typing import Array, DType
-from lazyvox.errors import ParameterTypeError
+from lazyvox.errors import LazyvoxWarning, ParameterTypeError
+from lazyvox.store.files.process_state import FirstTime, one_per_process
 
 __all__ = ["Conversion"]
+
+#: Float64 holds every integer up to this one.
+_MOST_EXACT = 2**53
+
+_IS_FIRST_LOSS = one_per_process(FirstTime())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Conversion:
 
     def apply(self, stored: Array, out: Array) -> None:
         """Fill `out` with the converted values of `stored`."""
+        if out.dtype.kind in "fc" and stored.dtype.kind in "iu" and stored.dtype.itemsize == 8:
+            _warn_of_lost_digits(stored, out.dtype)
         middle = self._array_dtype(stored.dtype)
         if self.is_scaled:
             work = self._work_dtype(stored.dtype)
@@ -105,6 +114,19 @@ class Conversion:
             stored.kind == wanted.kind and stored.itemsize <= wanted.itemsize
         )
         return wanted.newbyteorder("=") if is_exact_enough else self._natural_dtype(stored)
+
+
+def _warn_of_lost_digits(stored: Array, dtype: DType) -> None:
+    """Warn, once in a process, that floats do not hold every digit of large integers."""
+    most = max(int(stored.max()), -int(stored.min())) if stored.size else 0
+    if most <= _MOST_EXACT or not _IS_FIRST_LOSS():
+        return
+    msg = (
+        f"integers must be at most 2**53 to become floats without loss. Got {most}, read as {dtype}; "
+        f"its last digits are lost."
+    )
+    hint = "np.asarray(img.dataobj) has stored integers as they are."
+    warnings.warn(LazyvoxWarning(msg, hint=hint, cli_hint=""), stacklevel=2)
 
 
 def _cast(values: Array, out: Array) -> None:

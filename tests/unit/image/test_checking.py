@@ -186,7 +186,7 @@ class TestNewImages:
             new_img_like(ref, VALUES)
 
     def test_flags_are_booleans(self):
-        with pytest.raises(TypeError, match="copy_header must be True or False"):
+        with pytest.raises(TypeError, match="`copy_header` must be True or False"):
             new_img_like(image(), VALUES, copy_header=1)
 
     def test_copies_are_independent(self, files):

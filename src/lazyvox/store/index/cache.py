@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 from lazyvox.errors import AccessPointError, LazyvoxWarning
 from lazyvox.store.files.identity import FileIdentity
 from lazyvox.store.files.printing import printable
-from lazyvox.store.files.process_state import one_per_process
+from lazyvox.store.files.process_state import FirstTime, one_per_process
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.index.file import GzidxFile
 from lazyvox.store.index.folder import cache_folder, names_of_path
@@ -45,7 +45,7 @@ class IndexMemory:
         self._known: dict[_Key, _Known] = {}
         self._rejected: dict[_Key, str] = {}
         self._lock = threading.Lock()
-        self._has_warned = False
+        self._is_first = FirstTime()
 
     def find(self, source: IndexedSource) -> GzidxFile | None:
         """Return the index of a file, None where there is no good one."""
@@ -88,9 +88,7 @@ class IndexMemory:
 
     def warn_once(self, reason: str) -> None:
         """Warn that the cache is not used, the first time in this process."""
-        with self._lock:
-            first, self._has_warned = not self._has_warned, True
-        if first:
+        if self._is_first():
             msg = (
                 f"the cache of indexes is not used: {reason} Results are right without it; "
                 f"volumes out of order take longer."
@@ -100,6 +98,7 @@ class IndexMemory:
     def begin_anew(self) -> None:
         """Replace the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
+        self._is_first.begin_anew()
 
     def _look_up(self, source: IndexedSource) -> GzidxFile | None:
         folder = cache_folder()

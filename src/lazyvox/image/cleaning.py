@@ -277,8 +277,8 @@ class CleaningJob:
     def work_bytes(self) -> int:
         """Peak of the pass, or of the cleaning of one block after it."""
         block = self._block_columns * self.n_rows * self.dtype.itemsize
-        each = block + self.cleaner.work_bytes(self._block_columns)
-        cleaning = self.n_jobs * each + FIXED_BYTES
+        work = self.cleaner.work_bytes(self._block_columns, self.n_jobs)
+        cleaning = self.n_jobs * block + work + FIXED_BYTES
         held = 0 if self.places is None else self.places.nbytes
         return held + max(self.plan.peak_bytes, cleaning)
 

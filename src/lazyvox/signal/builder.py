@@ -1,27 +1,92 @@
-"""From options to what is done to one run."""
+"""From checked options to the steps of one run: first an outline, then what it takes to clean."""
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lazyvox._typing import FloatArray, IntArray
-from lazyvox.errors import LazyvoxWarning, ParameterError
-from lazyvox.signal.confounds import JoinedConfounds, confound_basis
-from lazyvox.signal.cosine import add_cosines
+from lazyvox._typing import IntArray
+from lazyvox.errors import ParameterError
+from lazyvox.signal.confounds import JoinedConfounds
+from lazyvox.signal.cosine import count_cosines
 from lazyvox.signal.filtering import prepare_filter
 from lazyvox.signal.options import FilterChoice, Padding
+from lazyvox.signal.recursion import TwoWayFilter
+from lazyvox.signal.regressors import Regressors
 from lazyvox.signal.run_cleaning import RunCleaning, TemporalSteps, trend_basis
-from lazyvox.signal.spline import spline_weights
-from lazyvox.signal.standardize import largest, warn_of_one_volume
+from lazyvox.signal.spline import Spline, spline_windows
+from lazyvox.signal.standardize import warn_of_one_volume
 from lazyvox.signal.volumes import RunVolumes
 
-__all__ = ["RunBuilder"]
+__all__ = ["RunBuilder", "RunOutline"]
 
 #: Percent signal change takes the mean of before where less than this part of it is left.
 _MEAN_LEFT = 0.1
 #: What rounding errors leave of a constant 1 that a filter removes.
 _NOTHING_LEFT = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunOutline:
+    """The steps of one run, checked, before anything is computed that grows with its length.
+
+    Attributes
+    ----------
+    volumes : RunVolumes
+        Its volumes.
+    rows_out : ndarray of int
+        Rows of the result that it fills.
+    n_volumes : int
+        Volumes that are filtered.
+    kept, filled : ndarray of int, or None
+        Of these the kept ones, and those that are interpolated; None where none is.
+    detrends : bool
+        Whether mean and trend are removed.
+    band : TwoWayFilter or None
+        The filter.
+    regressors : Regressors or None
+        Confounds and cosines.
+    """
+
+    volumes: RunVolumes
+    rows_out: IntArray
+    n_volumes: int
+    kept: IntArray | None
+    filled: IntArray | None
+    detrends: bool
+    band: TwoWayFilter | None
+    regressors: Regressors | None
+
+    def prepare(self) -> RunCleaning:
+        """Compute interpolation, trend and the space of the regressors."""
+        spline = None
+        if self.filled is not None and self.kept is not None:
+            spline = Spline.through(self.kept, self.filled)
+        trend = trend_basis(self.n_volumes) if self.detrends else None
+        steps = TemporalSteps(self.n_volumes, self.filled, self.kept, spline, trend, self.band)
+        basis = None if self.regressors is None else self.regressors.basis(steps)
+        run = RunCleaning(self.volumes.kept_rows, self.rows_out, steps, basis)
+        left, _ = run.apply(np.ones((len(self.rows_out), 1)))
+        return replace(
+            run,
+            restores_mean=bool(abs(left.mean()) < _MEAN_LEFT),
+            removes_level=trend is not None or bool(np.abs(left).max() < _NOTHING_LEFT),
+        )
+
+    @property
+    def work_rows(self) -> int:
+        """Number of float64 values that are held for each column while it is cleaned."""
+        n_pad = 0 if self.band is None else self.band.padlen
+        return 2 * self.volumes.n_kept + 3 * (self.n_volumes + 2 * n_pad) + 200
+
+    @property
+    def shared_bytes(self) -> int:
+        """Memory that is held for all columns together."""
+        spline = 0
+        if self.filled is not None and self.kept is not None:
+            spline = sum(one.weight_bytes for one in spline_windows(self.kept, self.filled))
+        # Rows of the run, its trend, and the constant that is cleaned to see what is left of it.
+        held = 8 * 8 * self.n_volumes
+        return held + spline + (0 if self.regressors is None else self.regressors.peak_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +113,10 @@ class RunBuilder:
     choice: FilterChoice
     padding: Padding
 
-    def build(
+    def outline(
         self, volumes: RunVolumes, confounds: JoinedConfounds | None, rows_out: IntArray
-    ) -> RunCleaning:
-        """Work out what is done to one run.
+    ) -> RunOutline:
+        """Check the options against one run.
 
         Parameters
         ----------
@@ -64,7 +129,7 @@ class RunBuilder:
 
         Returns
         -------
-        RunCleaning
+        RunOutline
             The steps.
 
         Raises
@@ -74,68 +139,37 @@ class RunBuilder:
         """
         if confounds is not None:
             confounds.check(volumes.kept_rows, n_kept=len(rows_out))
-        steps = self._steps(volumes)
-        basis = self._basis(volumes, confounds, steps)
-        run = RunCleaning(volumes.kept_rows, rows_out, steps, basis)
-        left, _ = run.apply(np.ones((len(rows_out), 1)))
-        return replace(
-            run,
-            restores_mean=bool(abs(left.mean()) < _MEAN_LEFT),
-            removes_level=steps.trend is not None or bool(np.abs(left).max() < _NOTHING_LEFT),
-        )
-
-    def _steps(self, volumes: RunVolumes) -> TemporalSteps:
-        """Return interpolation, detrending and filter."""
-        kept, n_volumes = volumes.kept, volumes.n_kept
-        filled = weights = None
-        if self.choice.kind == "butterworth" and kept is not None:
+        kept, n_volumes, filled = volumes.kept, volumes.n_kept, None
+        choice = self.choice
+        if choice.kind == "butterworth" and kept is not None:
             first, last = (0, len(volumes.rows) - 1) if self.extrapolate else (kept[0], kept[-1])
             kept, n_volumes = kept - first, int(last - first) + 1
             filled = np.setdiff1d(np.arange(n_volumes), kept)
-            weights = _weights(kept, filled) if len(filled) else None
-        trend = None
-        if self.detrend and n_volumes > 1:
-            trend = trend_basis(n_volumes)
-        elif self.detrend:
+            if not len(filled):
+                filled = None
+            elif len(kept) < 2:
+                msg = (
+                    "Volumes that are left out are interpolated for the Butterworth filter, from "
+                    f"at least 2 kept volumes. Got {len(kept)}. Keep more, or pass filter='cosine'."
+                )
+                raise ParameterError(msg)
+        if self.detrend and n_volumes == 1:
             warn_of_one_volume("Detrending")
-        band = None
-        if self.choice.kind == "butterworth":
-            choice = self.choice
-            band = prepare_filter(
-                n_volumes, 1 / choice.t_r, choice.low_pass, choice.high_pass, self.padding
-            )
-        return TemporalSteps(n_volumes, filled, kept, weights, trend, band)
-
-    def _basis(
-        self, volumes: RunVolumes, confounds: JoinedConfounds | None, steps: TemporalSteps
-    ) -> FloatArray | None:
-        """Return what confounds and cosines span, after the steps that signals go through."""
-        table = None if confounds is None else confounds.values[volumes.rows]
-        names = () if confounds is None else confounds.names
-        if self.choice.kind == "cosine":
-            assert self.choice.high_pass is not None, "bug in lazyvox: checked with the options"
-            table = add_cosines(table, len(volumes.rows), self.choice.high_pass, self.choice.t_r)
-        if table is None or not table.shape[1]:
-            return None
-        own = table if volumes.kept is None else table[volumes.kept]
-        size = largest(own)
-        filtered = steps.apply(np.array(steps.fill(own)))
-        basis = confound_basis(filtered, size, standardize=self.standardize_confounds, names=names)
-        n_left = volumes.n_kept - basis.shape[1] - 2 * (steps.trend is not None)
-        if n_left <= 0 and volumes.n_kept > 1:
-            msg = (
-                f"Nothing but rounding errors is left of signals: {basis.shape[1]} independent "
-                f"confounds and cosines are removed from {volumes.n_kept} volumes. Use fewer."
-            )
-            warnings.warn(msg, LazyvoxWarning, stacklevel=4)
-        return basis
-
-
-def _weights(kept: IntArray, filled: IntArray) -> FloatArray:
-    if len(kept) < 2:
-        msg = (
-            "Volumes that are left out are interpolated for the Butterworth filter, from at least "
-            f"2 kept volumes. Got {len(kept)}. Keep more, or pass filter='cosine'."
+        band, n_cosines = None, 0
+        if choice.kind == "butterworth":
+            rate = 1 / choice.t_r
+            band = prepare_filter(n_volumes, rate, choice.low_pass, choice.high_pass, self.padding)
+        elif choice.kind == "cosine":
+            assert choice.high_pass is not None, "bug in lazyvox: checked with the options"
+            n_cosines = count_cosines(len(volumes.rows), choice.high_pass, choice.t_r)
+        regressors = Regressors(volumes, confounds, n_cosines, self.standardize_confounds)
+        return RunOutline(
+            volumes,
+            rows_out,
+            n_volumes,
+            kept,
+            filled,
+            self.detrend and n_volumes > 1,
+            band,
+            regressors if regressors.n_columns else None,
         )
-        raise ParameterError(msg)
-    return spline_weights(kept, filled)

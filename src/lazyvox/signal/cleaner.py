@@ -1,18 +1,20 @@
 """`Cleaner`: everything about cleaning that does not depend on the signals.
 
-What depends on time only (runs, kept volumes, filter, confounds) is worked out once; then any
-columns can be cleaned, block by block. All arithmetic is float64 on a few MiB at a time, whatever
+What depends on time only (runs, kept volumes, filter, confounds) is checked at once, and computed
+with the first columns; then any columns can be cleaned, block by block. All arithmetic is float64 on a few MiB at a time, whatever
 the type of the signals.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
-from lazyvox._threads import Workers
-from lazyvox._typing import Array, DType, FloatArray
+from lazyvox._threads import ForkSafeLock, Workers
+from lazyvox._typing import Array, DType, FloatArray, override
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.signal.builder import RunOutline
 from lazyvox.signal.filling import Filling
 from lazyvox.signal.options import Standardize
 from lazyvox.signal.products import N_COLUMNS
@@ -20,6 +22,29 @@ from lazyvox.signal.run_cleaning import RunCleaning
 from lazyvox.signal.standardize import largest, scale_columns, warn_of_zero_means
 
 __all__ = ["Cleaner"]
+
+
+class _PreparedRuns:
+    """What cleaning needs of each run, computed once, when the first columns come.
+
+    Pickles without it: another process computes it again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._runs: tuple[RunCleaning, ...] | None = None
+
+    def of(self, outlines: Sequence[RunOutline]) -> tuple[RunCleaning, ...]:
+        """Return the runs; the first caller computes them, others wait."""
+        with self._lock.of_this_process():
+            if self._runs is None:
+                self._runs = tuple(outline.prepare() for outline in outlines)
+            return self._runs
+
+    @override
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        """Pickle as one that is not computed."""
+        return type(self), ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +55,8 @@ class Cleaner:
     ----------
     n_volumes, n_rows_out : int
         Volumes of signals, and of results.
-    runs : tuple of RunCleaning
-        What is done to each run.
+    runs : tuple of RunOutline
+        What is done to each run; computed in full with the first columns.
     standardize : {"zscore_sample", "psc"} or None
         What comes last.
     ensure_finite : bool
@@ -44,11 +69,12 @@ class Cleaner:
 
     n_volumes: int
     n_rows_out: int
-    runs: tuple[RunCleaning, ...]
+    runs: tuple[RunOutline, ...]
     standardize: Standardize | None
     ensure_finite: bool
     is_double: bool = False
     filling: Filling | None = None
+    _prepared: _PreparedRuns = field(default_factory=_PreparedRuns, repr=False)
 
     def result_dtype(self, dtype: DType) -> DType:
         """Return the type of the results for a type of signals.
@@ -81,10 +107,17 @@ class Cleaner:
         int
             Bytes besides block and result.
         """
-        rows = self.n_volumes + max(run.work_rows() for run in self.runs)
+        rows = self.n_volumes + max(run.work_rows for run in self.runs)
         if self.filling is not None:
             rows = max(rows, self.n_volumes + 4 * len(self.filling.rows))
-        return 8 * rows * min(N_COLUMNS, max(n_columns, 1)) * n_jobs
+        # Regressors are filtered in blocks too, before the first columns are cleaned.
+        of_thread = 8 * rows * min(N_COLUMNS, max(n_columns, self._n_regressors, 1))
+        return of_thread * n_jobs + sum(run.shared_bytes for run in self.runs)
+
+    @property
+    def _n_regressors(self) -> int:
+        """Largest number of regressors of a run."""
+        return max(0 if run.regressors is None else run.regressors.n_columns for run in self.runs)
 
     def apply(self, block: Array, out: Array | None = None, *, n_jobs: int = 1) -> Array:
         """Clean the columns of a block.
@@ -116,16 +149,19 @@ class Cleaner:
         rounding errors at most.
         """
         self._check(block)
+        runs = self._prepared.of(self.runs)
         if out is None:
             shape = (self.n_rows_out, block.shape[1])
             out = np.empty(shape, self.result_dtype(block.dtype))
         pieces = list(self._pieces(block.shape[1]))
         if n_jobs == 1 or len(pieces) < 2:
-            n_void = sum(self._clean_piece(block[:, piece], out[:, piece]) for piece in pieces)
+            n_void = sum(
+                self._clean_piece(runs, block[:, piece], out[:, piece]) for piece in pieces
+            )
         else:
             with Workers(min(n_jobs, len(pieces)), "lazyvox-clean") as workers:
                 jobs = [
-                    workers.submit(self._clean_piece, block[:, piece], out[:, piece])
+                    workers.submit(self._clean_piece, runs, block[:, piece], out[:, piece])
                     for piece in pieces
                 ]
                 n_void = sum(job.result() for job in jobs)
@@ -148,21 +184,21 @@ class Cleaner:
         for start in range(0, n_columns, N_COLUMNS):
             yield slice(start, min(start + N_COLUMNS, n_columns))
 
-    def _clean_piece(self, block: Array, out: Array) -> int:
+    def _clean_piece(self, runs: Sequence[RunCleaning], block: Array, out: Array) -> int:
         """Clean some columns; return how many have no mean to relate to."""
         # Most of a volume is air, in many files as zeros, of which cleaning leaves zeros.
         if not block[0].any() and not block.any():
             out[...] = 0
-            n_scaled = sum(len(run.rows_out) > 1 for run in self.runs)
+            n_scaled = sum(len(run.rows_out) > 1 for run in runs)
             return n_scaled * block.shape[1] if self.standardize == "psc" else 0
         # Columns with NaN or infinity become NaN; that needs no warning from each operation.
         with np.errstate(invalid="ignore", over="ignore"):
             values = block.astype(np.float64, order="C")
             if self.ensure_finite:
                 values[~np.isfinite(values)] = 0
-            is_whole = len(self.runs) == 1 and len(self.runs[0].rows_out) == self.n_volumes
+            is_whole = len(runs) == 1 and len(runs[0].rows_out) == self.n_volumes
             n_void = 0
-            for run in self.runs:
+            for run in runs:
                 own = values if is_whole else values[run.rows_in]
                 cleaned, n_own = self._clean_run(run, own)
                 out[run.rows_out] = cleaned

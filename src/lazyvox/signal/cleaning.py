@@ -197,8 +197,8 @@ def prepare_cleaning(
 
     Notes
     -----
-    Memory: a few times the confounds, and the weights of the interpolation, one float64 for each
-    pair of a volume that is left out and one that is kept.
+    Memory: the confounds. With the first columns come the space that they span and the weights of
+    the interpolation, about 200 float64 for each volume that is left out.
 
     Examples
     --------
@@ -235,7 +235,9 @@ def prepare_cleaning(
         choices *= len(volumes)
     assert len(choices) == len(volumes), "bug in lazyvox: not one repetition time for each run"
     parts = tuple(
-        replace(builder, choice=choice).build(run, table, np.searchsorted(rows_out, run.kept_rows))
+        replace(builder, choice=choice).outline(
+            run, table, np.searchsorted(rows_out, run.kept_rows)
+        )
         for run, choice in zip(volumes, choices, strict=True)
     )
     if how is not None and min(run.n_kept for run in volumes) == 1:

@@ -1,7 +1,6 @@
-"""`Confounds`: signals to remove, the volumes to keep, and the space that both leave."""
+"""`Confounds`: signals to remove, and the volumes to keep."""
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -9,14 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lazyvox._typing import Array, FloatArray, IntArray, override
-from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.optional import require
 from lazyvox.signal.confound_files import FMRIPREP_ENDINGS, read_confounds
-from lazyvox.signal.standardize import ROUNDING
 from lazyvox.store.files.identity import printable
 from lazyvox.tables.numeric import FrameTable, is_frame
 
-__all__ = ["ConfoundTable", "Confounds", "JoinedConfounds", "confound_basis", "join_confounds"]
+__all__ = ["ConfoundTable", "Confounds", "JoinedConfounds", "join_confounds"]
 
 #: A pandas.DataFrame also; pandas need not be installed.
 ConfoundTable: TypeAlias = Any
@@ -194,7 +192,7 @@ class JoinedConfounds:
                 f"{n_kept} volumes: every signal would be explained. Choose fewer.{advice}"
             )
             raise ParameterError(msg)
-        bad = ~np.isfinite(self.values[rows])
+        bad = ~np.isfinite(self.values)[rows]
         if not bad.any():
             return
         column = int(np.argmax(bad.any(axis=0)))
@@ -251,7 +249,8 @@ def join_confounds(confounds: ConfoundTable | None, n_volumes: int) -> JoinedCon
         origins += [origin] * len(columns)
         if isinstance(part, Confounds):
             mask = part.sample_mask if mask is None else _same_mask(mask, part.sample_mask)
-    return JoinedConfounds(np.hstack(tables), tuple(names), tuple(origins), mask)
+    joined = tables[0] if len(tables) == 1 else np.hstack(tables)
+    return JoinedConfounds(joined, tuple(names), tuple(origins), mask)
 
 
 def _same_mask(first: IntArray, other: IntArray | None) -> IntArray:
@@ -266,63 +265,18 @@ def _same_mask(first: IntArray, other: IntArray | None) -> IntArray:
     return first
 
 
-def confound_basis(
-    confounds: FloatArray, scale: FloatArray, *, standardize: bool, names: Sequence[str]
-) -> FloatArray:
-    """Return an orthonormal basis of the space that is removed.
-
-    Parameters
-    ----------
-    confounds : ndarray of shape (n_volumes, n_confounds), float64
-        Confounds, filtered as the signals are.
-    scale : ndarray of shape (n_confounds,)
-        Largest absolute value of each column before.
-    standardize : bool
-        Whether means are removed first.
-    names : sequence of str
-        Names of columns, cosines not among them.
-
-    Returns
-    -------
-    ndarray of shape (n_volumes, rank), float64
-        The basis.
-    """
-    centred = confounds - confounds.mean(axis=0) if standardize else confounds
-    size = np.abs(centred).max(axis=0)
-    is_empty = size <= ROUNDING * scale
-    centred = np.where(is_empty, 0, centred) / np.where(is_empty, 1, size)
-    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
-    least = singular.max(initial=0) * max(centred.shape) * np.finfo(np.float64).eps
-    rank = int((singular > least).sum())
-    if rank < centred.shape[1]:
-        _warn_of_rank(rank, is_empty, centred.shape, names)
-    return np.ascontiguousarray(left[:, :rank])
-
-
-def _warn_of_rank(
-    rank: int, is_empty: Array, shape: tuple[int, ...], names: Sequence[str]
-) -> None:
-    constant = [name for name, empty in zip(names, is_empty, strict=False) if empty]
-    also = f" Without variation: {', '.join(constant[:5])}." if constant else ""
-    msg = (
-        f"The {shape[1]} confounds are not independent: as used, over {shape[0]} volumes, their "
-        f"rank is {rank}.{also} The space that they span is removed once; check that no column is "
-        "constant or given twice."
-    )
-    warnings.warn(msg, LazyvoxWarning, stacklevel=5)
-
-
 def _table(part: Any) -> tuple[Array, Sequence[str] | None, _Origin]:
     """Return values, names of columns, and the table that they come from."""
     if isinstance(part, Confounds):
-        return part.values, part.names, _Origin()
+        # A copy: what is cleaned later must not follow edits of the caller's array.
+        return part.values.copy(), part.names, _Origin()
     if isinstance(part, str | os.PathLike):
         values, names, first_line = read_confounds(part)
         return values, names, _Origin(printable(os.fspath(part)), first_line)
     if is_frame(part):
         return FrameTable(part).read_all(), FrameTable(part).names, _Origin()
     if isinstance(part, np.ndarray):
-        return part, None, _Origin()
+        return part.copy(), None, _Origin()
     msg = (
         "confounds must be an array, a DataFrame, a path, what load_confounds returns, or a list "
         f"of these. Got {type(part).__name__}."
@@ -357,7 +311,7 @@ def _check_shape(values: Array, n_volumes: int, origin: _Origin) -> None:
 
 def _as_float(columns: Array, names: Sequence[str]) -> FloatArray:
     if columns.dtype.kind in "fiub":
-        return columns.astype(np.float64)
+        return columns.astype(np.float64, copy=False)
     if columns.dtype.kind == "c":
         msg = f"confounds must be real numbers. Got {columns.dtype}."
         raise ParameterTypeError(msg)

@@ -1,4 +1,4 @@
-"""Slow cosines that stand for drifts."""
+"""Slow cosines, the regressors of drifts."""
 
 import warnings
 
@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from lazyvox._typing import FloatArray
 from lazyvox.errors import LazyvoxWarning, ParameterError
+from lazyvox.signal.products import N_COLUMNS, multiply
 
-__all__ = ["add_cosines", "create_cosine_drift"]
+__all__ = ["cosine_columns", "count_cosines", "create_cosine_drift", "has_cosine"]
 
 #: From this correlation on a confound is taken for one of the cosines.
 _SAME = 0.9
@@ -46,10 +47,110 @@ def create_cosine_drift(high_pass: float, frame_times: npt.ArrayLike) -> FloatAr
     """
     times = np.asarray(frame_times, dtype=np.float64)
     n_volumes = len(times)
+    n_cosines = _n_cosines(high_pass, times[[0, -1]] if n_volumes else times, n_volumes)
+    drift = np.ones((n_volumes, n_cosines + 1))
+    drift[:, :-1] = cosine_columns(n_volumes, 0, n_cosines)
+    return drift
+
+
+def cosine_columns(n_volumes: int, start: int, stop: int) -> FloatArray:
+    """Return some of the orthonormal cosines (DCT-II), the slowest one of number 0 first.
+
+    Parameters
+    ----------
+    n_volumes : int
+        Number of volumes.
+    start, stop : int
+        Numbers of the cosines.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, stop - start), float64
+        The cosines.
+    """
+    phase = np.pi / n_volumes * (np.arange(n_volumes) + 0.5)
+    waves = np.outer(phase, np.arange(start + 1, stop + 1))
+    np.cos(waves, out=waves)
+    waves *= np.sqrt(2 / n_volumes)
+    return waves
+
+
+def count_cosines(n_volumes: int, high_pass: float, t_r: float) -> int:
+    """Return the number of cosines that a cutoff asks for, with a warning if there is none.
+
+    Parameters
+    ----------
+    n_volumes : int
+        Number of volumes.
+    high_pass : float
+        Cutoff in Hz.
+    t_r : float
+        Seconds between volumes.
+
+    Returns
+    -------
+    int
+        Number of columns of `cosine_columns`.
+
+    Raises
+    ------
+    ParameterError
+        As `create_cosine_drift`.
+    """
+    n_cosines = _n_cosines(high_pass, np.array([0, (n_volumes - 1) * t_r]), n_volumes)
+    if not n_cosines:
+        msg = (
+            f"No cosine is slower than high_pass={high_pass} Hz within {n_volumes * t_r:g} s: "
+            "nothing is filtered."
+        )
+        warning = LazyvoxWarning(
+            msg,
+            hint="Raise `high_pass`, or pass filter=None.",
+            cli_hint="Raise `high_pass`, or leave out `filter`.",
+        )
+        warnings.warn(warning, stacklevel=6)
+    return n_cosines
+
+
+def has_cosine(confounds: FloatArray, n_cosines: int) -> bool:
+    """Return whether a confound without missing values correlates with a cosine.
+
+    Parameters
+    ----------
+    confounds : ndarray of shape (n_volumes, n_confounds), float64
+        Confounds, unchanged.
+    n_cosines : int
+        Number of cosines.
+
+    Returns
+    -------
+    bool
+        True from a correlation of 0.9 on.
+
+    Notes
+    -----
+    Memory: a few blocks of 64 columns.
+    """
+    for first in range(0, confounds.shape[1], N_COLUMNS):
+        block = confounds[:, first : first + N_COLUMNS]
+        finite = block[:, np.isfinite(block).all(axis=0)]
+        centred = finite - finite.mean(axis=0)
+        norms = np.linalg.norm(centred, axis=0)
+        least = _SAME * np.where(norms == 0, np.inf, norms)
+        for start in range(0, n_cosines, N_COLUMNS):
+            # The cosines are centred and of norm 1.
+            cosines = cosine_columns(len(block), start, min(start + N_COLUMNS, n_cosines))
+            if (multiply(np.ascontiguousarray(cosines.T), centred) > least).any():
+                return True
+    return False
+
+
+def _n_cosines(high_pass: float, ends: FloatArray, n_volumes: int) -> int:
+    """Return the number of cosines that are slower than a cutoff, from the first and last time."""
     if n_volumes < 2:
         msg = f"Cosine drifts need at least 2 volumes. Got {n_volumes}."
         raise ParameterError(msg)
-    spacing = (times[-1] - times[0]) / (n_volumes - 1)
+    spacing = (ends[1] - ends[0]) / (n_volumes - 1)
     if not 0 <= high_pass < np.inf or not 0 < spacing < np.inf:
         msg = (
             "`high_pass` must be a frequency of at least 0 Hz, and frame_times must ascend. Got "
@@ -61,66 +162,5 @@ def create_cosine_drift(high_pass: float, frame_times: npt.ArrayLike) -> FloatAr
             f"high_pass={high_pass} Hz is not below half of the sampling rate, "
             f"{0.5 / spacing:g} Hz: the cosines span every signal. Lower `high_pass`."
         )
-        warnings.warn(msg, LazyvoxWarning, stacklevel=2)
-    n_cosines = min(n_volumes - 1, int(np.floor(2 * n_volumes * high_pass * spacing)))
-    phase = np.pi / n_volumes * (np.arange(n_volumes) + 0.5)
-    drift = np.ones((n_volumes, n_cosines + 1))
-    np.cos(np.outer(phase, np.arange(1, n_cosines + 1)), out=drift[:, :-1])
-    drift[:, :-1] *= np.sqrt(2 / n_volumes)
-    return drift
-
-
-def add_cosines(
-    confounds: FloatArray | None, n_volumes: int, high_pass: float, t_r: float
-) -> FloatArray | None:
-    """Return confounds with the cosines, unless they hold one of them already.
-
-    Parameters
-    ----------
-    confounds : ndarray of shape (n_volumes, n_confounds) or None
-        Confounds.
-    n_volumes : int
-        Number of volumes.
-    high_pass : float
-        Cutoff in Hz.
-    t_r : float
-        Seconds between volumes.
-
-    Returns
-    -------
-    ndarray or None
-        Confounds, and cosines after them.
-    """
-    cosines = create_cosine_drift(high_pass, np.arange(n_volumes) * t_r)[:, :-1]
-    if not cosines.shape[1]:
-        msg = (
-            f"No cosine is slower than high_pass={high_pass} Hz within {n_volumes * t_r:g} s: "
-            "nothing is filtered."
-        )
-        warning = LazyvoxWarning(
-            msg,
-            hint="Raise `high_pass`, or pass filter=None.",
-            cli_hint="Raise `high_pass`, or leave out `filter`.",
-        )
-        warnings.warn(warning, stacklevel=4)
-        return confounds
-    if confounds is None:
-        return cosines
-    if _has_cosine(confounds, cosines):
-        msg = "confounds hold a cosine drift already: no further cosines are made."
-        hint = "{} if that is what you want."
-        warning = LazyvoxWarning(
-            msg, hint=hint.format("Pass filter=None"), cli_hint=hint.format("Leave out `filter`")
-        )
-        warnings.warn(warning, stacklevel=4)
-        return confounds
-    return np.hstack([confounds, cosines])
-
-
-def _has_cosine(confounds: FloatArray, cosines: FloatArray) -> bool:
-    """Return whether a confound without missing values correlates with a cosine."""
-    finite = confounds[:, np.isfinite(confounds).all(axis=0)]
-    centred = finite - finite.mean(axis=0)
-    norms = np.linalg.norm(centred, axis=0)
-    # The cosines are centred and of norm 1.
-    return bool((cosines.T @ centred > _SAME * np.where(norms == 0, np.inf, norms)).any())
+        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+    return min(n_volumes - 1, int(np.floor(2 * n_volumes * high_pass * spacing)))

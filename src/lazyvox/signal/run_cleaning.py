@@ -7,6 +7,7 @@ import numpy as np
 from lazyvox._typing import FloatArray, IntArray
 from lazyvox.signal.products import multiply
 from lazyvox.signal.recursion import TwoWayFilter
+from lazyvox.signal.spline import Spline
 
 __all__ = ["RunCleaning", "TemporalSteps", "remove_space", "trend_basis"]
 
@@ -54,8 +55,8 @@ class TemporalSteps:
         The interpolated ones; None where there are none.
     kept : ndarray of int, or None
         The others; None for all.
-    weights : ndarray of shape (n_filled, n_kept) or None
-        Weights of the interpolation.
+    spline : Spline or None
+        The interpolation; None where nothing is interpolated.
     trend : ndarray of shape (n_volumes, 2) or None
         What detrending removes.
     band : TwoWayFilter or None
@@ -65,7 +66,7 @@ class TemporalSteps:
     n_volumes: int
     filled: IntArray | None
     kept: IntArray | None
-    weights: FloatArray | None
+    spline: Spline | None
     trend: FloatArray | None
     band: TwoWayFilter | None
 
@@ -82,11 +83,11 @@ class TemporalSteps:
         ndarray of shape (n_volumes, n_columns), float64
             All of them; `signals` itself where nothing is missing.
         """
-        if self.weights is None:
+        if self.spline is None:
             return signals
         whole = np.empty((self.n_volumes, signals.shape[1]))
         whole[self.kept] = signals
-        whole[self.filled] = multiply(self.weights, signals)
+        whole[self.filled] = self.spline.values(signals)
         return whole
 
     def apply(self, filled: FloatArray) -> FloatArray:
@@ -107,7 +108,7 @@ class TemporalSteps:
             remove_space(signals, self.trend)
         if self.band is not None:
             signals = self.band.apply(signals)
-        return signals if self.weights is None else signals[self.kept]
+        return signals if self.spline is None else signals[self.kept]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,8 +161,3 @@ class RunCleaning:
         if self.basis is not None:
             remove_space(cleaned, self.basis)
         return cleaned, means
-
-    def work_rows(self) -> int:
-        """Return how many float64 values are held for each column while it is cleaned."""
-        n_pad = 0 if self.steps.band is None else self.steps.band.padlen
-        return 2 * len(self.rows_in) + 3 * (self.steps.n_volumes + 2 * n_pad) + 200

@@ -1,10 +1,95 @@
-"""Cubic splines through the kept volumes, as weights of the kept volumes."""
+"""Cubic splines through the kept volumes, as weights of the kept volumes near by.
+
+The weight of a kept volume at least halves with each kept volume between it and the one that is
+interpolated. So a stretch of volumes needs only the kept ones around it: memory grows with the
+length of a series, not with its square.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray
+from lazyvox.signal.products import multiply
 
-__all__ = ["spline_weights"]
+__all__ = ["Spline", "SplineWindow", "spline_weights", "spline_windows"]
+
+#: Interpolated volumes of one product.
+_STEP = 32
+#: Kept volumes on each side that take part: the weights of others are below 2**-64.
+_REACH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SplineWindow:
+    """A stretch of interpolated volumes, and the kept volumes that it is made from.
+
+    Attributes
+    ----------
+    wanted, around : slice
+        Places among the interpolated, and among the kept volumes.
+    """
+
+    wanted: slice
+    around: slice
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size of its weights."""
+        n_wanted = self.wanted.stop - self.wanted.start
+        return int(8 * n_wanted * (self.around.stop - self.around.start))
+
+
+def spline_windows(kept: IntArray, wanted: IntArray) -> tuple[SplineWindow, ...]:
+    """Return the stretches that are interpolated by one product each.
+
+    Parameters
+    ----------
+    kept, wanted : ndarray of int
+        Volumes, ascending.
+
+    Returns
+    -------
+    tuple of SplineWindow
+        All of `wanted`.
+    """
+    windows = []
+    for start in range(0, len(wanted), _STEP):
+        stop = min(start + _STEP, len(wanted))
+        first, last = np.searchsorted(kept, wanted[[start, stop - 1]])
+        around = slice(max(int(first) - _REACH, 0), min(int(last) + _REACH, len(kept)))
+        windows.append(SplineWindow(slice(start, stop), around))
+    return tuple(windows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spline:
+    """The cubic spline through kept volumes, at other volumes.
+
+    Attributes
+    ----------
+    windows : tuple of SplineWindow
+        Stretches of volumes.
+    weights : tuple of ndarray
+        Weights of each stretch.
+    """
+
+    windows: tuple[SplineWindow, ...]
+    weights: tuple[FloatArray, ...]
+
+    @classmethod
+    def through(cls, kept: IntArray, wanted: IntArray) -> "Spline":
+        """Return the spline through kept volumes, at wanted ones; both ascend."""
+        windows = spline_windows(kept, wanted)
+        weights = [spline_weights(kept[one.around], wanted[one.wanted]) for one in windows]
+        return cls(windows, tuple(weights))
+
+    def values(self, signals: FloatArray) -> FloatArray:
+        """Return the values at the wanted volumes, of the kept volumes of columns."""
+        result = np.empty((self.windows[-1].wanted.stop, signals.shape[1]))
+        for window, weights in zip(self.windows, self.weights, strict=True):
+            result[window.wanted] = multiply(weights, signals[window.around])
+        return result
 
 
 def spline_weights(kept: IntArray, wanted: IntArray) -> FloatArray:

@@ -105,7 +105,9 @@ class TextTable:
                 column.append(cells[first + place])
         for place, column in zip(unnamed, without_name, strict=True):
             _check_unnamed(first + place, column, self.source)
-        return np.array(values, np.float64).reshape(n_rows, len(places))
+        # An empty buffer is none to NumPy.
+        found = np.frombuffer(values, np.float64) if values else np.empty(0)
+        return found.reshape(n_rows, len(places))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,7 @@ from lazyvox.extraction.api import Preparation, build_scan
 from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_npz
-from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Grid, as_series
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
@@ -70,7 +70,7 @@ class _Extraction:
             return found
         shape = (*self.grid.shape, self.cleaning.n_rows)
         empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
-        img = image_on_grid(self.grid.template, empty, self.grid.affine)
+        img = image_like(self.grid.template, empty, self.grid.affine, is_new_kind=True)
         plans = [plan_of(save, img, path, n_jobs=1) for path in self.targets.images]
         saved = max((plan.memory for plan in plans), key=sum_terms)
         held = (MemoryTerm("state and result", size, name) for name, size in found.consumer_bytes)

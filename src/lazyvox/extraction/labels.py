@@ -13,8 +13,7 @@ from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, R
 from lazyvox.extraction.lut import Lut, names_of_labels
 from lazyvox.extraction.reduction import STRATEGIES, Strategy
 from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
-from lazyvox.lazyimage.classes import LazyImage
-from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.masks import (
@@ -149,7 +148,9 @@ class Labels(GatheredRegions):
             grid.n_voxels, self._background, np.dtype(np.int32 if is_small else np.int64)
         )
         values[self._layout.index] = labels[self._layout.column_of_voxel]
-        return image_on_grid(grid.template, values.reshape(grid.shape, order="F"), grid.affine)
+        return image_like(
+            grid.template, values.reshape(grid.shape, order="F"), grid.affine, is_new_kind=True
+        )
 
     @override
     def _prepare(self, grid: Grid) -> None:

@@ -12,8 +12,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
-from lazyvox.lazyimage.classes import LazyImage
-from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.optional import require
@@ -184,7 +183,7 @@ class Signals:
         volumes = _Volumes(self)
         name = f"the image of {self!r}"
         placed: Any = LazyArray.over(MemoryReader(volumes, name, volumes.shape, volumes.dtype))
-        img = image_on_grid(self._grid.template, placed, self._grid.affine)
+        img = image_like(self._grid.template, placed, self._grid.affine, is_new_kind=True)
         set_repetition_time(img.header, self.t_r)
         return img
 

@@ -10,7 +10,14 @@ from lazyvox.errors import UnsupportedFormatError
 from lazyvox.formats.fields import field_error
 from lazyvox.formats.findings import Findings
 
-__all__ = ["ANALYZE_CODES", "MGH_CODES", "NIFTI_CODES", "read_dtype", "repair_bitpix"]
+__all__ = [
+    "ANALYZE_CODES",
+    "MGH_CODES",
+    "NIFTI_CODES",
+    "read_dtype",
+    "repair_bitpix",
+    "storable_dtype",
+]
 
 _RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 _RGBA = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1"), ("A", "u1")])
@@ -100,3 +107,31 @@ def repair_bitpix(header: Any, dtype: DType, findings: Findings) -> None:
         f"The header says {stored} bits a voxel (bitpix), its data type {dtype} has {right}: "
         f"read as {dtype}."
     )
+
+
+def storable_dtype(dtype: DType) -> DType:
+    """Return the type that images give to values of a type that no format stores.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Type of values in memory.
+
+    Returns
+    -------
+    numpy.dtype
+        uint8 for bool, float32 for float16, and double precision for long doubles where those are
+        not quadruple; else the very type.
+
+    Examples
+    --------
+    >>> storable_dtype(np.dtype(bool)), storable_dtype(np.dtype("i2"))
+    (dtype('uint8'), dtype('int16'))
+    """
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    if dtype.kind == "f" and dtype.itemsize == 2:
+        return np.dtype(np.float32)
+    if dtype.newbyteorder("=") in (np.longdouble, np.clongdouble) and not _QUADRUPLE:
+        return np.dtype(np.float64 if dtype.kind == "f" else np.complex128)
+    return dtype

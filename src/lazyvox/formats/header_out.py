@@ -21,6 +21,7 @@ __all__ = [
     "best_affine",
     "choose_class",
     "header_bytes",
+    "header_shape",
     "make_header",
     "stored_scaling",
     "supported_dtypes",
@@ -94,9 +95,8 @@ def make_header(
         affine = best_affine(header)
     if made.get_data_dtype().newbyteorder("=") != dtype.newbyteorder("="):
         made.set_data_dtype(dtype)
-    stored_shape = shape + (1,) * (3 - len(shape)) if kind is MGHHeader else shape
-    is_reshaped = made.get_data_shape() != stored_shape
-    if is_reshaped:
+    stored_shape = header_shape(made, shape)
+    if made.get_data_shape() != stored_shape:
         made.set_data_shape(stored_shape)
     if kind is MGHHeader:
         _set_mgh_time(made, header)
@@ -104,6 +104,11 @@ def make_header(
     if affine is not None and (is_new_kind or not np.allclose(affine, best_affine(made))):
         _set_affine(made, affine)
     return made
+
+
+def header_shape(header: Header, shape: Shape) -> Shape:
+    """Return the shape as a header holds it: MGH has three axes at least."""
+    return shape + (1,) * (3 - len(shape)) if _is_kind(header, MGHHeader) else shape
 
 
 def best_affine(header: Header) -> Array:

@@ -9,9 +9,9 @@ import numpy as np
 
 from lazyvox.image.checking import check_niimg, expanded
 from lazyvox.image.joined_series import joined
-from lazyvox.image.new_image import image_like
 from lazyvox.image.regridding import resampled
 from lazyvox.image.single_scan import scan_once
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.grids import same_grid
 from lazyvox.signal.options import check_flag
 from lazyvox.stream.voxelwise import Mean

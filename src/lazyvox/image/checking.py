@@ -12,7 +12,7 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox.errors import ImageNotFoundError, ParameterError, ParameterTypeError
 from lazyvox.image.joined_series import joined, refuse_dimension, target_dtype
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image

@@ -10,7 +10,7 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox.errors import RegionError
 from lazyvox.image.checking import check_niimg_3d
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import name_of
 
 if TYPE_CHECKING:

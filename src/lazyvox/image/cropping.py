@@ -10,7 +10,7 @@ import numpy as np
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.geometry.affines import sliced_affine
 from lazyvox.image.checking import check_niimg
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.signal.options import check_flag
 from lazyvox.stream.scan import Scan

@@ -9,8 +9,8 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, override
 from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
 from lazyvox.image.masks import mask_on_grid
-from lazyvox.image.new_image import image_like
 from lazyvox.image.single_scan import scan_once
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.signal.variance import check_numbers, detrending_basis, main_courses, strongest

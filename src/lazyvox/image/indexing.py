@@ -9,7 +9,7 @@ import numpy as np
 
 from lazyvox.errors import ImageIndexError
 from lazyvox.image.checking import check_niimg_4d
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from lazyvox.array.concat import ConcatReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import DimensionError
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 from lazyvox.array.transformed import staged
 from lazyvox.errors import ParameterError
 from lazyvox.image.checking import check_niimg, check_niimg_3d
-from lazyvox.image.new_image import image_like
 from lazyvox.image.regridding import resampled
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.signal.options import check_flag
 

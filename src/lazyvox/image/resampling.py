@@ -18,14 +18,14 @@ from lazyvox.geometry.grids import (
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.extremes import Extremes
 from lazyvox.image.input_volumes import Volumes, volumes_of
-from lazyvox.image.new_image import copy_img, image_like
+from lazyvox.image.new_image import copy_img
 from lazyvox.image.resample_transform import (
     ORDERS,
     BinaryImageWarning,
     NonFiniteWarning,
     ResampleTransform,
 )
-from lazyvox.lazyimage.classes import LazyImage
+from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.grids import affine_of
 from lazyvox.signal.options import check_flag

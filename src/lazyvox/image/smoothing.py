@@ -13,10 +13,9 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import voxel_sizes
-from lazyvox.geometry.separable import BandMatrix, SeparableMap, gaussian_matrix
+from lazyvox.geometry.separable import SeparableMap, gaussian_matrix
 from lazyvox.image.input_volumes import volumes_of
-from lazyvox.image.new_image import image_like
-from lazyvox.lazyimage.classes import LazyImage
+from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.load import ImageLike
 
 __all__ = ["SmoothTransform", "smooth_img"]
@@ -81,9 +80,7 @@ class SmoothTransform:
             return cls("smooth, 0 mm", SeparableMap(grid, (None, None, None)))
         assert affine is not None, "bug in lazyvox: widths in mm without an affine"
         matrices = tuple(
-            BandMatrix.of(gaussian_matrix(length, width / (_FWHM_OF_SIGMA * size)))
-            if width
-            else None
+            gaussian_matrix(length, width / (_FWHM_OF_SIGMA * size)) if width else None
             for length, width, size in zip(grid, widths, voxel_sizes(affine), strict=True)
         )
         said = f"{widths[0]:g}" if len(set(widths)) == 1 else str(widths)

@@ -16,8 +16,8 @@ from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.masks import mask_on_grid
-from lazyvox.image.new_image import image_like
 from lazyvox.image.ranks import percentile_of
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.series import as_series
 from lazyvox.signal.options import check_flag

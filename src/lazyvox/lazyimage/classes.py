@@ -15,8 +15,10 @@ from nibabel.parrec import PARRECImage
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.wrapstruct import WrapStruct
 
-from lazyvox._typing import Array, DType, PathLike, override
+from lazyvox._typing import Array, DType, PathLike, Shape, override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.formats.datatypes import storable_dtype
+from lazyvox.formats.header_out import header_shape, make_header
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.encoding import nibabels_scale
@@ -28,7 +30,7 @@ from lazyvox.lazyimage.slicing import LazySlicer
 from lazyvox.runtime.strict import check_materialization
 from lazyvox.store.files.paths import absolute_path
 
-__all__ = ["LAZY_CLASSES", "LazyImage", "image_on_grid", "lazy_image"]
+__all__ = ["LAZY_CLASSES", "LazyImage", "image_like", "lazy_image"]
 
 
 class LazyImage(SpatialImage, ImageOperators):
@@ -155,7 +157,7 @@ class LazyImage(SpatialImage, ImageOperators):
 
     @override
     def _made(self, template: SpatialImage, values: LazyArray) -> "LazyImage":
-        return image_on_grid(template, values, affine_of(template))
+        return image_like(template, values, is_new_kind=True)
 
 
 class LazyNifti1Image(LazyImage, nib.Nifti1Image):
@@ -291,56 +293,94 @@ def _unpickled(
     return img
 
 
-def image_on_grid(template: SpatialImage, values: LazyArray | Array, affine: Array) -> LazyImage:
-    """Return an image of `values` with the class and header of another image on its grid.
+def image_like(
+    ref: SpatialImage,
+    data: LazyArray | Array,
+    affine: npt.ArrayLike | None = None,
+    *,
+    copy_header: bool = True,
+    is_new_kind: bool = False,
+    extent: tuple[float, float] | None = None,
+) -> LazyImage:
+    """Return an image of `data` with the class and, if asked, the header of another image.
 
     Parameters
     ----------
-    template : nibabel image
-        Gives class and header; a class that cannot hold the values becomes NIfTI-1.
-    values : ndarray or LazyArray of shape (i, j, k) or (i, j, k, n)
-        Voxels; neither copied nor read.
-    affine : ndarray of shape (4, 4)
-        Voxel indices to world coordinates, in mm.
+    ref : nibabel image
+        Gives class and header. A class that cannot hold or write the data becomes NIfTI-1, or
+        NIfTI-2 where an axis is longer than 32,767.
+    data : ndarray or LazyArray
+        Voxels; neither copied nor, if lazy, read.
+    affine : array-like of shape (4, 4), optional
+        Voxel indices to world coordinates, in mm. By default that of `ref`.
+    copy_header : bool, default=True
+        Whether the header is that of `ref`, else a new one.
+    is_new_kind : bool, default=False
+        Whether the values are no longer what the header of `ref` says of its values: intent and
+        display limits then stay unset.
+    extent : tuple of float, optional
+        Smallest and largest value, where they are known of lazy data.
 
     Returns
     -------
     LazyImage
-        The image; display limits and intent of the template, which spoke of its values, are
-        reset.
+        The type in the header is that of the data, whatever `ref` is stored as: in the type of
+        integers that were averaged or smoothed the result would be rounded on saving. A part of
+        `ref` keeps the stored type, in which it is saved bit by bit.
     """
-    image_class: Any = LAZY_CLASSES.get(type(template), type(template))
-    header: Any = template.header.copy()
-    if not issubclass(image_class, LazyImage) or not _can_hold(header, values):
-        image_class = LazyNifti1Image
-        header = image_class.header_class.from_header(header)
-        header.set_data_dtype(_header_dtype(values.dtype))
-    fields = set(header) if isinstance(header, WrapStruct) else set()
-    for field in fields & {"cal_max", "cal_min", "glmax", "glmin"}:
-        header[field] = 0
-    if hasattr(header, "set_intent"):
+    dtype, shape = storable_dtype(data.dtype), tuple(data.shape)
+    image_class: Any = _class_for(ref, dtype, shape)
+    matrix = affine_of(ref) if affine is None else np.array(affine, dtype=np.float64)
+    stored = ref.get_data_dtype() if copy_header and _is_part(ref, data) else dtype
+    given = ref.header if copy_header else None
+    header = make_header(image_class.header_class, given, matrix, shape, stored)
+    if copy_header:
+        _set_display_limits(header, None if is_new_kind else data, extent)
+        # Of a surface, one of the fields that were reset holds the length of the first axis.
+        header.set_data_shape(header_shape(header, shape))
+    if is_new_kind and hasattr(header, "set_intent"):
         header.set_intent("none")
-    header.set_data_shape(values.shape)
-    img: LazyImage = image_class(values, None, header=header)
-    img._affine = np.array(affine, dtype=np.float64)
-    # Where another class was needed its header does not know the affine yet.
-    img.update_header()
-    return img
+    return lazy_image(image_class, data, matrix, header)
 
 
-def _can_hold(header: Any, values: LazyArray | Array) -> bool:
-    try:
-        header.set_data_dtype(_header_dtype(values.dtype))
-    except (HeaderDataError, MGHError):
+def _class_for(ref: SpatialImage, dtype: DType, shape: Shape) -> type[LazyImage]:
+    """Return the first class that can hold and write values of a type: of `ref`, or NIfTI."""
+    plain = next((base for base in type(ref).__mro__ if base in LAZY_CLASSES), nib.Nifti1Pair)
+    classes: list[Any] = [LAZY_CLASSES[plain], LazyNifti1Image, LazyNifti2Image]
+    if not classes[0].rw or plain is nib.Nifti1Pair:
+        del classes[0]
+    for image_class in classes[:-1]:
+        header = image_class.header_class()
+        with contextlib.suppress(HeaderDataError, MGHError):
+            header.set_data_dtype(dtype)
+            header.set_data_shape(header_shape(header, shape))
+            found: type[LazyImage] = image_class
+            return found
+    return LazyNifti2Image
+
+
+def _is_part(ref: SpatialImage, data: LazyArray | Array) -> bool:
+    """Return whether an array is a slice of the voxels of an image, neither computed nor cast."""
+    if not isinstance(data, LazyArray) or isinstance(ref.dataobj, np.ndarray):
         return False
-    return True
+    whole = lazy_dataobj(ref)
+    # NumPy takes float64 and None, the type that is not set, as equal: dtypes are compared too.
+    is_cast = data.dtype != whole.dtype or data.conversion != whole.conversion
+    return data.reader == whole.reader and not is_cast
 
 
-def _header_dtype(dtype: DType) -> DType:
-    """Return the type that a file gives to values of a type that images do not have."""
-    if dtype.kind == "b":
-        return np.dtype(np.uint8)
-    return np.dtype(np.float32) if dtype == np.float16 else dtype
+def _set_display_limits(
+    header: Any, data: LazyArray | Array | None, extent: tuple[float, float] | None
+) -> None:
+    """Set the fields of a header that speak of its values; to 0, unset, where nothing is known."""
+    fields = set(header) if isinstance(header, WrapStruct) else set()
+    for field in fields & {"glmax", "glmin", "cal_max", "cal_min"}:
+        header[field] = 0
+    if isinstance(data, np.ndarray) and data.size and data.dtype.kind in "biuf":
+        extent = (np.min(data), np.max(data))
+    if extent is not None and {"cal_max", "cal_min"} <= fields:
+        with np.errstate(over="ignore"):
+            header["cal_min"], header["cal_max"] = extent
 
 
 def _set_name(img: LazyImage, path: str) -> None:

@@ -1,20 +1,23 @@
 """The voxels of any nibabel image as a `LazyArray`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import SpatialImage
 
+from lazyvox._typing import Array
 from lazyvox.array.conversion import Conversion
+from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.prerequisites import read_before
 from lazyvox.array.reader import FileReader
+from lazyvox.formats.datatypes import storable_dtype
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.opening import open_source
 
-__all__ = ["Reading", "lazy_dataobj", "name_of", "reading_of"]
+__all__ = ["Reading", "lazy_dataobj", "name_of", "reading_of", "storable"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
@@ -28,6 +31,20 @@ def lazy_dataobj(img: SpatialImage) -> LazyArray:
         conversion = Conversion(float(dataobj.slope), float(dataobj.inter))
         return LazyArray.over(FileReader(open_source(dataobj.file_like), spec), conversion)
     return in_memory_array(dataobj, name_of(img))
+
+
+@overload
+def storable(values: LazyArray) -> LazyArray: ...
+@overload
+def storable(values: Array) -> Array: ...
+def storable(values: LazyArray | Array) -> LazyArray | Array:
+    """Return voxels in a type that images and sums have: bool becomes uint8; lazily if they are."""
+    dtype = storable_dtype(values.dtype)
+    if dtype == values.dtype:
+        return values
+    if isinstance(values, LazyArray):
+        return elementwise(cast, values, dtype=dtype)
+    return values.astype(dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,11 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import ConcatReader
-from lazyvox.array.expression import elementwise
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.numpy_functions import cast
 from lazyvox.array.transformed import VolumeTransform, staged
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.geometry.voxel_grid import VoxelGrid
-from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, storable
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.grids import affine_of, check_same_grid
 from lazyvox.lazyimage.load import ImageLike, as_image
@@ -175,7 +173,7 @@ def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
     if not array.size:
         msg = f"{name_of(parts[0])}: a series must hold voxels. Got shape {array.shape}."
         raise ParameterError(msg)
-    array = _storable(array)
+    array = storable(array)
     if array.ndim == 3:
         array = array.view((..., None))
     first, runs = parts[0], _runs(parts)
@@ -202,15 +200,6 @@ def _runs(imgs: Sequence[SpatialImage]) -> tuple[Run, ...]:
         Run(name_of(img), length, repetition_time(img.header))
         for img, length in zip(imgs, lengths, strict=True)
     )
-
-
-def _storable(array: LazyArray) -> LazyArray:
-    """Return an array in a type that images and sums have: that of a comparison is no such type."""
-    if array.dtype.kind == "b":
-        return elementwise(cast, array, dtype=np.dtype(np.uint8))
-    if array.dtype == np.float16:
-        return elementwise(cast, array, dtype=np.dtype(np.float32))
-    return array
 
 
 def _as_list(imgs: Any) -> list[Any]:

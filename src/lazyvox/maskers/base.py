@@ -11,7 +11,7 @@ import numpy as np
 from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image import high_variance_confounds
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.series import as_series

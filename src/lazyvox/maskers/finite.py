@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.transformed import staged
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.consumer import Consumer

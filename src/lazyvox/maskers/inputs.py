@@ -10,7 +10,7 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox.errors import ParameterError, ParameterTypeError, RegionError
 from lazyvox.image import check_niimg
 from lazyvox.image.joined_series import refuse_dimension
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.parameters import MaskerWarning
 

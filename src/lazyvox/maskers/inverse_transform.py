@@ -10,7 +10,7 @@ from lazyvox.array.memory_reader import snapshot
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.map_images import open_maps, read_maps
 from lazyvox.extraction.signals import Placement, Signals
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.series import as_series
 
 __all__ = ["placed_img", "placement_of_maps"]

@@ -12,7 +12,7 @@ from lazyvox.extraction import Labels
 from lazyvox.extraction.reduction import STRATEGIES
 from lazyvox.extraction.signals import Placement
 from lazyvox.image import check_niimg, check_niimg_3d, resample_img
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid, same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted

@@ -10,7 +10,7 @@ from lazyvox._typing import Array, DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Maps
 from lazyvox.image import check_niimg, resample_img
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted

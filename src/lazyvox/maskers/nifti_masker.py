@@ -11,7 +11,7 @@ from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Voxels
 from lazyvox.image import check_niimg, crop_img, resample_img
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice

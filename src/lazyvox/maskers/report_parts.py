@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.image import resample_img
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.report_selection import shown_number

@@ -13,8 +13,8 @@ from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.image.checking import check_niimg
-from lazyvox.image.new_image import image_like
 from lazyvox.image.smoothing import smooth_img
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import voxel_grid
 from lazyvox.lazyimage.series import Grid, name_of

@@ -9,7 +9,7 @@ import numpy as np
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.image.components import largest_component
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.masking.arguments import checked_fraction
 from lazyvox.masking.loading import load_mask_img

@@ -11,8 +11,8 @@ import numpy as np
 
 from lazyvox.errors import MissingDependencyError, ParameterError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
-from lazyvox.image.new_image import image_like
 from lazyvox.image.resampling import resample_to_img
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.load import load
 from lazyvox.masking.arguments import checked_list, checked_opening
 from lazyvox.masking.volumes import opened

@@ -12,10 +12,10 @@ from lazyvox.array.reduction_states import Fold, State
 from lazyvox.array.reductions import REDUCTIONS
 from lazyvox.array.transformed import staged
 from lazyvox.errors import ParameterTypeError
-from lazyvox.image.new_image import image_like
 from lazyvox.image.resample_transform import ResampleTransform
 from lazyvox.image.resampling import resample_img
 from lazyvox.image.single_scan import scan_once
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.stream.voxelwise import OneVolume
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader, snapshot
 from lazyvox.errors import ImageIndexError, ParameterError, ParameterTypeError
+from lazyvox.formats.datatypes import storable_dtype
 from lazyvox.image.checking import check_niimg_3d
-from lazyvox.image.new_image import image_like
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.masking.loading import load_mask_img
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from lazyvox.lazyimage.load import ImageLike
 
 __all__ = ["unmask"]
-
-#: Types that image formats cannot hold, and what they become.
-_STORED_AS = {"float16": np.float32, "bool": np.uint8}
 
 
 def unmask(
@@ -155,4 +153,4 @@ def _stored_dtype(signals: Array) -> DType:
         limits = np.iinfo(np.int32)
         low, high = (signals.min(), signals.max()) if signals.size else (0, 0)
         return np.dtype(np.int32) if limits.min <= low and high <= limits.max else dtype
-    return np.dtype(_STORED_AS.get(dtype.name, dtype))
+    return storable_dtype(dtype)

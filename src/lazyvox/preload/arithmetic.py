@@ -16,8 +16,8 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, DType
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import GridMismatchError, ParameterTypeError
-from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.classes import image_like
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, storable
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.preload.readers import Annotation, Surface, cifti_like, in_memory
 
@@ -148,7 +148,7 @@ def as_expression(
 
 def in_memory_result(img: SpatialImage) -> SpatialImage:
     """Return an image that is computed, its voxels in memory, in a type that image files know."""
-    return image_on_grid(img, _storable(lazy_dataobj(img).read()), np.asarray(img.affine))
+    return image_like(img, storable(lazy_dataobj(img).read()), is_new_kind=True)
 
 
 def _is_simple(leaf: Any) -> bool:
@@ -209,7 +209,9 @@ def change(ufunc: Any, value: Any) -> Any:
     """Return what a ufunc of one argument gives for an object."""
     _refuse_meshes(Operation(ufunc.__name__, ufunc, ufunc), value, 0)
     if isinstance(value, SpatialImage):
-        return image_on_grid(value, _storable(ufunc(_voxels_of(value))), np.asarray(value.affine))
+        return image_like(
+            value, storable(ufunc(_voxels_of(value))), np.asarray(value.affine), is_new_kind=True
+        )
     if isinstance(value, GiftiImage):
         return _texture_like(value, [ufunc(array.data) for array in value.darrays])
     if isinstance(value, Cifti2Image):
@@ -239,7 +241,7 @@ def _combine_images(operation: Operation, left: Any, right: Any, reuse: tuple[bo
             f"{np.shape(arrays[0])} and {np.shape(arrays[1])}, which give {values.shape}."
         )
         raise GridMismatchError(msg)
-    return image_on_grid(first, _storable(values), np.asarray(first.affine))
+    return image_like(first, storable(values), np.asarray(first.affine), is_new_kind=True)
 
 
 def _check_grids(left: Any, right: Any) -> None:
@@ -367,7 +369,9 @@ def _array_of(value: Any) -> Array | None:
 
 def _with_array(template: Any, values: Array) -> Any:
     if isinstance(template, SpatialImage):
-        return image_on_grid(template, _storable(values), np.asarray(template.affine))
+        return image_like(
+            template, storable(values), np.asarray(template.affine), is_new_kind=True
+        )
     if isinstance(template, Cifti2Image):
         return cifti_like(template, values)
     return values
@@ -388,13 +392,6 @@ def _fitted(values: Any, shape: tuple[int, ...]) -> Any:
     if np.ndim(values) == 3 and len(shape) == 4 and np.shape(values) == shape[:3]:
         return np.asarray(values)[..., np.newaxis]
     return values
-
-
-def _storable(values: Array) -> Array:
-    """Return values in a type that image files know."""
-    if values.dtype.kind == "b":
-        return values.astype(np.uint8)
-    return values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 def _refuse_meshes(operation: Operation, left: Any, right: Any) -> None:

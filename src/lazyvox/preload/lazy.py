@@ -12,8 +12,8 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import override
 from lazyvox.array.memory_reader import snapshot
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.preload.arithmetic import (
     as_expression,
     change,
@@ -293,7 +293,7 @@ def _opened(leaf: Any) -> Any:
         return leaf if img is None else img
     if isinstance(source, SpatialImage) and leaf._dtype is not None:
         array = lazy_dataobj(source).astype(leaf._dtype)
-        return image_on_grid(source, array, np.asarray(source.affine))
+        return image_like(source, array, is_new_kind=True)
     return source if isinstance(source, SpatialImage) else leaf
 
 

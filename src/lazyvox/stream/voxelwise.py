@@ -9,8 +9,7 @@ from lazyvox._typing import Array, override
 from lazyvox.array.reduction_states import State
 from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.lazyimage.classes import LazyImage
-from lazyvox.lazyimage.derive import image_on_grid
+from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.stream.consumer import Consumer, ResultT
 
@@ -104,7 +103,7 @@ class Voxelwise(OneVolume[LazyImage]):
             values = self._reduction.finalize(state, self._ddof)
         except ParameterError as error:
             raise error.at(name_of(self._grid.template)) from error
-        return image_on_grid(self._grid.template, values, self._grid.affine)
+        return image_like(self._grid.template, values, self._grid.affine, is_new_kind=True)
 
     @override
     def state_bytes(self, grid: Grid) -> int:

@@ -10,8 +10,8 @@ import pytest
 import lazyvox as lv
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.transformed import staged, staging_of
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.derive import image_on_grid
 from lazyvox.stream.transformed_consumers import Through
 
 
@@ -94,7 +94,7 @@ def test_stages_stack(run, offset):
 def test_a_scan_and_a_file_hold_the_same_values(run_path, offset, tmp_path, n_jobs):
     img = lv.load(run_path)
     array = staged(Weighted(), lazy_dataobj(img), offset)
-    derived = image_on_grid(img, array, img.affine)
+    derived = image_like(img, array, img.affine, is_new_kind=True)
     assert staging_of(array.view((..., slice(2, 9)))) is not None
     scan = lv.Scan(derived, volumes=[0, 3, 4, 22])
     total, shown = scan.add(lv.Sum()), scan.add(lv.Max())
@@ -109,7 +109,9 @@ def test_a_scan_and_a_file_hold_the_same_values(run_path, offset, tmp_path, n_jo
 
 def test_an_image_pickles_and_says_what_it_is(run_path, offset):
     img = lv.load(run_path)
-    derived = image_on_grid(img, staged(Weighted(), lazy_dataobj(img), offset), img.affine)
+    derived = image_like(
+        img, staged(Weighted(), lazy_dataobj(img), offset), img.affine, is_new_kind=True
+    )
     again = pickle.loads(pickle.dumps(derived))
     np.testing.assert_array_equal(again.get_fdata(), derived.get_fdata())
     assert "(3, 5, 4, 23)" in repr(again)

@@ -122,7 +122,10 @@ def test_a_value_beyond_the_last_title_is_an_error_with_its_line(tmp_path):
         ("a\n1\n".encode("utf-16-le"), r"line 1: .* Got bytes of zero, as in UTF-16"),
         ('a\tb\n1\t"A\n2\tB\n', r"line 2: the table is malformed \(unexpected end of data\)"),
         ('a\tb\n1\t"A\n2\t"B\n', r"line 2: the table is malformed .* begins with a quote"),
-        (gzip.compress(b"a\n" + b"1\n" * 99, mtime=0)[:-9], "the gzip data are damaged or incomplete"),
+        (
+            gzip.compress(b"a\n" + b"1\n" * 99, mtime=0)[:-9],
+            "the gzip data are damaged or incomplete",
+        ),
     ],
 )
 def test_what_is_no_text_or_no_table_says_where(tmp_path, content, message):

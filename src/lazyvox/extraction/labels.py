@@ -16,19 +16,15 @@ from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, Table
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
+from lazyvox.stream.labels import as_labels, shown_values
 from lazyvox.stream.masks import (
     RegionImage,
-    is_integral,
     read_mask,
     read_region_image,
     regrid,
-    shown_values,
 )
 
 __all__ = ["Labels"]
-
-#: Labels are compared as 64-bit integers; float64 holds every integer up to here.
-_LARGEST_LABEL = 2**53
 
 
 class Labels(GatheredRegions):
@@ -142,12 +138,9 @@ class Labels(GatheredRegions):
             A 3D image of 32-bit integers, 64-bit where labels need them, in memory.
         """
         self.check(grid)
-        labels = np.asarray(self._atlas.labels)
-        is_small = max(-labels.min(), labels.max(), abs(self._background)) < 2**31
-        values = np.full(
-            grid.n_voxels, self._background, np.dtype(np.int32 if is_small else np.int64)
-        )
-        values[self._layout.index] = labels[self._layout.column_of_voxel]
+        labels = as_labels(np.array([self._background, *self._atlas.labels]), "labels")
+        values = np.full(grid.n_voxels, self._background, labels.dtype)
+        values[self._layout.index] = labels[1:][self._layout.column_of_voxel]
         return image_like(
             grid.template, values.reshape(grid.shape, order="F"), grid.affine, is_new_kind=True
         )
@@ -204,7 +197,9 @@ def _read_atlas(
     resample: bool,
     keep: bool,
 ) -> _Atlas:
-    values = _as_labels(region)
+    values = as_labels(region.values, region.name, region.slope)
+    if abs(background) >= 2**31:
+        values = values.astype(np.int64)
     all_labels = np.unique(values[values != background])
     if not len(all_labels):
         msg = (
@@ -240,24 +235,6 @@ def _warn_of_lost(region: RegionImage, lost: Array, n_labels: int) -> None:
             f"the images, inside of the mask if there is one, and no column: {shown_values(lost)}."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
-
-
-def _as_labels(region: RegionImage) -> Array:
-    """Return the labels as 64-bit integers."""
-    values = region.values
-    if not is_integral(values):
-        fractions = values[values != np.rint(values)]
-        msg = (
-            f"{region.name}: labels must be integers. Got {shown_values(fractions)} at "
-            f"{fractions.size} voxels. It looks like probabilities, or like labels that were "
-            f"interpolated: resample labels by nearest neighbour."
-        )
-        raise RegionError(msg)
-    largest: Any = max(abs(values.min().item()), abs(values.max().item()))
-    if largest > _LARGEST_LABEL:
-        msg = f"{region.name}: labels must be within 2**53. Got {largest:g}."
-        raise RegionError(msg)
-    return values.astype(np.int64)
 
 
 def _checked_strategy(strategy: str) -> Strategy:

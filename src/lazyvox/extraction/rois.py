@@ -19,13 +19,12 @@ from lazyvox.extraction.tables import refuse_existing, split_target
 from lazyvox.extraction.voxels import Voxels, region_names
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.store.files.paths import absolute_path
+from lazyvox.stream.labels import is_integral, shown_values
 from lazyvox.stream.masks import (
     RegionImage,
     as_mask,
-    is_integral,
     is_two_valued,
     read_region_image,
-    shown_values,
 )
 
 __all__ = [
@@ -346,6 +345,8 @@ def _refuse_fractions(region: RegionImage) -> NoReturn:
         f"{region.name}: an image in 3D must be a mask (zero and one other integer) or hold "
         f"labels (integers). Got fractions: {shown_values(region.values)}."
     )
+    if region.slope != 1.0:
+        msg += f" The header scales what is stored by {region.slope:.10g} (scl_slope)."
     hint = (
         "It looks like probabilities: threshold it, and pass the mask{}, or pass a 4D image of it "
         "as {}; or like labels that were interpolated: resample them by nearest neighbour, and "

@@ -11,7 +11,7 @@ from lazyvox.geometry.resampling import resample_nearest
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.grids import same_grid
-from lazyvox.stream.masks import shown_values
+from lazyvox.stream.labels import shown_values
 
 if TYPE_CHECKING:
     from lazyvox._typing import Array, BoolArray

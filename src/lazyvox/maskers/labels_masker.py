@@ -25,6 +25,7 @@ from lazyvox.maskers.region_names import LabelNames
 from lazyvox.maskers.report_content import labels_findings, region_colours
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.transform_pass import Stage, Work
+from lazyvox.stream.labels import in_few_bytes, nearest_integers
 from lazyvox.stream.masks import RegionImage
 
 __all__ = ["NiftiLabelsMasker"]
@@ -235,6 +236,10 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
             warnings.warn(msg, MaskerWarning, stacklevel=6)
             background = values.dtype.type(self.background_label)
             values = np.where(np.isfinite(values), values, background)
+        whole = nearest_integers(values)
+        if values.dtype.kind == "f" and whole is not None:
+            # What a scale has rounded would be labels of its own.
+            values = in_few_bytes(whole)
         if (values == self.background_label).all():
             msg = (
                 f"`labels_img` ({name_of(img)}): there must be a label besides the background "
@@ -358,9 +363,8 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         has_background = (np.asarray(self.labels_img_.dataobj) == self.background_label).any()
         order = [self.background_label, *kept] if has_background else list(kept)
         self._used_table = fitted.of_labels(order)
-        # Labels that 32 bits cannot hold would become others.
-        is_small = np.abs(masked.astype(np.float64)).max() < 2**31
-        codes = masked.astype(np.int32 if is_small else np.int64)
+        whole = nearest_integers(masked)
+        codes = masked if whole is None else in_few_bytes(whole)
         self.region_atlas_ = image_like(labels_img, codes, labels_img.affine)
 
     @property

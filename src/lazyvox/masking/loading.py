@@ -10,7 +10,7 @@ from lazyvox.errors import LazyvoxWarning, RegionError
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import name_of
-from lazyvox.stream.masks import is_integral, shown_values
+from lazyvox.stream.labels import is_integral, shown_values
 
 __all__ = ["MaskWarning", "load_mask_img"]
 

@@ -11,22 +11,19 @@ from lazyvox._typing import Array, BoolArray
 from lazyvox.errors import LazyvoxWarning, RegionError
 from lazyvox.geometry.resampling import fraction_inside, resample_nearest
 from lazyvox.geometry.voxel_grid import VoxelGrid
+from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.lazyimage.series import Grid, name_of
+from lazyvox.stream.labels import is_integral, nearest_integers, shown_values
 
 __all__ = [
     "RegionImage",
     "as_mask",
-    "is_integral",
     "is_two_valued",
     "read_mask",
     "read_region_image",
     "regrid",
-    "shown_values",
 ]
-
-#: Distance to an integer that the scaling of a header may leave: 255 * float32(1 / 255) say.
-_INTEGER_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +40,15 @@ class RegionImage:
         What messages call it: its parameter and its file.
     path : str or None
         Its file.
+    slope : float
+        The scale in its header.
     """
 
     values: Array
     affine: Array
     name: str
     path: str | None
+    slope: float = 1.0
 
 
 def read_mask(
@@ -120,7 +120,8 @@ def read_region_image(img: "ImageLike | RegionImage", name: str) -> RegionImage:
         hint = "Set them to 0 first, for instance with np.nan_to_num."
         raise RegionError(msg, hint=hint, cli_hint="Set them to 0 first.")
     affine = np.asarray(loaded.affine, dtype=np.float64)
-    return RegionImage(values, affine, full_name, loaded.get_filename())
+    slope = lazy_dataobj(loaded).conversion.slope
+    return RegionImage(values, affine, full_name, loaded.get_filename(), slope)
 
 
 def as_mask(region: RegionImage) -> BoolArray:
@@ -141,7 +142,8 @@ def as_mask(region: RegionImage) -> BoolArray:
     RegionError
         If there are other values, or zeros only.
     """
-    mask: BoolArray = region.values != 0
+    whole = nearest_integers(region.values)
+    mask: BoolArray = (region.values if whole is None else whole) != 0
     if not mask.any():
         msg = f"{region.name}: a mask must hold at least one voxel. Got zeros only."
         raise RegionError(msg)
@@ -163,26 +165,11 @@ def is_two_valued(values: Array) -> bool:
     bool
         False for zeros only. Rounding by the scaling of a header is allowed for.
     """
-    largest = _largest(values)
-    if values.dtype.kind == "f" and abs(largest - round(largest)) > _INTEGER_TOLERANCE:
+    whole = nearest_integers(values)
+    if whole is None:
         return False
-    return bool(largest and ((values == 0) | (values == largest)).all())
-
-
-def is_integral(values: Array) -> bool:
-    """Return whether all values are integers, of whatever type.
-
-    Parameters
-    ----------
-    values : ndarray
-        Finite real numbers.
-
-    Returns
-    -------
-    bool
-        True where no value has a fraction.
-    """
-    return values.dtype.kind != "f" or bool((values == np.rint(values)).all())
+    largest = _largest(whole)
+    return bool(largest and ((whole == 0) | (whole == largest)).all())
 
 
 def regrid(
@@ -241,24 +228,6 @@ def regrid(
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
     return moved
-
-
-def shown_values(values: Array) -> str:
-    """Return the first distinct values of an array, for messages.
-
-    Parameters
-    ----------
-    values : ndarray
-        Numbers.
-
-    Returns
-    -------
-    str
-        Up to six of them.
-    """
-    distinct = np.unique(values)
-    shown = ", ".join(f"{value:g}" for value in distinct[:6].tolist())
-    return shown + (f", ... ({len(distinct)} values)" if len(distinct) > 6 else "")
 
 
 def _volume(img: SpatialImage, name: str) -> Array:

@@ -13,8 +13,11 @@ import threading
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from types import FrameType, TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = ["ForkSafeLock", "Job", "Workers", "join_all", "start"]
 
@@ -140,12 +143,7 @@ class Workers:
         """Return the workers."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Stop and join the threads."""
         self.close()
 

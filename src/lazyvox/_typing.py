@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import TracebackType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,11 +20,14 @@ IntArray: TypeAlias = npt.NDArray[np.intp]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 Shape: TypeAlias = tuple[int, ...]
 DType: TypeAlias = np.dtype[Any]
+#: Arguments of `__exit__`.
+ExitInfo: TypeAlias = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 __all__ = [
     "Array",
     "BoolArray",
     "DType",
+    "ExitInfo",
     "FloatArray",
     "IntArray",
     "PathLike",

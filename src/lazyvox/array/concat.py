@@ -3,12 +3,11 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape, override
+from lazyvox._typing import Array, DType, ExitInfo, Shape, override
 from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.concat_ahead import AheadLayout, AheadSession, ahead_layout
 from lazyvox.array.converted_reads import read_into
@@ -117,14 +116,9 @@ class ConcatSession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """End the session of the file that is open."""
-        self._stack.__exit__(kind, error, trace)
+        self._stack.__exit__(*exc)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Fill `out` with the volumes at ``axes[3]``, file by file."""

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import ceil
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import Array, DType
+from lazyvox._typing import Array, DType, ExitInfo
 from lazyvox.array.reader import ArraySession, kept_shape
 from lazyvox.planning.indexing import Axis, axis_of
 
@@ -170,15 +169,10 @@ class AheadSession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """End the threads; without an error, wait first for what the last file is verified with."""
         try:
-            if kind is None and self._parts and self._begun:
+            if exc[0] is None and self._parts and self._begun:
                 self._finish()
         finally:
             self._is_closed = True

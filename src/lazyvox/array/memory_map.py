@@ -3,12 +3,11 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from lazyvox._typing import Array, override
+from lazyvox._typing import Array, ExitInfo, override
 from lazyvox.array.reader import FileReader
 from lazyvox.planning.indexing import Axis, taken
 from lazyvox.store.files.local import PlainSource
@@ -55,14 +54,9 @@ class MappedSession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """End the session; without an error, check first that the file was not written to."""
-        if kind is None:
+        if exc[0] is None:
             source = self._reader.source
             source.identity.check(Path(source.path).stat(), source.path)
 

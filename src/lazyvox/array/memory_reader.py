@@ -1,7 +1,6 @@
 """The reader of arrays in memory, and of the array proxies of other libraries."""
 
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -73,12 +72,7 @@ class MemorySession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Nothing to end."""
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:

@@ -12,12 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from lazyvox._typing import Array, Shape, override
+from lazyvox._typing import Array, ExitInfo, Shape, override
 from lazyvox.array.kernels import (
     Buffers,
     Built,
@@ -238,16 +237,11 @@ class VolumeSession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """End the sessions of the files that are open."""
         self._held = None
         self._sessions = {}
-        self._stack.__exit__(kind, error, trace)
+        self._stack.__exit__(*exc)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Fill `out` with the values at `axes`."""

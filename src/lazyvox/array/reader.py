@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from lazyvox._typing import override
+from lazyvox._typing import ExitInfo, override
 from lazyvox.planning.runs import ascending, extent, plan_runs
 from lazyvox.store.files.block_cache import CacheUse, shared_blocks
 from lazyvox.store.files.source import PartSource
@@ -326,18 +326,13 @@ class FileSession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """Verify what is still to be verified, and end the session of the bytes below."""
-        if kind is None and self._is_unverified:
+        if exc[0] is None and self._is_unverified:
             with self._bytes:
                 self._bytes.finish()
         else:
-            self._bytes.__exit__(kind, error, trace)
+            self._bytes.__exit__(*exc)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Fill `out` with the stored values at `axes`.

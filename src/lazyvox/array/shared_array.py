@@ -1,7 +1,6 @@
 """Arrays in memory that processes share."""
 
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -76,12 +75,7 @@ class SharedArray(np.ndarray[Any, Any]):
         """Return the array itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """End nothing: an array that somebody still holds must stay valid."""
 
     @property

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -245,12 +244,7 @@ class SpooledSession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Let go of the buffers."""
         self._row = self._volume = None
 

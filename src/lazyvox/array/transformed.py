@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape, override
+from lazyvox._typing import Array, DType, ExitInfo, Shape, override
 from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.reader import ArraySession
@@ -225,15 +225,10 @@ class StagedSession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """End the sessions of the sources."""
         self._held = None
-        self._blocks.close(kind, error, trace)
+        self._blocks.close(*exc)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Fill `out` with the values at `axes`, computing each volume once."""

@@ -1,7 +1,6 @@
 """Lazy images: nibabel's image classes over a `LazyArray`."""
 
 import contextlib
-from types import TracebackType
 from typing import Any, Self
 
 import nibabel as nib
@@ -127,12 +126,7 @@ class LazyImage(SpatialImage, ImageOperators):
         """Return the image itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Drop the cached array: an image holds nothing else that would have to be closed."""
         self.uncache()
 

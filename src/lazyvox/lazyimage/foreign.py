@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from nibabel.filebasedimages import FileBasedImage
 from nibabel.loadsave import load as nibabel_load
 
-from lazyvox._typing import Array, DType, Shape, override
+from lazyvox._typing import Array, DType, ExitInfo, Shape, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.lazyimage.classes import LAZY_CLASSES, lazy_image
@@ -60,15 +59,10 @@ class ProxySession:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """Release the image; without an error, check first that the file was not written to."""
         self._proxy = None
-        if kind is None:
+        if exc[0] is None:
             self._reader.identity.check(Path(self._reader.path).stat(), self._reader.path)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:

@@ -1,6 +1,5 @@
 """`lazyvox.shared`: decoded data in memory once, for all processes of a machine."""
 
-from types import TracebackType
 from typing import Any, Self
 
 from lazyvox._typing import Array, DType, Shape, override
@@ -101,12 +100,7 @@ class SharedHandle:
         """Return the handle itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Give back the memory."""
         self.close()
 

@@ -15,7 +15,6 @@ from lazyvox.runtime.prefetch import Prefetched, check_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from lazyvox.runtime.prefetch import Step
 
@@ -177,12 +176,7 @@ class PreloadIterator(Iterator[ItemT]):
         """Return the iterator itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """End the threads."""
         self.close()
 

@@ -1,7 +1,6 @@
 """Load the next items in one background thread, into buffers that are used in turns."""
 
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from lazyvox.runtime.prefetch import Prefetched
@@ -45,12 +44,7 @@ class ReadAhead(Generic[TaskT, ItemT]):
         """Return the iterable itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Stop and join the thread."""
         self._items.close()
 

@@ -1,8 +1,8 @@
 """Read a compressed file by its access points: any part, or all of it on several cores."""
 
-from types import TracebackType
 from typing import Protocol, Self
 
+from lazyvox._typing import ExitInfo
 from lazyvox.errors import AccessPointError, CorruptFileError, TruncatedFileError
 from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.prefetch import Prefetched
@@ -133,17 +133,12 @@ class IndexedReader:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """Stop decoding ahead."""
         self._stop_ahead()
         self._block = Block(0, 0)
         if self._plain is not None:
-            self._plain.__exit__(kind, error, trace)
+            self._plain.__exit__(*exc)
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:
         """Fill `buffer` with the decoded bytes from `offset`."""

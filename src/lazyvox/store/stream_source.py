@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
+from lazyvox._typing import ExitInfo
 from lazyvox.errors import (
     AccessPointError,
     CorruptFileError,
@@ -135,23 +135,18 @@ class StreamReader:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """Keep the cursor for later reads, unless the session failed."""
         cursor, self._cursor = self._cursor, None
         if cursor is None:
             return
         try:
-            if kind is None:
+            if exc[0] is None:
                 cursor.feed.check()
         finally:
             cursor.feed.close()
         shared_pool().note(self._source.path, self._source.identity, cursor.position)
-        if kind is None and not cursor.decoder.at_end and not self._is_overtaking(cursor):
+        if exc[0] is None and not cursor.decoder.at_end and not self._is_overtaking(cursor):
             shared_pool().give(self._source.path, self._source.identity, cursor)
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:

@@ -1,9 +1,9 @@
 """Byte source of a plain file, read by `pread` into the caller's buffer."""
 
 from dataclasses import dataclass
-from types import TracebackType
 from typing import NoReturn, Self
 
+from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError, TruncatedFileError
 from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import FileIdentity, printable, raise_read_error
@@ -49,15 +49,10 @@ class PlainReader:
         """Return the session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """Close the file; without an error, check first that it was not written to meanwhile."""
         try:
-            if kind is None:
+            if exc[0] is None:
                 self._file.check()
         finally:
             self._file.close()

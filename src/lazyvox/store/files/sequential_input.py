@@ -1,8 +1,8 @@
 """Sequential compressed input that can let go of its file and take it up again."""
 
-from types import TracebackType
 from typing import Self
 
+from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError
 from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import FileIdentity, raise_read_error
@@ -33,15 +33,10 @@ class Feed:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: *ExitInfo) -> None:
         """Close it; after work that succeeded, the file must still be the same one."""
         try:
-            if kind is None:
+            if exc[0] is None:
                 self.check()
         finally:
             self.close()

@@ -2,7 +2,6 @@
 
 import bz2
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from lazyvox.errors import ParameterError
@@ -135,12 +134,7 @@ class ByteSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.abort()
 
 

@@ -185,7 +185,7 @@ def _warn_constant(is_constant: BoolArray, names: Sequence[str] | None) -> None:
     shown = ", ".join(_called(column, names) for column in columns[:6])
     more = f" and {len(columns) - 6} more" if len(columns) > 6 else ""
     msg = (
-        f"Correlations with a constant are not defined; 0 is given. Constant: {shown}{more}. "
+        f"Correlations with a constant are not defined; 0 is given, and 1 with itself. Constant: {shown}{more}. "
         f"Leave them out where this matters."
     )
     warnings.warn(msg, LazyvoxWarning, stacklevel=3)

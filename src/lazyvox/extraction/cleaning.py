@@ -1,7 +1,7 @@
 """Cleaning of the signals of regions and voxels: options, runs, and the cleaning of tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -121,7 +121,7 @@ class CleaningOptions:
         }
         further = {name: one for name, one in self.clean_args.items() if name != "runs"}
         cleaner = prepare_cleaning(series.grid.n_volumes, **options, **further)
-        return Cleaning(cleaner, n_jobs, largest_table)
+        return Cleaning(replace(cleaner, stored_dtype=series.grid.dtype), n_jobs, largest_table)
 
     def _labels(self, series: Series) -> Any:
         """Return the run of each volume, None where all are of one."""

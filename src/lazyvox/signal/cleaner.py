@@ -65,6 +65,8 @@ class Cleaner:
         Whether results are float64 whatever the signals are.
     filling : Filling or None
         Values of the volumes that are left out; None where they have no row.
+    stored_dtype : dtype or None
+        Type of the voxels that signals are means of; None where it is that of the signals.
     """
 
     n_volumes: int
@@ -74,6 +76,7 @@ class Cleaner:
     ensure_finite: bool
     is_double: bool = False
     filling: Filling | None = None
+    stored_dtype: DType | None = None
     _prepared: _PreparedRuns = field(default_factory=_PreparedRuns, repr=False)
 
     def result_dtype(self, dtype: DType) -> DType:
@@ -198,20 +201,24 @@ class Cleaner:
                 values[~np.isfinite(values)] = 0
             is_whole = len(runs) == 1 and len(runs[0].rows_out) == self.n_volumes
             n_void = 0
+            is_single = np.dtype(np.float32) in (block.dtype, self.stored_dtype)
             for run in runs:
                 own = values if is_whole else values[run.rows_in]
-                cleaned, n_own = self._clean_run(run, own)
+                cleaned, n_own = self._clean_run(run, own, is_single=is_single)
                 out[run.rows_out] = cleaned
                 n_void += n_own
             if self.filling is not None:
                 self.filling.apply(out)
         return n_void
 
-    def _clean_run(self, run: RunCleaning, signals: FloatArray) -> tuple[FloatArray, int]:
+    def _clean_run(
+        self, run: RunCleaning, signals: FloatArray, *, is_single: bool
+    ) -> tuple[FloatArray, int]:
         size = largest(signals)
         cleaned, means = run.apply(signals)
         if self.standardize is None or len(cleaned) == 1:
             return cleaned, 0
         if self.standardize == "psc" and run.restores_mean:
             cleaned += means
-        return cleaned, scale_columns(cleaned, self.standardize, size)
+        n_void = scale_columns(cleaned, self.standardize, size, is_single=is_single)
+        return cleaned, n_void

@@ -22,6 +22,9 @@ __all__ = [
 #: A column whose variation is below this part of its values is rounding error.
 ROUNDING = 256 * float(np.finfo(np.float64).eps)
 _EPS = float(np.finfo(np.float64).eps)
+#: The mean of float32 values is rounding error below this part of them: their own mean was removed
+#: before they were stored.
+_SINGLE = 256 * float(np.finfo(np.float32).eps)
 
 
 def largest(signals: FloatArray) -> FloatArray:
@@ -41,7 +44,9 @@ def largest(signals: FloatArray) -> FloatArray:
     return highest
 
 
-def scale_columns(signals: FloatArray, how: Standardize, size: FloatArray) -> int:
+def scale_columns(
+    signals: FloatArray, how: Standardize, size: FloatArray, *, is_single: bool = False
+) -> int:
     """Standardise columns in place.
 
     Parameters
@@ -53,6 +58,8 @@ def scale_columns(signals: FloatArray, how: Standardize, size: FloatArray) -> in
     size : ndarray of shape (n_columns,), float64
         Largest absolute value of each column before it was cleaned; variation or means far below
         it are rounding errors, and the column becomes 0.
+    is_single : bool
+        Whether values were stored as float32: then means are rounded as those.
 
     Returns
     -------
@@ -63,8 +70,10 @@ def scale_columns(signals: FloatArray, how: Standardize, size: FloatArray) -> in
     signals -= means
     if how == "psc":
         divisor = np.abs(means)
-        is_void = (divisor < _EPS) | (divisor <= ROUNDING * size)
-        factor = 100 / np.where(is_void, 1, divisor)
+        is_void = (divisor < _EPS) | (divisor <= (_SINGLE if is_single else ROUNDING) * size)
+        # A constant less its rounded mean is no change.
+        is_constant = largest(signals) <= ROUNDING * size
+        factor = np.where(is_constant, 0, 100 / np.where(is_void, 1, divisor))
     else:
         divisor = np.sqrt(np.einsum("tv,tv->v", signals, signals) / (len(signals) - 1))
         is_void = divisor <= ROUNDING * size
@@ -159,7 +168,7 @@ def standardize_signal(
         if basis is not None:
             remove_space(piece, basis)
         if how is not None:
-            n_void += scale_columns(piece, how, size)
+            n_void += scale_columns(piece, how, size, is_single=signals.dtype == np.float32)
         result[:, start : start + N_COLUMNS] = piece
     warn_of_zero_means(n_void)
     return result

@@ -22,6 +22,7 @@ from lazyvox.signal import clean
 
 FILTERED = {"low_pass": 0.1, "high_pass": 0.02, "standardize": "zscore_sample"}
 T_R = 2.0
+GRID = (12, 14, 10)
 
 
 @pytest.fixture
@@ -48,6 +49,15 @@ def test_signals_are_cleaned(folder, rois):
     found = extract("run.nii.gz", rois, **FILTERED)
     np.testing.assert_allclose(found.values, expected_of(rois, **FILTERED), rtol=1e-6, atol=1e-6)
     assert found.t_r == T_R
+
+
+@pytest.mark.parametrize("rois", ["mask.nii.gz", "atlas.nii.gz"])
+def test_percent_of_voxels_without_a_mean(folder, rois):
+    values = np.random.default_rng(0).normal(1000, 10, (*GRID, 40)).astype("f4")
+    affine = nibabel.load("atlas.nii.gz").affine
+    demeaned = nibabel.Nifti1Image(values - values.mean(axis=-1, keepdims=True), affine)
+    with pytest.warns(LazyvoxWarning, match="with a mean of 0: they are set to 0"):
+        assert not extract(demeaned, rois, standardize="psc").values.any()
 
 
 def test_without_options_nothing_changes(folder):

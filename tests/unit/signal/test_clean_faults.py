@@ -206,6 +206,24 @@ def test_a_missing_value_in_confounds_is_named_unless_its_volume_is_left_out(sig
     )
 
 
+@pytest.mark.parametrize("wrap", [clean, standardize_signal])
+def test_percent_of_a_mean_that_is_rounding_error_is_zero_and_counted(wrap):
+    values = np.random.default_rng(0).normal(1000, 10, (40, 66)).astype(np.float32)
+    demeaned = values - values.mean(axis=0, keepdims=True)
+    with pytest.warns(LazyvoxWarning, match=r"Got 66 signal\(s\) with a mean of 0"):
+        assert not wrap(demeaned, standardize="psc", detrend=False).any()
+    in_double = wrap((demeaned + np.float32(1)).astype(float), standardize="psc", detrend=False)
+    in_single = wrap(demeaned + np.float32(1), standardize="psc", detrend=False)
+    np.testing.assert_allclose(in_single, in_double, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [clean, standardize_signal])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_percent_of_a_constant_is_exactly_zero(wrap, dtype):
+    constants = np.full((40, 3), [0.1, 1e6 / 3, -7e-5], dtype)
+    assert not wrap(constants, standardize="psc", detrend=False).any()
+
+
 @pytest.mark.parametrize("factor", [1.0, 1000.0])
 def test_dependent_confounds_warn_and_count_once(signals, factor):
     base = np.random.default_rng(1).normal(size=(60, 2))

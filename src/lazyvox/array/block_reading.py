@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import TracebackType
 from typing import Protocol, TypeAlias
@@ -27,6 +27,7 @@ __all__ = [
     "buffered_itemsize",
     "iter_blocks",
     "prepare_reading",
+    "reading_of_usual_size",
 ]
 
 #: Values converted at a time: they stay in the processor's cache between the steps.
@@ -172,7 +173,7 @@ def prepare_reading(
     """
     native = array.dtype.newbyteorder("=") if dtype is None else dtype
     staging = staging_of(array)
-    held = array.reader.session_bytes if staging is None else staging.fixed_bytes
+    held = array.reader.session_memory if staging is None else staging.memory
     stored: float | None = None
     if staging is not None:
         n_voxels = int(np.prod(array.shape[:3], dtype=np.int64))
@@ -190,7 +191,7 @@ def prepare_reading(
         return max(terms, (staged,), key=sum_terms)
 
     everything = Costs(
-        (MemoryTerm("reading", held), *costs.held) if held else costs.held,
+        (*held, *costs.held),
         work,
         takes_slabs=staging is None and costs.takes_slabs,
     )
@@ -198,6 +199,22 @@ def prepare_reading(
         array.shape, native.itemsize, everything, budget, stored_itemsize=stored
     )
     return BlockReading(array, native, layout, staging, budget - layout.peak_bytes, n_jobs)
+
+
+def reading_of_usual_size(array: LazyArray) -> BlockReading:
+    """Return a pass over an array in blocks of about 4 MiB, whatever the budget.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Of shape (i, j, k, n_volumes).
+
+    Returns
+    -------
+    BlockReading
+        The pass; it decodes nothing ahead on several cores.
+    """
+    return replace(prepare_reading(array, Costs(), 1 << 62), spare=0)
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from abc import abstractmethod
 from lazyvox._typing import override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
+from lazyvox.planning.memory import MemoryTerm
 
-__all__ = ["ComputedReader", "scratch_bytes", "session_bytes"]
+__all__ = ["ComputedReader", "scratch_bytes", "session_bytes", "steps_of"]
 
 
 class ComputedReader(ArrayReader):
@@ -35,8 +36,43 @@ class ComputedReader(ArrayReader):
     @property
     @abstractmethod
     @override
-    def session_bytes(self) -> int:
-        """Bytes that a session holds besides the values that it returns."""
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the memory that a session holds besides the values that it returns."""
+
+    @property
+    @abstractmethod
+    @override
+    def step(self) -> str:
+        """Name of the step that computes the values."""
+
+
+def steps_of(array: LazyArray) -> tuple[str, ...]:
+    """Return the names of the steps that compute an array from files, each once, in their order.
+
+    Parameters
+    ----------
+    array : LazyArray
+        Any lazy array.
+
+    Returns
+    -------
+    tuple of str
+        Empty for the array of a file.
+    """
+    found: dict[str, None] = {}
+    seen: set[int] = set()
+
+    def visit(reader: ArrayReader) -> None:
+        if id(reader) in seen:
+            return
+        seen.add(id(reader))
+        for source in reader.sources:
+            visit(source.reader)
+        if reader.step:
+            found[reader.step] = None
+
+    visit(array.reader)
+    return tuple(found)
 
 
 def session_bytes(array: LazyArray) -> int:

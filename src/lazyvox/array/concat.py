@@ -14,6 +14,7 @@ from lazyvox.array.converted_reads import read_into
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArraySession
 from lazyvox.planning.indexing import Axis, as_key, axis_of
+from lazyvox.planning.memory import MemoryTerm, sum_terms
 
 __all__ = ["ConcatReader"]
 
@@ -55,9 +56,15 @@ class ConcatReader(ComputedReader):
 
     @property
     @override
-    def session_bytes(self) -> int:
-        """Bytes that reading holds besides what it returns: one part is read at a time."""
-        return max(part.reader.session_bytes for part in self.parts)
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the part that takes most: one is read at a time."""
+        return max((part.reader.session_memory for part in self.parts), key=sum_terms)
+
+    @property
+    @override
+    def step(self) -> str:
+        """Nothing is computed."""
+        return ""
 
     @override
     def open(

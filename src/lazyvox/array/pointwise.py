@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, ExitInfo, Shape, override
+from lazyvox.array.formula_text import formula_of
 from lazyvox.array.kernels import (
     Buffers,
     Built,
@@ -38,10 +39,11 @@ from lazyvox.array.transformed import (
     SCRATCH_BYTES,
     StagedReader,
     StagedSession,
+    terms_of,
     volume_bytes,
 )
 from lazyvox.planning.indexing import Axis, as_key, taken
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.runs import ascending
 from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.cores import usable_cores
@@ -94,8 +96,15 @@ class ExpressionReader(StagedReader):
         """True."""
         return True
 
+    @property
     @override
-    def steps(self) -> tuple[str, ...]:
+    def step(self) -> str:
+        """The formula."""
+        assert isinstance(self.transform, Expression), "bug in lazyvox: no expression"
+        return formula_of(self.transform.steps, [one.reader.describe() for one in self.sources])
+
+    @override
+    def graph(self) -> tuple[str, ...]:
         """Return the steps, in the order in which they are computed."""
         assert isinstance(self.transform, Expression), "bug in lazyvox: no expression"
         return tuple(_described(step, self.sources) for step in self.transform.steps)
@@ -119,17 +128,21 @@ class SeriesExpressionReader(ExpressionReader):
 
     @property
     @override
-    def session_bytes(self) -> int:
-        """Bytes that reading holds besides what it returns."""
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of a group of volumes, or of slices, of the result and of each source."""
         n_group, n_slices = self.group_volumes, max(self.shape[2], 1)
         constants = sum(one.nbytes for one in self.sources if one.ndim == 3)
         series = n_group * self._series_bytes * self.slab_slices // n_slices
-        below = sum(one.reader.session_bytes for one in self.sources)
         n_decoders = sum(not one.reader.is_random_access for one in self.sources)
-        own = n_group * volume_bytes(self.shape, self.dtype) + self.work_bytes(n_group)
+        own = n_group * volume_bytes(self.shape, self.dtype)
         # The pass itself counts one decoder.
-        decoders = max(n_decoders - 1, 0) * DECODER_BYTES
-        return own + series + constants + below + decoders + SCRATCH_BYTES
+        n_more = max(n_decoders - 1, 0)
+        return (
+            MemoryTerm("volumes", own + series + constants, self.step),
+            MemoryTerm("scratch", self.work_bytes(n_group) + SCRATCH_BYTES, self.step),
+            MemoryTerm("decoders", n_more * DECODER_BYTES, f"{n_more} more"),
+            *terms_of(self.sources),
+        )
 
     @override
     def open(
@@ -179,13 +192,11 @@ class VolumeExpressionReader(ExpressionReader):
 
     @property
     @override
-    def session_bytes(self) -> int:
-        """Bytes that reading holds besides what it returns."""
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the wave that takes most."""
         program = self.program
-        return max(
-            held + self._wave_bytes(wave)
-            for wave, held in zip(program.waves, program.held_bytes(), strict=True)
-        )
+        waves = zip(program.waves, program.held_bytes(), strict=True)
+        return max((self._wave_memory(wave, held) for wave, held in waves), key=sum_terms)
 
     @override
     def open(
@@ -196,7 +207,7 @@ class VolumeExpressionReader(ExpressionReader):
         return VolumeSession(self)
 
     @override
-    def steps(self) -> tuple[str, ...]:
+    def graph(self) -> tuple[str, ...]:
         """Return the steps, in the order in which they are computed."""
         return tuple(_described(step, self.sources) for step in self.program.steps)
 
@@ -210,13 +221,17 @@ class VolumeExpressionReader(ExpressionReader):
             lines.append(f"{', '.join(names) or 'nothing'} in step, {format_bytes(held)} held")
         return tuple(lines)
 
-    def _wave_bytes(self, wave: Wave) -> int:
+    def _wave_memory(self, wave: Wave, held: int) -> tuple[MemoryTerm, ...]:
         n_values = min(math.prod(self.shape), PIECE_VALUES)
         each = [self.sources[number] for number in wave.sources]
         pieces = n_values * sum(N_AHEAD * one.dtype.itemsize for one in each)
         work = n_values * buffer_itemsize(wave.steps)
-        below = sum(one.reader.session_bytes for one in each)
-        return pieces + work + below + len(each) * DECODER_BYTES + SCRATCH_BYTES
+        return (
+            MemoryTerm("volumes", held, self.step),
+            MemoryTerm("scratch", pieces + work + SCRATCH_BYTES, self.step),
+            MemoryTerm("decoders", len(each) * DECODER_BYTES, f"{len(each)} files in step"),
+            *terms_of(each),
+        )
 
 
 class VolumeSession:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from lazyvox._typing import ExitInfo, override
+from lazyvox.planning.memory import sum_terms
 from lazyvox.planning.runs import ascending, extent, plan_runs
 from lazyvox.store.files.block_cache import CacheUse, shared_blocks
 from lazyvox.store.files.source import PartSource
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lazyvox.array.reduction_reader import ReducedReader
     from lazyvox.array.transformed import Staging, VolumeTransform
     from lazyvox.planning.indexing import Axis, View
+    from lazyvox.planning.memory import MemoryTerm
     from lazyvox.planning.runs import Run
     from lazyvox.planning.spec import ArraySpec
     from lazyvox.store.files.source import ByteReader, ByteSource
@@ -146,9 +148,14 @@ class ArrayReader(ABC):
             source.reader.forget()
 
     @property
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the memory that a session holds besides the values that it returns."""
+        return ()
+
+    @property
     def session_bytes(self) -> int:
-        """Bytes that a session holds besides the values that it returns."""
-        return 0
+        """Bytes of all terms of `session_memory`."""
+        return sum_terms(self.session_memory)
 
     @property
     def scratch_bytes(self) -> int:
@@ -216,7 +223,12 @@ class ArrayReader(ABC):
         """Return a short text for plans: a file, and the computation on it."""
         return Path(self.path).name
 
-    def steps(self) -> tuple[str, ...]:
+    @property
+    def step(self) -> str:
+        """Name of the step that computes the values; empty for values of a file."""
+        return ""
+
+    def graph(self) -> tuple[str, ...]:
         """Return one line for each step of an expression."""
         return ()
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.block_reading import buffered_itemsize, iter_blocks
+from lazyvox.array.block_reading import reading_of_usual_size
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reduction_states import State
 from lazyvox.array.reductions import REDUCTIONS, Reduction
-from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
+from lazyvox.planning.memory import MemoryTerm
 
-__all__ = ["Accumulator", "EachVolume", "accumulator_of", "block_bytes", "run_reductions"]
+__all__ = ["Accumulator", "EachVolume", "accumulator_of", "pass_memory", "run_reductions"]
 
 #: Values that are reduced at a time where axes of space are: it decides how rounding errors add
 #: up, and must not depend on the size of blocks.
@@ -217,7 +217,7 @@ def accumulator_of(
     Accumulator
         Its arrays are made with the first volume.
     """
-    shape, dtype = source.shape, _native(source)
+    shape, dtype = source.shape, source.dtype.newbyteorder("=")
     if 3 in axes:
         kind = _OverBoth if reduction.over_space and len(axes) > 1 else _OverTime
         return kind(reduction, axes, shape, dtype)
@@ -251,29 +251,17 @@ def run_reductions(source: LazyArray, accumulators: Sequence[Accumulator]) -> No
 
     Notes
     -----
-    Memory: that of the accumulators, and `block_bytes`. The next block is read in a thread while
+    Memory: that of the accumulators, and `pass_memory`. The next block is read in a thread while
     one is used.
     """
-    number = 0
-    with iter_blocks(source, _block_values(source), _native(source)) as blocks:
+    with reading_of_usual_size(source).blocks() as blocks:
         for block in blocks:
-            for place in range(block.values.shape[3]):
+            for place, number in enumerate(block.volumes):
                 for one in accumulators:
                     one.take(block.values[..., place : place + 1], number)
-                number += 1
 
 
-def block_bytes(source: LazyArray) -> int:
-    """Return the bytes of the blocks of a pass over an array of four axes."""
-    return _block_values(source) * buffered_itemsize(source, _native(source))
-
-
-def _block_values(source: LazyArray) -> int:
-    """Return how many values the volumes of a block have."""
-    n_voxels = math.prod(source.shape[:3])
-    n_volumes = TARGET_BLOCK_BYTES // max(n_voxels * source.dtype.itemsize, 1)
-    return max(min(n_volumes, source.shape[3]), 1) * n_voxels
-
-
-def _native(source: LazyArray) -> DType:
-    return source.dtype.newbyteorder("=")
+def pass_memory(source: LazyArray) -> tuple[MemoryTerm, ...]:
+    """Return the terms of reading an array of four axes, besides the accumulators."""
+    # The pass in which a reduction takes part counts a decoder.
+    return tuple(one for one in reading_of_usual_size(source).memory if one.name != "decoder")

@@ -18,12 +18,13 @@ from lazyvox.array.reduction_pass import (
     Accumulator,
     EachVolume,
     accumulator_of,
-    block_bytes,
+    pass_memory,
     run_reductions,
 )
 from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import Axis, View
+from lazyvox.planning.memory import MemoryTerm
 
 __all__ = ["ReducedReader", "evaluate", "reduced", "reduced_each"]
 
@@ -131,12 +132,21 @@ class ReducedReader(ComputedReader):
 
     @property
     @override
-    def session_bytes(self) -> int:
-        """Bytes that computing it, and then keeping it, takes."""
-        result = math.prod(self.shape) * self.dtype.itemsize
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of computing it, and then keeping it."""
         if not self.is_pending:
-            return 0
-        return result + block_bytes(_four_axes(self.source)) + self.accumulator().nbytes
+            return ()
+        return (
+            MemoryTerm("result", math.prod(self.shape) * self.dtype.itemsize, self.step),
+            MemoryTerm("state", self.accumulator().nbytes, self.step),
+            *pass_memory(_four_axes(self.source)),
+        )
+
+    @property
+    @override
+    def step(self) -> str:
+        """Name of the reduction, and its axes."""
+        return f"{self.name} over axes {self.axes}"
 
     def accumulator(self) -> Accumulator:
         """Return the accumulator of the reduction before the first volume."""

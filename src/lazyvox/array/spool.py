@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemorySession
 from lazyvox.planning.indexing import Axis, View
+from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.store.files.spool import ByteStore, FileStore, MemoryStore
 
 __all__ = ["Spool", "SpoolJob", "SpooledReader"]
@@ -45,8 +47,8 @@ class SpoolJob(Protocol):
         """Positions, in Fortran order, of the voxels of a row; None for all. Others are 0."""
 
     @property
-    def work_bytes(self) -> int:
-        """Most bytes that `fill` holds at a time."""
+    def memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the memory that `fill` holds at the most."""
 
     def fill(self, spool: "Spool") -> None:
         """Read the sources, and leave the result in the first rows of the spool."""
@@ -170,15 +172,26 @@ class SpooledReader(ComputedReader):
     @override
     def describe(self) -> str:
         """Return the name of the job, and its source."""
-        return f"({self.job.name}) of {self.sources[0].reader.describe()}"
+        shown = shorten(self.job.name, 40, placeholder="...")
+        return f"({shown}) of {self.sources[0].reader.describe()}"
 
     @property
     @override
-    def session_bytes(self) -> int:
-        """Bytes of memory that filling and then reading the spool takes."""
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of filling, and then reading, the spool."""
         volumes = 3 * math.prod(self.shape[:3]) * self.dtype.itemsize
         held = self.spool_bytes if self._fits_memory else 0
-        return held + max(self.job.work_bytes, volumes)
+        reading = (MemoryTerm("volumes", volumes, self.step),)
+        return (
+            MemoryTerm("spool", held, self.step),
+            *max(self.job.memory, reading, key=sum_terms),
+        )
+
+    @property
+    @override
+    def step(self) -> str:
+        """Name of the job."""
+        return self.job.name
 
     @property
     def _fits_memory(self) -> bool:

@@ -15,6 +15,7 @@ from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.reader import ArraySession
 from lazyvox.planning.indexing import Axis, View, as_key, axis_of, taken
+from lazyvox.planning.memory import MemoryTerm
 
 __all__ = [
     "ReadsBefore",
@@ -23,6 +24,7 @@ __all__ = [
     "VolumeTransform",
     "staged",
     "staging_of",
+    "terms_of",
     "volume_bytes",
 ]
 
@@ -69,6 +71,10 @@ class ReadsBefore(Protocol):
     @property
     def reads_before(self) -> tuple[LazyArray, ...]:
         """Arrays that are still to be read; none after the first volume."""
+
+    @property
+    def before_bytes(self) -> int:
+        """Most bytes that this reading allocates."""
 
 
 def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
@@ -139,16 +145,31 @@ class StagedReader(ComputedReader):
 
     @property
     @override
-    def session_bytes(self) -> int:
-        """Bytes that reading holds besides what it returns."""
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of a group of volumes of the result and of each source, and of the scratch."""
         n_group = self.group_volumes
-        total = n_group * volume_bytes(self.shape, self.dtype) + self.work_bytes(n_group)
+        volumes = n_group * volume_bytes(self.shape, self.dtype)
         for source in self.sources:
             n_volumes = n_group if source.ndim == 4 else 1
-            total += (
-                n_volumes * volume_bytes(source.shape, source.dtype) + source.reader.session_bytes
-            )
-        return total + SCRATCH_BYTES
+            volumes += n_volumes * volume_bytes(source.shape, source.dtype)
+        scratch = self.work_bytes(n_group) + SCRATCH_BYTES + self.before_bytes
+        return (
+            MemoryTerm("volumes", volumes, self.step),
+            MemoryTerm("scratch", scratch, self.step),
+            *terms_of(self.sources),
+        )
+
+    @property
+    @override
+    def step(self) -> str:
+        """Name of the transform."""
+        return self.transform.name
+
+    @property
+    def before_bytes(self) -> int:
+        """Bytes that reading takes before the first volume."""
+        transform = self.transform
+        return transform.before_bytes if isinstance(transform, ReadsBefore) else 0
 
     def work_bytes(self, n_volumes: int) -> int:
         """Return what transforming so many volumes at a time allocates."""
@@ -391,16 +412,25 @@ class Staging:
         )
 
     @property
-    def fixed_bytes(self) -> int:
-        """Bytes that are held however many volumes are read at a time."""
+    def memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of what is held however many volumes are read at a time."""
         constants = sum(source.nbytes for source in self.sources if source.ndim == 3)
-        return constants + SCRATCH_BYTES + sum(one.reader.session_bytes for one in self.sources)
+        return (
+            MemoryTerm("volumes", constants, self.reader.step),
+            MemoryTerm("reading", SCRATCH_BYTES + self.reader.before_bytes),
+            *terms_of(self.sources),
+        )
 
 
 def staging_of(array: LazyArray) -> Staging | None:
     """Return the outermost stage of a 4D array, None if it has none or is cut through volumes."""
     reader = array.reader
     return None if array.conversion.changes(reader.dtype) else reader.staging(array.window)
+
+
+def terms_of(sources: Sequence[LazyArray]) -> tuple[MemoryTerm, ...]:
+    """Return the terms of sessions on all of these arrays."""
+    return tuple(term for source in sources for term in source.reader.session_memory)
 
 
 def _native(dtype: DType) -> DType:

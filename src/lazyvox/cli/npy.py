@@ -59,7 +59,7 @@ def plan_npy(array: LazyArray) -> Plan:
         memory=(
             MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
             MemoryTerm("block buffers", buffers),
-            MemoryTerm("reading", array.reader.session_bytes),
+            *array.reader.session_memory,
         ),
         scratch_bytes=array.nbytes,
         budget=resolve_budget(None),

@@ -171,6 +171,11 @@ class RegionTable(Consumer[Signals]):
             self._rows.abort()
         self._rows = None
 
+    @property
+    @override
+    def steps(self) -> tuple[str, ...]:
+        return () if self._cleaning is None else self._cleaning.cleaner.steps
+
     @override
     def scratch_bytes(self, grid: Grid) -> int:
         self.check(grid)

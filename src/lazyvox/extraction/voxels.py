@@ -253,6 +253,11 @@ class Voxels(Consumer[VoxelSignals]):
     def _is_npz(self) -> bool:
         return self._out is not None and Path(self._out).suffix.lower() == ".npz"
 
+    @property
+    @override
+    def steps(self) -> tuple[str, ...]:
+        return () if self._cleaning is None else self._cleaning.cleaner.steps
+
     @override
     def scratch_bytes(self, grid: Grid) -> int:
         self.check(grid)

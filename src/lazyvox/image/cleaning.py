@@ -25,7 +25,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time, set_repetition_time
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.planning.blocks import FIXED_BYTES, Costs
-from lazyvox.planning.memory import MemoryTerm
+from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.dry_run import stop_if_planning
@@ -244,8 +244,8 @@ class CleaningJob:
 
     @property
     def name(self) -> str:
-        """Name in plans and messages."""
-        return "clean"
+        """Names of the steps of cleaning."""
+        return ", ".join(self.cleaner.steps) or "clean"
 
     @property
     def sources(self) -> tuple[LazyArray, ...]:
@@ -274,13 +274,18 @@ class CleaningJob:
         return n_voxels if self.places is None else len(self.places)
 
     @property
-    def work_bytes(self) -> int:
-        """Peak of the pass, or of the cleaning of one block after it."""
+    def memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the pass, or of the cleaning of blocks after it, whichever takes more."""
         block = self._block_columns * self.n_rows * self.dtype.itemsize
-        work = self.cleaner.work_bytes(self._block_columns, self.n_jobs)
-        cleaning = self.n_jobs * block + work + FIXED_BYTES
+        scratch = self.cleaner.work_bytes(self._block_columns, self.n_jobs)
+        cleaning = (
+            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            MemoryTerm("columns", self.n_jobs * block, self.name),
+            MemoryTerm("scratch", scratch, self.name),
+        )
         held = 0 if self.places is None else self.places.nbytes
-        return held + max(self.plan.peak_bytes, cleaning)
+        most = max(self.plan.memory, cleaning, key=sum_terms)
+        return (MemoryTerm("mask", held), *most)
 
     def fill(self, spool: Spool) -> None:
         """Spool the run in one pass, and clean it there, block by block."""

@@ -10,6 +10,7 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, DType, Shape
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import LazyvoxWarning
+from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.geometry.grids import voxel_mapping
 from lazyvox.geometry.interpolation import AlignedMap, aligned_map
 from lazyvox.image.extrapolation import extrapolated
@@ -112,10 +113,12 @@ class ResampleTransform:
         order = ORDERS[interpolation]
         matrix, offset = voxel_mapping(affine, target_affine)
         aligned = aligned_map(grid, matrix, offset, target, order)
-        name = f"resample, {interpolation} by scipy"
-        if aligned is not None:
-            is_taken = aligned.weights is None
-            name = f"resample, {'voxel by voxel' if is_taken else f'separable {interpolation}'}"
+        how = f"{interpolation} by scipy" if aligned is None else f"separable {interpolation}"
+        if aligned is not None and aligned.weights is None:
+            how = "voxel by voxel"
+        each = [f"{size:.4g}" for size in voxel_sizes(target_affine)]
+        sizes = each[0] if len(set(each)) == 1 else " x ".join(each)
+        name = f"resample to {' x '.join(map(str, target))} voxels of {sizes} mm, {how}"
         if shift_only and np.array_equal(matrix, np.eye(3)) and (offset == np.round(offset)).all():
             fill_value = 0.0
         return cls(name, order, grid, target, matrix, offset, aligned, float(fill_value))
@@ -172,12 +175,17 @@ class ResampleTransform:
             total += 2 * max(n_in, n_out) * result.itemsize
         if source.kind in "fc":
             total += n_in * (3 * working.itemsize + 8)
-        return max(total, 0 if self.extremes is None else self.extremes.work_bytes)
+        return total
 
     @property
     def reads_before(self) -> tuple[LazyArray, ...]:
         """Arrays whose limits are still to be found."""
         return () if self.extremes is None else self.extremes.reads_before
+
+    @property
+    def before_bytes(self) -> int:
+        """Bytes of the buffers in which the limits are looked for."""
+        return 0 if self.extremes is None else self.extremes.work_bytes
 
     def apply(self, blocks: Sequence[Array], out: Array) -> None:
         """Resample volume by volume."""

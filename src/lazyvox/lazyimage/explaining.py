@@ -5,12 +5,13 @@ from typing import Any
 
 from nibabel.spatialimages import SpatialImage
 
+from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import pending_reductions
 from lazyvox.errors import ParameterTypeError
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.planning.blocks import FIXED_BYTES
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import MemoryTerm, explain_terms, format_bytes, sum_terms
 
 __all__ = ["explain"]
 
@@ -29,8 +30,9 @@ def explain(img: SpatialImage | LazyArray) -> str:
     Returns
     -------
     str
-        The graph, one step per line; in which order files are read; the passes before the first
-        value; what is read; what is held besides the values that are asked for, at the most.
+        The steps, as they were asked for; the graph of an expression; the order in which files
+        are read; the passes before the first value; bytes that are read; temporary files; the
+        peak besides the values that are asked for, and its terms.
 
     Raises
     ------
@@ -60,14 +62,16 @@ def explain(img: SpatialImage | LazyArray) -> str:
     array = _as_array(img)
     reading = reading_of(array, 1)
     lines = [f"result     shape {array.shape}, {array.dtype}, {format_bytes(array.nbytes)}"]
+    lines += [f"step       {step}" for step in steps_of(array)]
     lines += [*_graph_lines(array), *_before_lines(array), *_order_lines(array)]
-    held = array.reader.session_bytes
+    memory = (MemoryTerm("decoder", FIXED_BYTES, "and its threads"), *array.reader.session_memory)
     lines += [
         f"passes     {reading.passes}",
         f"read       {format_bytes(reading.bytes_read)} from disk",
         f"decoded    {format_bytes(reading.bytes_decoded)}",
-        f"buffers    {format_bytes(held)}",
-        f"peak       {format_bytes(FIXED_BYTES + held)} predicted, besides the values asked for",
+        f"scratch    {format_bytes(array.reader.scratch_bytes)} on disk",
+        f"peak       {format_bytes(sum_terms(memory))} predicted, besides the values asked for",
+        *explain_terms(memory),
     ]
     return "\n".join(lines)
 
@@ -83,7 +87,7 @@ def _as_array(img: Any) -> LazyArray:
 
 def _graph_lines(array: LazyArray) -> Iterator[str]:
     """Yield the steps of an expression; of anything else, its description."""
-    steps = array.reader.steps()
+    steps = array.reader.graph()
     if not steps:
         yield f"graph      {array.reader.describe()}"
         return

@@ -11,6 +11,7 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
+from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
@@ -226,12 +227,13 @@ def _plan(
         memory=(
             MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
             MemoryTerm("block buffers", buffers),
-            MemoryTerm("reading", array.reader.session_bytes),
+            *array.reader.session_memory,
             MemoryTerm("encoding", _ENCODING_BYTES),
             MemoryTerm("compression", packing),
         ),
         scratch_bytes=output.decoded_bytes + array.reader.scratch_bytes,
         budget=resolve_budget(None),
+        steps=steps_of(array),
     )
 
 

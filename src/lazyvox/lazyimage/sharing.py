@@ -189,7 +189,6 @@ def _plan(content: SharedContent) -> Plan:
     values = content.values
     array = values if isinstance(values, LazyArray) else None
     reading = None if array is None else reading_of(array, 1)
-    held = 0 if array is None else array.reader.session_bytes
     return Plan(
         source=content.name,
         shape=values.shape,
@@ -205,7 +204,7 @@ def _plan(content: SharedContent) -> Plan:
         consumer_bytes=(),
         memory=(
             MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
-            MemoryTerm("reading", held),
+            *(() if array is None else array.reader.session_memory),
             MemoryTerm("state and result", content.nbytes, "shared data"),
         ),
         scratch_bytes=0,

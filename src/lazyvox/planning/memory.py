@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from textwrap import shorten
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 
-__all__ = ["MemoryTerm", "format_bytes", "parse_memory", "sum_terms"]
+__all__ = ["MemoryTerm", "explain_terms", "format_bytes", "parse_memory", "sum_terms"]
 
 _FORMS = 'a number of bytes, or text such as "512MB", "2GiB", "1.5 GB", "300M" or "25%"'
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*|%)\s*", re.IGNORECASE)
@@ -176,3 +177,32 @@ def sum_terms(terms: Iterable[MemoryTerm]) -> int:
     10
     """
     return sum(term.nbytes for term in terms)
+
+
+def explain_terms(terms: Iterable[MemoryTerm]) -> list[str]:
+    """Return one line for each term of a peak, equal ones together, those of no bytes left out.
+
+    Parameters
+    ----------
+    terms : iterable of MemoryTerm
+        Any terms.
+
+    Returns
+    -------
+    list of str
+        Lines.
+
+    Examples
+    --------
+    >>> explain_terms([MemoryTerm("state and result", 2048, "Mean"), MemoryTerm("work", 0)])
+    ['  2.0 KiB    state and result: Mean']
+    """
+    sizes: dict[tuple[str, str], int] = {}
+    for term in terms:
+        key = (term.name, shorten(term.of, 60, placeholder=" ..."))
+        sizes[key] = sizes.get(key, 0) + term.nbytes
+    return [
+        f"  {format_bytes(size):<10} {name}{': ' * bool(of)}{of}"
+        for (name, of), size in sizes.items()
+        if size
+    ]

@@ -1,17 +1,17 @@
-"""The plan of a pass: every number that is known before the first byte is read."""
+"""The plan of a pass: all numbers that are known before the first byte is read."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
+from lazyvox.planning.memory import MemoryTerm, explain_terms, format_bytes, sum_terms
 
 __all__ = ["Plan"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Work and resources of a scan.
+    """Passes, blocks and memory of a call, before it runs.
 
     Attributes
     ----------
@@ -47,6 +47,8 @@ class Plan:
         Temporary disk space.
     budget : int
         The memory budget that the plan was fitted to.
+    steps : tuple of str
+        Steps between the files and the results, such as "smooth, 6 mm" and "detrend".
     """
 
     source: str
@@ -64,6 +66,7 @@ class Plan:
     memory: tuple[MemoryTerm, ...]
     scratch_bytes: int
     budget: int
+    steps: tuple[str, ...] = ()
 
     @property
     def peak_bytes(self) -> int:
@@ -83,6 +86,7 @@ class Plan:
             unit = f"{self.slab_slices} slice{'s' * (self.slab_slices > 1)} of one volume"
         lines = [
             f"source     {self.source}, shape {self.shape}, {self.dtype}",
+            *(f"step       {step}" for step in self.steps),
             f"passes     {self.passes}",
             f"read       {format_bytes(self.bytes_read)} from disk",
             f"decoded    {format_bytes(self.bytes_decoded)}",
@@ -93,6 +97,7 @@ class Plan:
         lines += [
             f"scratch    {format_bytes(self.scratch_bytes)} on disk",
             f"peak       {format_bytes(self.peak_bytes)} predicted above the imports",
+            *explain_terms(self.memory),
             f"budget     {format_bytes(self.budget)}",
         ]
         return "\n".join(lines)

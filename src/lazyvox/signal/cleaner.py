@@ -67,6 +67,8 @@ class Cleaner:
         Values of the volumes that are left out; None where they have no row.
     stored_dtype : dtype or None
         Type of the voxels that signals are means of; None where it is that of the signals.
+    steps : tuple of str
+        The steps that were asked for, for people to read.
     """
 
     n_volumes: int
@@ -77,6 +79,7 @@ class Cleaner:
     is_double: bool = False
     filling: Filling | None = None
     stored_dtype: DType | None = None
+    steps: tuple[str, ...] = ()
     _prepared: _PreparedRuns = field(default_factory=_PreparedRuns, repr=False)
 
     def result_dtype(self, dtype: DType) -> DType:

@@ -15,6 +15,7 @@ from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.confounds import ConfoundTable, join_confounds
 from lazyvox.signal.filling import Filling, check_censored
 from lazyvox.signal.options import (
+    FilterChoice,
     Standardize,
     check_filter,
     check_flag,
@@ -243,7 +244,33 @@ def prepare_cleaning(
     if how is not None and min(run.n_kept for run in volumes) == 1:
         warn_of_one_volume("Standardising")
     is_double = padding.copy and choices[0].kind == "butterworth"
-    return Cleaner(n_volumes, len(rows_out), parts, how, replaces, is_double, filling)
+    n_confounds = 0 if table is None else table.values.shape[1]
+    steps = _named_steps(removes_trend, choices[0], n_confounds, how)
+    if len(parts) > 1:
+        steps = (f"{len(parts)} runs, each by itself", *steps)
+    if len(rows_out) < n_volumes:
+        steps = (f"{len(rows_out)} of {n_volumes} volumes", *steps)
+    return Cleaner(n_volumes, len(rows_out), parts, how, replaces, is_double, filling, steps=steps)
+
+
+def _named_steps(
+    detrend: bool,
+    choice: FilterChoice,
+    n_confounds: int,
+    standardize: str | None,
+) -> tuple[str, ...]:
+    """Return the names of the steps of cleaning, in their order."""
+    steps = ["detrend"] if detrend else []
+    cutoffs = [None if one is None else f"{one:g}" for one in (choice.high_pass, choice.low_pass)]
+    if choice.kind is not None:
+        low, high = cutoffs
+        band = f"{low}-{high}" if low and high else f"above {low}" if low else f"below {high}"
+        steps.append(f"{band} Hz ({choice.kind})")
+    if n_confounds:
+        steps.append(f"confounds ({n_confounds})")
+    if standardize is not None:
+        steps.append(f"standardize {standardize}")
+    return tuple(steps)
 
 
 def _check_finite_option(value: object) -> bool:

@@ -207,6 +207,11 @@ class Consumer(ABC, Generic[ResultT]):
         raise NotImplementedError(msg)
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of what is done to the values after they were taken, shown in plans."""
+        return ()
+
+    @property
     def publishes(self) -> bool:
         """True if `finalize` puts a file in its place: such consumers are finalized last."""
         return False

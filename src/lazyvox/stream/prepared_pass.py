@@ -8,6 +8,7 @@ from typing import Any
 
 from lazyvox._threads import Workers
 from lazyvox.array.block_reading import Block, BlockReading, prepare_reading
+from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.prerequisites import fill_spools
 from lazyvox.errors import ParameterError, ScanCancelledError
 from lazyvox.lazyimage.dataobj import reading_of
@@ -163,6 +164,7 @@ def prepare_pass(
         budget,
         consumers=[(consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers],
         files_bytes=sum(consumer.scratch_bytes(grid) for consumer in consumers),
+        steps=[step for consumer in consumers for step in consumer.steps],
     )
     prepass = readings[0] if needed else None
     return PreparedPass(series, tuple(consumers), prepass, readings[-1], first, plan)
@@ -174,6 +176,7 @@ def plan_readings(
     *,
     consumers: Sequence[tuple[str, int]] = (),
     files_bytes: int = 0,
+    steps: Sequence[str] = (),
 ) -> Plan:
     """Return the plan of passes over one array, which follow each other.
 
@@ -187,6 +190,8 @@ def plan_readings(
         Name, and bytes of state and result, of each consumer.
     files_bytes : int, default=0
         Temporary disk space besides that of the array.
+    steps : sequence of str, optional
+        Names of the steps of the consumers.
 
     Returns
     -------
@@ -212,6 +217,7 @@ def plan_readings(
         memory=max((one.memory for one in readings), key=sum_terms),
         scratch_bytes=array.reader.scratch_bytes + files_bytes,
         budget=budget,
+        steps=tuple(dict.fromkeys((*steps_of(array), *steps))),
     )
 
 

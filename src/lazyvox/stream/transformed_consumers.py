@@ -116,6 +116,14 @@ class Through(Consumer[list[Any]]):
 
     @property
     @override
+    def steps(self) -> tuple[str, ...]:
+        return (
+            self._transform.name,
+            *(step for consumer in self._consumers for step in consumer.steps),
+        )
+
+    @property
+    @override
     def publishes(self) -> bool:
         return any(consumer.publishes for consumer in self._consumers)
 

@@ -37,19 +37,19 @@ def shifted(voxels):
 
 
 @pytest.mark.parametrize(
-    ("target", "interpolation", "name"),
+    ("target", "interpolation", "route"),
     [
-        (FINE, "continuous", "resample, separable continuous"),
-        (FINE, "linear", "resample, separable linear"),
-        (FINE[[1, 0, 2, 3]], "linear", "resample, separable linear"),
-        (FINE, "nearest", "resample, voxel by voxel"),
-        (shifted([1, -1, 2]), "continuous", "resample, voxel by voxel"),
-        (TURNED, "linear", "resample, linear by scipy"),
+        (FINE, "continuous", "2 mm, separable continuous"),
+        (FINE, "linear", "2 mm, separable linear"),
+        (FINE[[1, 0, 2, 3]], "linear", "2 mm, separable linear"),
+        (FINE, "nearest", "2 mm, voxel by voxel"),
+        (shifted([1, -1, 2]), "continuous", "3 x 3 x 4 mm, voxel by voxel"),
+        (TURNED, "linear", "1 mm, linear by scipy"),
     ],
 )
-def test_the_route_has_a_name_in_the_plan(target, interpolation, name):
+def test_the_route_has_a_name_in_the_plan(target, interpolation, route):
     resampled = resample_img(image(), target, (5, 6, 7), interpolation)
-    assert name_of(resampled) == name
+    assert name_of(resampled) == f"resample to 5 x 6 x 7 voxels of {route}"
     assert staging_of(resampled.dataobj) is not None
     affine = np.linalg.inv(AFFINE) @ target
     expected = affine_transform(

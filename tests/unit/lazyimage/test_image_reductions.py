@@ -170,11 +170,11 @@ def test_reductions_over_space_are_rows_over_time():
 
 
 def test_values_do_not_depend_on_blocks(monkeypatch):
-    from lazyvox.array import reduction_pass as reduced
+    from lazyvox.planning import blocks
 
     found = []
     for block_bytes in (1, 3000, 1 << 22):
-        monkeypatch.setattr(reduced, "TARGET_BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(blocks, "TARGET_BLOCK_BYTES", block_bytes)
         img, _ = counted(RUN)
         found.append([values_of(getattr(img, name)(axis=a)) for name in NAMES for a in AXES])
     for others in found[1:]:

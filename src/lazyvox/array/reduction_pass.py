@@ -1,199 +1,46 @@
 """One pass over an array that feeds several reductions, over time, over space, or over both."""
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, Shape, override
+from lazyvox._typing import Array, DType
 from lazyvox.array.block_reading import reading_of_usual_size
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reduction_states import State
 from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.planning.memory import MemoryTerm
 
-__all__ = ["Accumulator", "EachVolume", "accumulator_of", "pass_memory", "run_reductions"]
+__all__ = ["Accumulator", "accumulator_of", "each_volume", "pass_memory", "run_reductions"]
 
 #: Values that are reduced at a time where axes of space are: it decides how rounding errors add
 #: up, and must not depend on the size of blocks.
 PIECE_VALUES = 1 << 18
 
 
-class Accumulator(ABC):
-    """Takes the volumes of an array one after the other, for one state or one result.
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """State of a pass for one or more reductions; its arrays are made with the first volume.
 
     Attributes
     ----------
     key : hashable
         Equal for reductions that can share it.
+    nbytes : int
+        Most bytes held, those of the result included.
+    take : callable
+        Takes the next volume, of four axes, and its number.
+    result : callable
+        Gives a reduction for its name and "delta degrees of freedom", all four axes kept.
     """
 
     key: Hashable
-
-    @property
-    @abstractmethod
-    def nbytes(self) -> int:
-        """Most bytes held, those of the result included."""
-
-    @abstractmethod
-    def take(self, volume: Array, number: int) -> None:
-        """Take the next volume, of four axes."""
-
-    @abstractmethod
-    def result(self, name: str, ddof: int) -> Array:
-        """Return the reduction of a name, all four axes kept."""
-
-
-class _OverTime(Accumulator):
-    """A state per voxel."""
-
-    def __init__(
-        self, reduction: Reduction, axes: tuple[int, ...], shape: Shape, dtype: DType
-    ) -> None:
-        self.key = (reduction.family, axes)
-        self._is_flat = len(axes) > 1
-        self._state = reduction.new_state(shape[:3], dtype, shape[3])
-        self._nbytes = reduction.nbytes(shape[:3], dtype, shape[3])
-
-    @property
-    @override
-    def nbytes(self) -> int:
-        return self._nbytes
-
-    @override
-    def take(self, volume: Array, number: int) -> None:
-        self._state.take(volume[..., 0], slice(0, volume.shape[2]))
-
-    @override
-    def result(self, name: str, ddof: int) -> Array:
-        if self._is_flat:
-            state: Any = self._state
-            flat: Array = state.flat()[..., None]
-            return flat
-        return REDUCTIONS[name].finalize(self._state, ddof)[..., None]
-
-
-class _OverBoth(Accumulator):
-    """A state per index that is left over of space."""
-
-    def __init__(
-        self, reduction: Reduction, axes: tuple[int, ...], shape: Shape, dtype: DType
-    ) -> None:
-        self.key = (reduction.family, axes)
-        self._merger = _Merger(reduction, axes[:-1], shape, dtype, n_volumes=shape[3])
-        self._state: State | None = None
-
-    @property
-    @override
-    def nbytes(self) -> int:
-        return self._merger.nbytes
-
-    @override
-    def take(self, volume: Array, number: int) -> None:
-        self._state = self._merger.merged(volume, self._state)
-
-    @override
-    def result(self, name: str, ddof: int) -> Array:
-        assert self._state is not None, "bug in lazyvox: a reduction of nothing"
-        return REDUCTIONS[name].finalize(self._state, ddof)
-
-
-class EachVolume(Accumulator):
-    """A result per volume.
-
-    Parameters
-    ----------
-    key : hashable
-        The function, its axes and options.
-    compute : callable
-        Gives the result for a volume of shape (i, j, k, 1), with all four axes.
-    axes : tuple of int
-        The axes that are reduced.
-    shape : tuple of int of length 4
-        Shape of the array.
-    dtype : numpy.dtype
-        Type of the result.
-    work_bytes : int
-        Bytes that computing allocates.
-    """
-
-    def __init__(
-        self,
-        key: Hashable,
-        compute: Callable[[Array], Any],
-        axes: tuple[int, ...],
-        shape: Shape,
-        dtype: DType,
-        work_bytes: int,
-    ) -> None:
-        self.key = key
-        self._compute = compute
-        shape = tuple(1 if i in axes else n for i, n in enumerate(shape))
-        self._nbytes = 2 * math.prod(shape) * dtype.itemsize + work_bytes
-        self._shape, self._dtype = shape, dtype
-        self._values: Array | None = None
-
-    @property
-    @override
-    def nbytes(self) -> int:
-        return self._nbytes
-
-    @override
-    def take(self, volume: Array, number: int) -> None:
-        if self._values is None:
-            self._values = np.empty(self._shape, self._dtype, order="F")
-        self._values[..., number : number + 1] = self._compute(volume)
-
-    @override
-    def result(self, name: str, ddof: int) -> Array:
-        assert self._values is not None, "bug in lazyvox: a reduction of nothing"
-        return self._values
-
-
-class _Merger:
-    """Merges the states of parts of volumes, over axes of space."""
-
-    def __init__(
-        self,
-        reduction: Reduction,
-        space: tuple[int, ...],
-        shape: Shape,
-        dtype: DType,
-        *,
-        n_volumes: int,
-    ) -> None:
-        self._space = space
-        n_values = math.prod(shape[axis] for axis in space) * n_volumes
-        self._entries = tuple(1 if i in space or i == 3 else n for i, n in enumerate(shape))
-        self._blank = reduction.new_state(self._entries, dtype, n_values)
-        size = math.prod(self._entries)
-        part = math.prod(shape[:3])
-        if 2 in space:
-            part = min(max(PIECE_VALUES, math.prod(shape[:2])), part)
-        # Two states that are merged, and what the reduction of a part allocates.
-        self.nbytes = 2 * reduction.nbytes(self._entries, dtype, n_values) + 24 * size + 16 * part
-
-    def merged(self, volume: Array, state: State | None) -> State:
-        """Return the state that holds a volume too."""
-        for piece in self._pieces(volume):
-            part = self._blank.over_space(piece, self._space)
-            if state is None:
-                state = part
-            else:
-                state.merge(part)
-        assert state is not None, "bug in lazyvox: a volume of nothing"
-        return state
-
-    def _pieces(self, volume: Array) -> Iterator[Array]:
-        """Yield slabs of a volume where slices are reduced to one anyway; else the whole."""
-        if 2 not in self._space:
-            yield volume
-            return
-        step = max(PIECE_VALUES // max(volume.shape[0] * volume.shape[1], 1), 1)
-        for k in range(0, volume.shape[2], step):
-            yield volume[:, :, k : k + step]
+    nbytes: int
+    take: Callable[[Array, int], None]
+    result: Callable[[str, int], Array]
 
 
 def accumulator_of(
@@ -215,28 +62,130 @@ def accumulator_of(
     Returns
     -------
     Accumulator
-        Its arrays are made with the first volume.
+        A fresh one.
     """
-    shape, dtype = source.shape, source.dtype.newbyteorder("=")
+    dtype = _native(source)
     if 3 in axes:
-        kind = _OverBoth if reduction.over_space and len(axes) > 1 else _OverTime
-        return kind(reduction, axes, shape, dtype)
+        is_per_voxel = len(axes) == 1 or not reduction.over_space
+        make = _over_time if is_per_voxel else _over_both
+        return make(reduction, axes, source)
+    if reduction.over_space:
+        merged, nbytes = _merging(reduction, axes, source, 1)
+
+        def compute(volume: Array) -> Array:
+            return reduction.finalize(merged(volume, None), ddof)
+    else:
+        function, axis = getattr(np, reduction.name), axes[0] if len(axes) == 1 else None
+        nbytes = 2 * math.prod(source.shape[:3]) * dtype.itemsize
+
+        def compute(volume: Array) -> Array:
+            found: Array = function(volume, axis=axis, keepdims=True)
+            return found
+
     key = (reduction.name, axes, ddof)
-    result = reduction.result_dtype(dtype)
-    if not reduction.over_space:
-        function = getattr(np, reduction.name)
-        volume_bytes = 2 * math.prod(shape[:3]) * dtype.itemsize
+    return each_volume(key, compute, axes, source, reduction.result_dtype(dtype), nbytes)
 
-        def position(volume: Array) -> Any:
-            return function(volume, axis=axes[0] if len(axes) == 1 else None, keepdims=True)
 
-        return EachVolume(key, position, axes, shape, result, volume_bytes)
-    merger = _Merger(reduction, axes, shape, dtype, n_volumes=1)
+def each_volume(
+    key: Hashable,
+    compute: Callable[[Array], Any],
+    axes: tuple[int, ...],
+    source: LazyArray,
+    dtype: DType,
+    work_bytes: int,
+) -> Accumulator:
+    """Return the accumulator of a function of every volume by itself.
 
-    def compute(volume: Array) -> Array:
-        return reduction.finalize(merger.merged(volume, None), ddof)
+    Parameters
+    ----------
+    key : hashable
+        The function, its axes and options.
+    compute : callable
+        Gives the result for a volume of shape (i, j, k, 1), with all four axes.
+    axes : tuple of int
+        The axes that are reduced.
+    source : LazyArray
+        What is reduced, of four axes.
+    dtype : numpy.dtype
+        Type of the result.
+    work_bytes : int
+        Bytes that computing allocates.
 
-    return EachVolume(key, compute, axes, shape, result, merger.nbytes)
+    Returns
+    -------
+    Accumulator
+        A fresh one.
+    """
+    shape = tuple(1 if i in axes else n for i, n in enumerate(source.shape))
+    values: list[Array] = []
+
+    def take(volume: Array, number: int) -> None:
+        if not values:
+            values.append(np.empty(shape, dtype, order="F"))
+        values[0][..., number : number + 1] = compute(volume)
+
+    nbytes = 2 * math.prod(shape) * dtype.itemsize + work_bytes
+    return Accumulator(key, nbytes, take, lambda *_: values[0])
+
+
+def _over_time(reduction: Reduction, axes: tuple[int, ...], source: LazyArray) -> Accumulator:
+    """Return an accumulator with a state per voxel."""
+    grid, n_volumes, dtype = source.shape[:3], source.shape[3], _native(source)
+    state: Any = reduction.new_state(grid, dtype, n_volumes)
+
+    def result(name: str, ddof: int) -> Array:
+        values = REDUCTIONS[name].finalize(state, ddof) if len(axes) == 1 else state.flat()
+        return values[..., None]
+
+    return Accumulator(
+        (reduction.family, axes),
+        reduction.nbytes(grid, dtype, n_volumes),
+        lambda volume, _: state.take(volume[..., 0], slice(0, grid[2])),
+        result,
+    )
+
+
+def _over_both(reduction: Reduction, axes: tuple[int, ...], source: LazyArray) -> Accumulator:
+    """Return an accumulator with a state per index that is left of space."""
+    merged, nbytes = _merging(reduction, axes[:-1], source, source.shape[3])
+    state: list[State | None] = [None]
+
+    def take(volume: Array, _: int) -> None:
+        state[0] = merged(volume, state[0])
+
+    return Accumulator(
+        (reduction.family, axes),
+        nbytes,
+        take,
+        lambda name, ddof: REDUCTIONS[name].finalize(state[0], ddof),
+    )
+
+
+def _merging(
+    reduction: Reduction, space: tuple[int, ...], source: LazyArray, n_volumes: int
+) -> tuple[Callable[[Array, State | None], State], int]:
+    """Return a function that merges a volume into a state over space, and the bytes it takes."""
+    shape, dtype = source.shape, _native(source)
+    n_values = math.prod(shape[axis] for axis in space) * n_volumes
+    entries = tuple(1 if i in (*space, 3) else n for i, n in enumerate(shape))
+    blank = reduction.new_state(entries, dtype, n_values)
+    # Slabs where slices are reduced to one anyway; else the whole volume.
+    step = max(PIECE_VALUES // math.prod(shape[:2]), 1) if 2 in space else shape[2]
+
+    def merged(volume: Array, state: State | None) -> State:
+        for k in range(0, shape[2], step):
+            part = blank.over_space(volume[:, :, k : k + step], space)
+            if state is None:
+                state = part
+            else:
+                state.merge(part)
+        assert state is not None, "bug in lazyvox: a volume of nothing"
+        return state
+
+    # Two states that are merged, and what the reduction of a part allocates.
+    part_size = math.prod(shape[:2]) * min(step, shape[2])
+    nbytes = 2 * reduction.nbytes(entries, dtype, n_values) + 24 * math.prod(entries)
+    return merged, nbytes + 16 * part_size
 
 
 def run_reductions(source: LazyArray, accumulators: Sequence[Accumulator]) -> None:
@@ -265,3 +214,7 @@ def pass_memory(source: LazyArray) -> tuple[MemoryTerm, ...]:
     """Return the terms of reading an array of four axes, besides the accumulators."""
     # The pass in which a reduction takes part counts a decoder.
     return tuple(one for one in reading_of_usual_size(source).memory if one.name != "decoder")
+
+
+def _native(source: LazyArray) -> DType:
+    return source.dtype.newbyteorder("=")

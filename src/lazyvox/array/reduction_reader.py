@@ -16,8 +16,8 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemorySession
 from lazyvox.array.reduction_pass import (
     Accumulator,
-    EachVolume,
     accumulator_of,
+    each_volume,
     pass_memory,
     run_reductions,
 )
@@ -164,7 +164,7 @@ class ReducedReader(ComputedReader):
 
         work = 3 * 16 * math.prod(source.shape[:3])
         key = (self.name, axes, repr(options))
-        return EachVolume(key, compute, axes, source.shape, self.dtype, work)
+        return each_volume(key, compute, axes, source, self.dtype, work)
 
     def keep(self, values: Array) -> None:
         """Keep the values; called by the pass."""

@@ -15,7 +15,7 @@ import numpy as np
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.errors import ParameterError
 
-__all__ = ["Fold", "LaggedProducts", "Positions", "State", "ValueRange", "WideSums", "sum_dtype"]
+__all__ = ["Fold", "LaggedProducts", "Positions", "State", "WideSums", "sum_dtype"]
 
 #: Values updated at a time: intermediate results stay in the processor's cache.
 PIECE_VALUES = 1 << 15
@@ -64,7 +64,6 @@ class State(ABC):
         for part, places in self._parts(values, slices.start):
             update(part, places)
 
-    @abstractmethod
     def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
         """Return the state of one part of a volume alone.
 
@@ -80,6 +79,8 @@ class State(ABC):
         State
             A new state.
         """
+        msg = f"bug in lazyvox: {type(self).__name__} of {values.shape} over axes {axes}"
+        raise AssertionError(msg)
 
     def merge(self, other: Self) -> None:
         """Take over the state of later values."""
@@ -107,9 +108,9 @@ class State(ABC):
     def _allocate(self) -> None:
         """Make the arrays of the state."""
 
-    @abstractmethod
     def _first(self, values: Array, slices: slice) -> None:
-        """Take slices of the first volume."""
+        """Take slices of the first volume; by default like those of another."""
+        self._next(values, slices)
 
     @abstractmethod
     def _next(self, values: Array, slices: slice) -> None:
@@ -236,12 +237,8 @@ class WideSums(State):
 
     @override
     def _allocate(self) -> None:
-        self._high = np.empty(self.shape, np.int64, order="F")
-        self._low = np.empty(self.shape, self._dtype, order="F")
-
-    @override
-    def _first(self, values: Array, slices: slice) -> None:
-        self._high[..., slices], self._low[..., slices] = self._halves(values)
+        self._high = np.zeros(self.shape, np.int64, order="F")
+        self._low = np.zeros(self.shape, self._dtype, order="F")
 
     @override
     def _next(self, values: Array, slices: slice) -> None:
@@ -260,7 +257,7 @@ class Positions(State):
 
     Parameters
     ----------
-    is_beyond : numpy.ufunc
+    stays : numpy.ufunc
         `numpy.less_equal` for the smallest, `numpy.greater_equal` for the largest value: whether
         the first value stays where it is beside the second.
     shape : tuple of int
@@ -269,9 +266,9 @@ class Positions(State):
         Type of the values.
     """
 
-    def __init__(self, is_beyond: np.ufunc, shape: Shape, dtype: DType) -> None:
+    def __init__(self, stays: np.ufunc, shape: Shape, dtype: DType) -> None:
         super().__init__(shape)
-        self._is_beyond: Any = is_beyond
+        self._stays: Any = stays
         self._best: Array = np.empty(0, dtype)
         self.volumes: Array = np.empty(0, np.intp)
 
@@ -281,11 +278,6 @@ class Positions(State):
         # A copy of the best values in the order of rows, for `flat`.
         return self._size * (8 + 2 * self._best.itemsize) + 3 * self._part_size
 
-    @override
-    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
-        msg = "bug in lazyvox: positions in space are found in whole volumes"
-        raise AssertionError(msg)
-
     def flat(self) -> Array:
         """Return the position of the best of all values, in the order of rows.
 
@@ -294,7 +286,7 @@ class Positions(State):
         ndarray of shape (1, 1, 1)
             The index into the flattened array of shape ``(*shape, count)``.
         """
-        function = np.argmin if self._is_beyond is np.less_equal else np.argmax
+        function = np.argmin if self._stays is np.less_equal else np.argmax
         voxel = int(function(self._best))
         volume = self.volumes[np.unravel_index(voxel, self.shape)]
         return np.full((1,) * len(self.shape), voxel * self.count + volume, np.intp)
@@ -314,7 +306,7 @@ class Positions(State):
 
     def _replace(self, best: Array, volumes: Array, values: Array, number: Any) -> None:
         # Not "less": NaN is neither beyond another value nor behind it, and wins.
-        is_better = ~self._is_beyond(best, values)
+        is_better = ~self._stays(best, values)
         is_better &= best == best  # noqa: PLR0124 - False for NaN, for every type of values
         np.copyto(best, values, where=is_better)
         np.copyto(volumes, number, where=is_better)
@@ -347,11 +339,6 @@ class LaggedProducts(State):
     @override
     def nbytes(self) -> int:
         return 8 * (5 * self._size + 4 * self._part_size)
-
-    @override
-    def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
-        msg = "bug in lazyvox: products of neighbours in time are summed over time only"
-        raise AssertionError(msg)
 
     def sums(self) -> Array:
         """Return the sums of products.
@@ -407,52 +394,6 @@ def _add_pair(
     change *= now - after
     products += change
     last[...] = now
-
-
-class ValueRange:
-    """Smallest and largest value of everything that was seen.
-
-    Python's own numbers, so that integers above 2**53 keep every digit.
-
-    Parameters
-    ----------
-    skip : {"", "nan", "not finite"}
-        Values that do not count. With "" one NaN makes both limits NaN.
-    """
-
-    def __init__(self, skip: str = "") -> None:
-        self.skip = skip
-        self.low: float = math.inf
-        self.high: float = -math.inf
-
-    def take(self, values: Array) -> None:
-        """Take more values."""
-        if self.skip == "not finite" and values.dtype.kind not in "biu":
-            values = values[np.isfinite(values)]
-        if not values.size:
-            return
-        if self.skip == "nan":
-            low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
-        else:
-            low, high = values.min(), values.max()
-        self._widen(low.item(), high.item())
-
-    def merge(self, other: "ValueRange") -> None:
-        """Take over the limits of other values."""
-        self._widen(other.low, other.high)
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Smallest and largest value; (0, 0) if no value counted."""
-        return (0, 0) if self.low > self.high else (self.low, self.high)
-
-    def _widen(self, low: float, high: float) -> None:
-        if math.isnan(low) or math.isnan(high) or math.isnan(self.low):
-            # All values that were skipped are NaN; else NaN is passed on, as by NumPy.
-            if self.skip != "nan":
-                self.low = self.high = math.nan
-            return
-        self.low, self.high = min(self.low, low), max(self.high, high)
 
 
 def sum_dtype(dtype: DType) -> DType:

@@ -84,64 +84,43 @@ def _sums(shape: Shape, dtype: DType, n_values: int) -> State:
     return Fold(np.add, shape, summed)
 
 
-def _sum(state: State, ddof: int) -> Array:
-    del ddof
-    if isinstance(state, WideSums):
-        return state.exact()
-    assert isinstance(state, Fold), "bug in lazyvox: no sum"
-    return state.values
-
-
-def _float_sums(shape: Shape, dtype: DType, n_values: int) -> State:
-    del n_values
-    return Fold(np.add, shape, np.result_type(dtype, np.float64))
-
-
-def _mean(state: Fold, ddof: int) -> Array:
-    del ddof
-    return np.divide(state.values, state.count, out=state.values)
-
-
 def _folded(name: str, function: np.ufunc, needs: str = "") -> Reduction:
     """Return the record of a fold in the type of the values, or of their truth."""
-    is_truth = function in {np.logical_or, np.logical_and}
+    of_truth = function in {np.logical_or, np.logical_and}
 
-    def result_dtype(dtype: DType) -> DType:
-        return np.dtype(bool) if is_truth else dtype
+    def dtype_of(dtype: DType) -> DType:
+        return np.dtype(bool) if of_truth else dtype
 
-    def new_state(shape: Shape, dtype: DType, n_values: int) -> State:
-        del n_values
-        return Fold(function, shape, result_dtype(dtype))
+    def new_state(shape: Shape, dtype: DType, _: int) -> State:
+        return Fold(function, shape, dtype_of(dtype))
 
-    return Reduction(name, name, new_state, lambda state, _: state.values, result_dtype, 0, needs)
+    return Reduction(name, name, new_state, _values, dtype_of, needs=needs)
 
 
-def _positions(name: str, is_beyond: np.ufunc) -> Reduction:
-    def new_state(shape: Shape, dtype: DType, n_values: int) -> State:
-        del n_values
-        return Positions(is_beyond, shape, dtype)
-
+def _positions(name: str, stays: np.ufunc) -> Reduction:
     return Reduction(
         name,
         name,
-        new_state,
+        lambda shape, dtype, _: Positions(stays, shape, dtype),
         lambda state, _: state.volumes,
         lambda _: np.dtype(np.intp),
-        needs=_ORDERED,
+        needs="ordered",
         over_space=False,
     )
 
 
-def _moments(name: str, finalize: Callable[[Moments, int], Array], n_extra: int) -> Reduction:
+def _moments(name: str, finalize: Callable[[Moments, int], Array]) -> Reduction:
     return Reduction(
-        name,
-        "moments",
-        lambda shape, *_: Moments(shape),
-        finalize,
-        _inexact if name != "tsnr" else lambda _: np.dtype(np.float64),
-        n_extra,
-        _REAL,
+        name, "moments", lambda shape, *_: Moments(shape), finalize, _inexact, 1, "real"
     )
+
+
+def _values(state: Fold | WideSums, _: int) -> Array:
+    return state.exact() if isinstance(state, WideSums) else state.values
+
+
+def _mean(state: Fold, _: int) -> Array:
+    return np.divide(state.values, state.count, out=state.values)
 
 
 def _std(state: Moments, ddof: int) -> Array:
@@ -153,39 +132,38 @@ def _inexact(dtype: DType) -> DType:
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
-def _added(dtype: DType) -> DType:
-    return dtype if dtype.kind in "fc" else sum_dtype(dtype)
-
-
-_REAL, _ORDERED = "real", "ordered"
+_RECORDS = (
+    Reduction("sum", "sum", _sums, _values, lambda of: of if of.kind in "fc" else sum_dtype(of)),
+    Reduction(
+        "mean",
+        "mean",
+        lambda shape, dtype, _: Fold(np.add, shape, np.result_type(dtype, np.float64)),
+        _mean,
+        _inexact,
+    ),
+    _folded("min", np.minimum, "ordered"),
+    _folded("max", np.maximum, "ordered"),
+    _folded("any", np.logical_or),
+    _folded("all", np.logical_and),
+    _moments("var", Moments.variance),
+    _moments("std", _std),
+    _moments("tsnr", Moments.tsnr),
+    _positions("argmin", np.less_equal),
+    _positions("argmax", np.greater_equal),
+    Reduction(
+        "lag1_products",
+        "lag1_products",
+        lambda shape, *_: LaggedProducts(shape),
+        lambda state, _: state.sums(),
+        lambda _: np.dtype(np.float64),
+        n_extra=4,
+        needs="real",
+        over_space=False,
+        needs_time=True,
+    ),
+)
 
 #: Reductions by name.
 REDUCTIONS: MappingProxyType[str, Reduction] = MappingProxyType(
-    {
-        one.name: one
-        for one in (
-            Reduction("sum", "sum", _sums, _sum, _added),
-            Reduction("mean", "mean", _float_sums, _mean, _inexact),
-            _folded("min", np.minimum, _ORDERED),
-            _folded("max", np.maximum, _ORDERED),
-            _folded("any", np.logical_or),
-            _folded("all", np.logical_and),
-            _moments("var", lambda state, ddof: state.variance(ddof), 1),
-            _moments("std", _std, 1),
-            _moments("tsnr", lambda state, ddof: state.tsnr(ddof), 1),
-            _positions("argmin", np.less_equal),
-            _positions("argmax", np.greater_equal),
-            Reduction(
-                "lag1_products",
-                "lag1_products",
-                lambda shape, *_: LaggedProducts(shape),
-                lambda state, _: state.sums(),
-                lambda _: np.dtype(np.float64),
-                n_extra=4,
-                needs=_REAL,
-                over_space=False,
-                needs_time=True,
-            ),
-        )
-    }
+    {one.name: one for one in _RECORDS}
 )

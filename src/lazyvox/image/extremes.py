@@ -8,7 +8,7 @@ import numpy as np
 from lazyvox._typing import override
 from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.reduction_states import ValueRange
+from lazyvox.array.value_range import ValueRange
 
 __all__ = ["Extremes"]
 

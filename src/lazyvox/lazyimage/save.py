@@ -15,7 +15,7 @@ from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
-from lazyvox.array.reduction_states import ValueRange
+from lazyvox.array.value_range import ValueRange
 from lazyvox.errors import MemoryBudgetError, ParameterTypeError
 from lazyvox.formats.encode import naming
 from lazyvox.formats.mgh import with_footer

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, override
-from lazyvox.array.reduction_states import ValueRange
+from lazyvox.array.value_range import ValueRange
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.consumer import Consumer

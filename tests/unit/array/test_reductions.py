@@ -12,8 +12,8 @@ import lazyvox as lv
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.reader import FileReader
 from lazyvox.array.reduction_reader import evaluate, reduced
-from lazyvox.array.reduction_states import ValueRange
 from lazyvox.array.reductions import REDUCTIONS
+from lazyvox.array.value_range import ValueRange
 from lazyvox.image import math_img
 from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.planning.spec import ArraySpec

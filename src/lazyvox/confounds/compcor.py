@@ -58,7 +58,8 @@ def read_metadata(
     if not isinstance(table, str | bytes | os.PathLike):
         return None
     try:
-        return _read_json(str(Path(absolute_path(table)).with_suffix(".json")))
+        path = absolute_path(table).removesuffix(".gz")
+        return _read_json(str(Path(path).with_suffix(".json")))
     except ImageNotFoundError:
         return None
 

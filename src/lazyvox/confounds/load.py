@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray, PathLike
+from lazyvox.confounds.beside import find_table
 from lazyvox.confounds.checks import check_names, check_numbers, check_present
 from lazyvox.confounds.compcor import read_metadata
 from lazyvox.confounds.scrubbing import drop_short_segments
@@ -90,9 +91,10 @@ def load_confounds(  # noqa: PLR0913
 
     Parameters
     ----------
-    path_or_table : path-like or DataFrame
+    path_or_table : path-like, image or DataFrame
         fMRIPrep's ``*_desc-confounds_timeseries.tsv``, or any .tsv or .csv with the names of its
-        columns in the first line; or a data frame.
+        columns in the first line, also gzipped; an image of fMRIPrep's, or its path, whose table
+        lies beside it; or a data frame.
     strategy : str or sequence of str, optional
         What to take: "motion", "wm_csf", "global_signal", "compcor", "high_pass" and "scrub", as
         in nilearn; the same with a size, "motion6", "motion12" (with derivatives), "motion24",
@@ -128,7 +130,8 @@ def load_confounds(  # noqa: PLR0913
     Returns
     -------
     Confounds
-        Regressors for all volumes, their names, and the volumes to keep.
+        Regressors for all volumes, their names, and the volumes to keep: ``confounds=`` takes it as
+        it is. Unpacks as nilearn's pair, ``table, sample_mask = load_confounds(...)``.
 
     Raises
     ------
@@ -175,6 +178,7 @@ def load_confounds(  # noqa: PLR0913
     limits = _Scrub(scrub, fd_threshold, std_dvars_threshold)
     if strategy is None:
         strategy = _DEFAULT_STRATEGY if columns is None else ()
+    path_or_table = find_table(path_or_table)
     table = open_table(path_or_table)
     check_names(table)
     components = (

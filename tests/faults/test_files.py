@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -121,6 +122,41 @@ def test_changed_during_a_session(lazy, change):
         read_while(lazy, change)
     with pytest.raises(FileChangedError, match="it changed on disk"):
         lazy[..., 1]
+
+
+def overwrite_and_set_back(path):
+    before = path.stat()
+    # Times are counted in ticks of the system's clock.
+    time.sleep(0.02)
+    with path.open("r+b") as file:
+        file.seek(before.st_size - 9)
+        file.write(b"x")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+@BOTH
+def test_written_to_during_a_session_with_its_time_set_back(lazy):
+    # The checksum of a compressed file may notice it first.
+    with pytest.raises(
+        ImageFileError, match=r"as before\. Load it again|checksum|damaged|trailer"
+    ):
+        read_while(lazy, overwrite_and_set_back)
+
+
+@BOTH
+@pytest.mark.parametrize("change", ["link", "mode", "name"])
+def test_links_permissions_and_names_may_change_during_a_session(lazy, tmp_path, change):
+    def changed(path):
+        time.sleep(0.02)
+        if change == "link":
+            (tmp_path / "another").hardlink_to(path)
+        elif change == "mode":
+            path.chmod(0o600 if path.stat().st_mode & 0o777 != 0o600 else 0o640)
+        else:
+            path.rename(tmp_path / "another")
+
+    assert np.array_equal(read_while(lazy, changed), VALUES[..., 8])
 
 
 @BOTH

@@ -1,5 +1,7 @@
 """Extraction of maps and spheres, and cleaning, take at most what their plans say."""
 
+import subprocess
+import sys
 from functools import partial
 
 import nibabel as nib
@@ -81,3 +83,32 @@ def test_cleaned_voxels_that_wait_on_disk(folder, tmp_path):
     assert planned.scratch_bytes > 15 * MIB
     assert planned.peak_bytes <= 44 * MIB
     assert_bounded(planned.peak_bytes, peak_of(call))
+
+
+FIRST_PARQUET = """
+import sys
+import lazyvox as lv
+run, mask, folder = sys.argv[1:]
+lv.extract(run, mask, out=folder + "/first.npy")
+call = {"imgs": run, "rois": mask, "out": folder + "/a.parquet", "memory": "60MiB"}
+planned = lv.plan(lv.extract, **call).peak_bytes
+with lv.peak_memory() as peak:
+    lv.extract(**call)
+print(planned, peak.increment)
+"""
+
+
+def test_the_first_parquet_file_of_a_process(folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    few = np.random.default_rng(2).random(GRID) < 0.02
+    lv.save(nib.Nifti1Image(few.astype("u1"), np.diag([3.0, 3, 3, 1])), tmp_path / "few.nii")
+    command = [
+        sys.executable,
+        "-c",
+        FIRST_PARQUET,
+        folder / "run.nii",
+        tmp_path / "few.nii",
+        tmp_path,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert_bounded(*map(int, done.stdout.split()))

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -146,13 +147,7 @@ class ParquetWriter(_Writer):
         kind = pyarrow.from_numpy_dtype(spec.dtype)
         self._schema = pyarrow.schema([(name, kind) for name in spec.names()])
         self._file = SinkFile(sink)
-        self._writer: Any = parquet.ParquetWriter(
-            self._file,
-            self._schema,
-            compression="none",
-            use_dictionary=False,
-            write_statistics=False,
-        )
+        self._writer = _parquet_writer(parquet, self._file, self._schema)
         self._group = np.empty((parquet_group_rows(spec), spec.shape[1]), spec.dtype, order="F")
         self._filled = 0
 
@@ -243,11 +238,29 @@ def parquet_group_rows(spec: TableSpec) -> int:
 
 
 def load_parquet() -> Any:
-    """Return the module `pyarrow.parquet`, or say how to install it."""
+    """Return the module `pyarrow.parquet`, or say how to install it.
+
+    Its first file imports pandas and starts memory pools, some 30 MiB, which are no part of what
+    a plan counts. So a first one is written here: outputs are checked before a pass is planned.
+    """
     require("pyarrow", "table", "Parquet files")
+    return _started_parquet()
+
+
+@cache
+def _started_parquet() -> Any:
     import pyarrow.parquet
 
+    table = pyarrow.Table.from_arrays([np.zeros(1, np.float32)], names=["value"])
+    with _parquet_writer(pyarrow.parquet, io.BytesIO(), table.schema) as writer:
+        writer.write_table(table)
     return pyarrow.parquet
+
+
+def _parquet_writer(parquet: Any, file: Any, schema: Any) -> Any:
+    return parquet.ParquetWriter(
+        file, schema, compression="none", use_dictionary=False, write_statistics=False
+    )
 
 
 def text_line(cells: Sequence[str], delimiter: str) -> str:

@@ -10,7 +10,7 @@ import threading
 from itertools import count
 from weakref import ReferenceType, ref
 
-from lazyvox.store.files.identity import FileIdentity, open_same
+from lazyvox.store.files.identity import FileIdentity, check_unwritten, open_same
 from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["OpenFile"]
@@ -42,6 +42,7 @@ class OpenFile:
         self._is_used = False
         self._last_use = 0
         self._parked: os.stat_result | None = None
+        self._opened: os.stat_result | None = None
         self._take()
         self._is_used = False
 
@@ -73,7 +74,7 @@ class OpenFile:
 
     def check(self) -> None:
         """Raise `FileChangedError` if the file was written to since it was first seen."""
-        self._identity.check(self.status(), self.path)
+        self._check(self.status())
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -92,10 +93,17 @@ class OpenFile:
         if fd is None:
             if self._parked is not None:
                 # What was read before was of the file first seen, if it was the same until then.
-                self._identity.check(self._parked, self.path)
+                self._check(self._parked)
             fd = open_same(self.path, self._identity)
             _HELD.add(self, fd)
+            self._check(os.fstat(fd))
         return fd
+
+    def _check(self, status: os.stat_result) -> None:
+        self._identity.check(status, self.path)
+        if self._opened is None:
+            self._opened = status
+        check_unwritten(self.path, self._opened, status)
 
 
 class _Held:

@@ -1,4 +1,4 @@
-"""Which file a path meant when it was opened, and whether it still does."""
+"""The identity of a file as it was first seen, and checks that it is still the same."""
 
 import errno
 import os
@@ -19,6 +19,7 @@ from lazyvox.store.files.printing import printable
 
 __all__ = [
     "FileIdentity",
+    "check_unwritten",
     "identify",
     "open_regular",
     "open_same",
@@ -50,6 +51,37 @@ class FileIdentity:
             f"on disk. Opened: {self.size} bytes, modified at {self.mtime_ns} ns, inode "
             f"{self.inode}. Now: {now.size} bytes, modified at {now.mtime_ns} ns, inode "
             f"{now.inode}. Load it again."
+        )
+        raise FileChangedError(msg)
+
+
+def check_unwritten(path: str, opened: os.stat_result, now: os.stat_result) -> None:
+    """Raise `FileChangedError` if an open file was written to, and its time set back.
+
+    Each write sets the time of change, which cannot be set back; so do other links, permissions,
+    owners and names, which leave the content as it is.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    opened, now : os.stat_result
+        Its state when it was opened, and now.
+    """
+    if now.st_ctime_ns == opened.st_ctime_ns:
+        return
+    explained = ("st_nlink", "st_mode", "st_uid", "st_gid")
+    if any(getattr(now, name) != getattr(opened, name) for name in explained):
+        return
+    try:
+        is_there = os.path.samestat(now, os.stat(path))  # noqa: PTH116 - the path is a text
+    except OSError:
+        return
+    if is_there:
+        msg = (
+            f"{printable(path)}: the file must stay as it was while it is read, and it was "
+            f"written to at {now.st_ctime_ns} ns, though its size and its modification time are "
+            f"as before. Load it again."
         )
         raise FileChangedError(msg)
 

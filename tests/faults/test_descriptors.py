@@ -11,7 +11,7 @@ import pytest
 import lazyvox as lv
 from lazyvox.store.files import descriptors
 from lazyvox.store.files.descriptors import OpenFile
-from lazyvox.store.files.identity import identify
+from lazyvox.store.files.identity import SourceFile
 
 SHAPE = (24, 24, 20, 9)
 VALUES = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)
@@ -104,7 +104,7 @@ class TestOpenFile:
         for number in range(4):
             path = tmp_path / str(number)
             path.write_bytes(bytes([number]) * 9)
-            files.append(OpenFile(str(path), identify(str(path))))
+            files.append(OpenFile(SourceFile.at(str(path))))
         yield files
         for file in files:
             file.close()

@@ -44,12 +44,12 @@ def source(tmp_path):
 
 
 def build(source, where="cache"):
-    with IndexWriter(source.path, source.identity, SPACING, where) as writer:
-        return writer.commit(*build_points(source.path, source.identity, SPACING, writer))
+    with IndexWriter(source, SPACING, where) as writer:
+        return writer.commit(*build_points(source, SPACING, writer))
 
 
 def decoded(source, points):
-    segments = SegmentSource(source.path, source.identity, points)
+    segments = SegmentSource(source, points)
     pieces = []
     for number in range(len(segments)):
         block = segments.decode(number)
@@ -186,8 +186,8 @@ def test_a_folder_that_may_not_be_written_to_is_read_all_the_same(source, cache)
 
 
 def test_a_folder_that_is_deleted_while_building_is_an_error(source, cache):
-    with IndexWriter(source.path, source.identity, SPACING) as writer:
-        found = build_points(source.path, source.identity, SPACING, writer)
+    with IndexWriter(source, SPACING) as writer:
+        found = build_points(source, SPACING, writer)
         cache.rmdir()
         with pytest.raises(OutputError, match="No such file or directory"):
             writer.commit(*found)
@@ -206,8 +206,8 @@ KILLED = textwrap.dedent("""
     raw = gzip.decompress(open(source.path, "rb").read())
 
     def build():
-        with IndexWriter(source.path, source.identity, 65536, where) as writer:
-            writer.commit(*build_points(source.path, source.identity, 65536, writer))
+        with IndexWriter(source, 65536, where) as writer:
+            writer.commit(*build_points(source, 65536, writer))
 
     def build_and_die(fatal):
         steps = 0
@@ -230,7 +230,7 @@ KILLED = textwrap.dedent("""
         points = IndexMemory().find(source)
         if points is None:
             return "none"
-        segments = SegmentSource(source.path, source.identity, points)
+        segments = SegmentSource(source, points)
         for number in range(len(segments)):
             block = segments.decode(number)
             piece = bytearray(block.nbytes)
@@ -281,8 +281,8 @@ def test_sixteen_processes_that_build_at_once_end_with_one_good_index(source, wh
             status = 1
             try:
                 spacing = 65536 * (1 + number % 2)
-                with IndexWriter(source.path, source.identity, spacing, where) as writer:
-                    found = build_points(source.path, source.identity, spacing, writer)
+                with IndexWriter(source, spacing, where) as writer:
+                    found = build_points(source, spacing, writer)
                     points = writer.commit(*found)
                 seen = IndexMemory().find(source)
                 seen = points if seen is None else seen

@@ -33,8 +33,8 @@ def cache(tmp_path, monkeypatch):
 def fine(monkeypatch):
     """Points at every member, so that little data has several segments."""
     readers = {
-        "gzip": lambda path, identity: read_member_table(path, identity, 1),
-        "zstd": lambda path, identity: read_seek_table(path, identity, 1),
+        "gzip": lambda source: read_member_table(source, 1),
+        "zstd": lambda source: read_seek_table(source, 1),
     }
     monkeypatch.setattr(self_indexed, "_READERS", readers)
 
@@ -162,7 +162,7 @@ def test_a_thousand_members_have_a_bounded_table(tmp_path):
     path = tmp_path / "run.gz"
     path.write_bytes(bgzf_bytes(raw, block_bytes=200))
     source = open_source(path)
-    points = read_member_table(source.path, source.identity, 20_000)
+    points = read_member_table(source, 20_000)
     assert len(points.bit_offsets) == len(raw) // 20_000
     assert outcome(path, 5, 25) == RAW[5:25]
     assert len(source.access_points().bit_offsets) == 1

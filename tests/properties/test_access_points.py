@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lazyvox.store.cursors import shared_pool
 from lazyvox.store.files.block_cache import shared_blocks
-from lazyvox.store.files.identity import identify
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.sequential_input import Feed
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.point_recorder import PointRecorder
@@ -176,7 +176,7 @@ def ends(slices, raw):
 def assert_from_points(path, source, points, raw):
     """What is decoded from a point to the end of the file is right, checksums included."""
     for point in points.points[:: max(len(points.points) // 3, 1)]:
-        feed = Feed(str(path), source.identity)
+        feed = Feed(source)
         feed.open()
         try:
             decoder = GzipDecoder(feed, point)
@@ -194,7 +194,7 @@ def assert_equals_zlib(path, packed):
     points = find_points(path, spacing=packed.spacing)
     assert points.decoded_size == len(raw)
     assert np.diff(points.decoded_offsets).min(initial=packed.spacing) >= packed.spacing
-    segments = SegmentSource(source.path, source.identity, points)
+    segments = SegmentSource(source, points)
     assert_segments(segments, raw)
     for n_ahead in (0, 2, 3):
         assert_slices(source, segments, raw, n_ahead=n_ahead, seed=packed.seed + n_ahead)
@@ -292,7 +292,7 @@ def test_a_block_at_the_first_bit_of_a_piece_is_no_end(place):
     path = place(content)
     points = MemoryPoints(len(content), 1000)
     recorder = PointRecorder(1000, points)
-    feed = Feed(str(path), identify(str(path)))
+    feed = Feed(SourceFile.at(str(path)))
     recorder.member_begins(0, 0)
     recorder.decoded(raw[:100_000])
     feed.position = len(HEADER + first)
@@ -312,7 +312,7 @@ def test_readers_that_start_at_points_go_on_and_back(place):
     path = place(gzip_member(raw, mem_level=3))
     source = open_source(path)
     points = find_points(path, spacing=50_000)
-    segments = SegmentSource(source.path, source.identity, points)
+    segments = SegmentSource(source, points)
     with IndexedReader(source, segments, 0, len(raw), n_ahead=3) as reader:
         for start in [*range(0, 600_000, 7001), *range(590_000, -1, -9001)]:
             assert reader.read_upto(start, 6000) == raw[start : start + 6000]

@@ -51,10 +51,10 @@ def test_slices_of_random_members(
     assert unpack(path.read_bytes()) == raw
     source = open_source(path)
     read = read_member_table if compression == "gzip" else read_seek_table
-    table = read(source.path, source.identity, spacing)
+    table = read(source, spacing)
     assert table.decoded_size == source.access_points().decoded_size == size
     kind = SegmentSource if compression == "gzip" else FrameSegments
-    segments = kind(source.path, source.identity, table)
+    segments = kind(source, table)
     n_ahead = ahead_count(segments, memory)
     for start, length in bounds:
         begin = start % size

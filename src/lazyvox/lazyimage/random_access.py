@@ -242,18 +242,18 @@ def _good_index(source: StreamSource, *, spacing: int | None) -> GzidxFile | Non
 
 
 def _build(source: StreamSource, spacing: int, where: Literal["cache", "beside"]) -> GzidxFile:
-    table = read_member_table(source.path, source.identity, spacing)
+    table = read_member_table(source, spacing)
     if table is not None:
         return _copy(source, table, where)
-    with IndexWriter(source.path, source.identity, spacing, where) as writer:
-        decoded_size, checksums = build_points(source.path, source.identity, spacing, writer)
+    with IndexWriter(source, spacing, where) as writer:
+        decoded_size, checksums = build_points(source, spacing, writer)
         return writer.commit(decoded_size, checksums)
 
 
 def _copy(
     source: StreamSource, points: AccessPoints, where: Literal["cache", "beside"]
 ) -> GzidxFile:
-    with IndexWriter(source.path, source.identity, points.spacing, where) as writer:
+    with IndexWriter(source, points.spacing, where) as writer:
         for point in points_of(points):
             writer.add(point)
         return writer.commit(points.decoded_size, points.checksums)

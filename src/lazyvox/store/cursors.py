@@ -3,7 +3,7 @@
 import threading
 from typing import Protocol
 
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import FileKey, SourceFile
 from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.files.sequential_input import Feed
 
@@ -64,47 +64,47 @@ class CursorPool:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._idle: list[tuple[str, FileIdentity, Cursor]] = []
-        self._furthest: list[tuple[str, FileIdentity, int]] = []
+        self._idle: list[tuple[FileKey, Cursor]] = []
+        self._furthest: list[tuple[FileKey, int]] = []
         self._lock = threading.Lock()
 
-    def note(self, path: str, identity: FileIdentity, position: int) -> None:
+    def note(self, source: SourceFile, position: int) -> None:
         """Remember how far a file was decoded."""
         with self._lock:
-            before = [one for one in self._furthest if one[0] == path and one[1] == identity]
-            furthest = max([position, *(one[2] for one in before)])
+            before = [one for one in self._furthest if one[0] == source.key]
+            furthest = max([position, *(one[1] for one in before)])
             rest = [one for one in self._furthest if one not in before]
-            self._furthest = [*rest[-_MOST_NOTED + 1 :], (path, identity, furthest)]
+            self._furthest = [*rest[-_MOST_NOTED + 1 :], (source.key, furthest)]
 
-    def furthest(self, path: str, identity: FileIdentity) -> int:
+    def furthest(self, source: SourceFile) -> int:
         """Return how far a file was decoded before, as far as that is remembered."""
         with self._lock:
-            for name, file, position in self._furthest:
-                if name == path and file == identity:
+            for key, position in self._furthest:
+                if key == source.key:
                     return position
         return 0
 
-    def take(self, path: str, identity: FileIdentity, offset: int) -> Cursor | None:
+    def take(self, source: SourceFile, offset: int) -> Cursor | None:
         """Return the idle cursor that is nearest before `offset`, no longer in the pool."""
         with self._lock:
             near = [
                 (cursor.position, place)
-                for place, (name, file, cursor) in enumerate(self._idle)
-                if name == path and file == identity and cursor.position <= offset
+                for place, (key, cursor) in enumerate(self._idle)
+                if key == source.key and cursor.position <= offset
             ]
-            return self._idle.pop(max(near)[1])[2] if near else None
+            return self._idle.pop(max(near)[1])[1] if near else None
 
-    def give(self, path: str, identity: FileIdentity, cursor: Cursor) -> None:
+    def give(self, source: SourceFile, cursor: Cursor) -> None:
         """Return a cursor to the pool, for the next read that continues at its position."""
         with self._lock:
-            self._idle.append((path, identity, cursor))
+            self._idle.append((source.key, cursor))
             while len(self._idle) > 1 and self._held_bytes() > self._max_bytes:
                 del self._idle[0]
 
-    def forget(self, path: str, identity: FileIdentity) -> None:
+    def forget(self, source: SourceFile) -> None:
         """Drop the cursors of one file."""
         with self._lock:
-            self._idle = [one for one in self._idle if one[0] != path or one[1] != identity]
+            self._idle = [one for one in self._idle if one[0] != source.key]
 
     def begin_anew(self) -> None:
         """Drop every cursor and the lock: in a forked child another thread may have held it."""
@@ -113,7 +113,7 @@ class CursorPool:
         self._furthest = []
 
     def _held_bytes(self) -> int:
-        return sum(cursor.decoder.held_bytes for _, _, cursor in self._idle)
+        return sum(cursor.decoder.held_bytes for _, cursor in self._idle)
 
     def __len__(self) -> int:
         """Return the number of idle cursors."""

@@ -1,6 +1,8 @@
 """Read a compressed file by its access points: any part, or all of it on several cores."""
 
-from typing import Protocol, Self
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self
 
 from lazyvox._typing import ExitInfo
 from lazyvox.errors import AccessPointError, CorruptFileError, TruncatedFileError
@@ -8,12 +10,11 @@ from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.prefetch import Prefetched
 from lazyvox.store.files.block_cache import shared_blocks
 from lazyvox.store.files.decoded_blocks import Block
-from lazyvox.store.files.identity import FileIdentity
 from lazyvox.store.files.source import ByteReader
 from lazyvox.store.files.trailing_garbage import warn_of_garbage
 from lazyvox.store.gzip.segments import Segments
 from lazyvox.store.index.cache import reject_index
-from lazyvox.store.index.embedded import reject_table
+from lazyvox.store.index.embedded import CompressedFile, reject_table
 
 __all__ = ["IndexedReader", "ahead_bytes", "ahead_count"]
 
@@ -27,21 +28,11 @@ MOST_AHEAD_BYTES = 64 << 20
 _MOST_KEPT = 4
 
 
-class FallBackSource(Protocol):
-    """A file, and how it is read where its access points turn out to be wrong."""
+@dataclass(frozen=True, slots=True)
+class FallBackSource(CompressedFile, ABC):
+    """A compressed file that can be decoded in order where its access points are wrong."""
 
-    @property
-    def path(self) -> str:
-        """Absolute path of the file."""
-
-    @property
-    def identity(self) -> FileIdentity:
-        """Which file it is."""
-
-    @property
-    def compression(self) -> str:
-        """Compression of the file."""
-
+    @abstractmethod
     def open(self) -> ByteReader:
         """Start a session that decodes from the beginning."""
 
@@ -83,11 +74,11 @@ class _Loader:
         cache, source = shared_blocks(), self._source
         segment = self._segments.segment(number)
         # By offsets: another index of the same file has other numbers.
-        block = cache.get(source.path, source.identity, segment.start)
+        block = cache.get(source, segment.start)
         if block is None or block.stop != segment.stop:
             block = self._segments.decode(number)
             if self._keeps:
-                cache.put(source.path, source.identity, segment.start, block)
+                cache.put(source, segment.start, block)
         return block
 
 

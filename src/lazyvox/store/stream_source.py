@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from lazyvox._typing import ExitInfo
+from lazyvox._typing import ExitInfo, override
 from lazyvox.errors import (
     AccessPointError,
     CorruptFileError,
@@ -13,7 +13,7 @@ from lazyvox.errors import (
 )
 from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
-from lazyvox.store.files.identity import FileIdentity, printable
+from lazyvox.store.files.identity import printable
 from lazyvox.store.files.sequential_input import Feed
 from lazyvox.store.files.source import ByteReader
 from lazyvox.store.files.trailing_garbage import warn_of_garbage
@@ -26,7 +26,7 @@ from lazyvox.store.gzip.segments import Segments, SegmentSource
 from lazyvox.store.index.cache import find_index, reject_index
 from lazyvox.store.index.embedded import find_table
 from lazyvox.store.index.growth import grow_index, growing_index
-from lazyvox.store.indexed_source import IndexedReader, ahead_bytes, ahead_count
+from lazyvox.store.indexed_source import FallBackSource, IndexedReader, ahead_bytes, ahead_count
 
 __all__ = ["StreamSource"]
 
@@ -51,13 +51,8 @@ _WORTH_AN_INDEX = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class StreamSource:
+class StreamSource(FallBackSource):
     """A compressed file as the stream of its decoded bytes."""
-
-    path: str
-    identity: FileIdentity
-    compression: str
-    may_have_table: bool = False
 
     @property
     def stored_size(self) -> int:
@@ -69,6 +64,7 @@ class StreamSource:
         """Bytes that a file of this size can decode to at the very most."""
         return _BEST_RATIO[self.compression] * self.identity.size
 
+    @override
     def open(self) -> "StreamReader":
         """Start a reading session; the file is opened at the first read."""
         return StreamReader(self)
@@ -110,7 +106,7 @@ class StreamSource:
         if points is None:
             return None
         kind = FrameSegments if self.compression == "zstd" else SegmentSource
-        return kind(self.path, self.identity, points)
+        return kind(self, points)
 
     def access_points(self, stop: int | None = None) -> AccessPoints | None:
         """Return the access points of the file, where it has any: an index, or its own.
@@ -145,9 +141,9 @@ class StreamReader:
                 cursor.feed.check()
         finally:
             cursor.feed.close()
-        shared_pool().note(self._source.path, self._source.identity, cursor.position)
+        shared_pool().note(self._source, cursor.position)
         if exc[0] is None and not cursor.decoder.at_end and not self._is_overtaking(cursor):
-            shared_pool().give(self._source.path, self._source.identity, cursor)
+            shared_pool().give(self._source, cursor)
 
     def readinto(self, offset: int, buffer: memoryview, /) -> None:
         """Fill `buffer` with the decoded bytes from `offset`."""
@@ -165,7 +161,7 @@ class StreamReader:
     def _stop_believing(self, points: AccessPoints, reason: str) -> None:
         """Reject the access points, or raise: as in `IndexedReader`, the whole file tells."""
         self._segments, self._is_believing = None, False
-        shared_pool().forget(self._source.path, self._source.identity)
+        shared_pool().forget(self._source)
         with self._source.open() as plain:
             plain.finish()
         reject_index(points, reason)
@@ -229,9 +225,9 @@ class StreamReader:
             return self._cursor
         if self._cursor is not None:
             self._cursor.feed.close()
-            shared_pool().give(source.path, source.identity, self._cursor)
+            shared_pool().give(source, self._cursor)
             self._cursor = None
-        cursor = shared_pool().take(source.path, source.identity, offset)
+        cursor = shared_pool().take(source, offset)
         self._cursor = self._nearest(cursor, offset)
         if not self._cursor.feed.is_open:
             self._cursor.feed.open()
@@ -246,8 +242,8 @@ class StreamReader:
         if kept is not None and (point is None or point.decoded_offset <= kept_at):
             return kept
         if kept is not None:
-            shared_pool().give(source.path, source.identity, kept)
-        feed = Feed(source.path, source.identity)
+            shared_pool().give(source, kept)
+        feed = Feed(source)
         if point is None:
             return Cursor(feed, self._decoder(feed, jumps=jumps))
         feed.open()
@@ -273,7 +269,7 @@ class StreamReader:
         source = self._source
         points = source.access_points()
         if points is not None:
-            self._segments = SegmentSource(source.path, source.identity, points)
+            self._segments = SegmentSource(source, points)
             return self._segments.point_before(offset)
         growing = growing_index(source)
         return None if growing is None else growing.point_before(offset)
@@ -282,9 +278,9 @@ class StreamReader:
         """Return a decoder from the beginning on, which finds access points if it goes back."""
         source = self._source
         if jumps and growing_index(source) is None:
-            furthest = shared_pool().furthest(source.path, source.identity)
+            furthest = shared_pool().furthest(source)
             if furthest >= _WORTH_AN_INDEX:
-                shared_pool().forget(source.path, source.identity)
+                shared_pool().forget(source)
                 return grow_index(source, feed)
         return _DECODERS[source.compression](feed)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyvox.store.files.identity import FileIdentity, identify
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.gzip.access_points import AccessPoint
 from lazyvox.store.gzip.point_recorder import build_points
 
@@ -83,26 +83,24 @@ class MemoryPoints:
         return replace(self, points=points)
 
 
-def find_points(path: Any, *, spacing: int, identity: FileIdentity | None = None) -> MemoryPoints:
+def find_points(source: Any, *, spacing: int) -> MemoryPoints:
     """Return the access points of a gzip file, found by decoding it.
 
     Parameters
     ----------
-    path : path-like
-        The file.
+    source : SourceFile or path-like
+        The file; by its path, as it is now.
     spacing : int
         Decoded bytes between two points that are aimed at.
-    identity : FileIdentity, optional
-        What the file was when it was first seen; by default what it is now.
 
     Returns
     -------
     MemoryPoints
         Its points, with the checksum of each segment.
     """
-    known = identify(str(path)) if identity is None else identity
-    points = MemoryPoints(known.size, spacing)
-    size, checksums = build_points(str(path), known, spacing, points)
+    known = source if isinstance(source, SourceFile) else SourceFile.at(str(source))
+    points = MemoryPoints(known.identity.size, spacing)
+    size, checksums = build_points(known, spacing, points)
     points.decoded_size, points.checksums = size, np.array(checksums, np.uint32)
     return points
 

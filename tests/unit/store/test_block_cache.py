@@ -8,7 +8,7 @@ import pytest
 import lazyvox as lv
 from lazyvox.store.files.block_cache import BlockCache, CacheUse, shared_blocks
 from lazyvox.store.files.decoded_blocks import Block
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import FileIdentity, SourceFile
 
 FILE = FileIdentity(100, 7, 3)
 
@@ -19,19 +19,19 @@ def block(start=0, nbytes=100):
 
 def filled(cache, starts, path="a", nbytes=100):
     for start in starts:
-        cache.put(path, FILE, start, block(start, nbytes))
+        cache.put(SourceFile(path, FILE), start, block(start, nbytes))
     return cache
 
 
 def kept(cache, starts, path="a"):
-    return [start for start in starts if cache.get(path, FILE, start) is not None]
+    return [start for start in starts if cache.get(SourceFile(path, FILE), start) is not None]
 
 
 def test_a_block_comes_back():
     cache, one = BlockCache(), block(300)
-    assert cache.get("a", FILE, 300) is None
-    cache.put("a", FILE, 300, one)
-    assert cache.get("a", FILE, 300) is one
+    assert cache.get(SourceFile("a", FILE), 300) is None
+    cache.put(SourceFile("a", FILE), 300, one)
+    assert cache.get(SourceFile("a", FILE), 300) is one
     assert cache.use_of("a") == CacheUse(hits=1, misses=1, n_blocks=1, nbytes=100)
 
 
@@ -40,8 +40,8 @@ def test_a_block_comes_back():
 )
 def test_a_block_of_a_file_since_replaced_does_not(other):
     cache = filled(BlockCache(), [0])
-    assert cache.get("a", other, 0) is None
-    assert cache.get("b", FILE, 0) is None
+    assert cache.get(SourceFile("a", other), 0) is None
+    assert cache.get(SourceFile("b", FILE), 0) is None
 
 
 def test_what_was_not_used_for_longest_is_dropped_first():
@@ -93,7 +93,7 @@ def test_an_empty_block_is_a_block():
 
 def test_files_are_forgotten_one_by_one():
     cache = filled(filled(BlockCache(), [0, 1]), [0], path="b")
-    cache.get("a", FILE, 0)
+    cache.get(SourceFile("a", FILE), 0)
     cache.forget("a")
     assert cache.use_of("a") == CacheUse()
     assert cache.use_of("b") == CacheUse(n_blocks=1, nbytes=100)
@@ -111,10 +111,10 @@ def test_threads_lose_no_count():
         start.wait()
         for number in range(60):
             at = (number * own) % 45
-            found = cache.get("a", FILE, at)
+            found = cache.get(SourceFile("a", FILE), at)
             if found is not None and found.start != at:
                 wrong.append(at)
-            cache.put("a", FILE, at, block(at))
+            cache.put(SourceFile("a", FILE), at, block(at))
             if number % 20 == 19:
                 cache.forget("b")
 

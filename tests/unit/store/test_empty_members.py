@@ -81,7 +81,7 @@ def test_an_index_grows_to_its_end(path, monkeypatch):
     monkeypatch.setattr("lazyvox.store.index.growth.DEFAULT_SPACING", SPACING)
     whole = gzip.decompress(path.read_bytes())
     source = open_source(path)
-    with Feed(source.path, source.identity) as feed:
+    with Feed(source) as feed:
         decoder = grow_index(source, feed)
         assert b"".join(iter(lambda: decoder.decode(10_000), b"")) == whole
     assert growing_index(source) is None

@@ -60,8 +60,8 @@ def source_of(folder, kind):
 
 
 def build(source, where="cache"):
-    with IndexWriter(source.path, source.identity, SPACING, where) as writer:
-        return writer.commit(*build_points(source.path, source.identity, SPACING, writer))
+    with IndexWriter(source, SPACING, where) as writer:
+        return writer.commit(*build_points(source, SPACING, writer))
 
 
 def foreign(program, source, path):
@@ -75,7 +75,7 @@ def foreign(program, source, path):
 
 
 def decoded(source, points):
-    segments = SegmentSource(source.path, source.identity, points)
+    segments = SegmentSource(source, points)
     whole = bytearray(points.decoded_size)
     for number in range(len(segments)):
         block = segments.decode(number)
@@ -96,8 +96,8 @@ def test_points_come_back_as_they_were_written(tmp_path, kind):
             written.append(point)
             self.writer.add(point)
 
-    with IndexWriter(source.path, source.identity, SPACING) as writer:
-        size, checksums = build_points(source.path, source.identity, SPACING, Both(writer))
+    with IndexWriter(source, SPACING) as writer:
+        size, checksums = build_points(source, SPACING, Both(writer))
         points = writer.commit(size, checksums)
     read = list(points_of(points))
     assert [(p.bit_offset, p.decoded_offset) for p in read] == [
@@ -365,7 +365,7 @@ def test_exporting_replaces_nothing_unasked(tmp_path):
 
 def test_points_must_ascend(tmp_path):
     source = source_of(tmp_path, "one point")
-    with IndexWriter(source.path, source.identity, SPACING) as writer:
+    with IndexWriter(source, SPACING) as writer:
         writer.add(AccessPoint(0, 0, None))
         with pytest.raises(AssertionError, match="access points do not ascend"):
             writer.add(AccessPoint(200, 0, b""))

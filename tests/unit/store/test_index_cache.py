@@ -41,8 +41,8 @@ def run_file(folder, name="run.nii.gz", seed=0):
 
 
 def build(source, where="cache", spacing=SPACING):
-    with IndexWriter(source.path, source.identity, spacing, where) as writer:
-        return writer.commit(*build_points(source.path, source.identity, spacing, writer))
+    with IndexWriter(source, spacing, where) as writer:
+        return writer.commit(*build_points(source, spacing, writer))
 
 
 def fresh(source):
@@ -428,8 +428,8 @@ def test_a_file_that_decodes_to_nothing_has_no_index(tmp_path, cache):
 
 def test_a_file_that_changes_while_its_index_is_built_gets_none(tmp_path, cache):
     source = run_file(tmp_path)
-    with IndexWriter(source.path, source.identity, SPACING) as writer:
-        found = build_points(source.path, source.identity, SPACING, writer)
+    with IndexWriter(source, SPACING) as writer:
+        found = build_points(source, SPACING, writer)
         with Path(source.path).open("ab") as file:
             file.write(b"\0")
         with pytest.raises(FileChangedError, match="must stay as it was"):
@@ -439,8 +439,8 @@ def test_a_file_that_changes_while_its_index_is_built_gets_none(tmp_path, cache)
 
 def test_giving_up_leaves_nothing(tmp_path, cache):
     source = run_file(tmp_path)
-    writer = IndexWriter(source.path, source.identity, SPACING)
-    build_points(source.path, source.identity, SPACING, writer)
+    writer = IndexWriter(source, SPACING)
+    build_points(source, SPACING, writer)
     writer.abort()
     writer.abort()
     assert list(cache.iterdir()) == []

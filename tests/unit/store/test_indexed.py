@@ -59,7 +59,7 @@ def points(path):
 
 
 def reader_of(source, points, *, n_ahead=0, start=0, stop=None):
-    segments = SegmentSource(source.path, source.identity, points)
+    segments = SegmentSource(source, points)
     stop = points.decoded_size if stop is None else stop
     return IndexedReader(source, segments, start, stop, n_ahead=n_ahead)
 
@@ -142,8 +142,8 @@ def test_points_of_another_file(tmp_path, source):
 
 
 def build(source):
-    with IndexWriter(source.path, source.identity, SPACING) as writer:
-        return writer.commit(*build_points(source.path, source.identity, SPACING, writer))
+    with IndexWriter(source, SPACING) as writer:
+        return writer.commit(*build_points(source, SPACING, writer))
 
 
 def test_an_index_that_turns_out_wrong_is_not_used_again(source):
@@ -364,13 +364,13 @@ def test_blocks_of_one_index_do_not_serve_another(path, source, points):
 
 def test_how_many_segments_are_decoded_ahead(source, points, monkeypatch):
     monkeypatch.setattr("lazyvox.store.indexed_source.numeric_threads", lambda: 4)
-    segments = SegmentSource(source.path, source.identity, points)
+    segments = SegmentSource(source, points)
     one = segments.held_bytes
     assert [ahead_count(segments, memory) for memory in (0, one, 2 * one - 1)] == [0, 0, 0]
     assert ahead_count(segments, 2 * one) == 2
     assert ahead_bytes(segments, 2 * one + 7) == 2 * one
     assert 2 <= ahead_count(segments, 1 << 40) <= MOST_AHEAD_BYTES // one
-    nobodys = SegmentSource(source.path, source.identity, replace(points, checksums=None))
+    nobodys = SegmentSource(source, replace(points, checksums=None))
     assert ahead_count(nobodys, 1 << 40) == 0
 
 

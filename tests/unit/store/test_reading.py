@@ -10,6 +10,7 @@ import pytest
 from lazyvox.errors import TruncatedFileError
 from lazyvox.store import open_source
 from lazyvox.store.cursors import CursorPool, shared_pool
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.testing import compress
 
 PAYLOAD = np.random.default_rng(0).bytes(1_000_000)
@@ -64,11 +65,11 @@ def test_the_pool_gives_the_nearest_stream_before_an_offset(tmp_path):
             session._cursor = None
         cursor.feed.close()
         cursor.position = position
-        pool.give(source.path, source.identity, cursor)
-    assert pool.take(source.path, source.identity, 5) is None
-    assert pool.take("other", source.identity, 1000) is None
-    assert pool.take(source.path, source.identity, 499).position == 90
-    assert pool.take(source.path, source.identity, 9999).position == 500
+        pool.give(source, cursor)
+    assert pool.take(source, 5) is None
+    assert pool.take(SourceFile("other", source.identity), 1000) is None
+    assert pool.take(source, 499).position == 90
+    assert pool.take(source, 9999).position == 500
     assert len(pool) == 1
 
 
@@ -135,5 +136,5 @@ def test_the_pool_keeps_as_many_streams_as_its_memory_holds(tmp_path):
                 cursor = session._cursor
                 session._cursor = None
             cursor.feed.close()
-            pool.give(source.path, source.identity, cursor)
+            pool.give(source, cursor)
         assert 1 <= len(pool) <= most

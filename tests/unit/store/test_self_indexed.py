@@ -46,12 +46,12 @@ def ours(tmp_path, raw=RAW, length=30_000, compression="gzip"):
 
 def table_of(source, spacing=SPACING):
     read = read_seek_table if source.compression == "zstd" else read_member_table
-    return read(source.path, source.identity, spacing)
+    return read(source, spacing)
 
 
 def decoded(source, points):
     kind = FrameSegments if source.compression == "zstd" else SegmentSource
-    segments = kind(source.path, source.identity, points)
+    segments = kind(source, points)
     pieces = []
     for number in range(len(segments)):
         block = segments.decode(number)
@@ -191,10 +191,10 @@ def test_zstd_files_that_do_not_add_up_have_no_table(tmp_path):
     }
     for name, content in cases.items():
         (tmp_path / name).write_bytes(content)
-        identity = open_source(tmp_path / name).identity if content[:1] == b"\x28" else None
-        if identity is None:
+        source = open_source(tmp_path / name) if content[:1] == b"\x28" else None
+        if source is None:
             continue
-        assert read_seek_table(str(tmp_path / name), identity) is None, name
+        assert read_seek_table(source) is None, name
 
 
 def zstd_in_frames(sizes, *, says_size):
@@ -245,7 +245,7 @@ def test_a_file_that_changed_is_refused(tmp_path, compression):
         table_of(source)
     kind = FrameSegments if compression == "zstd" else SegmentSource
     with pytest.raises(FileChangedError, match="it changed on disk"):
-        kind(source.path, source.identity, points).decode(1)
+        kind(source, points).decode(1)
 
 
 def test_a_seek_table_with_a_wrong_decoded_size_is_noticed_and_left(tmp_path):
@@ -261,7 +261,7 @@ def test_a_seek_table_with_a_wrong_decoded_size_is_noticed_and_left(tmp_path):
     with pytest.raises(
         CorruptFileError, match=r"does not end where the next one begins. Index: the seek table"
     ):
-        FrameSegments(source.path, source.identity, points).decode(0)
+        FrameSegments(source, points).decode(0)
     with source.open_part(1_099_990, 1_100_010) as session:
         buffer = bytearray(20)
         session.readinto(1_099_990, memoryview(buffer))

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.files.decoded_blocks import Block
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import FileKey, SourceFile
 from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["BlockCache", "CacheUse", "shared_blocks"]
@@ -18,7 +18,7 @@ _MOST_BYTES = 8 << 20
 _BUDGET_PART = 8
 
 # Text and numbers only: what hashes in Python can be interrupted while the table changes.
-_Key: TypeAlias = tuple[str, int, int, int, int]
+_Key: TypeAlias = tuple[FileKey, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +64,25 @@ class BlockCache:
         self._counts: dict[str, tuple[int, int]] = {}
         self._nbytes = 0
 
-    def get(self, path: str, identity: FileIdentity, start: int) -> Block | None:
+    def get(self, source: SourceFile, start: int) -> Block | None:
         """Return a block, None where it is not there."""
-        key = _key(path, identity, start)
+        key = (source.key, start)
         with self._lock:
             block = self._blocks.get(key)
-            hits, misses = self._counts.get(path, (0, 0))
+            hits, misses = self._counts.get(source.path, (0, 0))
             if block is None:
-                self._counts[path] = (hits, misses + 1)
+                self._counts[source.path] = (hits, misses + 1)
             else:
                 self._blocks.move_to_end(key)
-                self._counts[path] = (hits + 1, misses)
+                self._counts[source.path] = (hits + 1, misses)
             return block
 
-    def put(self, path: str, identity: FileIdentity, start: int, block: Block) -> None:
+    def put(self, source: SourceFile, start: int, block: Block) -> None:
         """Keep a block, and drop others for it; one that is too large is not kept."""
         limit = min(self._most_bytes, recent_budget() // _BUDGET_PART)
         if block.nbytes > limit:
             return
-        key = _key(path, identity, start)
+        key = (source.key, start)
         with self._lock:
             before = self._blocks.pop(key, None)
             self._blocks[key] = block
@@ -93,7 +93,7 @@ class BlockCache:
     def forget(self, path: str) -> None:
         """Drop the blocks of a file, and what was counted."""
         with self._lock:
-            for key in [key for key in self._blocks if key[0] == path]:
+            for key in [key for key in self._blocks if key[0][0] == path]:
                 self._nbytes -= self._blocks.pop(key).nbytes
             self._counts.pop(path, None)
 
@@ -101,13 +101,11 @@ class BlockCache:
         """Return what the cache did for a file, or for all of them."""
         with self._lock:
             counts = [each for name, each in self._counts.items() if path in {None, name}]
-            sizes = [each.nbytes for key, each in self._blocks.items() if path in {None, key[0]}]
+            sizes = [
+                each.nbytes for key, each in self._blocks.items() if path in {None, key[0][0]}
+            ]
             hits, misses = (sum(each[place] for each in counts) for place in (0, 1))
             return CacheUse(hits, misses, len(sizes), sum(sizes))
-
-
-def _key(path: str, identity: FileIdentity, start: int) -> _Key:
-    return (path, identity.size, identity.mtime_ns, identity.inode, start)
 
 
 _BLOCKS = one_per_process(BlockCache())

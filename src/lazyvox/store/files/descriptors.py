@@ -10,7 +10,7 @@ import threading
 from itertools import count
 from weakref import ReferenceType, ref
 
-from lazyvox.store.files.identity import FileIdentity, check_unwritten, open_same
+from lazyvox.store.files.identity import SourceFile, check_unwritten
 from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["OpenFile"]
@@ -28,15 +28,12 @@ class OpenFile:
 
     Parameters
     ----------
-    path : str
-        The file.
-    identity : FileIdentity
-        What it was when it was first seen; checked whenever it is opened.
+    source : SourceFile
+        The file; checked whenever it is opened.
     """
 
-    def __init__(self, path: str, identity: FileIdentity) -> None:
-        self.path = path
-        self._identity = identity
+    def __init__(self, source: SourceFile) -> None:
+        self._source = source
         self._fd: int | None = None
         # An interrupt may leave it true: then the descriptor is kept until the file is closed.
         self._is_used = False
@@ -45,6 +42,11 @@ class OpenFile:
         self._opened: os.stat_result | None = None
         self._take()
         self._is_used = False
+
+    @property
+    def path(self) -> str:
+        """Path of the file."""
+        return self._source.path
 
     def pread(self, nbytes: int, offset: int) -> bytes:
         """Return up to `nbytes` bytes from `offset`."""
@@ -94,13 +96,13 @@ class OpenFile:
             if self._parked is not None:
                 # What was read before was of the file first seen, if it was the same until then.
                 self._check(self._parked)
-            fd = open_same(self.path, self._identity)
+            fd = self._source.open_same()
             _HELD.add(self, fd)
             self._check(os.fstat(fd))
         return fd
 
     def _check(self, status: os.stat_result) -> None:
-        self._identity.check(status, self.path)
+        self._source.check(status)
         if self._opened is None:
             self._opened = status
         check_unwritten(self.path, self._opened, status)

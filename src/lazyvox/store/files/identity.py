@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from lazyvox.errors import (
     FileChangedError,
@@ -19,13 +19,17 @@ from lazyvox.store.files.printing import printable
 
 __all__ = [
     "FileIdentity",
+    "FileKey",
+    "SourceFile",
     "check_unwritten",
     "identify",
     "open_regular",
-    "open_same",
     "printable",
     "raise_read_error",
 ]
+
+
+FileKey: TypeAlias = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,59 @@ class FileIdentity:
             f"{now.inode}. Load it again."
         )
         raise FileChangedError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as it was first seen, wherever it is read again.
+
+    Attributes
+    ----------
+    path : str
+        Absolute path.
+    identity : FileIdentity
+        Size, modification time and inode when it was first seen.
+    """
+
+    path: str
+    identity: FileIdentity
+
+    @classmethod
+    def at(cls, path: str) -> "SourceFile":
+        """Return the regular file at a path as it is now."""
+        return cls(path, identify(path))
+
+    @property
+    def key(self) -> FileKey:
+        """Text and numbers that tell it from other files, and from other contents.
+
+        What hashes in Python can be interrupted while a table changes; this cannot.
+        """
+        return self.path, self.identity.size, self.identity.mtime_ns, self.identity.inode
+
+    def open_same(self) -> int:
+        """Open the file and return its descriptor.
+
+        Raises `FileChangedError` where the path is gone or means another file by now.
+        """
+        try:
+            fd = open_regular(self.path)
+        except ImageNotFoundError as error:
+            msg = (
+                f"{printable(self.path)}: the file must stay where it was when it was opened, and "
+                f"it was deleted or moved since. Load it again from where it is."
+            )
+            raise FileChangedError(msg) from error
+        try:
+            self.check(os.fstat(fd))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def check(self, status: os.stat_result) -> None:
+        """Raise `FileChangedError` unless the stat record is of this very file."""
+        self.identity.check(status, self.path)
 
 
 def check_unwritten(path: str, opened: os.stat_result, now: os.stat_result) -> None:
@@ -132,27 +189,6 @@ def open_regular(path: str) -> int:
         f"Copy its content into a file first."
     )
     raise ReadError(msg)
-
-
-def open_same(path: str, identity: FileIdentity) -> int:
-    """Open a file that was seen before and return its descriptor.
-
-    Raises `FileChangedError` where the path is gone or means another file by now.
-    """
-    try:
-        fd = open_regular(path)
-    except ImageNotFoundError as error:
-        msg = (
-            f"{printable(path)}: the file must stay where it was when it was opened, and it was "
-            f"deleted or moved since. Load it again from where it is."
-        )
-        raise FileChangedError(msg) from error
-    try:
-        identity.check(os.fstat(fd), path)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
 
 
 def identify(path: str) -> FileIdentity:

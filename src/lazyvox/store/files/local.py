@@ -6,7 +6,7 @@ from typing import NoReturn, Self
 from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError, TruncatedFileError
 from lazyvox.store.files.descriptors import OpenFile
-from lazyvox.store.files.identity import FileIdentity, printable, raise_read_error
+from lazyvox.store.files.identity import SourceFile, printable, raise_read_error
 
 __all__ = ["PlainSource"]
 
@@ -15,11 +15,9 @@ _MAX_PREAD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class PlainSource:
+class PlainSource(SourceFile):
     """An uncompressed file."""
 
-    path: str
-    identity: FileIdentity
     compression: str = "none"
 
     @property
@@ -43,7 +41,7 @@ class PlainReader:
     def __init__(self, source: PlainSource) -> None:
         self._source = source
         self._end = 0
-        self._file = OpenFile(source.path, source.identity)
+        self._file = OpenFile(source)
 
     def __enter__(self) -> Self:
         """Return the session itself."""

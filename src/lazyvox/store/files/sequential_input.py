@@ -5,7 +5,7 @@ from typing import Self
 from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError
 from lazyvox.store.files.descriptors import OpenFile
-from lazyvox.store.files.identity import FileIdentity, raise_read_error
+from lazyvox.store.files.identity import SourceFile, raise_read_error
 
 __all__ = ["Feed"]
 
@@ -21,10 +21,9 @@ class Feed:
     files can be half read without holding a descriptor, and a forked child shares none.
     """
 
-    def __init__(self, path: str, identity: FileIdentity, piece_bytes: int = PIECE_BYTES) -> None:
+    def __init__(self, source: SourceFile, piece_bytes: int = PIECE_BYTES) -> None:
         self._file: OpenFile | None = None
-        self.path = path
-        self._identity = identity
+        self._source = source
         self._piece_bytes = piece_bytes
         self.position = 0
 
@@ -42,13 +41,18 @@ class Feed:
             self.close()
 
     @property
+    def path(self) -> str:
+        """Path of the file."""
+        return self._source.path
+
+    @property
     def is_open(self) -> bool:
         """True until the input is closed."""
         return self._file is not None
 
     def open(self) -> None:
         """Open the file again and check that it is still the same one."""
-        self._file = OpenFile(self.path, self._identity)
+        self._file = OpenFile(self._source)
 
     def close(self) -> None:
         """Close the descriptor; the position stays."""

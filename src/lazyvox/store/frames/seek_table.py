@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.scattered_reads import Pieces
 from lazyvox.store.files.sequential_input import Feed
@@ -42,14 +42,12 @@ def pack_seek_table(frames: Sequence[tuple[int, int]]) -> bytes:
     return _HEADER.pack(_SKIPPABLE, len(entries) + len(footer)) + entries + footer
 
 
-def read_seek_table(
-    path: str, identity: FileIdentity, spacing: int = TABLE_SPACING
-) -> PointTable | None:
+def read_seek_table(source: SourceFile, spacing: int = TABLE_SPACING) -> PointTable | None:
     """Return the frames of a zstd file as access points, from its seek table.
 
     Parameters
     ----------
-    path, identity
+    source : SourceFile
         The zstd file.
     spacing : int
         Frames are joined until they hold so many decoded bytes.
@@ -66,19 +64,19 @@ def read_seek_table(
     ReadError
         If it cannot be read.
     """
-    with Feed(path, identity) as feed:
-        sizes = _read(feed, identity.size)
+    with Feed(source) as feed:
+        sizes = _read(feed, source.identity.size)
         is_believed = sizes is not None and _is_believed(feed, sizes)
     if sizes is None or not is_believed:
         return None
     packed, decoded = sizes[:, 0], sizes[:, 1]
     return join_parts(
-        identity.size,
+        source.identity.size,
         np.cumsum(packed) - packed,
         decoded,
         None,
         spacing=spacing,
-        whence=f"the seek table of {printable(path)}",
+        whence=f"the seek table of {printable(source.path)}",
     )
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from lazyvox._typing import override
 from lazyvox.store.files.decoded_blocks import Block
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.sequential_input import Feed
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.gzip.access_points import AccessPoints, Segment
@@ -18,14 +18,14 @@ class FrameSegments(Segments):
 
     Parameters
     ----------
-    path, identity
+    source : SourceFile
         The file.
     points : AccessPoints
         The frames at which segments begin.
     """
 
-    def __init__(self, path: str, identity: FileIdentity, points: AccessPoints) -> None:
-        super().__init__(path, identity, points)
+    def __init__(self, source: SourceFile, points: AccessPoints) -> None:
+        super().__init__(source, points)
         self._starts: list[int] = [*(points.bit_offsets // 8).tolist(), points.compressed_size]
         self._longest_packed: int = max(stop - start for start, stop in pairwise(self._starts))
 
@@ -54,7 +54,7 @@ class FrameSegments(Segments):
         """
         segment = self.segment(number)
         start, stop = self._starts[number : number + 2]
-        with Feed(self._path, self._identity) as feed:
+        with Feed(self._source) as feed:
             feed.position = start
             packed = feed.read(stop - start)
         return Block.of(segment.start, self._pieces(memoryview(packed), segment))

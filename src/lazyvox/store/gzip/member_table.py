@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.scattered_reads import Pieces
 from lazyvox.store.files.sequential_input import Feed
@@ -51,20 +51,18 @@ def member_header(packed_size: int, decoded_size: int) -> bytes:
     return _OUR_HEADER.pack(*head, size, decoded_size)
 
 
-def is_made_of_blocks(path: str, identity: FileIdentity) -> bool:
+def is_made_of_blocks(source: SourceFile) -> bool:
     """Return whether a file is BGZF, of which hopping fetches about every page."""
-    with Feed(path, identity) as feed:
+    with Feed(source) as feed:
         return _BGZF in _subfields(feed.read(_HEAD_BYTES))
 
 
-def read_member_table(
-    path: str, identity: FileIdentity, spacing: int = TABLE_SPACING
-) -> PointTable | None:
+def read_member_table(source: SourceFile, spacing: int = TABLE_SPACING) -> PointTable | None:
     """Return the members of a file as access points, without decoding anything.
 
     Parameters
     ----------
-    path, identity
+    source : SourceFile
         The gzip file.
     spacing : int
         Members are joined until they hold so many decoded bytes.
@@ -81,17 +79,17 @@ def read_member_table(
     ReadError
         If it cannot be read.
     """
-    with Feed(path, identity) as feed:
-        members = _hop(feed, identity.size)
+    with Feed(source) as feed:
+        members = _hop(feed, source.identity.size)
     if members is None or not _are_believed(members):
         return None
     return join_parts(
-        identity.size,
+        source.identity.size,
         np.asarray([member.start for member in members], np.int64),
         np.asarray([member.decoded_size for member in members], np.int64),
         np.asarray([member.checksum for member in members], np.uint32),
         spacing=spacing,
-        whence=f"the headers of the gzip members of {printable(path)}",
+        whence=f"the headers of the gzip members of {printable(source.path)}",
     )
 
 

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 
 from isal import igzip_lib, isal_zlib
 
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.sequential_input import PIECE_BYTES, Feed
 from lazyvox.store.gzip.access_points import WINDOW_BYTES, AccessPoint
 from lazyvox.store.gzip.deflate_blocks import STORED_BIT, block_candidates, lead_in
@@ -261,9 +261,7 @@ def _inflated(data: bytes, bit: int, window: bytes, limit: int) -> bytes:
     return piece
 
 
-def build_points(
-    path: str, identity: FileIdentity, spacing: int, sink: PointSink
-) -> tuple[int, list[int]]:
+def build_points(source: SourceFile, spacing: int, sink: PointSink) -> tuple[int, list[int]]:
     """Decode a whole gzip file, every checksum verified, and pass its access points to a sink.
 
     Returns the decoded size, and the CRC32 of each segment.
@@ -276,7 +274,7 @@ def build_points(
         If it is no longer the one that was identified.
     """
     recorder = PointRecorder(spacing, sink)
-    with Feed(path, identity) as feed:
+    with Feed(source) as feed:
         decoder = GzipDecoder(feed, observer=recorder)
         while decoder.decode(_DECODE_BYTES):
             pass

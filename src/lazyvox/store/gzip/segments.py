@@ -9,7 +9,7 @@ from isal import isal_zlib
 from lazyvox._typing import override
 from lazyvox.errors import CorruptFileError
 from lazyvox.store.files.decoded_blocks import Block
-from lazyvox.store.files.identity import FileIdentity, printable
+from lazyvox.store.files.identity import SourceFile, printable
 from lazyvox.store.files.sequential_input import Feed
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints, Segment
 from lazyvox.store.gzip.members import GzipDecoder
@@ -30,15 +30,14 @@ class Segments(ABC):
 
     Parameters
     ----------
-    path, identity
+    source : SourceFile
         The file.
     points : AccessPoints
         Where its segments begin.
     """
 
-    def __init__(self, path: str, identity: FileIdentity, points: AccessPoints) -> None:
-        self._path = path
-        self._identity = identity
+    def __init__(self, source: SourceFile, points: AccessPoints) -> None:
+        self._source = source
         self.points = points
         self.longest = int(np.diff([*points.decoded_offsets, points.decoded_size]).max())
 
@@ -84,7 +83,7 @@ class Segments(ABC):
         """Raise `CorruptFileError`: a segment is not what it must be."""
         expected = "" if segment.checksum is None else f" with the CRC32 {segment.checksum:#010x}"
         msg = (
-            f"{printable(self._path)}: the decoded bytes {segment.start} to {segment.stop} must be "
+            f"{printable(self._source.path)}: the decoded bytes {segment.start} to {segment.stop} must be "
             f"those that the index was made of{expected}. What is decoded now {reason}. Index: "
             f"{self.points.whence}."
         )
@@ -119,7 +118,7 @@ class SegmentSource(Segments):
         """
         segment = self.segment(number)
         start = self._point(number)
-        with Feed(self._path, self._identity, self._piece_bytes(number)) as feed:
+        with Feed(self._source, self._piece_bytes(number)) as feed:
             decoder = GzipDecoder(feed, start)
             block = self._decoded(decoder, segment)
         block.ends_in_garbage = decoder.trailing_garbage

@@ -4,16 +4,16 @@ import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from lazyvox.errors import AccessPointError, LazyvoxWarning
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import FileKey, SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.process_state import FirstTime, one_per_process
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.index.file import GzidxFile
 from lazyvox.store.index.folder import cache_folder, names_of_path
-from lazyvox.store.index.places import IndexedSource, Verdict, cache_paths, judge_places
+from lazyvox.store.index.places import Verdict, cache_paths, judge_places
 
 __all__ = [
     "IndexMemory",
@@ -24,7 +24,6 @@ __all__ = [
     "warn_without_cache",
 ]
 
-_Key: TypeAlias = tuple[str, int, int, int]
 _Value = TypeVar("_Value")
 
 _MAX_REMEMBERED = 1024
@@ -42,14 +41,14 @@ class IndexMemory:
     """The indexes that this process found, and did not find. Safe for threads and forks."""
 
     def __init__(self) -> None:
-        self._known: dict[_Key, _Known] = {}
-        self._rejected: dict[_Key, str] = {}
+        self._known: dict[FileKey, _Known] = {}
+        self._rejected: dict[FileKey, str] = {}
         self._lock = threading.Lock()
         self._is_first = FirstTime()
 
-    def find(self, source: IndexedSource) -> GzidxFile | None:
+    def find(self, source: SourceFile) -> GzidxFile | None:
         """Return the index of a file, None where there is no good one."""
-        key = _key(source.path, source.identity)
+        key = source.key
         with self._lock:
             known = self._known.get(key)
         points = None if known is None else known.points
@@ -64,19 +63,19 @@ class IndexMemory:
 
     def remember(
         self,
-        source: IndexedSource,
+        source: SourceFile,
         points: GzidxFile | None,
         folders: tuple[int, ...] | None = None,
     ) -> None:
         """Let later calls of `find` return this index, or None while the folders stay the same."""
         folders = _folder_times(source.path) if folders is None else folders
         with self._lock:
-            _put(self._known, _key(source.path, source.identity), _Known(points, folders))
+            _put(self._known, source.key, _Known(points, folders))
 
     def reject(self, points: GzidxFile, reason: str) -> None:
         """Do not believe an index again in this process, unless it is built anew."""
         with self._lock:
-            _put(self._rejected, _key(points.path, points.identity), reason)
+            _put(self._rejected, points.key, reason)
             for key, known in list(self._known.items()):
                 if known.points is points:
                     del self._known[key]
@@ -84,7 +83,7 @@ class IndexMemory:
     def rejection(self, points: GzidxFile) -> str:
         """Return why an index was rejected, empty where it was not."""
         with self._lock:
-            return self._rejected.get(_key(points.path, points.identity), "")
+            return self._rejected.get(points.key, "")
 
     def warn_once(self, reason: str) -> None:
         """Warn that the cache is not used, the first time in this process."""
@@ -100,7 +99,7 @@ class IndexMemory:
         self._lock = threading.Lock()
         self._is_first.begin_anew()
 
-    def _look_up(self, source: IndexedSource) -> GzidxFile | None:
+    def _look_up(self, source: SourceFile) -> GzidxFile | None:
         folder = cache_folder()
         problem = folder.problem()
         if problem:
@@ -115,12 +114,12 @@ class IndexMemory:
 _MEMORY = one_per_process(IndexMemory())
 
 
-def find_index(source: IndexedSource) -> AccessPoints | None:
+def find_index(source: SourceFile) -> AccessPoints | None:
     """Return the index of a gzip file: that beside it, else that in the cache, else None.
 
     Parameters
     ----------
-    source : IndexedSource
+    source : SourceFile
         The file as it was when it was first seen.
 
     Returns
@@ -143,7 +142,7 @@ def find_index(source: IndexedSource) -> AccessPoints | None:
     return _MEMORY.find(source)
 
 
-def remember_index(source: IndexedSource, points: GzidxFile) -> None:
+def remember_index(source: SourceFile, points: GzidxFile) -> None:
     """Let `find_index` return an index that was just built."""
     _MEMORY.remember(source, points)
 
@@ -167,12 +166,12 @@ def warn_without_cache(reason: str) -> None:
     _MEMORY.warn_once(reason)
 
 
-def judge_all(source: IndexedSource) -> list[Verdict]:
+def judge_all(source: SourceFile) -> list[Verdict]:
     """Return what is in every place where an index may be, in their order; reads all of each.
 
     Parameters
     ----------
-    source : IndexedSource
+    source : SourceFile
         The gzip file.
 
     Returns
@@ -181,7 +180,7 @@ def judge_all(source: IndexedSource) -> list[Verdict]:
         The first one that is good is used.
     """
     verdicts = [_judge_thoroughly(verdict) for verdict in judge_places(source)]
-    used, _ = cache_paths(source.path, source.identity)
+    used, _ = cache_paths(source)
     folder = cache_folder()
     for stored in folder.indexes():
         is_of_path = Path(stored.path).name.startswith(names_of_path(source.path))
@@ -214,11 +213,7 @@ def _folder_times(path: str) -> tuple[int, ...]:
     return tuple(times)
 
 
-def _key(path: str, identity: FileIdentity) -> _Key:
-    return path, identity.size, identity.mtime_ns, identity.inode
-
-
-def _put(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+def _put(known: dict[FileKey, _Value], key: FileKey, value: _Value) -> None:
     """Add an entry, and drop the oldest one where there are too many."""
     known.pop(key, None)
     known[key] = value

@@ -6,19 +6,18 @@ on disk. It takes milliseconds: a header for each MiB, of BGZF one for each 64 K
 
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
 
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import FileKey, SourceFile
 from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.frames.seek_table import SEEKABLE_END, read_seek_table
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.gzip.member_table import MEMBER_START, is_made_of_blocks, read_member_table
 from lazyvox.store.gzip.point_table import PointTable
 
-__all__ = ["TableMemory", "find_table", "may_have_table", "reject_table"]
+__all__ = ["CompressedFile", "TableMemory", "find_table", "may_have_table", "reject_table"]
 
-_Key: TypeAlias = tuple[str, int, int, int]
-_READERS: dict[str, Callable[[str, FileIdentity], PointTable | None]] = {
+_READERS: dict[str, Callable[[SourceFile], PointTable | None]] = {
     "gzip": read_member_table,
     "zstd": read_seek_table,
 }
@@ -27,51 +26,47 @@ _MOST_REMEMBERED = 1024
 _SOON = 4 << 20
 
 
-class CompressedSource(Protocol):
-    """A compressed file as it was when it was first seen."""
+@dataclass(frozen=True, slots=True)
+class CompressedFile(SourceFile):
+    """A compressed file as it was first seen.
 
-    @property
-    def path(self) -> str:
-        """Absolute path."""
+    Attributes
+    ----------
+    compression : str
+        One of 'gzip', 'bzip2', 'zstd'.
+    may_have_table : bool
+        Result of `may_have_table` for the file.
+    """
 
-    @property
-    def identity(self) -> FileIdentity:
-        """Size, modification time and inode."""
-
-    @property
-    def compression(self) -> str:
-        """One of 'gzip', 'bzip2', 'zstd'."""
-
-    @property
-    def may_have_table(self) -> bool:
-        """Result of `may_have_table` for the file."""
+    compression: str
+    may_have_table: bool = False
 
 
 class TableMemory:
     """The tables that this process read, and the files that have none. Safe for threads, forks."""
 
     def __init__(self) -> None:
-        self._known: dict[_Key, PointTable | None] = {}
+        self._known: dict[FileKey, PointTable | None] = {}
         self._lock = threading.Lock()
 
     def begin_anew(self) -> None:
         """Replace the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
 
-    def find(self, source: CompressedSource, stop: int | None) -> PointTable | None:
+    def find(self, source: CompressedFile, stop: int | None) -> PointTable | None:
         """Return the table of a file, of which bytes up to `stop` are wanted."""
         if not source.may_have_table:
             return None
-        key = _key(source.path, source.identity)
+        key = source.key
         with self._lock:
             if key in self._known:
                 return self._known[key]
         is_soon = stop is not None and stop <= _SOON < source.identity.size
         is_gzip = source.compression == "gzip"
-        if is_soon and is_gzip and is_made_of_blocks(source.path, source.identity):
+        if is_soon and is_gzip and is_made_of_blocks(source):
             return None
         reader = _READERS[source.compression]
-        return self._put(key, reader(source.path, source.identity))
+        return self._put(key, reader(source))
 
     def reject(self, table: AccessPoints) -> None:
         """Do not return a table again of which reading showed that it is wrong."""
@@ -80,16 +75,12 @@ class TableMemory:
                 if known is table:
                     self._known[key] = None
 
-    def _put(self, key: _Key, table: PointTable | None) -> PointTable | None:
+    def _put(self, key: FileKey, table: PointTable | None) -> PointTable | None:
         with self._lock:
             while len(self._known) >= _MOST_REMEMBERED:
                 del self._known[next(iter(self._known))]
             # Another thread may have read the same one, and found it wrong by now.
             return self._known.setdefault(key, table)
-
-
-def _key(path: str, identity: FileIdentity) -> _Key:
-    return path, identity.size, identity.mtime_ns, identity.inode
 
 
 _MEMORY = one_per_process(TableMemory())
@@ -100,12 +91,12 @@ def may_have_table(head: bytes, tail: bytes) -> bool:
     return head == MEMBER_START or tail == SEEKABLE_END
 
 
-def find_table(source: CompressedSource, stop: int | None = None) -> AccessPoints | None:
+def find_table(source: CompressedFile, stop: int | None = None) -> AccessPoints | None:
     """Return the access points that a file tells by itself, None where it does not.
 
     Parameters
     ----------
-    source : CompressedSource
+    source : CompressedFile
         The file as it was when it was first seen.
     stop : int, optional
         Decoded offset up to which it is going to be read, where that is known.

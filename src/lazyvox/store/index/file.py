@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyvox.errors import AccessPointError
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import FileIdentity, SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.gzip.access_points import WINDOW_BYTES
 from lazyvox.store.index.gzidx import NO_WINDOW, GzidxTable, read_table
@@ -24,7 +24,7 @@ _MAX_RECORD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GzidxFile:
+class GzidxFile(SourceFile):
     """The access points in one GZIDX file; see `AccessPoints`. Made by `open_gzidx`.
 
     It holds offsets, and neither windows nor a descriptor: windows are in the page cache, which
@@ -48,8 +48,6 @@ class GzidxFile:
         As in `AccessPoints`.
     """
 
-    path: str
-    identity: FileIdentity
     table: GzidxTable
     bit_offsets: NDArray[np.int64]
     starts_member: NDArray[np.bool_]

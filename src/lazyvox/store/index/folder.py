@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lazyvox.errors import LazyvoxWarning, OutputError, ParameterError
 from lazyvox.planning.memory import parse_memory
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import expand_home
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.temporary import sweep
@@ -235,10 +235,10 @@ def names_of_path(path: str) -> str:
     return blake2b(real, digest_size=10).hexdigest() + "-"
 
 
-def name_in_cache(path: str, identity: FileIdentity) -> str:
+def name_in_cache(source: SourceFile) -> str:
     """Return the name, without ending, of the index of a file as it is now."""
-    version = f"{identity.size} {identity.mtime_ns}".encode()
-    return names_of_path(path) + blake2b(version, digest_size=10).hexdigest()
+    version = f"{source.identity.size} {source.identity.mtime_ns}".encode()
+    return names_of_path(source.path) + blake2b(version, digest_size=10).hexdigest()
 
 
 @contextlib.contextmanager

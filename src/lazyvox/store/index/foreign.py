@@ -7,27 +7,27 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from lazyvox.errors import AccessPointError, CorruptFileError, TruncatedFileError
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.sequential_input import Feed
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.segments import SegmentSource
 from lazyvox.store.index.file import GzidxFile, open_gzidx
-from lazyvox.store.index.places import IndexedSource
 
 __all__ = ["open_foreign"]
 
 _PIECE_BYTES = 256 * 1024
 
 
-def open_foreign(path: str, source: IndexedSource) -> GzidxFile:
+def open_foreign(path: str, source: SourceFile) -> GzidxFile:
     """Open a GZIDX file of any program, and prove that it is an index of a gzip file.
 
     Parameters
     ----------
     path : str
         The GZIDX file.
-    source : IndexedSource
+    source : SourceFile
         The gzip file.
 
     Returns
@@ -49,7 +49,7 @@ def open_foreign(path: str, source: IndexedSource) -> GzidxFile:
     """
     points = open_gzidx(path, compressed_size=source.identity.size)
     proved = replace(points, checksums=_segment_checksums(source, points))
-    segments = SegmentSource(source.path, source.identity, proved)
+    segments = SegmentSource(source, proved)
     for number in range(len(segments)):
         try:
             segments.decode(number)
@@ -60,11 +60,11 @@ def open_foreign(path: str, source: IndexedSource) -> GzidxFile:
     return proved
 
 
-def _segment_checksums(source: IndexedSource, points: AccessPoints) -> NDArray[np.uint32]:
+def _segment_checksums(source: SourceFile, points: AccessPoints) -> NDArray[np.uint32]:
     """Return the CRC32 of what lies between points, decoded from the beginning of the file on."""
     stops = np.append(points.decoded_offsets[1:], points.decoded_size)
     checksums = np.zeros(len(stops), np.uint32)
-    with Feed(source.path, source.identity) as feed:
+    with Feed(source) as feed:
         decoder, position = GzipDecoder(feed), 0
         for number, stop in enumerate(stops):
             checksum = 0
@@ -82,7 +82,7 @@ def _segment_checksums(source: IndexedSource, points: AccessPoints) -> NDArray[n
     return checksums
 
 
-def _not_its_index(path: str, source: IndexedSource, reason: str) -> AccessPointError:
+def _not_its_index(path: str, source: SourceFile, reason: str) -> AccessPointError:
     msg = (
         f"{printable(path)}: the index must be of {printable(source.path)}, and {reason}. Build "
         f"it again."

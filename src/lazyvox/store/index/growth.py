@@ -10,14 +10,13 @@ import threading
 import weakref
 
 from lazyvox.errors import AccessPointError, FileChangedError, OutputError
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.files.sequential_input import Feed
 from lazyvox.store.gzip.access_points import DEFAULT_SPACING, AccessPoint
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.point_recorder import PointRecorder
 from lazyvox.store.index.cache import warn_without_cache
-from lazyvox.store.index.places import IndexedSource
 from lazyvox.store.index.writer import IndexWriter
 
 __all__ = ["GrowingIndex", "grow_index", "growing_index"]
@@ -33,7 +32,7 @@ class GrowingIndex:
 
     Parameters
     ----------
-    source : IndexedSource
+    source : SourceFile
         The gzip file.
 
     Raises
@@ -42,12 +41,9 @@ class GrowingIndex:
         If the cache cannot be written to.
     """
 
-    def __init__(self, source: IndexedSource) -> None:
-        self.path = source.path
-        self.identity = source.identity
-        self._writer: IndexWriter | None = IndexWriter(
-            source.path, source.identity, DEFAULT_SPACING
-        )
+    def __init__(self, source: SourceFile) -> None:
+        self.source = source
+        self._writer: IndexWriter | None = IndexWriter(source, DEFAULT_SPACING)
         self._recorder = PointRecorder(DEFAULT_SPACING, self)
         self._bits: list[int] = []
         self._offsets: list[int] = []
@@ -136,12 +132,12 @@ class _Growing:
         self._lock = threading.Lock()
         self._files: list[GrowingIndex] = []
 
-    def find(self, path: str, identity: FileIdentity) -> GrowingIndex | None:
+    def find(self, source: SourceFile) -> GrowingIndex | None:
         with self._lock:
             # Without its decoder, which nobody may have kept, an index grows no more.
             self._files = [one for one in self._files if not one.is_abandoned]
             for index in self._files:
-                if index.path == path and index.identity == identity:
+                if index.source.key == source.key:
                     return index
         return None
 
@@ -159,12 +155,12 @@ class _Growing:
 _GROWING = one_per_process(_Growing())
 
 
-def growing_index(source: IndexedSource) -> GrowingIndex | None:
+def growing_index(source: SourceFile) -> GrowingIndex | None:
     """Return the index of a file that is growing in this process."""
-    return _GROWING.find(source.path, source.identity)
+    return _GROWING.find(source)
 
 
-def grow_index(source: IndexedSource, feed: Feed) -> GzipDecoder:
+def grow_index(source: SourceFile, feed: Feed) -> GzipDecoder:
     """Return a decoder from the beginning of a file on, that finds its access points.
 
     Where they cannot be kept, that is said once, and it finds none.

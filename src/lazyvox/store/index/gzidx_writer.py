@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyvox.errors import OutputError
-from lazyvox.store.files.identity import FileIdentity, open_same
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.gzip.access_points import WINDOW_BYTES, AccessPoint
 from lazyvox.store.gzip.header import header_length
@@ -31,20 +31,15 @@ class GzidxSpool:
     ----------
     folder : Path
         Where there is space for the windows.
-    source_path : str
+    source : SourceFile
         The gzip file.
-    identity : FileIdentity
-        Of the gzip file.
     spacing : int
         Decoded bytes between two points that are aimed at.
     """
 
-    def __init__(
-        self, folder: Path, source_path: str, identity: FileIdentity, spacing: int
-    ) -> None:
+    def __init__(self, folder: Path, source: SourceFile, spacing: int) -> None:
         self.spacing = spacing
-        self._identity = identity
-        self._source_path = source_path
+        self._file = source
         self._rows = array("Q")
         self._window_checksums = array("L")
         self._header_lengths = array("L")
@@ -57,7 +52,7 @@ class GzidxSpool:
                 self._windows = os.dup(file.fileno())
         except OSError as error:
             raise _failed(folder, error) from error
-        self._source = open_same(source_path, identity)
+        self._source = source.open_same()
 
     def __del__(self) -> None:
         """Give the space back where an interrupt came before anyone could."""
@@ -84,7 +79,7 @@ class GzidxSpool:
         length = 0
         if point.window is None:
             # The format knows deflate data only.
-            length = header_length(self._source, byte, self._source_path)
+            length = header_length(self._source, byte, self._file.path)
         last = self._rows[-3] if self._rows else -1
         assert last < point.decoded_offset, "bug in lazyvox: access points do not ascend"
         if point.window:
@@ -97,7 +92,7 @@ class GzidxSpool:
     def pack(self, decoded_size: int) -> tuple[bytes, str]:
         """Return header and records, and their digest."""
         rows = np.asarray(self._rows, np.uint64).reshape(-1, 4)
-        size = self._identity.size
+        size = self._file.identity.size
         # Where decoding ends: other readers extend an index without it when they reach its end.
         end = np.asarray([[size, decoded_size, 0, 0]], np.uint64)
         packed = pack_table(
@@ -131,7 +126,7 @@ class GzidxSpool:
 
     def check_source(self) -> None:
         """Raise `FileChangedError` if the gzip file was written to meanwhile."""
-        self._identity.check(os.fstat(self._source), self._source_path)
+        self._file.check(os.fstat(self._source))
 
     def close(self) -> None:
         """Give the space back. Harmless when repeated."""

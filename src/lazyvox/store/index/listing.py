@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lazyvox.errors import AccessPointError, ImageFileError
-from lazyvox.store.files.identity import identify
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.index.file import read_small_file
 from lazyvox.store.index.folder import IndexFolder, StoredIndex, name_in_cache
 from lazyvox.store.index.record import IndexRecord, parse_record
@@ -94,11 +94,11 @@ def _listed(stored: StoredIndex) -> ListedIndex:
 
 def _state(record: IndexRecord, stored: StoredIndex) -> str:
     try:
-        identity = identify(record.path)
+        source = SourceFile.at(record.path)
     except FileNotFoundError:
         return "gone"
     except ImageFileError:
         # What this user cannot read now may be there again.
         return "current"
-    name = name_in_cache(record.path, identity)
+    name = name_in_cache(source)
     return "current" if Path(stored.path).name.startswith(name + ".") else "changed"

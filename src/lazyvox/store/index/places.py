@@ -5,10 +5,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from lazyvox.errors import AccessPointError
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.index.file import GzidxFile, open_gzidx, read_small_file
 from lazyvox.store.index.folder import (
@@ -20,19 +19,7 @@ from lazyvox.store.index.folder import (
 )
 from lazyvox.store.index.record import parse_record
 
-__all__ = ["IndexedSource", "Verdict", "beside_paths", "cache_paths", "judge_places"]
-
-
-class IndexedSource(Protocol):
-    """A gzip file as it was when it was first seen."""
-
-    @property
-    def path(self) -> str:
-        """Absolute path."""
-
-    @property
-    def identity(self) -> FileIdentity:
-        """Size, modification time and inode."""
+__all__ = ["Verdict", "beside_paths", "cache_paths", "judge_places"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,17 +49,17 @@ def beside_paths(path: str) -> tuple[str, str]:
     return path + INDEX_ENDING, path + RECORD_ENDING
 
 
-def cache_paths(path: str, identity: FileIdentity) -> tuple[str, str]:
+def cache_paths(source: SourceFile) -> tuple[str, str]:
     """Return the paths of the index of a file in the cache, and of its record."""
-    base = str(Path(cache_folder().path) / name_in_cache(path, identity))
+    base = str(Path(cache_folder().path) / name_in_cache(source))
     return base + INDEX_ENDING, base + RECORD_ENDING
 
 
-def judge_places(source: IndexedSource) -> Iterator[Verdict]:
+def judge_places(source: SourceFile) -> Iterator[Verdict]:
     """Yield what is beside the file, and what is in the cache."""
     trusted = frozenset({os.geteuid(), 0, *_owner(source.path)})
     yield _judge("beside", source, beside_paths(source.path), trusted)
-    paths = cache_paths(source.path, source.identity)
+    paths = cache_paths(source)
     problem = cache_folder().problem()
     if problem:
         yield Verdict(paths[0], "cache", None, f"the folder is not used: {problem}")
@@ -86,7 +73,7 @@ def judge_places(source: IndexedSource) -> Iterator[Verdict]:
 
 
 def _judge(
-    where: str, source: IndexedSource, paths: tuple[str, str], owners: frozenset[int]
+    where: str, source: SourceFile, paths: tuple[str, str], owners: frozenset[int]
 ) -> Verdict:
     path, _ = paths
     if not os.path.lexists(path):
@@ -103,14 +90,14 @@ def _judge(
 
 
 def _open(
-    where: str, source: IndexedSource, paths: tuple[str, str], owners: frozenset[int]
+    where: str, source: SourceFile, paths: tuple[str, str], owners: frozenset[int]
 ) -> GzidxFile:
     """Open an index with its record, or, beside the file, one that another program wrote."""
     path, record_path = paths
     size = source.identity.size
     if os.path.lexists(record_path):
         record = parse_record(read_small_file(record_path, owners), record_path)
-        difference = record.difference(source.path, source.identity)
+        difference = record.difference(source)
         if difference:
             msg = f"{printable(path)}: the index must be of this very file, and {difference}."
             raise AccessPointError(msg)

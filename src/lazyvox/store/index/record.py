@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lazyvox._typing import Array
 from lazyvox.errors import AccessPointError
-from lazyvox.store.files.identity import FileIdentity, open_same, raise_read_error
+from lazyvox.store.files.identity import SourceFile, raise_read_error
 from lazyvox.store.files.printing import printable
 from lazyvox.store.index.gzidx import NO_WINDOW, GzidxTable
 
@@ -78,19 +78,19 @@ class IndexRecord:
     header_lengths: NDArray[np.uint32]
     checksums: NDArray[np.uint32] | None
 
-    def difference(self, path: str, identity: FileIdentity) -> str:
-        """Return what tells the file at `path` from the one of the index; empty where nothing does.
+    def difference(self, source: SourceFile) -> str:
+        """Return what tells a file from the one of the index; empty where nothing does.
 
         The ends of the file are read where size and modification time are right.
         """
-        if self.size != identity.size:
-            return f"it is of a file of {self.size} bytes, and this one has {identity.size}"
-        if self.mtime_ns != identity.mtime_ns:
+        if self.size != source.identity.size:
+            return f"it is of a file of {self.size} bytes, and this one has {source.identity.size}"
+        if self.mtime_ns != source.identity.mtime_ns:
             return (
                 f"it is of a file modified at {self.mtime_ns} ns, and this one was at "
-                f"{identity.mtime_ns} ns"
+                f"{source.identity.mtime_ns} ns"
             )
-        if self.head_and_tail != head_and_tail(path, identity):
+        if self.head_and_tail != head_and_tail(source):
             return "the first or last 64 KiB of the file are not those that it was made of"
         return ""
 
@@ -112,14 +112,14 @@ class IndexRecord:
         raise AccessPointError(msg)
 
 
-def head_and_tail(path: str, identity: FileIdentity) -> str:
+def head_and_tail(source: SourceFile) -> str:
     """Return the digest of the first and the last 64 KiB of a file that was seen before."""
-    fd = open_same(path, identity)
+    fd = source.open_same()
     try:
         head = os.pread(fd, _END_BYTES, 0)
-        tail = os.pread(fd, _END_BYTES, max(identity.size - _END_BYTES, 0))
+        tail = os.pread(fd, _END_BYTES, max(source.identity.size - _END_BYTES, 0))
     except OSError as error:
-        raise_read_error(error, path)
+        raise_read_error(error, source.path)
     finally:
         os.close(fd)
     return blake2b(head + tail, digest_size=16).hexdigest()

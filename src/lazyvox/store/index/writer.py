@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from lazyvox._version import __version__
 from lazyvox.errors import AccessPointError, OutputError
-from lazyvox.store.files.identity import FileIdentity
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints, points_of
 from lazyvox.store.index.cache import remember_index
 from lazyvox.store.index.file import GzidxFile, open_gzidx
 from lazyvox.store.index.folder import cache_folder, cache_limit, locked
 from lazyvox.store.index.gzidx_writer import GzidxSpool
-from lazyvox.store.index.places import IndexedSource, beside_paths, cache_paths
+from lazyvox.store.index.places import beside_paths, cache_paths
 from lazyvox.store.index.record import IndexRecord, head_and_tail, pack_record
 from lazyvox.store.write.atomic import AtomicFile
 
@@ -28,10 +28,8 @@ class IndexWriter:
 
     Parameters
     ----------
-    source_path : str
-        The gzip file, an absolute path.
-    identity : FileIdentity
-        What the file was when its points were found.
+    source : SourceFile
+        The gzip file as it was when its points were found.
     spacing : int
         Decoded bytes between two points that are aimed at.
     where : {"cache", "beside"}, default="cache"
@@ -49,24 +47,22 @@ class IndexWriter:
 
     def __init__(
         self,
-        source_path: str,
-        identity: FileIdentity,
+        source: SourceFile,
         spacing: int,
         where: Literal["cache", "beside"] = "cache",
     ) -> None:
         self._spool: GzidxSpool | None = None
-        self._source_path = source_path
-        self._identity = identity
+        self._source = source
         self._where = where
         if where == "cache":
             cache_folder().create()
-            self._paths = cache_paths(source_path, identity)
+            self._paths = cache_paths(source)
         else:
-            self._paths = beside_paths(source_path)
+            self._paths = beside_paths(source.path)
             for target in self._paths:
                 _refuse_place(target)
         self._folder = str(Path(self._paths[0]).parent)
-        self._spool = GzidxSpool(Path(self._folder), source_path, identity, spacing)
+        self._spool = GzidxSpool(Path(self._folder), source, spacing)
 
     def __enter__(self) -> Self:
         """Return the writer itself."""
@@ -120,7 +116,7 @@ class IndexWriter:
         try:
             if not spool.n_points or not decoded_size:
                 msg = (
-                    f"{printable(self._source_path)}: a file must decode to something to have an "
+                    f"{printable(self._source.path)}: a file must decode to something to have an "
                     f"index, and it decodes to nothing."
                 )
                 raise AccessPointError(msg)
@@ -130,7 +126,7 @@ class IndexWriter:
             self.abort()
         if self._where == "cache":
             cache_folder().evict(cache_limit(), keep=points.path)
-        remember_index(_Source(self._source_path, self._identity), points)
+        remember_index(self._source, points)
         return points
 
     def abort(self) -> None:
@@ -155,13 +151,13 @@ class IndexWriter:
         assert sums is None or len(sums) == spool.n_points, (
             "bug in lazyvox: as many checksums as segments are needed"
         )
-        identity = self._identity
+        identity = self._source.identity
         record = IndexRecord(
             lazyvox=__version__,
-            path=self._source_path,
+            path=self._source.path,
             size=identity.size,
             mtime_ns=identity.mtime_ns,
-            head_and_tail=head_and_tail(self._source_path, identity),
+            head_and_tail=head_and_tail(self._source),
             decoded_size=decoded_size,
             spacing=spool.spacing,
             n_points=spool.n_points,
@@ -197,7 +193,7 @@ class IndexWriter:
 
 
 def export_index(
-    points: AccessPoints, source: IndexedSource, path: str, *, overwrite: bool = False
+    points: AccessPoints, source: SourceFile, path: str, *, overwrite: bool = False
 ) -> None:
     """Write an index as a GZIDX file for other programs.
 
@@ -205,7 +201,7 @@ def export_index(
     ----------
     points : AccessPoints
         The index.
-    source : IndexedSource
+    source : SourceFile
         The gzip file that it is of.
     path : str
         The file to write.
@@ -225,7 +221,7 @@ def export_index(
     """
     file = AtomicFile(path, overwrite=overwrite)
     try:
-        spool = GzidxSpool(Path(path).parent, source.path, source.identity, points.spacing)
+        spool = GzidxSpool(Path(path).parent, source, points.spacing)
         try:
             for point in points_of(points):
                 spool.add(point)
@@ -235,16 +231,6 @@ def export_index(
         file.commit()
     finally:
         file.abort()
-
-
-class _Source:
-    """A gzip file as it was when its index was built."""
-
-    __slots__ = ("identity", "path")
-
-    def __init__(self, path: str, identity: FileIdentity) -> None:
-        self.path = path
-        self.identity = identity
 
 
 def _write(file: AtomicFile, packed: bytes, spool: GzidxSpool) -> None:

@@ -113,7 +113,7 @@ def test_a_whole_array_that_does_not_fit_is_estimated_not_loaded(tmp_path, monke
     assert re.search(r"not run +~64\.", ended.output)
     folder = tmp_path / "run-v1-small-5volumes_demo"
     assert "whole_array.npy" not in results(folder)
-    assert (folder / "demo.png").exists()
+    assert (folder / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_interrupted_run_leaves_no_half_file(tmp_path, monkeypatch):

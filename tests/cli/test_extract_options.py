@@ -51,7 +51,7 @@ def extracted(lazyvox, *argv):
     return np.load("out.npy")
 
 
-def same(found, wanted):
+def assert_same(found, wanted):
     np.testing.assert_array_equal(found, wanted.values)
 
 
@@ -106,7 +106,7 @@ def test_region_sets_are_those_of_the_library(lazyvox, files, kind):
     argv, consumer = REGIONS[kind]
     done = lazyvox("extract", "run.nii.gz", *argv, "-o", "out.npy")
     assert done.code == 0
-    same(np.load("out.npy"), lv.extract("run.nii.gz", consumer()))
+    assert_same(np.load("out.npy"), lv.extract("run.nii.gz", consumer()))
 
 
 @pytest.mark.parametrize("kind", ["mask", "seeds"])
@@ -120,16 +120,16 @@ def test_signals_are_smoothed_and_cleaned(lazyvox, files, kind, how):
         "run.nii.gz", consumer(), smoothing_fwhm=6, detrend=True, low_pass=0.2, high_pass=0.02,
         standardize=how,
     )  # fmt: skip
-    same(found, wanted)
+    assert_same(found, wanted)
 
 
 def test_further_forms_of_smoothing_and_filters(lazyvox, files):
     labels = ["run.nii.gz", "--labels", "atlas.nii.gz"]
     found = extracted(lazyvox, *labels, "--smoothing-fwhm", "4,0,6")
-    same(found, lv.extract("run.nii.gz", "atlas.nii.gz", smoothing_fwhm=(4, 0, 6)))
+    assert_same(found, lv.extract("run.nii.gz", "atlas.nii.gz", smoothing_fwhm=(4, 0, 6)))
     found = extracted(lazyvox, *labels, "--filter", "cosine", "--high-pass", "0.02", "--t-r", "1")
     wanted = lv.extract("run.nii.gz", "atlas.nii.gz", filter="cosine", high_pass=0.02, t_r=1)
-    same(found, wanted)
+    assert_same(found, wanted)
 
 
 def test_confounds_are_chosen_by_strategy_and_column(lazyvox, files):
@@ -143,14 +143,14 @@ def test_confounds_are_chosen_by_strategy_and_column(lazyvox, files):
         "cosine00", "csf", "rot_x", "rot_y", "rot_z", "trans_x", "trans_y", "trans_z",
         "white_matter",
     )  # fmt: skip
-    same(found, lv.extract("run.nii.gz", "atlas.nii.gz", confounds=chosen.values))
+    assert_same(found, lv.extract("run.nii.gz", "atlas.nii.gz", confounds=chosen.values))
 
 
 def test_plain_tables_are_taken_as_they_are(lazyvox, files):
     found = extracted(
         lazyvox, "run.nii.gz", "--labels", "atlas.nii.gz", "--confounds", "motion.txt"
     )
-    same(found, lv.extract("run.nii.gz", "atlas.nii.gz", confounds="motion.txt"))
+    assert_same(found, lv.extract("run.nii.gz", "atlas.nii.gz", confounds="motion.txt"))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_volumes_that_move_are_left_out(lazyvox, files, options, n_kept):
         high_pass=0.02,
     )  # fmt: skip
     assert len(found) == n_kept
-    same(found, wanted)
+    assert_same(found, wanted)
 
 
 def test_thresholds_alone_censor_and_remove_nothing(lazyvox, files):
@@ -186,7 +186,7 @@ def test_thresholds_alone_censor_and_remove_nothing(lazyvox, files):
         "--scrub", "0",
     )  # fmt: skip
     kept = [volume for volume in range(30) if volume not in CENSORED]
-    same(found, lv.extract("run.nii.gz", "left.nii.gz", sample_mask=kept))
+    assert_same(found, lv.extract("run.nii.gz", "left.nii.gz", sample_mask=kept))
 
 
 def test_runs_are_cleaned_one_by_one(lazyvox, files):

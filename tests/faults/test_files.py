@@ -348,7 +348,7 @@ def test_32_threads_slice_one_array(lazy):
         sys.setswitchinterval(interval)
 
 
-def run(program, *args):
+def assert_program_ends(program, *args):
     """Run a program in a fresh interpreter; it must end by itself and print 'done'."""
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), *map(str, args)],
@@ -364,7 +364,7 @@ def run(program, *args):
 def test_forked_children_slice_while_threads_of_the_parent_read(lazy, tmp_path):
     (tmp_path / "lazy").write_bytes(pickle.dumps(lazy))
     np.save(tmp_path / "values.npy", VALUES)
-    run(
+    assert_program_ends(
         """
         import os, pickle, signal, sys, threading, warnings
         import numpy as np
@@ -403,7 +403,7 @@ def test_forked_children_slice_while_threads_of_the_parent_read(lazy, tmp_path):
 def test_another_process_reads_a_pickle(lazy, tmp_path):
     (tmp_path / "lazy").write_bytes(pickle.dumps(lazy))
     np.save(tmp_path / "values.npy", VALUES)
-    run(
+    assert_program_ends(
         """
         import pickle, sys
         import numpy as np
@@ -418,7 +418,7 @@ def test_another_process_reads_a_pickle(lazy, tmp_path):
 
 @BOTH
 def test_more_arrays_than_descriptors(tmp_path, compression):
-    run(
+    assert_program_ends(
         """
         import pathlib, resource, sys
         import numpy as np
@@ -443,7 +443,7 @@ def test_more_arrays_than_descriptors(tmp_path, compression):
 
 @ON_LINUX
 def test_ten_thousand_arrays_alive(tmp_path):
-    run(
+    assert_program_ends(
         """
         import os, pathlib, sys
         import numpy as np

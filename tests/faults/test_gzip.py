@@ -116,16 +116,17 @@ def test_other_formats_truncated_and_flipped(files, compression, read):
     packed = compress(RAW, compression)
     for n_bytes in range(0, len(packed), 3):
         assert is_refused(files, packed[:n_bytes], read), n_bytes
-    for damaged in flips(packed, bits=[1, 6], step=3):
-        is_refused(files, damaged, read)
+    found = [is_refused(files, damaged, read) for damaged in flips(packed, bits=[1, 6], step=3)]
+    assert sum(found) >= 0.99 * len(found)
 
 
 def test_a_flipped_bit_in_any_member(files):
     packed = b"".join(gzip.compress(RAW[i : i + 500], mtime=0) for i in range(0, len(RAW), 500))
-    for damaged in flips(packed, bits=[0, 5]):
-        is_refused(files, damaged, whole)
-    for damaged in flips(packed, bits=[2], step=3):
-        is_refused(files, damaged, volume_loop)
+    # Some bytes of a member's header (time, flags, system) are not covered by its checksum.
+    found = [is_refused(files, damaged, whole) for damaged in flips(packed, bits=[0, 5])]
+    assert sum(found) >= 0.97 * len(found)
+    looped = [is_refused(files, one, volume_loop) for one in flips(packed, bits=[2], step=3)]
+    assert sum(looped) >= 0.97 * len(looped)
 
 
 def test_volumes_before_a_truncation_are_right(files):
@@ -395,5 +396,5 @@ def test_many_random_flips_of_a_larger_file(files):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("read", [volume_loop, last_volume, by_mask])
 def test_every_flipped_bit_however_it_is_read(files, read):
-    for damaged in flips(PACKED):
-        is_refused(files, damaged, read)
+    found = [is_refused(files, damaged, read) for damaged in flips(PACKED)]
+    assert sum(found) >= 8 * (len(PACKED) - 6) - 30

@@ -27,6 +27,13 @@ def picture(shape, affine=TURNED, *, series=None, t_r=2.0, whole=None):
     )
 
 
+def n_colours(path):
+    """Return the number of colours of a figure: an empty one has few."""
+    import matplotlib.image
+
+    return len(np.unique(matplotlib.image.imread(path).reshape(-1, 4), axis=0))
+
+
 @pytest.mark.parametrize("shape", [(9, 8, 7), (9, 8, 1), (1, 8, 7), (2, 2, 2), (1, 1, 1)])
 def test_any_grid_gives_a_figure(tmp_path, shape):
     draw(picture(shape), tmp_path / "demo.png")
@@ -44,12 +51,15 @@ def test_any_grid_gives_a_figure(tmp_path, shape):
 )
 def test_series_without_change_or_unit_are_drawn(tmp_path, series):
     draw(picture((5, 5, 5), series=series, t_r=None), tmp_path / "demo.png")
-    assert (tmp_path / "demo.png").exists()
+    assert n_colours(tmp_path / "demo.png") > 20
 
 
 def test_a_whole_array_that_was_not_loaded_is_drawn_as_an_estimate(tmp_path):
     draw(picture((5, 5, 5), whole=Cost("whole array", None, 40 << 30)), tmp_path / "demo.png")
-    assert (tmp_path / "demo.png").exists()
+    draw(picture((5, 5, 5)), tmp_path / "measured.png")
+    assert n_colours(tmp_path / "demo.png") > 20
+    estimate, measured = ((tmp_path / name).read_bytes() for name in ("demo.png", "measured.png"))
+    assert estimate != measured
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path):

@@ -205,7 +205,7 @@ def test_plan_reads_and_writes_nothing(folder):
 
 
 class TestRois:
-    def refused(self, rois, error, match, **options):
+    def assert_refused(self, rois, error, match, **options):
         with pytest.raises(error, match=match):
             extract("run.nii.gz", rois, **options)
 
@@ -220,15 +220,17 @@ class TestRois:
 
     def test_fractions_name_the_explicit_forms(self, folder):
         path = self.other(np.linspace(0, 1, 1680, dtype="f4").reshape(12, 14, 10))
-        self.refused(path, RegionError, r"Got fractions: 0.*lazyvox\.Voxels.*lazyvox\.Labels")
+        self.assert_refused(
+            path, RegionError, r"Got fractions: 0.*lazyvox\.Voxels.*lazyvox\.Labels"
+        )
 
     def test_nan_is_refused(self, folder):
         path = self.other(np.full((12, 14, 10), np.nan, "f4"))
-        self.refused(path, RegionError, "must be finite")
+        self.assert_refused(path, RegionError, "must be finite")
 
     def test_zeros_are_no_region(self, folder):
         path = self.other(np.zeros((12, 14, 10), "u1"))
-        self.refused(path, RegionError, "there must be a region in it")
+        self.assert_refused(path, RegionError, "there must be a region in it")
 
     def test_image_in_4d_is_maps(self, folder):
         path = self.other(np.random.default_rng(0).random((12, 14, 10, 3), "f4"))
@@ -268,29 +270,29 @@ class TestRois:
 
     @pytest.mark.parametrize("seeds", [np.zeros((4, 2)), np.zeros((0, 3)), np.zeros(4)])
     def test_array_that_is_no_seeds(self, folder, seeds):
-        self.refused(seeds, RegionError, r"seeds of spheres, of shape \(n, 3\)")
+        self.assert_refused(seeds, RegionError, r"seeds of spheres, of shape \(n, 3\)")
 
     def test_mask_as_a_plain_array_says_how_to_make_an_image(self, folder):
-        self.refused(np.ones((12, 14, 10)), RegionError, "needs its affine: nibabel")
+        self.assert_refused(np.ones((12, 14, 10)), RegionError, "needs its affine: nibabel")
 
     def test_other_grid(self, folder):
         path = self.other(np.ones((12, 14, 10), "u1"), np.eye(4))
-        self.refused(path, GridMismatchError, "Pass resample=True")
+        self.assert_refused(path, GridMismatchError, "Pass resample=True")
 
     def test_place_in_the_list_is_named(self, folder):
         path = self.other(np.zeros((12, 14, 10), "u1"))
-        self.refused(["left.nii.gz", path], RegionError, r"rois\[1\]")
+        self.assert_refused(["left.nii.gz", path], RegionError, r"rois\[1\]")
 
     def test_missing_file(self, folder):
-        self.refused("none.nii.gz", ImageNotFoundError, r"none\.nii\.gz")
+        self.assert_refused("none.nii.gz", ImageNotFoundError, r"none\.nii\.gz")
 
     @pytest.mark.parametrize("rois", [[], {}])
     def test_nothing(self, folder, rois):
-        self.refused(rois, ParameterError, "at least one mask, labels image")
+        self.assert_refused(rois, ParameterError, "at least one mask, labels image")
 
     def test_list_in_a_list(self, folder):
         rois = [["left.nii.gz", "right.nii.gz"]]
-        self.refused(rois, ParameterTypeError, r"lazyvox.Voxels\(\[...\]\) for several")
+        self.assert_refused(rois, ParameterTypeError, r"lazyvox.Voxels\(\[...\]\) for several")
 
     @pytest.mark.parametrize(
         ("options", "match"),
@@ -301,15 +303,15 @@ class TestRois:
         ],
     )
     def test_option_that_concerns_no_region(self, folder, options, match):
-        self.refused("mask.nii.gz", ParameterError, match, **options)
+        self.assert_refused("mask.nii.gz", ParameterError, match, **options)
 
     def test_table_of_names_for_masks_that_are_one_signal_each(self, folder):
         match = "`lut` holds for labels images and images of maps. Got masks only"
-        self.refused("mask.nii.gz", ParameterError, match, lut="atlas.tsv", strategy="mean")
+        self.assert_refused("mask.nii.gz", ParameterError, match, lut="atlas.tsv", strategy="mean")
 
     def test_strategy_of_spheres_and_maps(self, folder):
         match = "`strategy` holds for labels images. Got seeds of spheres only"
-        self.refused([(0, 0, 0)], ParameterError, match, strategy="median")
+        self.assert_refused([(0, 0, 0)], ParameterError, match, strategy="median")
         mean = extract("run.nii.gz", [(0, 0, 0)], strategy="mean")
         assert np.array_equal(mean, extract("run.nii.gz", [(0, 0, 0)]))
 
@@ -319,4 +321,4 @@ class TestRois:
     )
     def test_option_beside_explicit_consumers(self, folder, options):
         rois = Labels("atlas.nii.gz")
-        self.refused(rois, ParameterError, "hold for images, paths", **options)
+        self.assert_refused(rois, ParameterError, "hold for images, paths", **options)

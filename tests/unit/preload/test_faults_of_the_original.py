@@ -1,5 +1,6 @@
 """The faults of the readers that these take after, and that these do not have; and bad cases."""
 
+import contextlib
 import gc
 import os
 import pickle
@@ -357,13 +358,11 @@ class TestLeaving:
         before = signal.signal(signal.SIGALRM, interrupt)
         try:
             for _ in range(n_times):
-                try:
+                with contextlib.suppress(KeyboardInterrupt):
                     signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-4, 0.02))
                     found = sum(lv.PreloadIterator(volumes, 3)).data.dataobj
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     assert np.array_equal(found, expected)
-                except KeyboardInterrupt:
-                    pass
                 # What an interrupted loop leaves in a cycle of references ends with it.
                 gc.collect()
                 for thread in threads():

@@ -30,7 +30,7 @@ def target(tmp_path):
     return write_nifti(tmp_path / "target.nii", np.zeros((7, 6, 5), "u1"), affine=TURNED)
 
 
-def same(found, expected):
+def assert_same(found, expected):
     assert np.array_equal(found.affine, expected.affine)
     assert np.array_equal(np.asarray(found.dataobj), np.asarray(expected.dataobj))
     assert isinstance(found.dataobj, np.ndarray)
@@ -42,24 +42,26 @@ class TestResampling:
         expected = resample_to_img(path, target, interpolation)
         for given in (target, nib.load(target), lv.load(target), lv.LazyReadData(target)):
             lazy = lv.LazyResampleVolume(path, given, interpolation=interpolation)
-            same(lazy.data, expected)
+            assert_same(lazy.data, expected)
         grid = {"target_affine": TURNED, "target_shape": (7, 6, 5)}
         lazy = lv.LazyResampleVolume(path, interpolation=interpolation, **grid)
-        same(lazy.data, resample_img(path, interpolation=interpolation, **grid))
+        assert_same(lazy.data, resample_img(path, interpolation=interpolation, **grid))
 
     def test_cubic_is_continuous(self, path, target):
-        same(
+        assert_same(
             lv.LazyResampleVolume(path, target, interpolation="cubic").data,
             resample_to_img(path, target),
         )
 
     def test_an_affine_without_a_shape(self, path):
         lazy = lv.LazyResampleVolume(path, target_affine=np.eye(3) * 3)
-        same(lazy.data, resample_img(path, np.eye(3) * 3))
+        assert_same(lazy.data, resample_img(path, np.eye(3) * 3))
 
     @pytest.mark.parametrize("source", [nib.load, lv.load, lv.LazyReadData], ids=["n", "l", "r"])
     def test_sources_that_are_images(self, path, target, source):
-        same(lv.LazyResampleVolume(source(path), target).data, resample_to_img(path, target))
+        assert_same(
+            lv.LazyResampleVolume(source(path), target).data, resample_to_img(path, target)
+        )
 
     @pytest.mark.parametrize("nops", [1, "auto"])
     def test_operations_release_and_pickle(self, path, target, nops):
@@ -76,9 +78,9 @@ class TestResampling:
         source = nib.load(path)
         moved = nib.Nifti1Image(np.asarray(source.dataobj), move @ AFFINE)
         found = lv.LazyResampleVolume(path, target, interpolation="linear", transform=move).data
-        same(found, resample_to_img(moved, target, "linear"))
+        assert_same(found, resample_to_img(moved, target, "linear"))
         own_grid = lv.LazyResampleVolume(path, interpolation="linear", transform=move).data
-        same(own_grid, resample_img(moved, AFFINE, SHAPE, "linear"))
+        assert_same(own_grid, resample_img(moved, AFFINE, SHAPE, "linear"))
 
     def test_a_transform_of_nitransforms_maps_the_other_way(self, path, target):
         class Affine:

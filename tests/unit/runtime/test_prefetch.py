@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -192,9 +193,11 @@ def test_dropped_within_its_own_thread():
     next(items)
     kept.append(items)
     del items
-    while threads():
+    deadline = time.monotonic() + 30
+    while threads() and time.monotonic() < deadline:
         threads()[0].join(0.01)
         kept.clear()
+    assert not threads()
 
 
 def test_loads_under_way_end_before_the_loop_is_left():

@@ -117,6 +117,7 @@ def test_closing_twice_is_harmless():
     with ahead as items:
         next(iter(items))
     ahead.close()
+    assert not threads()
 
 
 def test_an_interrupt_while_closing_waits_for_the_load_under_way():

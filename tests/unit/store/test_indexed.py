@@ -1,5 +1,6 @@
 """Reading by access points that are right, wrong, or of another file; and what is left behind."""
 
+import contextlib
 import gc
 import os
 import random
@@ -290,11 +291,9 @@ def interrupted_after(seconds):
 def test_ctrl_c_at_random_moments(source, points, n_ahead):
     chance = random.Random(n_ahead)
     for _ in range(25):
-        try:
-            with interrupted_after(chance.uniform(0.0005, 0.02)):
-                assert read_in_steps(reader_of(source, points, n_ahead=n_ahead)) == RAW
-        except Interrupt:
-            pass
+        moment = chance.uniform(0.0005, 0.02)
+        with contextlib.suppress(Interrupt), interrupted_after(moment):
+            assert read_in_steps(reader_of(source, points, n_ahead=n_ahead)) == RAW
         assert_no_thread_is_left()
     assert read_in_steps(reader_of(source, points, n_ahead=n_ahead)) == RAW
 

@@ -1,5 +1,7 @@
 """What a caller sets for NumPy's floating-point errors holds wherever his values are computed."""
 
+import warnings
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -94,8 +96,10 @@ def test_raise(paths, way, n_jobs):
 @WAYS
 @JOBS
 def test_ignore(paths, way, n_jobs):
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         way(paths, n_jobs)
+    assert not [one for one in caught if issubclass(one.category, RuntimeWarning)]
 
 
 @WAYS

@@ -520,4 +520,5 @@ class TestRunning:
         handle = scan.add(lv.Mean())
         scan.cancel()
         scan.run()
-        handle.result()
+        expected = np.asarray(nib.load(path).dataobj).mean(axis=-1)
+        np.testing.assert_allclose(handle.result().get_fdata(), expected, rtol=1e-12)

@@ -30,6 +30,9 @@ _COMMANDS = {
 #: Commands whose object has not their name, which is taken.
 _OBJECTS = {"slice": "slice_command"}
 
+#: Commands that share a module; others have one of their name.
+_MODULES = dict.fromkeys(("mean", "std", "tsnr"), "voxelwise")
+
 
 class LazyGroup(click.Group):
     """Knows its commands by name, and imports the module of the one that runs."""
@@ -42,7 +45,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"lazyvox.cli.{cmd_name}")
+        module = importlib.import_module(f"lazyvox.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = getattr(module, _OBJECTS.get(cmd_name, cmd_name))
         return command
 

@@ -1,4 +1,4 @@
-"""Shared work of `mean`, `std` and `tsnr`: one value per voxel, written as an image."""
+"""`lazyvox mean`, `std` and `tsnr`: one value per voxel, written as an image."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,19 +8,27 @@ import numpy as np
 
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
-from lazyvox.cli.settings import Settings
+from lazyvox.cli.settings import (
+    Command,
+    Settings,
+    common_options,
+    examples,
+    output_option,
+    runs_argument,
+)
 from lazyvox.lazyimage.save import save
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.scan import Scan
+from lazyvox.stream.voxelwise import TSNR, Mean, Std
 
-__all__ = ["OUTPUT_TEXT", "ddof_option", "type_option", "write_voxelwise"]
+__all__ = ["mean", "std", "tsnr"]
 
-OUTPUT_TEXT = f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}."
+_OUTPUT_TEXT = f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}."
 
 #: Types of the values on disk. What is stored is computed in float64.
 _TYPES = ("float32", "float64")
 
-type_option = click.option(
+_type_option = click.option(
     "--dtype",
     type=click.Choice(_TYPES),
     default="float32",
@@ -28,7 +36,7 @@ type_option = click.option(
     help="Type on disk; computed is in float64.",
 )
 
-ddof_option = click.option(
+_ddof_option = click.option(
     "--ddof",
     type=click.IntRange(min=0),
     default=0,
@@ -37,7 +45,55 @@ ddof_option = click.option(
 )
 
 
-def write_voxelwise(
+@click.command(cls=Command, epilog=examples("lazyvox mean run.nii.gz -o mean.nii.gz"))
+@runs_argument
+@output_option(_OUTPUT_TEXT)
+@_type_option
+@common_options
+@click.pass_context
+def mean(ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: str) -> None:
+    """Write the mean over time of every voxel of RUN.
+
+    Several runs on one grid are joined along time. One pass.
+    """
+    _write("mean", Mean(), runs, output, dtype, Settings.of(ctx))
+
+
+@click.command(cls=Command, epilog=examples("lazyvox std run.nii.gz -o std.nii.gz"))
+@runs_argument
+@output_option(_OUTPUT_TEXT)
+@_type_option
+@_ddof_option
+@common_options
+@click.pass_context
+def std(
+    ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: str, ddof: int
+) -> None:
+    """Write the standard deviation over time of every voxel of RUN.
+
+    Several runs on one grid are joined along time. One pass.
+    """
+    _write("std", Std(ddof), runs, output, dtype, Settings.of(ctx))
+
+
+@click.command(cls=Command, epilog=examples("lazyvox tsnr run.nii.gz -o tsnr.nii.gz"))
+@runs_argument
+@output_option(_OUTPUT_TEXT)
+@_type_option
+@_ddof_option
+@common_options
+@click.pass_context
+def tsnr(
+    ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: str, ddof: int
+) -> None:
+    """Write the temporal signal-to-noise ratio of every voxel of RUN.
+
+    Several runs on one grid are joined along time. It is 0 where nothing varies. One pass.
+    """
+    _write("tsnr", TSNR(ddof), runs, output, dtype, Settings.of(ctx))
+
+
+def _write(
     command: str,
     consumer: Consumer[Any],
     runs: Sequence[str],

@@ -1,25 +1,27 @@
 """Base class of the maskers: fitting, the one pass of a transform, results, scikit-learn's rules."""
 
+import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from lazyvox._typing import Array, DType
+from lazyvox.array.memory_reader import snapshot
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.image import high_variance_confounds
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.series import as_series
-from lazyvox.maskers.caching import open_memory
-from lazyvox.maskers.inputs import open_images, open_series, read_mask_img
-from lazyvox.maskers.kept_results import KeptResults
+from lazyvox.maskers.caching import KeptResults, open_memory
+from lazyvox.maskers.inputs import open_images, open_series, read_mask_img, shown
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_parameters
-from lazyvox.maskers.progress import shown, tell
 from lazyvox.maskers.reporting import Reports
 from lazyvox.maskers.scikit_learn import (
     BaseEstimator,
@@ -323,6 +325,22 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
             values = values.astype(target)
         return values
 
+    def _placed(self, values: Array, template: Any, placement: Placement) -> Any:
+        """Return signals as an image on the grid of another one, in the type asked for.
+
+        One row gives a 3D image in memory, several a lazy 4D one; other voxels are zero.
+        """
+        shape = tuple(template.shape[:3])
+        if values.ndim == 1:
+            volume = np.zeros((1, int(np.prod(shape))), values.dtype)
+            placement.fill(volume, values[None])
+            img = image_like(template, volume[0].reshape(shape, order="F"), template.affine)
+            return self._as_asked(img, values.dtype)
+        grid = replace(as_series(template).grid, n_volumes=len(values), dtype=values.dtype)
+        names = [str(number) for number in range(values.shape[1])]
+        signals = Signals(snapshot(values), grid=grid, placement=placement, names=names)
+        return self._as_asked(signals.to_img(), values.dtype)
+
     def _as_asked(self, img: Any, source: DType) -> Any:
         """Return an image of signals in the type of the signals, or the one asked for; lazily."""
         target = self._result_dtype(source) or source
@@ -336,8 +354,10 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         set_repetition_time(img.header, self._run_t_r if self.t_r is None else self.t_r)
         return img
 
-    def _tell(self, text: str, level: int = 1) -> None:
-        tell(self, text, self.verbose, level=level)
+    def _tell(self, text: str) -> None:
+        """Write one line to standard output, where `verbose` asks for it."""
+        if int(self.verbose) > 0:
+            sys.stdout.write(f"[{type(self).__name__}] {text}\n")
 
     def _tell_of(self, work: Work) -> None:
         if work.stage.affine is not None or work.stage.shape is not None:

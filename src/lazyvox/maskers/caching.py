@@ -1,4 +1,4 @@
-"""Results of maskers kept on disk, found again by what was computed, not by what files are called.
+"""Results of maskers kept on disk, found again by content, not by the names of files.
 
 nilearn asks joblib for the hash of a path: a file that was overwritten gives the result of the one
 before. Here files go in with their size, their modification time and a hash of their beginning
@@ -7,10 +7,11 @@ and end; arrays in memory with all of their values.
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from nibabel.spatialimages import SpatialImage
@@ -19,10 +20,11 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.store.files.identity import identify
 from lazyvox.store.files.paths import expand_home
 
-__all__ = ["cached", "fingerprint", "open_memory"]
+__all__ = ["KeptResults", "fingerprint", "open_memory"]
 
 ResultT = TypeVar("ResultT")
 
@@ -31,6 +33,72 @@ _PLAIN = (bool, int, float, str, bytes, np.generic, np.dtype)
 #: Bytes at each end of a file that are hashed. The header and first values, and the last values
 #: with the checksum of a gzip file, which covers all of it.
 _END_BYTES = 64 * 1024
+
+
+class KeptResults:
+    """The cache of a masker: opened when it is fitted, or when `memory` is set afterwards."""
+
+    memory: Any
+    memory_level: int
+    verbose: int
+    get_params: Any
+    _opened: Any
+
+    #: Parameters that do not change the result of a transform.
+    _UNKEYED: ClassVar[frozenset[str]] = frozenset(
+        {"memory", "memory_level", "memory_budget", "memmap_dir", "verbose", "n_jobs", "reports"}
+    )
+
+    def _has_cache(self) -> bool:
+        return self._memory().location is not None
+
+    def _memory(self) -> Any:
+        # A cache may be set after fitting, as nilearn allows.
+        if self.memory is not self._opened:
+            self._opened = self.memory
+            self.memory_ = open_memory(self.memory, verbose=self.verbose)
+        return self.memory_
+
+    def _cached(self, compute: Callable[[], Any], key: tuple[Any, ...]) -> Any:
+        """Return a result from the cache, where `memory` and `memory_level` ask for one."""
+        memory = self._memory()
+        if memory.location is not None and self.memory_level == 0:
+            msg = (
+                "`memory_level` should be at least 1 where `memory` is given. Got 0. It is set to "
+                "1, and results are kept."
+            )
+            warnings.warn(msg, MaskerWarning, stacklevel=4)
+            self.memory_level = 1
+        if memory.location is None and self.memory_level > 1:
+            msg = (
+                f"`memory` should be a folder where `memory_level` is above 1. Got None and "
+                f"{self.memory_level}: nothing is kept."
+            )
+            warnings.warn(msg, MaskerWarning, stacklevel=4)
+        return cached(memory, compute, key, shelve=getattr(self, "_shelving", False) or False)
+
+    def _key(self, what: str, img: Any, *parts: Any) -> tuple[Any, ...]:
+        """Return what a result depends on: the images, the parameters, and more."""
+        if not self._has_cache():
+            return ()
+        options = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in self._UNKEYED
+        }
+        return (
+            what,
+            type(self).__name__,
+            fingerprint(img),
+            fingerprint(options),
+            fingerprint(parts),
+        )
+
+    def _image_key(self, what: str, img: Any) -> tuple[Any, ...]:
+        """Return the key of a result that depends on an image alone."""
+        if not self._has_cache():
+            return ()
+        return (what, fingerprint(img))
 
 
 def open_memory(memory: Any, *, verbose: int | bool = 0) -> Any:

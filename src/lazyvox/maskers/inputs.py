@@ -20,7 +20,11 @@ __all__ = [
     "open_images",
     "open_series",
     "read_mask_img",
+    "shown",
 ]
+
+#: Images of a list that `shown` names; of a longer one the first and the last.
+_MOST_SHOWN = 3
 
 
 def is_one_image(imgs: Any) -> bool:
@@ -173,3 +177,17 @@ def middle_volume(imgs: Any) -> tuple[Any, int]:
         # A view would keep, and pickle, the whole series.
         values = np.asarray(array.read())
     return image_like(img, values, img.affine), dimension
+
+
+def shown(imgs: Any, verbose: int) -> str:
+    """Return images as they are named in a line, longer where `verbose` is above 1."""
+    if isinstance(imgs, list | tuple):
+        some = list(imgs)
+        if int(verbose) < 2 and len(some) > _MOST_SHOWN:
+            return f"[{shown(some[0], verbose)}, ..., {shown(some[-1], verbose)}]"
+        return "[" + ", ".join(shown(img, verbose) for img in some) + "]"
+    name = imgs.get_filename() if isinstance(imgs, SpatialImage) else imgs
+    if name is None:
+        return f"{type(imgs).__name__} of shape {getattr(imgs, 'shape', None)}"
+    text = str(name)
+    return text if int(verbose) > 1 or len(text) <= 20 else f"...{text[-17:]}"

@@ -17,10 +17,9 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid, same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
-from lazyvox.maskers.inverse_transform import placed_img
+from lazyvox.maskers.inputs import shown
 from lazyvox.maskers.lookup import fit_table
 from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_choice
-from lazyvox.maskers.progress import shown
 from lazyvox.maskers.region_names import LabelNames
 from lazyvox.maskers.report_content import labels_findings, region_colours
 from lazyvox.maskers.report_parts import Findings
@@ -412,8 +411,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
                 np.asarray(self.mask_img_.dataobj) != 0, labels, self.background_label
             )
         placement = Placement(*_columns_of(labels, self._column_labels()))
-        img = placed_img(values, self.labels_img_, placement)
-        return self._as_asked(img, values.dtype)
+        return self._placed(values, self.labels_img_, placement)
 
 
 def _with_zero_columns(columns: IntArray, n_columns: int) -> Any:

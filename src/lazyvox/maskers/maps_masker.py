@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, override
+from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Maps
+from lazyvox.extraction.linear_maps import LinearMaps
+from lazyvox.extraction.map_images import open_maps, read_maps
+from lazyvox.extraction.signals import Placement
 from lazyvox.image import check_niimg, resample_img
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
@@ -16,9 +19,8 @@ from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.finite import finite_img
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
-from lazyvox.maskers.inverse_transform import placed_img, placement_of_maps
+from lazyvox.maskers.inputs import shown
 from lazyvox.maskers.parameters import MaskerFutureWarning, check_choice
-from lazyvox.maskers.progress import shown
 from lazyvox.maskers.report_content import maps_findings, region_colours
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
@@ -363,8 +365,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         if self.mask_img_ is not None:
             check_one_grid({"maps_img": self.maps_img_, "mask_img": self.mask_img_})
             mask = np.asarray(self.mask_img_.dataobj) != 0
-        img = placed_img(values, self.maps_img_, placement_of_maps(self.maps_img_, mask))
-        return self._as_asked(img, values.dtype)
+        return self._placed(values, self.maps_img_, _placement_of_maps(self.maps_img_, mask))
 
 
 def _resampled_maps(maps_img: Any, ref_img: Any) -> Any:
@@ -402,3 +403,14 @@ def _has_weight(maps_img: Any, mask_img: Any) -> bool:
 def _region(mask_img: Any, affine: Array) -> RegionImage:
     values = (np.asarray(mask_img.dataobj) != 0).astype(np.uint8)
     return RegionImage(values, np.asarray(affine, np.float64), "`mask_img`", None)
+
+
+def _placement_of_maps(maps_img: Any, mask: BoolArray | None) -> Placement:
+    """Return the weights of all maps at their voxels, of those in a mask where there is one."""
+    maps = open_maps(maps_img, "maps_img")
+    found = read_maps(maps, mask, ensure_finite=True)
+    to_maps = np.zeros((maps.n_maps, len(found.numbers)))
+    to_maps[found.numbers, np.arange(len(found.numbers))] = 1
+    # The way back alone: nothing is solved.
+    linear = LinearMaps(found.weights, np.zeros((len(found.numbers), 0)), to_maps)
+    return Placement(found.index, maps=linear)

@@ -13,7 +13,6 @@ from lazyvox.lazyimage.grids import same_grid
 from lazyvox.lazyimage.series import as_series
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import resampled_mask
-from lazyvox.maskers.inverse_transform import placed_img
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
 from lazyvox.maskers.sphere_findings import spheres_findings
@@ -278,8 +277,7 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
             raise ParameterError(msg)
         spheres = self._spheres(np.asarray(mask_img.dataobj) != 0, mask_img.affine, np.float64)
         spheres.check(replace(as_series(mask_img).grid, n_volumes=1))
-        img = placed_img(values, mask_img, spheres._placement())
-        return self._as_asked(img, values.dtype)
+        return self._placed(values, mask_img, spheres._placement())
 
 
 def _listed_seeds(seeds: Any) -> list[list[float]]:

@@ -221,3 +221,40 @@ def test_commands(opened, command, capsys):
     capsys.readouterr()
     inputs = {argument for argument in command if argument in {"run.nii.gz", "second.nii.gz"}}
     assert {name: opened[name] for name in inputs} == dict.fromkeys(inputs, 1)
+
+
+@pytest.fixture
+def prepared(files, monkeypatch):
+    """Count the passes that are prepared."""
+    found = []
+    scan = import_module("lazyvox.stream.scan")
+    prepare = scan.prepare_pass
+
+    def counting(*args, **options):
+        found.append(prepare(*args, **options))
+        return found[-1]
+
+    monkeypatch.setattr(scan, "prepare_pass", counting)
+    return found
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--explain"], ["--smoothing-fwhm", "4"]])
+def test_a_command_prepares_its_pass_once(prepared, more, capsys):
+    arguments = ["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--detrend", *more]
+    assert run([*arguments, "-o", "out.tsv"]) == 0
+    capsys.readouterr()
+    assert len(prepared) == 1
+
+
+@pytest.mark.parametrize("kind", MASKERS.values(), ids=MASKERS)
+def test_a_transform_prepares_its_pass_once(prepared, kind):
+    masker, _ = masker_of(kind, smoothing_fwhm=4, detrend=True)
+    masker.fit()
+    prepared.clear()
+    masker.transform("run.nii.gz")
+    assert len(prepared) == 1
+
+
+def test_an_extraction_prepares_its_pass_once(prepared):
+    lv.extract("run.nii.gz", "atlas.nii.gz", detrend=True)
+    assert len(prepared) == 1

@@ -166,14 +166,14 @@ class Maps(RegionTable):
         batch = self._batch_volumes(grid) * len(self._index) * grid.dtype.itemsize
         held = self._maps.nbytes + self._index.nbytes
         solving = max(self._maps.solve_bytes, self._read_bytes)
-        return held + max(batch + self._plan(grid).state_bytes, solving)
+        return held + max(batch + self._rows_plan.state_bytes, solving)
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         self.check(grid)
         n_volumes = self._batch_volumes(grid)
         masks = n_volumes * len(self._index) * 2 if self._ensure_finite else 0
-        row_bytes = self._plan(grid).work_bytes(n_volumes)
+        row_bytes = self._rows_plan.work_bytes(n_volumes)
         return masks + self._maps.work_bytes(n_volumes) + row_bytes
 
     @override

@@ -68,6 +68,7 @@ class RegionTable(Consumer[Signals]):
         self._cleaning: Cleaning | None = None
         self._grid: Grid | None = None
         self._rows: Rows | None = None
+        self._rows_plan: RowsPlan
 
     @property
     @abstractmethod
@@ -135,13 +136,15 @@ class RegionTable(Consumer[Signals]):
             raise ParameterTypeError(msg)
         if self._grid is not grid:
             self._prepare(grid)
+            self._rows_plan = self._planned(grid)
+            self._check_target()
             self._grid = grid
-        self._plan(grid)
 
     @override
     def init(self, grid: Grid) -> None:
         self.check(grid)
-        self._rows = self._plan(grid).open()
+        self._check_target()
+        self._rows = self._rows_plan.open()
 
     @override
     def merge(self, other: Self) -> None:
@@ -179,22 +182,24 @@ class RegionTable(Consumer[Signals]):
     @override
     def scratch_bytes(self, grid: Grid) -> int:
         self.check(grid)
-        return self._plan(grid).scratch_bytes
+        return self._rows_plan.scratch_bytes
 
     @property
     def _table(self) -> Rows:
         assert self._rows is not None, "bug in lazyvox: no table was begun"
         return self._rows
 
-    def _plan(self, grid: Grid) -> RowsPlan:
+    def _planned(self, grid: Grid) -> RowsPlan:
         names, dtype = self._column_names(), self._dtype
         if self._cleaning is not None:
             dtype = self._cleaning.table_dtype(dtype)
         spec = TableSpec((grid.n_volumes, len(names)), dtype, lambda: names)
-        if self._out is None:
-            return RowsPlan(spec, cleaning=self._cleaning)
-        check_target(self._out, dtype, overwrite=self._overwrite)
         return RowsPlan(spec, self._out, self._overwrite, self._cleaning)
+
+    def _check_target(self) -> None:
+        """Raise if the table cannot be written."""
+        if self._out is not None:
+            check_target(self._out, self._rows_plan.spec.dtype, overwrite=self._overwrite)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,13 +283,13 @@ class GatheredRegions(RegionTable):
         # The index, the columns of the placement, and the buffers of one volume.
         held = n_voxels * (16 + Regions.bytes_per_voxel(grid.dtype))
         held += sum(one.values.nbytes for one in self.imgs if isinstance(one, RegionImage))
-        return held + self._plan(grid).state_bytes
+        return held + self._rows_plan.state_bytes
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         self.check(grid)
         # A slab looks its voxels up with two masks and an index.
-        return len(self._layout.index) * 26 + self._plan(grid).work_bytes(block_volumes)
+        return len(self._layout.index) * 26 + self._rows_plan.work_bytes(block_volumes)
 
     @override
     def _placement(self) -> Placement:

@@ -103,6 +103,7 @@ class Voxels(Consumer[VoxelSignals]):
         self._grid: Grid | None = None
         self._gathers: list[VoxelGather] = []
         self._rows: list[Rows] = []
+        self._plans: list[RowsPlan] = []
         self._parts: list[Array] = []
 
     @property
@@ -155,14 +156,16 @@ class Voxels(Consumer[VoxelSignals]):
                 VoxelGather.of(read_mask(img, grid, name=name, resample=self._resample))
                 for img, name in zip(self._mask_imgs, self._parameter_names(), strict=True)
             ]
+            self._plans = self._planned(grid)
+            self._check_targets()
             self._grid = grid
-        self._plans(grid)
 
     @override
     def init(self, grid: Grid) -> None:
         self.check(grid)
+        self._check_targets()
         self._rows = []
-        for plan in self._plans(grid):
+        for plan in self._plans:
             self._rows.append(plan.open())
 
     @override
@@ -223,15 +226,14 @@ class Voxels(Consumer[VoxelSignals]):
         self.check(grid)
         held = sum(gather.nbytes for gather in self._gathers)
         held += sum(one.values.nbytes for one in self._mask_imgs if isinstance(one, RegionImage))
-        return held + sum(plan.state_bytes for plan in self._plans(grid))
+        return held + sum(plan.state_bytes for plan in self._plans)
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         self.check(grid)
         source_bytes = 0 if self._result_dtype(grid) == grid.dtype else grid.dtype.itemsize
         cast = max(gather.n_voxels for gather in self._gathers) * source_bytes
-        plans = self._plans(grid)
-        return block_volumes * cast + max(plan.work_bytes(block_volumes) for plan in plans)
+        return block_volumes * cast + max(plan.work_bytes(block_volumes) for plan in self._plans)
 
     @property
     @override
@@ -261,31 +263,37 @@ class Voxels(Consumer[VoxelSignals]):
     @override
     def scratch_bytes(self, grid: Grid) -> int:
         self.check(grid)
-        return sum(plan.scratch_bytes for plan in self._plans(grid))
+        return sum(plan.scratch_bytes for plan in self._plans)
 
     def _result_dtype(self, grid: Grid) -> DType:
         dtype = signals_dtype(grid.dtype, self._dtype)
         return dtype if self._cleaning is None else self._cleaning.table_dtype(dtype)
 
-    def _plans(self, grid: Grid) -> list[RowsPlan]:
-        """Return where each result goes, or raise what would go wrong there."""
+    def _planned(self, grid: Grid) -> list[RowsPlan]:
+        """Return the destination of each result."""
         dtype = self._result_dtype(grid)
-        specs = [
-            TableSpec((grid.n_volumes, gather.n_voxels), dtype, _namer(gather, grid.shape))
-            for gather in self._gathers
-        ]
-        if self._out is None:
-            return [RowsPlan(spec, cleaning=self._cleaning) for spec in specs]
-        if self._is_npz and not self._is_single:
-            refuse_existing(self._out, overwrite=self._overwrite)
-            return [RowsPlan(spec, cleaning=self._cleaning) for spec in specs]
-        paths = [self._out] if self._is_single else split_target(self._out, self._set_names())
-        for path in paths:
-            check_target(path, dtype, overwrite=self._overwrite)
+        paths: list[str | None] = [None] * len(self._gathers)
+        if self._out is not None and self._is_single:
+            paths = [self._out]
+        elif self._out is not None and not self._is_npz:
+            paths = [*split_target(self._out, self._set_names())]
         return [
-            RowsPlan(spec, path, self._overwrite, self._cleaning)
-            for spec, path in zip(specs, paths, strict=True)
+            RowsPlan(
+                TableSpec((grid.n_volumes, gather.n_voxels), dtype, _namer(gather, grid.shape)),
+                path,
+                self._overwrite,
+                self._cleaning,
+            )
+            for gather, path in zip(self._gathers, paths, strict=True)
         ]
+
+    def _check_targets(self) -> None:
+        """Raise if a table cannot be written."""
+        if self._out is not None and self._is_npz and not self._is_single:
+            refuse_existing(self._out, overwrite=self._overwrite)
+        for plan in self._plans:
+            if plan.path is not None:
+                check_target(plan.path, plan.spec.dtype, overwrite=self._overwrite)
 
     def _set_names(self) -> list[str]:
         if self._keys is not None:

@@ -11,7 +11,7 @@ from lazyvox._typing import BoolArray
 from lazyvox.cli.outcome import WrongUsageError, options_named
 from lazyvox.confounds import Confounds, load_confounds
 from lazyvox.signal.confound_files import FMRIPREP_ENDINGS
-from lazyvox.signal.confounds import join_confounds
+from lazyvox.signal.confounds import join_confounds, stack_confounds
 from lazyvox.store.files.identity import printable
 
 __all__ = ["ConfoundChoice", "RunConfounds"]
@@ -150,8 +150,9 @@ class ConfoundChoice:
         pairs = zip(self.confounds, lengths, strict=True)
         parts = [self._load_one(path, length) for path, length in pairs]
         kept = np.concatenate([part.kept for part in parts])
-        frames = [part.frame for part in parts if part.frame is not None]
-        return RunConfounds(_stacked(frames), kept)
+        frame = stack_confounds([part.frame for part in parts], lengths)
+        # Strategies may censor volumes only.
+        return RunConfounds(frame if frame.names else None, kept)
 
     def _load_one(self, path: str, n_volumes: int) -> RunConfounds:
         every = np.ones(n_volumes, bool)
@@ -168,16 +169,3 @@ class ConfoundChoice:
         found.check_length(n_volumes)
         every[found.censored] = False
         return RunConfounds(replace(found, sample_mask=None), every)
-
-
-def _stacked(frames: Sequence[Confounds]) -> Confounds | None:
-    """Return tables of runs as one; a column that a run has not is zero in it."""
-    names = tuple(dict.fromkeys(name for frame in frames for name in frame.names))
-    values = np.zeros((sum(len(frame.values) for frame in frames), len(names)))
-    start = 0
-    for frame in frames:
-        stop = start + len(frame.values)
-        values[start:stop, [names.index(name) for name in frame.names]] = frame.values
-        start = stop
-    # Strategies may censor volumes only.
-    return Confounds(values, names, None, "--confounds") if names else None

@@ -98,7 +98,8 @@ def extract(  # noqa: PLR0913
     smoothing_fwhm : float, sequence of 3 floats or "fast", optional
         Full width at half maximum, in mm, of the Gaussian that volumes are smoothed with first.
     confounds : array-like, pandas.DataFrame, path, or list of these, optional
-        Signals to remove, a row for each volume of the images.
+        Signals to remove, a row for each volume of the images. Tables of a list stand side by
+        side; of several runs, a list of as many tables has one for each run.
     detrend : bool, default=False
         Whether mean and linear trend are removed.
     standardize : {"zscore_sample", "psc"}, optional

@@ -12,6 +12,7 @@ from lazyvox.extraction.table_writers import TableSpec
 from lazyvox.lazyimage.series import Series
 from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.cleaning import prepare_cleaning
+from lazyvox.signal.confounds import stack_confounds
 from lazyvox.signal.filling import check_censored
 from lazyvox.signal.volumes import checked_sample_mask
 
@@ -109,7 +110,7 @@ class CleaningOptions:
         options: Any = {
             "runs": labels,
             "sample_mask": _mask_of_runs(sample_mask, labels, series.grid.n_volumes),
-            "confounds": self.confounds,
+            "confounds": self._stacked_confounds(series),
             "detrend": self.detrend,
             "standardize": self.standardize,
             "standardize_confounds": self.standardize_confounds,
@@ -122,6 +123,16 @@ class CleaningOptions:
         further = {name: one for name, one in self.clean_args.items() if name != "runs"}
         cleaner = prepare_cleaning(series.grid.n_volumes, **options, **further)
         return Cleaning(replace(cleaner, stored_dtype=series.grid.dtype), n_jobs, largest_table)
+
+    def _stacked_confounds(self, series: Series) -> Any:
+        """Return confounds of the series; a list holds those of each run, where runs are images."""
+        given, lengths = self.confounds, [run.n_volumes for run in series.runs]
+        are_of_runs = self.runs is None and "runs" not in self.clean_args and len(lengths) > 1
+        if not are_of_runs or not isinstance(given, list | tuple) or len(given) != len(lengths):
+            return given
+        # Tables of the whole series stand side by side; they need not be read to be told apart.
+        is_whole = all(len(np.shape(one)) > 0 and len(one) == sum(lengths) for one in given)
+        return given if is_whole else stack_confounds(given, lengths)
 
     def _labels(self, series: Series) -> Any:
         """Return the run of each volume, None where all are of one."""

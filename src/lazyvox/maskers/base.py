@@ -83,6 +83,7 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         self._warns_of_images = warns
         self._report_content = {"reports_at_fit_time": self.reports}
         self._reporting_data = None
+        self._run_t_r = None
         self.clean_args_ = {} if self.clean_args is None else self.clean_args
         self._opened = self.memory
         self.memory_ = open_memory(self.memory, verbose=self.verbose)

@@ -14,7 +14,13 @@ from lazyvox.signal.confound_files import FMRIPREP_ENDINGS, read_confounds
 from lazyvox.store.files.identity import printable
 from lazyvox.tables.numeric import FrameTable, is_frame
 
-__all__ = ["ConfoundTable", "Confounds", "JoinedConfounds", "join_confounds"]
+__all__ = [
+    "ConfoundTable",
+    "Confounds",
+    "JoinedConfounds",
+    "join_confounds",
+    "stack_confounds",
+]
 
 #: A pandas.DataFrame also; pandas need not be installed.
 ConfoundTable: TypeAlias = Any
@@ -251,6 +257,44 @@ def join_confounds(confounds: ConfoundTable | None, n_volumes: int) -> JoinedCon
             mask = part.sample_mask if mask is None else _same_mask(mask, part.sample_mask)
     joined = tables[0] if len(tables) == 1 else np.hstack(tables)
     return JoinedConfounds(joined, tuple(names), tuple(origins), mask)
+
+
+def stack_confounds(tables: Sequence[ConfoundTable], lengths: Sequence[int]) -> Confounds:
+    """Return the confounds of runs as those of one series.
+
+    Parameters
+    ----------
+    tables : sequence of Confounds, ndarray, DataFrame, path, or lists of these
+        Confounds of each run.
+    lengths : sequence of int
+        Volumes of each run.
+
+    Returns
+    -------
+    Confounds
+        A column that a run has not is zero in it. Volumes that one of them censors are censored.
+
+    Raises
+    ------
+    ParameterError
+        If a table has not one row for each volume of its run, or does not hold numbers.
+    """
+    joined = [join_confounds(table, n) for table, n in zip(tables, lengths, strict=True)]
+    names = tuple(dict.fromkeys(name for one in joined if one is not None for name in one.names))
+    values = np.zeros((sum(lengths), len(names)))
+    kept = np.ones(sum(lengths), bool)
+    origins: list[str] = []
+    start = 0
+    for one, length in zip(joined, lengths, strict=True):
+        if one is not None:
+            columns = [names.index(name) for name in one.names]
+            values[start : start + length, columns] = one.values
+            if one.sample_mask is not None:
+                kept[start : start + length] = np.isin(np.arange(length), one.sample_mask)
+            origins += [one.origins[0].path] if one.origins and one.origins[0].path else []
+        start += length
+    mask = None if kept.all() else np.flatnonzero(kept)
+    return Confounds(values, names, mask, ", ".join(origins) or "confounds")
 
 
 def _same_mask(first: IntArray, other: IntArray | None) -> IntArray:

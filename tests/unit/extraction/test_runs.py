@@ -168,3 +168,23 @@ def test_volumes_that_confounds_censor(files, censored):
     if censored == "keep":
         plain = lv.extract("run.nii.gz", "atlas.nii.gz", confounds=found.values)
         assert np.array_equal(signals, plain)
+
+
+def test_confounds_of_each_run(files):
+    rng = np.random.default_rng(2)
+    tables = [rng.normal(size=(40, 2)), rng.normal(size=(30, 2))]
+    np.savetxt("second.txt", tables[1])
+    runs = ["run.nii.gz", "three.nii.gz"]
+    wanted = [
+        lv.extract(run, "atlas.nii.gz", confounds=table).values
+        for run, table in zip(runs, tables, strict=True)
+    ]
+    for given in (tables, [tables[0], "second.txt"], np.concatenate(tables)):
+        found = lv.extract(runs, "atlas.nii.gz", confounds=given)
+        np.testing.assert_allclose(found.values, np.concatenate(wanted))
+    # Tables of all volumes stand side by side.
+    both = np.concatenate(tables)
+    found = lv.extract(runs, "atlas.nii.gz", confounds=[both[:, :1], both[:, 1:]])
+    np.testing.assert_allclose(found.values, np.concatenate(wanted))
+    with pytest.raises(ParameterError, match="one row for each of the 30 volumes"):
+        lv.extract(runs, "atlas.nii.gz", confounds=[tables[0], tables[0]])

@@ -85,7 +85,7 @@ def convert(
             scale=scaling,
             seekable=seekable,
             overwrite=settings.overwrite,
-            n_jobs=-1 if settings.jobs is None else settings.jobs,
+            n_jobs=settings.jobs,
             progress=settings.progress,
         )
 

@@ -24,7 +24,7 @@ from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
-from lazyvox.planning.memory import MemoryTerm, format_bytes
+from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
@@ -58,7 +58,8 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     scale: Scale = None,
     seekable: bool = False,
     overwrite: bool = True,
-    n_jobs: int = -1,
+    memory: int | str | None = None,
+    n_jobs: int | None = None,
     progress: ProgressLike = None,
 ) -> None:
     """Write an image block by block; the file gets its final name only once it is complete.
@@ -89,8 +90,12 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         these formats takes. Runs grow by less than 0.1 %.
     overwrite : bool, default=True
         Whether an existing file may be replaced.
-    n_jobs : int, default=-1
-        Threads that compress, as in scikit-learn. The file does not depend on it.
+    memory : int or str, optional
+        Memory budget, such as ``"256MB"``. By default a quarter of the available memory, at most
+        2 GiB, or what `lazyvox.memory_budget` set.
+    n_jobs : int, optional
+        Threads that compress, as in scikit-learn. By default one for each core, or fewer where
+        the budget has no room for them. The file does not depend on it.
     progress : bool or callable, optional
         True shows a bar on stderr.
 
@@ -125,11 +130,21 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     array = lazy_dataobj(img)
     encoding = choose_encoding(img, array, path, dtype=dtype, scale=scale)
     output = _plan_output(img.header, img.affine, array, encoding, path)
-    n_threads = min(resolve_n_jobs(n_jobs), _MAX_THREADS)
-    packing = sink_memory(output.files[0][1], compresslevel, n_threads, seekable=seekable)
     values = replace(array, conversion=Conversion()) if encoding.is_copy else array
-    n_values = _block_values(values, packing, resolve_budget(None))
-    plan = _plan(values, n_values, encoding, output, packing)
+    budget = resolve_budget(memory)
+    most = min(resolve_n_jobs(-1 if n_jobs is None else n_jobs), _MAX_THREADS)
+    for n_threads in range(most, 0, -1) if n_jobs is None else (most,):
+        packing = sink_memory(output.files[0][1], compresslevel, n_threads, seekable=seekable)
+        held = (
+            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            *values.reader.session_memory,
+            MemoryTerm("encoding", _ENCODING_BYTES),
+            MemoryTerm("compression", packing, f"{n_threads} thread{'s' * (n_threads > 1)}"),
+        )
+        if sum_terms(held) + N_BUFFERS * _SMALLEST_BLOCK_BYTES <= budget:
+            break
+    plan = _plan(values, encoding, output, held, budget)
+    n_values = plan.block_bytes // values.dtype.itemsize
     stop_if_planning(plan)
     reporter = resolve_progress(progress)
     reporter.start(
@@ -192,23 +207,28 @@ def _plan_output(
     )
 
 
-def _block_values(array: LazyArray, packing: int, budget: int) -> int:
-    """Return the values of a block: as many as are useful, or as the budget allows."""
-    fixed = FIXED_BYTES + packing + _ENCODING_BYTES + array.reader.session_bytes
-    room = min(N_BUFFERS * TARGET_BLOCK_BYTES, budget - fixed)
+def _plan(
+    array: LazyArray,
+    encoding: Encoding,
+    output: OutputSpec,
+    held: tuple[MemoryTerm, ...],
+    budget: int,
+) -> Plan:
+    """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
+    room = min(N_BUFFERS * TARGET_BLOCK_BYTES, budget - sum_terms(held))
     if room < buffered_itemsize(array):
-        least = fixed + N_BUFFERS * _SMALLEST_BLOCK_BYTES
+        least = sum_terms(held) + N_BUFFERS * _SMALLEST_BLOCK_BYTES
         msg = (
             f"the memory budget must hold the buffers of writing. Got {format_bytes(budget)}; "
-            f"needed are {format_bytes(least)} ({least} bytes), or less with n_jobs=1."
+            f"needed are {format_bytes(least)} ({least} bytes)."
         )
-        raise MemoryBudgetError(msg)
-    return block_values(array, room)
-
-
-def _plan(
-    array: LazyArray, n_values: int, encoding: Encoding, output: OutputSpec, packing: int
-) -> Plan:
+        raise MemoryBudgetError(
+            msg,
+            parameter="memory",
+            value=budget,
+            hint=f"Pass memory={least} or more, or n_jobs=1.",
+        )
+    n_values = block_values(array, room)
     buffers, block_bytes = n_values * buffered_itemsize(array), n_values * array.dtype.itemsize
     reading = reading_of(array, 1 + encoding.needs_extent)
     return Plan(
@@ -223,16 +243,13 @@ def _plan(
         n_buffers=N_BUFFERS,
         buffer_bytes=buffers,
         block_bytes=block_bytes,
-        consumer_bytes=(("Write", packing + _ENCODING_BYTES),),
+        consumer_bytes=(("Write", sum_terms(held[-2:])),),
         memory=(
-            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
             MemoryTerm("block buffers", buffers),
-            *array.reader.session_memory,
-            MemoryTerm("encoding", _ENCODING_BYTES),
-            MemoryTerm("compression", packing),
+            *held,
         ),
         scratch_bytes=output.decoded_bytes + array.reader.scratch_bytes,
-        budget=resolve_budget(None),
+        budget=budget,
         steps=steps_of(array),
     )
 

@@ -1,5 +1,7 @@
 """`lazyvox.save`: what was stored stays as it was, and what is converted is converted as asked."""
 
+from importlib import import_module
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -416,3 +418,27 @@ class TestFractionsAsIntegers:
         assert abs(nib.load(tmp_path / "u1.nii").get_fdata() - values).max() < 13
         with pytest.raises(lv.ScalingError, match="must fit the stored type uint8"):
             lv.save(lv.load(tmp_path / "i.nii"), tmp_path / "a.nii", dtype="uint8")
+
+
+def test_fewer_threads_where_the_budget_has_no_room_for_more(tmp_path, monkeypatch):
+    module = import_module("lazyvox.lazyimage.save")
+    monkeypatch.setattr(module, "resolve_n_jobs", lambda n_jobs: 6)
+    img = nib.Nifti1Image(np.zeros((8, 9, 5, 6), "f4"), np.eye(4))
+    roomy = lv.plan(lv.save, img, tmp_path / "a.nii.gz", memory="1GiB")
+    with pytest.raises(lv.MemoryBudgetError, match=r"buffers of writing.*Pass memory=\d+ or more"):
+        lv.plan(lv.save, img, tmp_path / "a.nii.gz", memory="30MiB", n_jobs=6)
+    tight = lv.plan(lv.save, img, tmp_path / "a.nii.gz", memory="30MiB")
+    assert tight.peak_bytes <= 30 << 20 < roomy.peak_bytes
+    assert [one.of for one in roomy.memory if one.name == "compression"] == ["6 threads"]
+    assert "6 threads" not in tight.explain()
+    lv.save(img, tmp_path / "a.nii.gz", memory="30MiB")
+    lv.save(img, tmp_path / "b.nii.gz", memory="1GiB")
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def test_a_budget_of_its_own(tmp_path):
+    img = nib.Nifti1Image(np.zeros((8, 9, 5, 6), "f4"), np.eye(4))
+    assert lv.plan(lv.save, img, tmp_path / "a.nii", memory="77MB").budget == 77_000_000
+    with pytest.raises(lv.MemoryBudgetError, match="buffers of writing"):
+        lv.save(img, tmp_path / "a.nii", memory="1MB")
+    assert not list(tmp_path.iterdir())

@@ -169,3 +169,12 @@ def test_the_memory_of_a_pass_is_that_of_its_plan(tmp_path, dtype, slope):
     scan = lv.Scan(path)
     scan.add(Nothing())
     assert describe_image(str(path)).lazyvox_bytes == scan.plan(memory="9GB").peak_bytes
+
+
+def test_a_plan_of_the_check_reads_nothing(lazyvox, folder):
+    done = lazyvox("info", "run.nii.gz", "--check", "--explain")
+    assert "passes     1\n" in done.out
+    assert "check " not in done.out
+    record = json.loads(lazyvox("info", "run.nii.gz", "--explain", "--json").out)
+    assert record["images"][0]["plan"]["passes"] == 0
+    assert record["images"][0]["plan"]["bytes_read"] == 0

@@ -11,18 +11,19 @@ from lazyvox._typing import Array, DType, override
 from lazyvox.array.block_reading import iter_blocks
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
-from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.lazyimage.load import as_image
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.blocks import FIXED_BYTES, TARGET_BLOCK_BYTES
+from lazyvox.planning.memory import MemoryTerm, format_bytes
+from lazyvox.planning.plan import Plan
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.store.files.identity import printable
 from lazyvox.store.files.paths import absolute_path
 
-__all__ = ["Check", "check_image"]
+__all__ = ["Check", "check_image", "plan_check"]
 
-_PIECE_BYTES = 4 << 20
 _SMALLEST_PIECE_BYTES = 1 << 16
 #: A piece, what is finite of it, and the piece that the decoder holds.
 _PIECES_HELD = 4
@@ -108,6 +109,51 @@ def check_image(path: str, *, progress: ProgressLike) -> Check:
         return _check_file(file, reporter)
     finally:
         reporter.close()
+
+
+def plan_check(path: str, *, is_checked: bool) -> Plan:
+    """Return the plan of looking at an image: its header only, or all of it.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    is_checked : bool
+        Whether `check_image` follows.
+
+    Returns
+    -------
+    Plan
+        Without a check, a plan of no pass.
+
+    Raises
+    ------
+    ImageFileError
+        If its header is damaged.
+    """
+    array = lazy_dataobj(as_image(path))
+    reading = reading_of(array, int(is_checked))
+    piece = _piece_bytes(array.dtype) if is_checked else 0
+    return Plan(
+        source=array.reader.path,
+        shape=array.shape,
+        dtype=str(array.dtype),
+        passes=reading.passes,
+        bytes_read=reading.bytes_read,
+        bytes_decoded=reading.bytes_decoded,
+        block_volumes=1,
+        slab_slices=array.shape[2] if array.ndim > 2 else 1,
+        n_buffers=_PIECES_HELD,
+        buffer_bytes=_PIECES_HELD * piece,
+        block_bytes=piece,
+        consumer_bytes=(),
+        memory=(
+            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            MemoryTerm("block buffers", _PIECES_HELD * piece),
+        ),
+        scratch_bytes=0,
+        budget=resolve_budget(None),
+    )
 
 
 def _check_file(file: ImageFile, reporter: Progress) -> Check:
@@ -212,7 +258,7 @@ def _warn_of_surplus(path: str, surplus: int) -> None:
 def _piece_bytes(dtype: DType) -> int:
     """Return the size of a piece: whole values, within the memory budget."""
     fitting = resolve_budget(None) // _PIECES_HELD
-    size = max(min(fitting, _PIECE_BYTES), _SMALLEST_PIECE_BYTES)
+    size = max(min(fitting, TARGET_BLOCK_BYTES), _SMALLEST_PIECE_BYTES)
     return size - size % dtype.itemsize
 
 

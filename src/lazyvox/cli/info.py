@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from lazyvox.cli.checking import Check, check_image
+from lazyvox.cli.checking import Check, check_image, plan_check
 from lazyvox.cli.facts import Facts, describe_image
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outcome import SomeFailedError, one_line, print_error, print_traceback, spelled
@@ -13,6 +13,7 @@ from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
 from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.plan import Plan
 from lazyvox.store.files.printing import printable
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.opening import open_source
@@ -37,6 +38,8 @@ class _Report:
         What is wrong with it, empty where it is good.
     index : AccessPoints or None
         Its access points, where it has any.
+    plan : Plan or None
+        What would be read, where only that was asked for.
     """
 
     path: str
@@ -44,6 +47,7 @@ class _Report:
     check: Check | None = None
     error: str = ""
     index: AccessPoints | None = None
+    plan: Plan | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
@@ -53,6 +57,8 @@ class _Report:
         if self.index is not None:
             n_points, spacing = len(self.index.bit_offsets), self.index.spacing
             record["index"] = {"n_points": n_points, "spacing": spacing}
+        if self.plan is not None:
+            record["plan"] = self.plan.to_dict()
         return {**record, "error": self.error or None}
 
 
@@ -88,7 +94,7 @@ def info(ctx: click.Context, images: tuple[str, ...], *, is_checked: bool) -> No
     settings = Settings.of(ctx)
     reports = []
     for path in images:
-        report = _inspect(path, settings, is_checked=is_checked and not settings.explain)
+        report = _inspect(path, settings, is_checked=is_checked)
         reports.append(report)
         if not settings.as_json and not settings.quiet:
             _print(report, is_last=len(reports) == len(images))
@@ -108,6 +114,8 @@ def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
     facts = None
     try:
         with settings.budget():
+            if settings.explain:
+                return _Report(path, None, plan=plan_check(path, is_checked=is_checked))
             facts = describe_image(path)
             index = _index_of(path)
             if not is_checked:
@@ -128,6 +136,8 @@ def _index_of(path: str) -> AccessPoints | None:
 
 
 def _print(report: _Report, *, is_last: bool) -> None:
+    if report.plan is not None:
+        click.echo(report.plan.explain() + "\n" * (not is_last))
     if report.facts is None:
         return
     lines = report.facts.lines()

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lazyvox.cli.outcome import WrongUsageError
@@ -82,8 +83,9 @@ def check_output(
     if not output.lower().endswith(tuple(endings)):
         msg = f"{option} {printable(output)}: the name must end in {list_endings(endings)}"
         raise WrongUsageError(msg)
-    if not settings.explain:
-        check_files(files or _files_of_image(output), inputs, settings, option=option)
+    # A plan is of a run that could begin; a file that exists may be gone until then.
+    may_exist = replace(settings, overwrite=settings.overwrite or settings.explain)
+    check_files(files or _files_of_image(output), inputs, may_exist, option=option)
     return output
 
 

@@ -112,3 +112,19 @@ def test_the_first_parquet_file_of_a_process(folder, tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert_bounded(*map(int, done.stdout.split()))
+
+
+def test_maps_that_do_not_fit_are_refused_before_most_of_them_are_read(folder, tmp_path):
+    """Of 40 maps of 61 x 73 x 61 voxels, about 130 MiB, a budget of 60 MB holds less than half."""
+    maps = np.random.default_rng(0).random((61, 73, 61, 4)).astype("f4")
+    many = np.concatenate([maps] * 10, axis=-1)
+    lv.save(nib.Nifti1Image(many, np.diag([3.0, 3, 3, 1])), tmp_path / "maps.nii")
+    run = np.zeros((61, 73, 61, 2), "f4")
+    lv.save(nib.Nifti1Image(run, np.diag([3.0, 3, 3, 1])), tmp_path / "run.nii")
+    call = partial(_refused, str(tmp_path / "run.nii"), str(tmp_path / "maps.nii"), "60MB")
+    assert peak_of(call) < 80 * MIB
+
+
+def _refused(run, maps, memory):
+    with pytest.raises(lv.MemoryBudgetError, match="must hold the regions"):
+        lv.plan(lv.extract, run, lv.Maps(maps), memory=memory)

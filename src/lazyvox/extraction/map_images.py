@@ -9,11 +9,15 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import RegionError
+from lazyvox.extraction.region_budget import refuse_beyond
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.lazyimage.series import Grid, name_of
+
+#: One map of the grid as read, and flattened, and the last map at each voxel.
+_READ_BYTES = 36
 
 __all__ = ["MapVoxels", "MapsImage", "open_maps", "read_maps"]
 
@@ -134,7 +138,9 @@ def open_maps(maps_img: ImageLike, name: str) -> MapsImage:
     return MapsImage(img, array, np.asarray(img.affine, np.float64), full_name)
 
 
-def read_maps(maps: MapsImage, mask: BoolArray | None, *, ensure_finite: bool) -> MapVoxels:
+def read_maps(
+    maps: MapsImage, mask: BoolArray | None, *, ensure_finite: bool, budget: int | None = None
+) -> MapVoxels:
     """Read maps, one at a time.
 
     Parameters
@@ -145,6 +151,8 @@ def read_maps(maps: MapsImage, mask: BoolArray | None, *, ensure_finite: bool) -
         Weights outside of it count as zero.
     ensure_finite : bool
         Whether NaN and infinite weights count as zero, or are an error.
+    budget : int, optional
+        Bytes that the weights may take.
 
     Returns
     -------
@@ -155,13 +163,22 @@ def read_maps(maps: MapsImage, mask: BoolArray | None, *, ensure_finite: bool) -
     ------
     RegionError
         If weights are not finite.
+    MemoryBudgetError
+        If the weights take more than the budget: raised with the first map that is too much.
     """
     shape = maps.array.shape[:3]
     flat_mask = None if mask is None else mask.reshape(-1, order="F")
     last_map = np.full(int(np.prod(shape)), -1, np.int32)
     found: list[tuple[int, Array, Array]] = []
     overlap: tuple[int, int] | None = None
+    n_grid = len(last_map)
+    is_used = np.zeros(n_grid, bool)
+    held = _READ_BYTES * n_grid
     for number in range(maps.n_maps):
+        if budget is not None:
+            weights = 8 * len(found) * int(np.count_nonzero(is_used))
+            at_most = n_grid * (_READ_BYTES + maps.n_maps * (12 + maps.array.dtype.itemsize))
+            refuse_beyond(budget, held + weights, at_most, maps.name)
         values = _finite(maps.array[..., number], maps, number, ensure_finite=ensure_finite)
         flat = values.reshape(-1, order="F")
         positive = np.flatnonzero(flat > _smallest(flat))
@@ -175,19 +192,18 @@ def read_maps(maps: MapsImage, mask: BoolArray | None, *, ensure_finite: bool) -
             is_known = known is not None and np.array_equal(known, voxels)
             indices: Any = known if is_known else voxels.astype(np.int32)
             found.append((number, indices, flat[voxels]))
-    return _assembled(found, len(last_map), overlap)
+            is_used[voxels] = True
+            held += found[-1][2].nbytes + (0 if is_known else indices.nbytes)
+    return _assembled(found, is_used, held, overlap)
 
 
 def _assembled(
-    found: list[tuple[int, Array, Array]], n_grid: int, overlap: tuple[int, int] | None
+    found: list[tuple[int, Array, Array]],
+    is_used: BoolArray,
+    read_bytes: int,
+    overlap: tuple[int, int] | None,
 ) -> MapVoxels:
     """Return dense weights over all voxels of all maps."""
-    held = {id(one): one.nbytes for _, *arrays in found for one in arrays}
-    # One map of the grid as read, and flattened, and the last map at each voxel.
-    read_bytes = sum(held.values()) + n_grid * 36
-    is_used = np.zeros(n_grid, bool)
-    for _, voxels, _ in found:
-        is_used[voxels] = True
     index = np.flatnonzero(is_used)
     place = np.cumsum(is_used, dtype=np.int32) - 1
     numbers = np.array([number for number, _, _ in found], np.intp)

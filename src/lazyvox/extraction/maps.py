@@ -17,6 +17,7 @@ from lazyvox.extraction.region_table import RegionTable, TableOptions
 from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
+from lazyvox.runtime.budget import resolve_budget
 from lazyvox.stream.masks import RegionImage, read_mask
 
 __all__ = ["Maps"]
@@ -189,7 +190,9 @@ class Maps(RegionTable):
         if self._resample:
             maps = maps.on_grid(grid)
         maps.check_grid(grid)
-        found = read_maps(maps, mask, ensure_finite=self._ensure_finite)
+        found = read_maps(
+            maps, mask, ensure_finite=self._ensure_finite, budget=resolve_budget(None)
+        )
         self._check_maps(maps, found)
         kept = self._keep or mask is None
         self._numbers = list(range(maps.n_maps)) if kept else found.numbers.tolist()

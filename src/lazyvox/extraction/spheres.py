@@ -11,15 +11,20 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, IntArray, PathLike, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, RegionError
+from lazyvox.extraction.region_budget import refuse_beyond
 from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
 from lazyvox.extraction.seeds import SeedsLike, read_seeds
 from lazyvox.extraction.signals import Placement
 from lazyvox.geometry.spheres import sphere_voxels
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
+from lazyvox.runtime.budget import resolve_budget
 from lazyvox.stream.masks import RegionImage, read_mask
 
 __all__ = ["Spheres"]
+
+#: Bytes for each voxel of the spheres.
+_VOXEL_BYTES = 40
 
 
 class Spheres(GatheredRegions):
@@ -117,10 +122,13 @@ class Spheres(GatheredRegions):
         mask = None
         if self._mask_img is not None:
             mask = read_mask(self._mask_img, grid, name="mask_img", resample=self._resample)
-        voxels = [
-            sphere_voxels(seed, radius, grid.affine, grid.shape, mask)
-            for seed, radius in zip(self._seeds.xyz, self._radii, strict=True)
-        ]
+        voxels: list[IntArray] = []
+        budget, n_voxels = resolve_budget(None), 0
+        for seed, radius in zip(self._seeds.xyz, self._radii, strict=True):
+            voxels.append(sphere_voxels(seed, radius, grid.affine, grid.shape, mask))
+            n_voxels += len(voxels[-1])
+            at_most = _VOXEL_BYTES * self.n_seeds * grid.n_voxels
+            refuse_beyond(budget, _VOXEL_BYTES * n_voxels, at_most, "`seeds`")
         self._refuse_empty(voxels, has_mask=mask is not None)
         index = np.concatenate(voxels)
         counts = np.bincount(index, minlength=grid.n_voxels)

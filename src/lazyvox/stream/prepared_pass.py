@@ -16,6 +16,7 @@ from lazyvox.lazyimage.series import Grid, Series
 from lazyvox.planning.blocks import N_BUFFERS, Costs
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.planning.plan import Plan
+from lazyvox.runtime.budget import memory_budget
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import NoProgress, Progress
@@ -146,6 +147,14 @@ def prepare_pass(
     if not consumers:
         msg = "a scan needs at least one consumer. Call scan.add(...) first."
         raise ParameterError(msg)
+    # Masks, maps and spheres are read while planning: they see the budget too.
+    with memory_budget(budget):
+        return _prepared(series, consumers, budget, n_jobs)
+
+
+def _prepared(
+    series: Series, consumers: Sequence[Consumer[Any]], budget: int, n_jobs: int
+) -> PreparedPass:
     grid, array = series.grid, series.array
     for consumer in consumers:
         consumer.check(grid)

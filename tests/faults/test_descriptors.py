@@ -12,6 +12,7 @@ import lazyvox as lv
 from lazyvox.store.files import descriptors
 from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import SourceFile
+from lazyvox.testing import n_descriptors
 
 SHAPE = (24, 24, 20, 9)
 VALUES = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.int16)
@@ -19,10 +20,6 @@ ENDINGS = pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nii.zst"])
 ON_LINUX = pytest.mark.skipif(
     not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc"
 )
-
-
-def n_descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def linked(folder, ending, n_files):

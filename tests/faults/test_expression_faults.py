@@ -4,13 +4,13 @@ import gc
 import random
 import signal
 import threading
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.testing import n_descriptors
 
 GRID = (40, 40, 30)
 
@@ -61,10 +61,6 @@ def test_a_reduction_that_fails_can_be_tried_again(paths, tmp_path):
         np.asarray(z.dataobj)
     (tmp_path / "away.nii.gz").rename(tmp_path / "run.nii.gz")
     assert np.isfinite(np.asarray(z.dataobj)).all()
-
-
-def n_descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 def read_for_ever(img):

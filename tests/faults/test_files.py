@@ -29,7 +29,7 @@ from lazyvox.errors import (
 )
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store import open_source
-from lazyvox.testing import own_threads, random_values, write_lazy_array
+from lazyvox.testing import n_descriptors, own_threads, random_values, write_lazy_array
 
 VALUES = random_values((16, 17, 18, 9), "<i2")
 BOTH = pytest.mark.parametrize("compression", ["none", "gzip"])
@@ -39,10 +39,6 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def age(path):
     """Put the modification time into the past, so that any later change shows."""
     os.utime(path, ns=(10**18, 10**18))
-
-
-def n_descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 def over(path, spec):

@@ -11,14 +11,13 @@ import textwrap
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lazyvox as lv
 from lazyvox.stream.consumer import Consumer
-from lazyvox.testing import write_nifti
+from lazyvox.testing import n_descriptors, write_nifti
 
 SHAPE = (40, 40, 20, 60)
 
@@ -76,10 +75,6 @@ def save_of(path, folder, out):
 def series_of(path, folder, out):
     img = lv.load(path)
     return img, lambda: [np.sum(img.dataobj[..., t]) for t in range(SHAPE[3])]
-
-
-def n_descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 def assert_no_thread_is_left():

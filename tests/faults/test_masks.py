@@ -6,13 +6,10 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.masking import apply_mask, intersect_masks, load_mask_img, unmask
+from lazyvox.testing.images import image_of as image
 
 SHAPE = (5, 6, 7)
 RUN = nib.Nifti1Image(np.random.default_rng(0).normal(size=(*SHAPE, 4)).astype("f4"), np.eye(4))
-
-
-def image(values, affine=None):
-    return nib.Nifti1Image(np.asarray(values), np.eye(4) if affine is None else affine)
 
 
 def with_values(*values, dtype="f4"):

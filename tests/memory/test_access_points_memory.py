@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.testing import gzip_member, nifti_bytes, peak_of, scan_peaks
+from lazyvox.testing import assert_bounded, gzip_member, nifti_bytes, peak_of, scan_peaks
 
 MIB = 1 << 20
 SHAPE = (64, 64, 36, 80)
@@ -47,10 +47,6 @@ def scaled(tmp_path_factory):
     path.write_bytes(packed_run("<i2", slope=0.5))
     lv.index(path, spacing="1MiB")
     return str(path)
-
-
-def assert_bounded(predicted, measured):
-    assert measured <= predicted, f"{measured / MIB:.1f} MiB where {predicted / MIB:.1f} were said"
 
 
 @pytest.mark.parametrize("budget", ["20MiB", "32MiB", "40MiB", "1GiB"])

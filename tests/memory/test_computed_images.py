@@ -8,7 +8,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.image import clean_img, math_img
-from lazyvox.testing import peak_of, scan_peaks
+from lazyvox.testing import assert_bounded, peak_of, scan_peaks
 
 MIB = 1 << 20
 GRID = (48, 48, 30)
@@ -23,10 +23,6 @@ def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "run.nii"
     lv.save(nib.Nifti1Image(values + np.arange(96, dtype="f4"), np.eye(4)), path)
     return str(path)
-
-
-def assert_bounded(predicted, measured):
-    assert measured <= predicted, f"{measured / MIB:.1f} MiB where {predicted / MIB:.1f} were said"
 
 
 @pytest.mark.parametrize(("memory", "has_file"), [("80MiB", True), ("600MiB", False)])

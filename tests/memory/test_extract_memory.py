@@ -9,16 +9,12 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.testing import peak_of, scan_peaks
+from lazyvox.testing import assert_bounded, peak_of, scan_peaks
 
 MIB = 1 << 20
 GRID = (48, 48, 30)
 N_VOLUMES = 120
 BUDGET = "1GiB"
-
-
-def assert_bounded(predicted, measured):
-    assert measured <= predicted, f"{measured / MIB:.1f} MiB where {predicted / MIB:.1f} were said"
 
 
 @pytest.fixture(scope="module")

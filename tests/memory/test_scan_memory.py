@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.testing import peak_of, scan_peaks
+from lazyvox.testing import assert_bounded, peak_of, scan_peaks
 
 MIB = 1 << 20
 GRID = (64, 64, 36)
@@ -56,10 +56,6 @@ def large_volumes(folder):
     """Volumes of 9 MB, more than a block likes to hold."""
     lv.save(series(4, "f4", (150, 150, 100)), folder / "large.nii.gz")
     return str(folder / "large.nii.gz")
-
-
-def assert_bounded(predicted, measured):
-    assert measured <= predicted, f"{measured / MIB:.1f} MiB where {predicted / MIB:.1f} were said"
 
 
 CONSUMERS = {

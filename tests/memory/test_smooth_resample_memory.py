@@ -6,7 +6,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.image import resample_img, smooth_img
-from lazyvox.testing import peak_of, scan_peaks
+from lazyvox.testing import assert_bounded, peak_of, scan_peaks
 
 MIB = 1 << 20
 GRID = (64, 64, 36)
@@ -49,10 +49,6 @@ IMAGES = {
     "oblique": lambda run: resample_img(run, TURNED, (50, 50, 30), "linear"),
     "chain": lambda run: smooth_img(resample_img(run, FINE, interpolation="linear"), 6),
 }
-
-
-def assert_bounded(predicted, measured):
-    assert measured <= predicted, f"{measured / MIB:.1f} MiB where {predicted / MIB:.1f} were said"
 
 
 @pytest.mark.parametrize(("name", "n_jobs"), [("smooth", 1), ("clipped", 1), ("chain", 2)])

@@ -6,15 +6,16 @@
 from lazyvox.testing.contracts import check_array_reader, check_byte_source
 from lazyvox.testing.images import (
     compress,
+    image_of,
     nifti_bytes,
     random_values,
     write_lazy_array,
     write_nifti,
 )
-from lazyvox.testing.memory import peak_of, scan_peaks
+from lazyvox.testing.memory import assert_bounded, peak_of, scan_peaks
 from lazyvox.testing.points import MemoryPoints, find_points, gzip_member
 from lazyvox.testing.sources import CountingSource, FlakySource, MemorySource, TripwireSource
-from lazyvox.testing.threads import own_threads
+from lazyvox.testing.threads import n_descriptors, own_threads
 
 __all__ = [
     "CountingSource",
@@ -22,11 +23,14 @@ __all__ = [
     "MemoryPoints",
     "MemorySource",
     "TripwireSource",
+    "assert_bounded",
     "check_array_reader",
     "check_byte_source",
     "compress",
     "find_points",
     "gzip_member",
+    "image_of",
+    "n_descriptors",
     "nifti_bytes",
     "own_threads",
     "peak_of",

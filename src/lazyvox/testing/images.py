@@ -18,7 +18,14 @@ from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.opening import open_source
 
-__all__ = ["compress", "nifti_bytes", "random_values", "write_lazy_array", "write_nifti"]
+__all__ = [
+    "compress",
+    "image_of",
+    "nifti_bytes",
+    "random_values",
+    "write_lazy_array",
+    "write_nifti",
+]
 
 _ENDINGS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
 
@@ -49,6 +56,34 @@ def random_values(shape: Shape, dtype: npt.DTypeLike, seed: int = 0) -> Array:
     n_values = int(np.prod(shape, dtype=np.int64))
     payload = np.random.default_rng(seed).bytes(n_values * kind.itemsize)
     return np.frombuffer(payload, kind).reshape(shape, order="F").copy(order="F")
+
+
+def image_of(values: npt.ArrayLike, affine: npt.ArrayLike | None = None) -> nibabel.Nifti1Image:
+    """Return a NIfTI image in memory that keeps the type of its values.
+
+    Parameters
+    ----------
+    values : array-like
+        Voxels, of a type that NIfTI stores.
+    affine : array-like of shape (4, 4), optional
+        By default the identity.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        The image.
+
+    Examples
+    --------
+    >>> image_of(np.zeros((2, 2, 2), np.int64)).get_data_dtype().name
+    'int64'
+    """
+    array = np.asarray(values)
+    given = np.eye(4) if affine is None else np.asarray(affine, np.float64)
+    # nibabel's class has no types.
+    make: Any = nibabel.Nifti1Image
+    img: nibabel.Nifti1Image = make(array, given, dtype=array.dtype)
+    return img
 
 
 def compress(payload: bytes, compression: str) -> bytes:

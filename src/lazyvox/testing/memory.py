@@ -6,7 +6,7 @@ from typing import Any
 from lazyvox.runtime.measure import measure
 from lazyvox.stream.scan import Scan
 
-__all__ = ["peak_of", "scan_peaks"]
+__all__ = ["assert_bounded", "peak_of", "scan_peaks"]
 
 
 def peak_of(func: Callable[..., Any], *args: Any) -> int:
@@ -62,6 +62,28 @@ def scan_peaks(
     """
     predicted = _scan(imgs, consumers).plan(memory, n_jobs).peak_bytes
     return predicted, peak_of(_run, imgs, consumers, memory, n_jobs)
+
+
+def assert_bounded(predicted: int, measured: int) -> None:
+    """Raise `AssertionError` unless a measured peak is within the predicted one.
+
+    Parameters
+    ----------
+    predicted, measured : int
+        Bytes.
+
+    Raises
+    ------
+    AssertionError
+        If more was measured.
+
+    Examples
+    --------
+    >>> assert_bounded(2 << 20, 1 << 20)
+    """
+    if measured > predicted:
+        msg = f"{measured / 2**20:.1f} MiB measured, {predicted / 2**20:.1f} MiB predicted"
+        raise AssertionError(msg)
 
 
 def _scan(imgs: Any, consumers: Sequence[Any]) -> Scan:

@@ -18,14 +18,11 @@ from lazyvox.image import math_img
 from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import CountingSource, MemorySource, nifti_bytes
+from lazyvox.testing.images import image_of as image
 
 SHAPE = (3, 4, 5, 6)
 RNG = np.random.default_rng(4)
 IN_NUMPY = sorted(name for name in REDUCTIONS if hasattr(np, name))
-
-
-def image(values):
-    return nib.Nifti1Image(values, np.eye(4), dtype=values.dtype)
 
 
 @pytest.fixture

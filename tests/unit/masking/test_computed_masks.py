@@ -22,6 +22,7 @@ from lazyvox.masking.volumes import histogram_threshold
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.budget_shares import side_by_side
 from lazyvox.testing import write_nifti
+from lazyvox.testing.images import image_of as image
 
 SHAPE = (20, 21, 18)
 MNI = nib.affines.from_matvec(np.eye(3) * 4, [-95, -130, -75])
@@ -33,10 +34,6 @@ def head(shape=SHAPE):
         (index - (n - 1) / 2) / n for index, n in zip(np.indices(shape), shape, strict=True)
     ]
     return sum(one**2 for one in centred) < 0.1
-
-
-def image(values):
-    return nib.Nifti1Image(np.asarray(values), np.eye(4))
 
 
 def voxels_of(img):

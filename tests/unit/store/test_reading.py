@@ -2,7 +2,6 @@
 
 import gzip
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from lazyvox.errors import TruncatedFileError
 from lazyvox.store import open_source
 from lazyvox.store.cursors import CursorPool, shared_pool
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.testing import compress
+from lazyvox.testing import compress, n_descriptors
 
 PAYLOAD = np.random.default_rng(0).bytes(1_000_000)
 COMPRESSED = pytest.mark.parametrize("compression", ["gzip", "bzip2", "zstd"])
@@ -21,10 +20,6 @@ def written(folder, compression, payload=PAYLOAD, name="file"):
     path = folder / name
     path.write_bytes(compress(payload, compression))
     return open_source(path)
-
-
-def n_descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 @COMPRESSED

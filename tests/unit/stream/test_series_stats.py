@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.testing.images import image_of as image
 
 SHAPE = (4, 5, 3, 11)
-
-
-def image(values):
-    return nib.Nifti1Image(values, np.eye(4))
 
 
 @pytest.fixture

@@ -10,13 +10,10 @@ from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.blocks import BlockLayout
 from lazyvox.runtime.progress import NoProgress
 from lazyvox.stream.prepared_pass import feed_consumers
+from lazyvox.testing.images import image_of as image
 
 SHAPE = (4, 5, 3, 11)
 DTYPES = ["u1", "i2", ">i2", "i4", "i8", "u8", "f4", ">f4", "f8"]
-
-
-def image(values):
-    return nib.Nifti1Image(values, np.eye(4), dtype=values.dtype)
 
 
 def values_of(dtype, seed=0):

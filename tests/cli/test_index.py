@@ -166,3 +166,29 @@ def test_lv_index_takes_images_and_says_which_it_cannot(folder):
             lv.index(wrong)
     with pytest.raises(lv.ParameterTypeError, match="must be a number of bytes or a text"):
         lv.index(img, spacing=1.5)
+
+
+def test_overwrite_builds_an_index_again(lazyvox, folder, cache):
+    assert "it was there already" not in lazyvox("index", "run.nii.gz").out
+    assert "it was there already" in lazyvox("index", "run.nii.gz").out
+    assert "it was there already" not in lazyvox("index", "run.nii.gz", "--overwrite").out
+    (folder / "a.gzidx").write_bytes(b"old")
+    done = lazyvox("index", "run.nii.gz", "--export", "a.gzidx", "--overwrite")
+    assert "it was there already" in done.out
+    assert (folder / "a.gzidx").read_bytes() != b"old"
+
+
+def test_progress_of_an_index_is_that_of_its_pass(lazyvox, cache):
+    assert "run.nii.gz" in lazyvox("index", "run.nii.gz", "--progress").err
+    assert lazyvox("index", "run.nii.gz", "--overwrite", "--no-progress").err == ""
+
+
+def test_prune_says_of_each_index_whether_it_is_gone(lazyvox, cache):
+    lazyvox("index", "run.nii.gz")
+    lines = lazyvox("cache", "prune", "--max-size", "0", "--dry-run").out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("would remove ") for line in lines)
+    lines = lazyvox("cache", "prune", "--max-size", "0").out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("removed ") for line in lines)
+    assert "0 indexes" in lazyvox("cache", "ls").out

@@ -9,10 +9,10 @@ from lazyvox.cli.job import print_json
 from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import CommandGroup, Settings, examples, reporting_options
 from lazyvox.errors import ParameterError
-from lazyvox.planning.memory import format_bytes, parse_memory
+from lazyvox.planning.memory import format_bytes
 from lazyvox.store.files.printing import printable
 from lazyvox.store.index.cache import judge_all
-from lazyvox.store.index.folder import cache_folder, cache_limit
+from lazyvox.store.index.folder import cache_folder, cache_limit, parse_limit
 from lazyvox.store.index.listing import ListedIndex, list_indexes, prune
 from lazyvox.store.index.places import Verdict
 from lazyvox.store.opening import open_source
@@ -31,7 +31,7 @@ _PLACES = {"beside": "beside the file", "cache": "in the cache"}
 
 def _as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     try:
-        return None if value is None else parse_memory(value)
+        return None if value is None else parse_limit(value)
     except ParameterError as error:
         raise click.BadParameter(str(error), ctx, param) from error
 
@@ -96,9 +96,10 @@ def prune_command(
         indexes = [_facts(one) for one in removed]
         print_json({"command": "cache prune", "dry_run": dry_run, "removed": indexes})
     elif not settings.quiet:
+        done = "would remove" if dry_run else "removed"
         for one in removed:
-            click.echo(_line(one))
-        click.echo(f"{'would remove' if dry_run else 'removed'} {_total(removed)}")
+            click.echo(f"{done} {_line(one)}")
+        click.echo(f"{done} {_total(removed)}")
 
 
 @cache.command("why")

@@ -55,7 +55,6 @@ def concat(
     img = _joined(runs)
     array = lazy_dataobj(img)
     stored = array.dtype if dtype is None else np.dtype(dtype)
-    n_jobs = -1 if settings.jobs is None else settings.jobs
 
     def write() -> None:
         save(
@@ -63,7 +62,7 @@ def concat(
             target or "series.nii.gz",
             dtype=stored,
             overwrite=settings.overwrite,
-            n_jobs=n_jobs,
+            n_jobs=settings.jobs,
             progress=settings.progress,
         )
 

@@ -80,7 +80,7 @@ def index(
     """Build an index of RUN, a .nii.gz file: then any of its volumes is read at once.
 
     One pass over RUN, in which its checksums are verified. A good index that is there already is
-    kept.
+    kept: --overwrite builds it again, or, with --export, replaces the exported file.
     """
     settings = Settings.of(ctx)
     if export_to is not None:
@@ -91,7 +91,14 @@ def index(
         return
     began = time.perf_counter()
     with settings.budget():
-        found = index_image(run, spacing=spacing, import_from=import_from, beside=beside)
+        found = index_image(
+            run,
+            spacing=spacing,
+            import_from=import_from,
+            beside=beside,
+            overwrite=settings.overwrite and export_to is None,
+            progress=settings.progress,
+        )
     if export_to is not None:
         found.export(export_to, overwrite=settings.overwrite)
     _report(found, settings, export_to, time.perf_counter() - began)

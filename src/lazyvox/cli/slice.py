@@ -86,20 +86,19 @@ def _image_job(run: str, key: tuple[Entry, ...], target: str, settings: Settings
     img = as_image(run)
     part = img.slicer[spatial_key(key, img.shape)]
     array = lazy_dataobj(part)
-    n_jobs = -1 if settings.jobs is None else settings.jobs
 
     def work() -> list[Written]:
         save(
             part,
             target,
             overwrite=settings.overwrite,
-            n_jobs=n_jobs,
+            n_jobs=settings.jobs,
             progress=settings.progress,
         )
         return [Written(target, array.shape, str(np.dtype(part.get_data_dtype())))]
 
     path = target or "part.nii.gz"
-    return Job("slice", [run], lambda: plan(save, part, path, n_jobs=n_jobs), work)
+    return Job("slice", [run], lambda: plan(save, part, path, n_jobs=settings.jobs), work)
 
 
 def spatial_key(key: tuple[Entry, ...], shape: Sequence[int]) -> tuple[Entry, ...]:

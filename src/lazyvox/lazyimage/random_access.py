@@ -1,6 +1,7 @@
 """`lazyvox.index`: build, import and export the access points of gzip-compressed images."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from nibabel.spatialimages import SpatialImage
@@ -13,6 +14,7 @@ from lazyvox.errors import (
 )
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.planning.memory import parse_memory
+from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.source import ByteSource
@@ -100,6 +102,8 @@ def index(
     spacing: int | str | None = None,
     import_from: PathLike | None = None,
     beside: bool = False,
+    overwrite: bool = False,
+    progress: ProgressLike = None,
 ) -> ImageIndex:
     """Build the access points of a gzip-compressed image: then any volume is read at once.
 
@@ -116,6 +120,10 @@ def index(
         Whether the index is kept beside the image, as ``run.nii.gz.gzidx`` with a record
         ``run.nii.gz.gzidx.json``, for everybody who reads the image. By default it is kept in the
         user's cache folder.
+    overwrite : bool, default=False
+        Whether the index is built again where a good one is there.
+    progress : bool or callable, optional
+        True shows a bar on stderr while the image is decoded.
 
     Returns
     -------
@@ -153,9 +161,9 @@ def index(
     if import_from is not None:
         foreign = open_foreign(absolute_path(import_from), source)
         return _describe(source, _copy(source, foreign, where), is_built=True)
-    points = _good_index(source, spacing=aim)
+    points = None if overwrite else _good_index(source, spacing=aim)
     if points is None:
-        points = _build(source, aim or DEFAULT_SPACING, where)
+        points = _build(source, aim or DEFAULT_SPACING, where, progress)
         return _describe(source, points, is_built=True)
     if beside and points.path != beside_paths(source.path)[0]:
         points = _copy(source, points, where)
@@ -241,13 +249,27 @@ def _good_index(source: StreamSource, *, spacing: int | None) -> GzidxFile | Non
     return None
 
 
-def _build(source: StreamSource, spacing: int, where: Literal["cache", "beside"]) -> GzidxFile:
+def _build(
+    source: StreamSource, spacing: int, where: Literal["cache", "beside"], progress: ProgressLike
+) -> GzidxFile:
     table = read_member_table(source, spacing)
     if table is not None:
         return _copy(source, table, where)
-    with IndexWriter(source, spacing, where) as writer:
-        decoded_size, checksums = build_points(source, spacing, writer)
-        return writer.commit(decoded_size, checksums)
+    reporter = resolve_progress(progress)
+    reporter.start(max(source.stored_size >> 20, 1), "MiB", Path(source.path).name)
+    seen = 0
+
+    def advance(position: int) -> None:
+        nonlocal seen
+        reporter.advance((position >> 20) - seen)
+        seen = position >> 20
+
+    try:
+        with IndexWriter(source, spacing, where) as writer:
+            decoded_size, checksums = build_points(source, spacing, writer, advance)
+            return writer.commit(decoded_size, checksums)
+    finally:
+        reporter.close()
 
 
 def _copy(

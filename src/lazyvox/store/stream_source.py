@@ -25,6 +25,7 @@ from lazyvox.store.gzip.segment_checker import SegmentChecker
 from lazyvox.store.gzip.segments import Segments, SegmentSource
 from lazyvox.store.index.cache import find_index, reject_index
 from lazyvox.store.index.embedded import find_table
+from lazyvox.store.index.folder import cache_limit
 from lazyvox.store.index.growth import grow_index, growing_index
 from lazyvox.store.indexed_source import FallBackSource, IndexedReader, ahead_bytes, ahead_count
 
@@ -279,7 +280,7 @@ class StreamReader:
         source = self._source
         if jumps and growing_index(source) is None:
             furthest = shared_pool().furthest(source)
-            if furthest >= _WORTH_AN_INDEX:
+            if furthest >= _WORTH_AN_INDEX and cache_limit():
                 shared_pool().forget(source)
                 return grow_index(source, feed)
         return _DECODERS[source.compression](feed)

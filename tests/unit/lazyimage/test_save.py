@@ -313,6 +313,21 @@ def test_a_budget_that_is_too_small_names_one_that_works(tmp_path):
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "a.nii.gz").dataobj), FLOATS)
 
 
+def test_fewer_threads_where_the_budget_asks_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("lazyvox.runtime.cores.usable_cores", lambda: 8)
+    img = nib.Nifti1Image(FLOATS, AFFINE)
+    with lv.memory_budget("1GiB"):
+        one, many = (
+            lv.plan(lv.save, img, tmp_path / "a.nii.gz", n_jobs=n).peak_bytes for n in (1, 8)
+        )
+    with lv.memory_budget((one + many) // 2):
+        assert lv.plan(lv.save, img, tmp_path / "a.nii.gz").peak_bytes <= (one + many) // 2
+        lv.save(img, tmp_path / "a.nii.gz")
+        with pytest.raises(lv.MemoryBudgetError, match="or n_jobs=1"):
+            lv.save(img, tmp_path / "b.nii.gz", n_jobs=8)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.nii.gz"]
+
+
 def test_progress_counts_voxels_of_both_passes(tmp_path):
     seen = []
     img = nib.Nifti1Image(FLOATS, AFFINE)

@@ -16,6 +16,7 @@ from lazyvox.store.gzip.access_points import points_of
 from lazyvox.store.gzip.point_recorder import build_points
 from lazyvox.store.index.cache import IndexMemory, find_index, judge_all, reject_index
 from lazyvox.store.index.folder import cache_folder, cache_limit
+from lazyvox.store.index.growth import growing_index
 from lazyvox.store.index.writer import IndexWriter
 from lazyvox.store.opening import open_source
 
@@ -480,3 +481,20 @@ def test_a_name_with_no_room_for_an_ending_is_refused_beside_before_a_byte_is_de
     assert lv.index(path).is_built
     assert not lv.index(path).is_built
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == [path.name]
+
+
+@pytest.mark.parametrize(("size", "grows"), [("0", False), ("0 MB", False), ("1MB", True)])
+def test_a_cache_of_no_size_turns_indexes_off_that_are_made_unasked(
+    tmp_path, monkeypatch, size, grows
+):
+    monkeypatch.setenv("LAZYVOX_CACHE_SIZE", size)
+    monkeypatch.setattr("lazyvox.store.stream_source._WORTH_AN_INDEX", 1)
+    path = tmp_path / "run.nii.gz"
+    path.write_bytes(packed(n_bytes=900_000))
+    source = open_source(path)
+    for start in (890_000, 500_000):
+        with source.open() as session:
+            session.readinto(start, memoryview(bytearray(1000)))
+    assert (growing_index(source) is not None) is grows
+    assert lv.index(source.path).is_built
+    assert find_index(source) is not None

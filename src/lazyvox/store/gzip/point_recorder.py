@@ -9,7 +9,7 @@ again as the whole pass.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, cast
@@ -261,10 +261,16 @@ def _inflated(data: bytes, bit: int, window: bytes, limit: int) -> bytes:
     return piece
 
 
-def build_points(source: SourceFile, spacing: int, sink: PointSink) -> tuple[int, list[int]]:
+def build_points(
+    source: SourceFile,
+    spacing: int,
+    sink: PointSink,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[int, list[int]]:
     """Decode a whole gzip file, every checksum verified, and pass its access points to a sink.
 
-    Returns the decoded size, and the CRC32 of each segment.
+    `advance` gets the compressed bytes that were read. Returns the decoded size, and the CRC32 of
+    each segment.
 
     Raises
     ------
@@ -277,5 +283,6 @@ def build_points(source: SourceFile, spacing: int, sink: PointSink) -> tuple[int
     with Feed(source) as feed:
         decoder = GzipDecoder(feed, observer=recorder)
         while decoder.decode(_DECODE_BYTES):
-            pass
+            if advance is not None:
+                advance(feed.position)
     return recorder.position, recorder.finish()

@@ -34,6 +34,7 @@ __all__ = [
 INDEX_ENDING = ".gzidx"
 RECORD_ENDING = ".gzidx.json"
 #: 2 GiB are the indexes of some 250 GB of decoded images.
+_NOTHING = re.compile(r"0+(\.0*)?\s*([kmgt]?i?b?)?", re.IGNORECASE)
 _DEFAULT_LIMIT = 2 << 30
 #: What the place of the folder depends on.
 _PLACES = ("LAZYVOX_CACHE_DIR", "XDG_CACHE_HOME", "HOME")
@@ -206,13 +207,27 @@ def cache_folder() -> IndexFolder:
     return _folder_at(tuple(os.environ.get(name, "") for name in _PLACES))
 
 
+def parse_limit(text: str) -> int:
+    """Return the bytes that a cache may take: as of a memory budget, and 0 for nothing.
+
+    Examples
+    --------
+    >>> parse_limit("0"), parse_limit("2KiB")
+    (0, 2048)
+    """
+    return 0 if _NOTHING.fullmatch(text.strip()) else parse_memory(text)
+
+
 def cache_limit() -> int:
-    """Return the bytes that the cache may take: LAZYVOX_CACHE_SIZE, or 2 GiB."""
+    """Return the bytes that the cache may take: LAZYVOX_CACHE_SIZE, or 2 GiB.
+
+    With 0 no index is made unasked.
+    """
     named = os.environ.get("LAZYVOX_CACHE_SIZE")
     if not named:
         return _DEFAULT_LIMIT
     try:
-        return parse_memory(named)
+        return parse_limit(named)
     except ParameterError as error:
         msg = f"LAZYVOX_CACHE_SIZE is not used, and 2 GiB hold instead: {error}"
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)

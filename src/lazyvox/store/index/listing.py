@@ -1,5 +1,6 @@
 """Contents of the index cache, with the state of the file that each index belongs to."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +78,10 @@ def prune(
         if total > limit:
             useless.append(one)
             total -= one.stored.n_bytes
-    if not dry_run:
-        folder.remove([one.stored for one in useless])
-    return useless
+    if dry_run:
+        return useless
+    folder.remove([one.stored for one in useless])
+    return [one for one in useless if not os.path.lexists(one.stored.path)]
 
 
 def _listed(stored: StoredIndex) -> ListedIndex:

@@ -15,7 +15,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import lazyvox as lv
-from lazyvox.connectivity import connectivity
 from lazyvox.demo.example import write_example
 
 folder = tempfile.TemporaryDirectory()
@@ -38,9 +37,9 @@ signals.plot(plt.subplots(figsize=(7, 4), layout="constrained")[1])
 
 # %%
 # Correlations are estimated as nilearn's ``ConnectivityMeasure`` does by default. Regions are put
-# next to those that they go with: in the order of the first eigenvector's angle to the second.
+# next to those that they correlate with: in the order of the first eigenvector's angle to the second.
 
-matrix = connectivity(signals, names=signals.names)
+matrix = np.asarray(lv.connectivity(signals))
 values, vectors = np.linalg.eigh(matrix)
 order = np.argsort(np.arctan2(vectors[:, -2], vectors[:, -1]))
 

@@ -2,6 +2,7 @@ from . import confounds, image, maskers, masking, preload, signal
 from ._version import __version__
 from .array import LazyArray
 from .confounds import Confounds, load_confounds
+from .connectome import Connectivity, connectivity
 from .errors import (
     AccessPointError,
     CorruptFileError,
@@ -70,6 +71,7 @@ __all__ = [
     "TSNR",
     "AccessPointError",
     "Confounds",
+    "Connectivity",
     "Consumer",
     "CorruptFileError",
     "DimensionError",
@@ -123,6 +125,7 @@ __all__ = [
     "Write",
     "__version__",
     "confounds",
+    "connectivity",
     "dvars",
     "explain",
     "extract",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lazyvox.cli.heat_map import draw_heat_map
-from lazyvox.cli.signals_file import open_signals
-from lazyvox.connectivity import connectivity
+from lazyvox.connectome import connectivity_values as connectivity
+from lazyvox.connectome.signals_file import open_signals
 from lazyvox.errors import ParameterError
 
 

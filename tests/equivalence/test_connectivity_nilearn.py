@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lazyvox.connectivity import KINDS, connectivity
+from lazyvox.connectome import KINDS
+from lazyvox.connectome import connectivity_values as connectivity
 
 connectome = pytest.importorskip("nilearn.connectome")
 covariance = pytest.importorskip("sklearn.covariance")

@@ -6,19 +6,17 @@ from pathlib import Path
 
 import click
 
-from lazyvox._typing import FloatArray
 from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
-from lazyvox.cli.matrix_file import MATRIX_ENDINGS, write_matrix
 from lazyvox.cli.outputs import check_output, list_endings
 from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
-from lazyvox.cli.signals_file import SignalsFile, open_signals
-from lazyvox.connectivity import ESTIMATORS, KINDS, Estimator
-from lazyvox.connectivity import connectivity as compute
-from lazyvox.errors import MemoryBudgetError
+from lazyvox.connectome import ESTIMATORS, KINDS, Connectivity, Estimator
+from lazyvox.connectome import connectivity as compute
+from lazyvox.connectome.api import COPIES_OF_SIGNALS, check_budget, memory_terms
+from lazyvox.connectome.matrix_file import MATRIX_ENDINGS
+from lazyvox.connectome.signals_file import SignalsFile, open_signals
 from lazyvox.extraction.tables import split_target
-from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.optional import require
@@ -33,12 +31,6 @@ _OUTPUT_TEXT = (
     "in the first line and column. Of several kinds each gets a file, its name inserted before "
     "the ending."
 )
-#: What reading, writing and the decoder of Parquet take besides arrays.
-_FIXED_BYTES = 8 << 20
-#: Signals as read, centred, and squared; and what exists of matrices at a time besides results.
-_COPIES_OF_SIGNALS, _MATRICES = 4, 5
-#: A value of one line as a Python float, as text, and in a buffer.
-_LINE_BYTES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +48,7 @@ class _Matrices:
         """Return what will be read, and what memory that takes."""
         n_volumes, n_columns = self.signals.shape
         table, matrix = 8 * n_volumes * n_columns, 8 * n_columns**2
-        work = _MATRICES * matrix + _LINE_BYTES * n_columns
-        work += picture_memory(n_columns) if self.plots else 0
+        more = picture_memory(n_columns) if self.plots else 0
         return Plan(
             source=self.signals.path,
             shape=self.signals.shape,
@@ -67,23 +58,19 @@ class _Matrices:
             bytes_decoded=table,
             block_volumes=max(n_volumes, 1),
             slab_slices=1,
-            n_buffers=_COPIES_OF_SIGNALS,
-            buffer_bytes=_COPIES_OF_SIGNALS * table,
+            n_buffers=COPIES_OF_SIGNALS,
+            buffer_bytes=COPIES_OF_SIGNALS * table,
             block_bytes=table,
             consumer_bytes=tuple((kind, matrix) for kind in self.kinds),
-            memory=(
-                MemoryTerm("decoder", _FIXED_BYTES),
-                MemoryTerm("signals", _COPIES_OF_SIGNALS * table, f"{_COPIES_OF_SIGNALS} copies"),
-                *(MemoryTerm("state and result", matrix, kind) for kind in self.kinds),
-                MemoryTerm("work", work),
-            ),
+            memory=memory_terms(self.signals.shape, self.kinds, more=more),
             scratch_bytes=0,
             budget=resolve_budget(None),
         )
 
     def write(self) -> list[Written]:
         """Compute all matrices, and write them when all exist."""
-        _check_budget(self.plan())
+        plan = self.plan()
+        check_budget(plan.shape, plan.peak_bytes, plan.budget)
         names = self.signals.names
         values = self.signals.read()
         matrices = [
@@ -91,22 +78,20 @@ class _Matrices:
             for kind in self.kinds
         ]
         pictures = [
-            draw_heat_map(matrix, names, _KINDS[kind])
-            for matrix, kind in zip(matrices, self.kinds, strict=True)
-            if self.plots
+            draw_heat_map(matrix.values, names, matrix.kind) for matrix in matrices if self.plots
         ]
         written = [
-            self._write_matrix(path, matrix, kind)
-            for path, matrix, kind in zip(self.outputs, matrices, self.kinds, strict=True)
+            self._write_matrix(path, matrix)
+            for path, matrix in zip(self.outputs, matrices, strict=True)
         ]
         for path, (content, size) in zip(self.plots, pictures, strict=True):
             write_file(path, content, overwrite=self.overwrite)
             written.append(Written(path, (*size, 4), "uint8"))
         return written
 
-    def _write_matrix(self, path: str, matrix: FloatArray, kind: str) -> Written:
-        write_matrix(path, matrix, self.signals.names, overwrite=self.overwrite)
-        return Written(path, matrix.shape, str(matrix.dtype), _KINDS[kind])
+    def _write_matrix(self, path: str, matrix: Connectivity) -> Written:
+        matrix.save(path, overwrite=self.overwrite)
+        return Written(path, matrix.shape, str(matrix.values.dtype), matrix.kind)
 
 
 @click.command(
@@ -179,14 +164,3 @@ def _files(path: str | None, kinds: Sequence[str]) -> tuple[str, ...]:
         return (path,)
     names = [kind.replace("-", "_") for kind in kinds]
     return tuple(str(Path(path).with_name(Path(one).name)) for one in split_target(path, names))
-
-
-def _check_budget(plan: Plan) -> None:
-    if plan.peak_bytes > plan.budget:
-        n_volumes, n_columns = plan.shape
-        msg = (
-            f"the memory budget must hold the signals and the matrices. Got "
-            f"{format_bytes(plan.budget)}; {n_volumes} volumes of {n_columns} regions need "
-            f"{format_bytes(plan.peak_bytes)}. Pass memory={plan.peak_bytes} or more."
-        )
-        raise MemoryBudgetError(msg)

@@ -25,7 +25,7 @@ __all__ = ["Cleaner"]
 
 
 class _PreparedRuns:
-    """What cleaning needs of each run, computed once, when the first columns come.
+    """The runs of a cleaner, prepared once, when the first columns come.
 
     Pickles without it: another process computes it again.
     """

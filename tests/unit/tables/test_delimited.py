@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.cli.matrix_file import write_matrix
 from lazyvox.cli.sample_mask import read_sample_mask
+from lazyvox.connectome.matrix_file import write_matrix
 from lazyvox.errors import ParameterError, ReadError, RegionError
 from lazyvox.extraction.seeds import read_seeds
 from lazyvox.extraction.tables import TableSpec, save_table

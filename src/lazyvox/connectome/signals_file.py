@@ -1,5 +1,6 @@
 """Files of signals as commands read them: names, shape, and the values when they are wanted."""
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lazyvox._typing import Array
+from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.table_writers import load_parquet
 from lazyvox.store.files.identity import identify, printable
@@ -46,12 +47,12 @@ class SignalsFile:
         return identify(self.path).size
 
 
-def open_signals(path: str) -> SignalsFile:
+def open_signals(path: PathLike) -> SignalsFile:
     """Return what a file of signals holds; of a text, the lines are counted.
 
     Parameters
     ----------
-    path : str
+    path : path-like
         Ends in one of `SIGNAL_ENDINGS`.
 
     Returns
@@ -79,7 +80,7 @@ def open_signals(path: str) -> SignalsFile:
     }
     if ending not in openers:
         msg = (
-            f"{printable(path)}: signals must be in a file that ends in "
+            f"{printable(os.fsdecode(path))}: signals must be in a file that ends in "
             f"{', '.join(SIGNAL_ENDINGS)}. Got {ending or 'no ending'!r}."
         )
         raise ParameterError(msg)

@@ -1,4 +1,4 @@
-"""`connectivity`: correlation, partial correlation and covariance of signals."""
+"""`connectivity_values`: correlation, partial correlation and covariance of signals."""
 
 import warnings
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, FloatArray
-from lazyvox.connectivity.covariance import empirical_covariance, ledoit_wolf_covariance
+from lazyvox.connectome.covariance import empirical_covariance, ledoit_wolf_covariance
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 
-__all__ = ["ESTIMATORS", "KINDS", "Estimator", "Kind", "connectivity"]
+__all__ = ["ESTIMATORS", "KINDS", "Estimator", "Kind", "connectivity_values"]
 
 Kind = Literal["correlation", "partial correlation", "covariance"]
 Estimator = Literal["ledoit-wolf", "empirical"]
@@ -21,7 +21,7 @@ ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 _FLOAT64_EPSILON = float(np.finfo(np.float64).eps)
 
 
-def connectivity(
+def connectivity_values(
     signals: npt.ArrayLike,
     kind: Kind = "correlation",
     *,
@@ -75,9 +75,9 @@ def connectivity(
 
     Examples
     --------
-    >>> from lazyvox.connectivity import connectivity
+    >>> from lazyvox.connectome import connectivity_values
     >>> signals = [[1.0, 2.0], [2.0, 4.0], [3.0, 5.0], [4.0, 9.0]]
-    >>> connectivity(signals, estimator="empirical").round(3).tolist()
+    >>> connectivity_values(signals, estimator="empirical").round(3).tolist()
     [[1.0, 0.965], [0.965, 1.0]]
     """
     _check_choice("kind", kind, KINDS)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lazyvox.connectivity import KINDS, connectivity
-from lazyvox.connectivity.covariance import ledoit_wolf_shrinkage
+from lazyvox.connectome import KINDS
+from lazyvox.connectome import connectivity_values as connectivity
+from lazyvox.connectome.covariance import ledoit_wolf_shrinkage
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 
 

@@ -1,0 +1,14 @@
+"""Matrices of connectivity between the columns of signals."""
+
+from lazyvox.connectome.api import Connectivity, connectivity
+from lazyvox.connectome.matrix import ESTIMATORS, KINDS, Estimator, Kind, connectivity_values
+
+__all__ = [
+    "ESTIMATORS",
+    "KINDS",
+    "Connectivity",
+    "Estimator",
+    "Kind",
+    "connectivity",
+    "connectivity_values",
+]

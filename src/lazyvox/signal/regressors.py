@@ -89,7 +89,9 @@ class Regressors:
         is_empty = size <= ROUNDING * scale
         filtered *= np.where(is_empty, 0, 1 / np.where(is_empty, 1, size))
         basis = orthonormal_columns(filtered)
-        if basis.shape[1] < n_columns:
+        # A column that a run lacks, such as a further cosine, is given as zeros.
+        n_given = int(np.count_nonzero(scale))
+        if basis.shape[1] < n_given:
             names = () if self.confounds is None else self.confounds.names
             _warn_of_rank(basis.shape[1], is_empty, filtered.shape, names)
         n_left = self.volumes.n_kept - basis.shape[1] - 2 * (steps.trend is not None)

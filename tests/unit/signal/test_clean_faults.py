@@ -233,6 +233,15 @@ def test_dependent_confounds_warn_and_count_once(signals, factor):
     np.testing.assert_allclose(cleaned, clean(signals, confounds=base), atol=1e-12)
 
 
+def test_a_column_of_zeros_is_no_confound(signals):
+    base = np.random.default_rng(1).normal(size=(60, 2))
+    runs = np.arange(60) // 30
+    further = np.where(runs == 0, np.cos(np.arange(60)), 0)[:, None]
+    cleaned = clean(signals, runs=runs, confounds=np.hstack([base, further]))
+    expected = clean(signals[30:], confounds=base[30:])
+    np.testing.assert_allclose(cleaned[30:], expected, atol=1e-12)
+
+
 def test_as_many_confounds_as_volumes_warn(signals):
     with pytest.warns(LazyvoxWarning) as seen:
         clean(signals, confounds=np.random.default_rng(1).normal(size=(60, 60)))

@@ -143,7 +143,7 @@ class CleaningChoice:
             Options, and volumes to keep.
         """
         silent = [run.name for run in series.runs if run.t_r is None]
-        if self.is_filtered and self.t_r is None and silent:
+        if self.is_filtered and self.t_r is None and series.grid.t_r is None and silent:
             msg = (
                 f"{printable(silent[0])}: filtering needs the seconds between volumes. The header "
                 f"does not say them. Pass --t-r SECONDS."

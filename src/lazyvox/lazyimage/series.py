@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from textwrap import shorten
 from typing import Any
 
@@ -177,14 +177,15 @@ def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
     if array.ndim == 3:
         array = array.view((..., None))
     first, runs = parts[0], _runs(parts)
-    periods = {run.t_r for run in runs}
+    # The header of a 3D image has none.
+    periods = {repetition_time(img.header) for img in parts if len(img.shape) > 3}
     grid = Grid(
         shape=array.shape[:3],
         affine=affine_of(first),
         n_volumes=array.shape[3],
         dtype=array.dtype.newbyteorder("="),
         # Of runs that differ there is no single one.
-        t_r=runs[0].t_r if len(periods) == 1 else None,
+        t_r=periods.pop() if len(periods) == 1 else None,
         template=first,
         is_uniform=len({(one.ondisk_dtype, one.conversion) for one in arrays}) == 1,
     )
@@ -192,14 +193,17 @@ def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
 
 
 def _runs(imgs: Sequence[SpatialImage]) -> tuple[Run, ...]:
-    """Return the runs that images are; 3D images are the volumes of one run."""
-    lengths = [img.shape[3] if len(img.shape) > 3 else 1 for img in imgs]
-    if max(lengths) == 1:
-        return (Run(name_of(imgs[0]), len(imgs), repetition_time(imgs[0].header)),)
-    return tuple(
-        Run(name_of(img), length, repetition_time(img.header))
-        for img, length in zip(imgs, lengths, strict=True)
-    )
+    """Return the runs that images are; 3D images in a row are the volumes of one run."""
+    runs: list[Run] = []
+    for is_series, group in groupby(imgs, key=lambda img: len(img.shape) > 3 and img.shape[3] > 1):
+        members = list(group)
+        parts = [[img] for img in members] if is_series else [members]
+        for part in parts:
+            first, n_volumes = part[0], len(part)
+            if is_series:
+                n_volumes = first.shape[3]
+            runs.append(Run(name_of(first), n_volumes, repetition_time(first.header)))
+    return tuple(runs)
 
 
 def _as_list(imgs: Any) -> list[Any]:

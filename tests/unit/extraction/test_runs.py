@@ -188,3 +188,18 @@ def test_confounds_of_each_run(files):
     np.testing.assert_allclose(found.values, np.concatenate(wanted))
     with pytest.raises(ParameterError, match="one row for each of the 30 volumes"):
         lv.extract(runs, "atlas.nii.gz", confounds=[tables[0], tables[0]])
+
+
+def test_volumes_between_series_are_a_run(files):
+    img = lv.load("run.nii.gz")
+    volumes = [img.slicer[..., number] for number in range(4)]
+    found = lv.extract([img, *volumes, "two.nii.gz"], "atlas.nii.gz", detrend=True)
+    parts = [img, img.slicer[..., :4], "two.nii.gz"]
+    wanted = [lv.extract(part, "atlas.nii.gz", detrend=True).values for part in parts]
+    np.testing.assert_allclose(found.values, np.concatenate(wanted), atol=1e-5)
+
+
+def test_volumes_leave_the_repetition_time_to_series(files):
+    img = lv.load("run.nii.gz")
+    assert lv.extract([img, img.slicer[..., 3]], "atlas.nii.gz").t_r == 2.0
+    assert lv.extract([img.slicer[..., 3], img.slicer[..., 4]], "atlas.nii.gz").t_r is None

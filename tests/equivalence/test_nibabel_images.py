@@ -107,6 +107,10 @@ def test_saving_round_trips(name, tmp_path):
     if not isinstance(ours, lv.LazyImage):
         pytest.skip(f"{type(ours).__name__} is handed on as nibabel makes it")
     values = np.asarray(theirs.dataobj)
+    if name.endswith(".mnc") and values.ndim == 4:
+        with pytest.raises(lv.ParameterError, match="time must be the last axis"):
+            lv.save(ours, tmp_path / "copy.nii.gz")
+        return
     lv.save(ours, tmp_path / "copy.nii.gz")
     back = nib.load(tmp_path / "copy.nii.gz")
     assert back.shape == theirs.shape

@@ -182,6 +182,8 @@ def _facts(spec: ArraySpec, affine: Array, header: Any, storage: _Storage) -> Fa
 
 
 def _orientation(affine: Array) -> str:
+    if not np.isfinite(affine).all():
+        return "???"
     axcodes: Any = aff2axcodes
     return "".join(letter or "?" for letter in axcodes(affine))
 

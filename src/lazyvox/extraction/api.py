@@ -272,7 +272,9 @@ def build_scan(
     if prepared.smoothing_fwhm is not None:
         fwhm = checked_fwhm(prepared.smoothing_fwhm)
         grid = series.grid
-        series = series.transformed(SmoothTransform.of(grid.affine, grid.shape, fwhm))
+        series = series.transformed(
+            SmoothTransform.of(grid.affine, grid.shape, fwhm, grid.voxel_grid.name)
+        )
     cleaning = None
     t_r = check_number(prepared.cleaning.t_r, "t_r")
     if t_r is not None:

@@ -15,6 +15,7 @@ from lazyvox.extraction.region_budget import refuse_beyond
 from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
 from lazyvox.extraction.seeds import SeedsLike, read_seeds
 from lazyvox.extraction.signals import Placement
+from lazyvox.geometry.grids import inverted
 from lazyvox.geometry.spheres import sphere_voxels
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
@@ -122,6 +123,7 @@ class Spheres(GatheredRegions):
         mask = None
         if self._mask_img is not None:
             mask = read_mask(self._mask_img, grid, name="mask_img", resample=self._resample)
+        inverted(grid.affine, f"the affine of {grid.voxel_grid.name}, for seeds in mm,")
         voxels: list[IntArray] = []
         budget, n_voxels = resolve_budget(None), 0
         for seed, radius in zip(self._seeds.xyz, self._radii, strict=True):

@@ -7,6 +7,7 @@ import numpy as np
 from lazyvox._typing import FloatArray, Shape
 from lazyvox.formats.fields import field_error
 from lazyvox.formats.findings import Findings
+from lazyvox.geometry.affines import is_invertible
 
 __all__ = ["nifti_affine", "warn_if_singular"]
 
@@ -18,12 +19,18 @@ _FIRST_TEMPLATE_CODE = 3
 _MAX_DISTANCE_MM = 1.0
 
 
+#: Excess of a quaternion's length over 1 that float32 explains.
+_ROUNDING = 1e-6
+
+
 def nifti_affine(header: Any, shape: Shape, findings: Findings) -> FloatArray:
     """Return the sform, else the qform, else the affine of the voxel sizes.
 
     Codes outside of 0..5 count as 0 and a `qfac` other than -1 counts as 1, as in nibabel, with a
-    warning. A quaternion that is no rotation is an error where the affine comes from it, and a
-    warning where the sform is used: guessing an orientation would be worse than not reading.
+    warning. An sform without an inverse gives way to a qform that has one. A quaternion longer
+    than 1 is a half turn, as in the reference implementation of NIfTI, with a warning where more
+    than rounding has made it so. One that is not finite is an error where the affine comes from
+    it, and a warning where the sform is used.
     """
     _repair_codes(header, findings)
     _repair_qfac(header, findings)
@@ -31,7 +38,13 @@ def nifti_affine(header: Any, shape: Shape, findings: Findings) -> FloatArray:
         qform = _qform(header, findings) if int(header["qform_code"]) else None
         if int(header["sform_code"]):
             affine = header.get_sform()
-            if qform is not None:
+            if qform is not None and is_invertible(qform) and not is_invertible(affine):
+                findings.warn(
+                    "The sform is singular, or holds NaN or infinity; the qform is used."
+                )
+                header["sform_code"] = 0
+                affine = qform
+            elif qform is not None:
                 _warn_if_apart(header, affine, qform, shape, findings)
         elif qform is not None:
             affine = qform
@@ -46,7 +59,7 @@ def warn_if_singular(affine: FloatArray, findings: Findings) -> None:
     """Warn of an affine that cannot be inverted: no mask or seed can be placed on such a grid."""
     if not np.isfinite(affine).all():
         findings.warn("The affine holds NaN or infinity: world coordinates are unknown.")
-    elif np.linalg.matrix_rank(affine[:3, :3]) < 3:
+    elif not is_invertible(affine):
         findings.warn("The header gives a singular affine: world coordinates are unknown.")
 
 
@@ -69,18 +82,27 @@ def _repair_qfac(header: Any, findings: Findings) -> None:
 
 
 def _qform(header: Any, findings: Findings) -> FloatArray | None:
-    try:
-        qform: FloatArray = header.get_qform()
-    except ValueError as error:
-        parts = [float(header[f"quatern_{letter}"]) for letter in "bcd"]
+    parts = [float(header[f"quatern_{letter}"]) for letter in "bcd"]
+    length = float(np.linalg.norm(parts))
+    if not np.isfinite(length):
         if not int(header["sform_code"]):
-            must = "be part of a unit quaternion: quatern_b, _c, _d have a length of at most 1"
-            raise field_error(findings, header, "quatern_b", must, parts) from error
+            must = "be part of a unit quaternion: quatern_b, _c, _d are finite"
+            raise field_error(findings, header, "quatern_b", must, parts)
         findings.warn(
             f"quatern_b, quatern_c, quatern_d {parts} are no rotation; the qform is ignored, the "
             f"affine is the sform."
         )
         return None
+    if length**2 - 1 >= abs(header.quaternion_threshold):
+        if length - 1 > _ROUNDING:
+            findings.warn(
+                f"quatern_b, quatern_c, quatern_d {parts} have a length above 1; they count as a "
+                f"half turn."
+            )
+        exact = np.linalg.norm(np.array(parts, np.longdouble))
+        for letter, part in zip("bcd", parts, strict=True):
+            header[f"quatern_{letter}"] = np.longdouble(part) / exact
+    qform: FloatArray = header.get_qform()
     return qform
 
 

@@ -13,6 +13,7 @@ from nibabel.spatialimages import HeaderDataError
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.errors import ParameterError
 from lazyvox.formats.units import time_unit
+from lazyvox.geometry.affines import is_invertible
 
 __all__ = [
     "FORMAT_NAMES",
@@ -101,7 +102,9 @@ def make_header(
     if kind is MGHHeader:
         _set_mgh_time(made, header)
     is_new_kind = _is_nifti(made) and not _is_nifti(header)
-    if affine is not None and (is_new_kind or not np.allclose(affine, best_affine(made))):
+    if affine is not None and (
+        is_new_kind or not np.allclose(affine, best_affine(made), equal_nan=True)
+    ):
         _set_affine(made, affine)
     return made
 
@@ -226,7 +229,9 @@ def _set_affine(header: Header, affine: Array) -> None:
         header["Pxyz_c"], header["goodRASFlag"] = center[:3], 1
     elif _is_nifti(header):
         header.set_sform(affine, code="aligned")
-        header.set_qform(affine, code="unknown")
+        header["qform_code"] = 0
+        if is_invertible(affine):
+            header.set_qform(affine, code="unknown")
     else:
         sizes = list(header.get_zooms())
         n_spatial = min(len(sizes), 3)

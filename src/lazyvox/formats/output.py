@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
-from nibabel.nifti1 import Nifti1PairHeader
+from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2PairHeader
 
 from lazyvox._typing import Array, DType, PathLike, Shape
@@ -134,9 +134,9 @@ def plan_output(
     """
     ending, files = _files(path)
     grid = _check_shape(path, shape)
-    matrix = _check_affine(affine)
     scaling = (1.0 if slope is None else float(slope), 0.0 if inter is None else float(inter))
     kind = choose_class(header, grid, ending=ending)
+    matrix = _check_affine(path, affine, kind)
     stored = np.dtype("u1") if np.dtype(dtype) == np.bool_ else np.dtype(dtype)
     if kind not in FORMAT_NAMES and not _analyze_holds(
         kind, header, matrix, grid, stored, scaling
@@ -217,17 +217,20 @@ def _check_axes(path: str, kind: HeaderClass, shape: Shape) -> None:
         raise ParameterError(msg)
 
 
-def _check_affine(affine: npt.ArrayLike | None) -> Array | None:
+def _check_affine(path: str, affine: npt.ArrayLike | None, kind: HeaderClass) -> Array | None:
+    """Return an affine as a matrix; only the sform of NIfTI holds one without an inverse."""
     if affine is None:
         return None
     matrix = np.asarray(affine, dtype=np.float64)
-    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-        msg = f"affine must be a finite array of shape (4, 4). Got shape {matrix.shape}: {affine}."
+    if matrix.shape != (4, 4):
+        msg = f"{printable(path)}: affine must be of shape (4, 4). Got shape {matrix.shape}."
         raise ParameterError(msg)
-    if not matrix[:3, :3].any(axis=0).all():
+    is_nifti = issubclass(kind, Nifti1Header)
+    sizes = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not is_nifti and not (np.isfinite(matrix).all() and sizes.all()):
         msg = (
-            f"affine must give every axis a voxel size above zero. Got the zooms "
-            f"{np.sqrt((matrix[:3, :3] ** 2).sum(axis=0)).tolist()}."
+            f"{printable(path)}: affine must give every axis a voxel size above zero in this "
+            f"format. Got {matrix[:3].tolist()}. Write NIfTI, whose sform holds any affine."
         )
         raise ParameterError(msg)
     return matrix

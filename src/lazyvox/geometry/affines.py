@@ -4,7 +4,7 @@ import numpy as np
 
 from lazyvox._typing import Array
 
-__all__ = ["sliced_affine", "voxel_sizes"]
+__all__ = ["is_invertible", "sliced_affine", "voxel_sizes"]
 
 
 def sliced_affine(affine: Array, axes: tuple[range, ...]) -> Array:
@@ -33,7 +33,8 @@ def sliced_affine(affine: Array, axes: tuple[range, ...]) -> Array:
     for i, axis in enumerate(axes):
         change[i, i] = axis.step
         change[i, 3] = axis.start
-    return np.asarray(affine, dtype=np.float64) @ change
+    with np.errstate(invalid="ignore"):
+        return np.asarray(affine, dtype=np.float64) @ change
 
 
 def voxel_sizes(affine: Array) -> tuple[float, float, float]:
@@ -56,3 +57,25 @@ def voxel_sizes(affine: Array) -> tuple[float, float, float]:
     """
     lengths = np.sqrt((np.asarray(affine, dtype=np.float64)[:3, :3] ** 2).sum(axis=0))
     return float(lengths[0]), float(lengths[1]), float(lengths[2])
+
+
+def is_invertible(affine: Array) -> bool:
+    """Return whether an affine gives every axis a length and a direction of its own.
+
+    Parameters
+    ----------
+    affine : ndarray of shape (4, 4)
+        Voxel indices to world coordinates, in mm.
+
+    Returns
+    -------
+    bool
+        False where it holds NaN or infinity, too.
+
+    Examples
+    --------
+    >>> is_invertible(np.eye(4)), is_invertible(np.diag([1.0, 0, 1, 1]))
+    (True, False)
+    """
+    matrix = np.asarray(affine, dtype=np.float64)
+    return bool(np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray, Shape
+from lazyvox.geometry.grids import inverted
 
 __all__ = ["sphere_voxels"]
 
@@ -45,7 +46,7 @@ def sphere_voxels(
     >>> sphere_voxels(np.array([4.0, 2.0, 0.0]), 2.0, np.diag([2.0, 2, 2, 1]), (5, 4, 3))
     array([ 2,  6,  7,  8, 12, 27])
     """
-    inverse = np.linalg.inv(affine)
+    inverse = inverted(affine, "the affine of the image")
     centre = np.dot(inverse, [*seed, 1.0])[:3]
     ijk = _box(centre, max(radius or 0.0, _WHOLE_MM_REACH), inverse, shape)
     if mask is not None:

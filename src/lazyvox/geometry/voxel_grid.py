@@ -67,7 +67,8 @@ class VoxelGrid:
             return False
         if np.array_equal(self.affine, other.affine, equal_nan=True):
             return True
-        return bool(np.all(self._displacement(other) <= self._allowed(other)))
+        with np.errstate(invalid="ignore"):
+            return bool(np.all(self._displacement(other) <= self._allowed(other)))
 
     def require(self, other: "VoxelGrid", hint: str = "") -> None:
         """Raise unless two grids are one.
@@ -91,7 +92,8 @@ class VoxelGrid:
         if tuple(self.shape[:3]) == tuple(other.shape[:3]):
             with np.errstate(all="ignore"):
                 shift = self._displacement(other).max()
-            apart = f" Their corner voxels lie up to {shift:.3g} mm apart."
+            if np.isfinite(shift):
+                apart = f" Their corner voxels lie up to {shift:.3g} mm apart."
         msg = (
             f"images must share one voxel grid. {self.name} has {one}; {other.name} has {two}."
             f"{apart}"

@@ -16,6 +16,7 @@ from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.operators import check_time_axis
 from lazyvox.store.files.identity import printable
 from lazyvox.store.files.paths import expand_home
 
@@ -82,6 +83,8 @@ def check_niimg(
         If an image of a list is not on the grid of the first.
     ImageNotFoundError
         If no file has that name or matches the pattern.
+    ParameterError
+        If time is not the last axis, as in MINC.
 
     Notes
     -----
@@ -99,6 +102,7 @@ def check_niimg(
             return _iterate_list(found, ensure_ndim, dtype)
         return joined(uniform_list(found, None if ensure_ndim is None else ensure_ndim - 1), dtype)
     img = _cast(as_image(found), dtype)
+    check_time_axis(img)
     if ensure_ndim == 3 and len(img.shape) == 4 and img.shape[3] == 1:
         img = image_like(img, lazy_dataobj(img).view((..., 0)))
     if len(img.shape) == 3 and atleast_4d:
@@ -257,7 +261,7 @@ def get_data(img: Any) -> Array:
     >>> get_data("mask.nii.gz").dtype.name
     'uint8'
     """
-    checked = check_niimg(img)
+    checked = img if isinstance(img, SpatialImage) else check_niimg(img)
     if checked._data_cache is None:
         checked._data_cache = np.asanyarray(checked.dataobj)
     values: Array = checked._data_cache

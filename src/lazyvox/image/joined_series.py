@@ -11,6 +11,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import DimensionError
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
+from lazyvox.lazyimage.operators import series_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,15 +51,18 @@ def refuse_dimension(img: SpatialImage, wanted: int, number: int | None = None) 
         3: "Take one volume, with index_img, or the mean, with mean_img.",
         4: "Join volumes with concat_imgs([...]), or take one volume as a series: [img].",
     }.get(wanted, "Select what is needed first.")
+    if len(img.shape) > 4:
+        parts = series_in(tuple(img.shape))
+        hint = f"Take a part of it first: {', or '.join(f'img.slicer[{one}]' for one in parts)}."
     msg = f"{name_of(img)}: the image must be {wanted}D. Got {len(img.shape)}D, shape {img.shape}."
     if number is not None:
-        hint = "Take out the one that differs, or pass images of one dimension."
+        if len(img.shape) <= 4:
+            hint = "Take out the one that differs, or pass images of one dimension."
         msg = (
             f"each image of the list must be {wanted}D. Image {number} ({name_of(img)}) is "
             f"{len(img.shape)}D, shape {img.shape}."
         )
-    msg = f"{msg} {hint}"
-    raise DimensionError(msg)
+    raise DimensionError(msg, hint=hint)
 
 
 def _native(array: LazyArray) -> np.dtype[np.generic]:

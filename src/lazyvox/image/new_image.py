@@ -15,6 +15,7 @@ from lazyvox.errors import LazyvoxWarning, ParameterTypeError
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, storable
 from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.operators import check_time_axis
 from lazyvox.signal.options import check_flag
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def copy_img(img: Any) -> LazyImage:
     if not isinstance(img, SpatialImage):
         msg = f"`img` must be a nibabel image. Got {type(img).__name__}. Load a path first."
         raise ParameterTypeError(msg)
+    check_time_axis(img)
     held: Any = img.dataobj
     data = np.array(held, order="K") if isinstance(held, np.ndarray) else lazy_dataobj(img)
     return image_like(img, _values(data), img.affine)

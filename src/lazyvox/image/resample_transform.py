@@ -306,11 +306,18 @@ def _round_into(floats: Array, out: Array) -> None:
     info = np.iinfo(out.dtype)
     np.add(floats, np.copysign(0.5, floats), out=floats)
     np.trunc(floats, out=floats)
-    np.clip(floats, info.min, info.max, out=floats)
+    # As a float, the largest 64-bit integer is one more than the type holds.
+    high = float(info.max) if float(info.max) <= info.max else np.nextafter(float(info.max), 0)
+    np.clip(floats, info.min, high, out=floats)
     out[...] = floats
+    if high < info.max:
+        out[floats >= high] = info.max
 
 
 def _within(limits: tuple[float, float], dtype: DType) -> tuple[Any, Any]:
     """Return limits in a type of values."""
-    low, high = limits
+    if dtype.kind not in "iu":
+        return dtype.type(limits[0]), dtype.type(limits[1])
+    info = np.iinfo(dtype)
+    low, high = (min(max(int(limit), int(info.min)), int(info.max)) for limit in limits)
     return dtype.type(low), dtype.type(high)

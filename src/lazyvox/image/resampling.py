@@ -2,17 +2,20 @@
 
 import os
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lazyvox._typing import DType
 from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.geometry.grids import (
     AffineError,
     BoundingBoxError,
     ResamplingGrid,
+    inverted,
     resampling_grid,
 )
 from lazyvox.image.checking import check_niimg
@@ -129,6 +132,8 @@ def resample_img(
     _check_choice(interpolation, tuple(ORDERS), "interpolation")
     _check_choice(order, ("F", "C"), "order")
     given = check_niimg(img)
+    if target_affine is not None:
+        inverted(affine_of(given), f"the affine of {name_of(given)}")
     grid = resampling_grid(given.shape, affine_of(given), target_affine, target_shape)
     if target_affine is not None:
         warn_without_sform(given)
@@ -263,9 +268,44 @@ def resampling_transform(
         fill_value=fill_value,
         shift_only=shift_only,
     )
+    filled = _fill_of(fill_value, transform.out_dtype((source.dtype,)))
+    if transform.fill_value == fill_value:
+        transform = replace(transform, fill_value=filled)
     _warn_of_floats(source, transform)
     _look_at_memory(source, transform)
     return transform.clipped_to(Extremes(source.array)) if clip else transform
+
+
+def _fill_of(fill_value: float, dtype: DType) -> float:
+    """Return a fill value as voxels of a type hold it, halves rounded away from 0.
+
+    Parameters
+    ----------
+    fill_value : float
+        As for `resample_img`.
+    dtype : numpy.dtype
+        Type of the result.
+
+    Returns
+    -------
+    float
+        The value.
+
+    Raises
+    ------
+    ParameterError
+        If the type is one of integers that cannot hold it.
+    """
+    if dtype.kind not in "iu":
+        return fill_value
+    limits = np.iinfo(dtype)
+    if limits.min <= fill_value <= limits.max:
+        return float(np.trunc(fill_value + np.copysign(0.5, fill_value)))
+    msg = (
+        f"`fill_value` must be one of the values that voxels of {dtype} can have, {limits.min} to "
+        f"{limits.max}. Got {fill_value}. Convert the image to floats first."
+    )
+    raise ParameterError(msg, value=fill_value)
 
 
 def _check_choice(value: Any, allowed: tuple[str, ...], name: str) -> None:

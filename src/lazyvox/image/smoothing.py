@@ -13,9 +13,11 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.transformed import staged
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.geometry.affines import voxel_sizes
+from lazyvox.geometry.grids import inverted
 from lazyvox.geometry.separable import SeparableMap, gaussian_matrix
 from lazyvox.image.input_volumes import volumes_of
 from lazyvox.lazyimage.classes import LazyImage, image_like
+from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.load import ImageLike
 
 __all__ = ["SmoothTransform", "smooth_img"]
@@ -48,7 +50,9 @@ class SmoothTransform:
     is_fast: bool = False
 
     @classmethod
-    def of(cls, affine: Array | None, shape: Shape, fwhm: Any) -> "SmoothTransform":
+    def of(
+        cls, affine: Array | None, shape: Shape, fwhm: Any, name: str = "the image"
+    ) -> "SmoothTransform":
         """Return the transform that smooths volumes of a grid.
 
         Parameters
@@ -59,6 +63,8 @@ class SmoothTransform:
             The grid.
         fwhm : float, sequence of 3 floats, "fast" or None
             As for `smooth_img`.
+        name : str
+            The image, for messages.
 
         Returns
         -------
@@ -71,6 +77,8 @@ class SmoothTransform:
             If `fwhm` is negative, not finite, or not one number or three.
         ParameterTypeError
             If it is no number and not "fast".
+        AffineError
+            If the affine cannot be inverted: millimetres are then unknown.
         """
         grid = tuple(int(length) for length in shape[:3])
         if isinstance(fwhm, str) and fwhm == "fast":
@@ -79,6 +87,7 @@ class SmoothTransform:
         if not any(widths):
             return cls("smooth, 0 mm", SeparableMap(grid, (None, None, None)))
         assert affine is not None, "bug in lazyvox: widths in mm without an affine"
+        inverted(affine, f"the affine of {name}, for widths in mm,")
         matrices = tuple(
             gaussian_matrix(length, width / (_FWHM_OF_SIGMA * size)) if width else None
             for length, width, size in zip(grid, widths, voxel_sizes(affine), strict=True)
@@ -189,7 +198,7 @@ def checked_fwhm(fwhm: Any) -> Any:
 
 def _smoothed(img: Any, fwhm: Any) -> LazyImage:
     source = volumes_of(img)
-    transform = SmoothTransform.of(source.affine, source.shape, fwhm)
+    transform = SmoothTransform.of(source.affine, source.shape, fwhm, name_of(source.img))
     return image_like(source.img, staged(transform, source.array), source.affine)
 
 

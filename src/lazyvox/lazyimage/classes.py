@@ -18,6 +18,7 @@ from lazyvox._typing import Array, DType, PathLike, Shape, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.formats.datatypes import storable_dtype
 from lazyvox.formats.header_out import header_shape, make_header
+from lazyvox.geometry.affines import is_invertible
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.describe import describe, describe_html
 from lazyvox.lazyimage.encoding import nibabels_scale
@@ -395,6 +396,7 @@ def _check_load(img: SpatialImage, what: str) -> None:
 
 def _sliced(img: SpatialImage, dataobj: LazyArray | Array, affine: Array, header: Any) -> Any:
     part = lazy_image(type(img), dataobj, affine, header)
-    # Only where the slice moved the grid: nibabel then sets the sform, with code 2.
-    part.update_header()
+    if is_invertible(affine):
+        # Only where the slice moved the grid: nibabel then sets the sform, with code 2.
+        part.update_header()
     return part

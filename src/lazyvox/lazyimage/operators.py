@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from nibabel.imageclasses import spatial_axes_first
+from nibabel import imageclasses
 from nibabel.spatialimages import SpatialImage
 from numpy.lib.array_utils import normalize_axis_tuple
 
@@ -18,7 +18,7 @@ from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
 
-__all__ = ["ImageOperators", "Incomparable", "check_dimensions"]
+__all__ = ["ImageOperators", "Incomparable", "check_dimensions", "check_time_axis", "series_in"]
 
 #: What an expression may hold besides images.
 _VALUES = LazyArray | np.ndarray | np.generic | bool | int | float | complex
@@ -158,6 +158,44 @@ class Incomparable:
         raise self._error
 
 
+def check_time_axis(img: SpatialImage) -> None:
+    """Refuse a 4D image of a format that has time in front, as MINC has.
+
+    Parameters
+    ----------
+    img : nibabel image
+        Any image.
+
+    Raises
+    ------
+    ParameterError
+        If time is not known to be the last axis.
+    """
+    # Subclasses keep the order of axes; nibabel asks for very classes.
+    known = imageclasses.KNOWN_SPATIAL_FIRST
+    if len(img.shape) < 4 or any(base in known for base in type(img).__mro__):
+        return
+    msg = (
+        f"{name_of(img)}: time must be the last axis of a 4D image. {type(img).__name__} has it "
+        f"elsewhere."
+    )
+    hint = "Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
+    raise ParameterError(msg, hint=hint, cli_hint="Convert it first.")
+
+
+def series_in(shape: Shape) -> list[str]:
+    """Return the indices, for messages, that take a series out of an image of five or more axes.
+
+    Where all further axes but one have length 1 there is only one series.
+    """
+    n_more = len(shape) - 4
+    last = ", ".join([":"] * 4 + ["0"] * n_more)
+    first = ", ".join([":"] * 3 + ["0"] * n_more + [":"])
+    if all(length == 1 for length in shape[4:]):
+        return [last]
+    return [first] if all(length == 1 for length in shape[3:-1]) else [last, first]
+
+
 def check_dimensions(img: SpatialImage) -> None:
     """Refuse an image that is not a volume, or a series of volumes, of numbers.
 
@@ -173,14 +211,8 @@ def check_dimensions(img: SpatialImage) -> None:
     ParameterTypeError
         If its voxels are colours.
     """
+    check_time_axis(img)
     shape = tuple(img.shape)
-    if not spatial_axes_first(img):
-        msg = (
-            f"{name_of(img)}: time must be the last axis of a 4D image. {type(img).__name__} has "
-            f"it elsewhere."
-        )
-        hint = "Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
-        raise ParameterError(msg, hint=hint, cli_hint="Convert it first.")
     if len(shape) in {3, 4}:
         dataobj: Any = img.dataobj
         if dataobj.dtype.names is not None:
@@ -190,10 +222,10 @@ def check_dimensions(img: SpatialImage) -> None:
     hint = "Add axes first: nibabel.Nifti1Image(np.atleast_3d(values), affine)."
     cli_hint = "Add axes first."
     if len(shape) > 4:
-        colons = ", ".join([":"] * 3 + ["0"] * (len(shape) - 4) + [":"])
-        last = ", ".join([":"] * 4 + ["0"] * (len(shape) - 4))
-        hint = f"Take a part of it first: img.slicer[{last}], or img.slicer[{colons}]."
-        cli_hint = f'Take a part of it first: `lazyvox slice` with "{last}", or with "{colons}".'
+        parts = series_in(shape)
+        hint = f"Take a part of it first: {', or '.join(f'img.slicer[{one}]' for one in parts)}."
+        said = ", or with ".join(f'"{one}"' for one in parts)
+        cli_hint = f"Take a part of it first: `lazyvox slice` with {said}."
     msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}."
     raise ParameterError(msg, hint=hint, cli_hint=cli_hint)
 

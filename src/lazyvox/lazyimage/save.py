@@ -23,6 +23,7 @@ from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
+from lazyvox.lazyimage.operators import check_time_axis
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
@@ -127,6 +128,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     (12, 14, 10, 10)
     """
     _check_image(img)
+    check_time_axis(img)
     array = lazy_dataobj(img)
     encoding = choose_encoding(img, array, path, dtype=dtype, scale=scale)
     output = _plan_output(img.header, img.affine, array, encoding, path)

@@ -71,7 +71,7 @@ class Stage:
                 shape, affine = grid.shape, grid.affine
         if self.smoothing_fwhm is not None:
             fwhm = checked_fwhm(self.smoothing_fwhm)
-            steps.append((SmoothTransform.of(affine, shape, fwhm), affine))
+            steps.append((SmoothTransform.of(affine, shape, fwhm, name_of(img)), affine))
         return steps
 
 

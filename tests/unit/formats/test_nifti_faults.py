@@ -106,7 +106,7 @@ ERRORS = [
     ("H25-neginf", patched(112, "<2f", 2, -np.inf), HeaderError, "scl_inter"),
     (
         "H29",
-        _patched_all((252, "<2h", 1, 0), (256, "<3f", 1, 1, 1)),
+        _patched_all((252, "<2h", 1, 0), (256, "<3f", 1, np.nan, 1)),
         HeaderError,
         "quatern_b",
     ),
@@ -150,6 +150,12 @@ WARNINGS = [
     ("H27-t_r", patched(92, "<f", np.nan), r"pixdim[4]=nan"),
     ("H28", patched(76, "<f", 5), "qfac"),
     ("H29-sform", _patched_all((252, "<h", 1), (256, "<3f", 1, 1, 1)), "quatern_b"),
+    ("H29-long", _patched_all((252, "<2h", 1, 0), (256, "<3f", 1, 1, 1)), "a half turn"),
+    (
+        "H30-qform",
+        _patched_all((252, "<h", 1), (280, "<12f", *[0] * 12)),
+        "sform is singular, or holds NaN or infinity; the qform is used",
+    ),
     ("H30-zero", patched(280, "<12f", *[0] * 12), "singular affine"),
     ("H30-nan", patched(280, "<12f", *[np.nan] * 12), "affine holds NaN"),
     ("H31-code", patched(254, "<h", 99), "sform_code 99"),
@@ -173,6 +179,18 @@ def test_an_odd_header_gives_the_data_and_one_warning(write, content, message):
     assert image.array.offset == (544 if image.format == "NIfTI-2" else 352)
     assert not image.array.is_scaled
     assert message in " ".join(image.notes)
+
+
+def test_a_quaternion_longer_than_1_by_rounding_is_a_half_turn(write):
+    content = _patched_all((252, "<2h", 1, 0), (256, "<3f", 0, 1.0000002384185791, 0))
+    path = write(content)
+    with pytest.raises(ValueError, match="w2 should be positive"):
+        nib.load(path)
+    image = read_image_file(path)
+    assert not image.notes
+    zooms = image.header.get_zooms()[:3]
+    # Half a turn about the second axis, as nifti_quatern_to_mat44 of nifti1_io.c computes it.
+    np.testing.assert_allclose(image.affine[:3, :3], np.diag([-1, 1, -1]) * zooms, atol=1e-6)
 
 
 CLEAN = [

@@ -214,11 +214,18 @@ def test_images_without_voxels_are_written_where_nibabel_writes_them(tmp_path):
 def test_shapes_and_affines_that_are_refused():
     with pytest.raises(ParameterError, match="MGH holds at most 4 axes"):
         plan("a.mgh", shape=(2, 2, 2, 2, 2))
-    for affine in (np.eye(3), np.full((4, 4), np.nan)):
-        with pytest.raises(ParameterError, match=r"finite array of shape \(4, 4\)"):
-            plan(affine=affine)
-    with pytest.raises(ParameterError, match="voxel size above zero"):
-        plan(affine=np.diag([1.0, 0, 1, 1]))
+    with pytest.raises(ParameterError, match=r"a\.nii.*of shape \(4, 4\)"):
+        plan(affine=np.eye(3))
+    for affine in (np.diag([1.0, 0, 1, 1]), np.full((4, 4), np.nan)):
+        with pytest.raises(ParameterError, match=r"a\.mgh.*voxel size above zero"):
+            plan("a.mgh", affine=affine)
+
+
+@pytest.mark.parametrize("affine", [np.diag([1.0, 0, 1, 1]), np.full((4, 4), np.nan)])
+def test_an_sform_holds_any_affine(affine):
+    header = nibabel.Nifti1Header(plan(affine=affine).header[:348])
+    np.testing.assert_array_equal(header.get_sform()[:3], affine[:3])
+    assert int(header["qform_code"]) == 0
 
 
 def test_time_between_nifti_and_mgh_keeps_its_unit():

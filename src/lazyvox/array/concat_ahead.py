@@ -19,12 +19,13 @@ import numpy as np
 from lazyvox._threads import Workers
 from lazyvox._typing import Array, DType, ExitInfo
 from lazyvox.array.reader import ArraySession, kept_shape
+from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 from lazyvox.planning.indexing import Axis, axis_of
 
 __all__ = ["AheadLayout", "AheadSession", "ahead_layout"]
 
 #: Size of a piece: large enough that handing it over costs nothing.
-_PIECE_BYTES = 4 << 20
+_PIECE_BYTES = TARGET_BLOCK_BYTES
 
 #: What the decoder of one more file takes.
 _DECODER_BYTES = 6 << 20

@@ -14,6 +14,7 @@ from lazyvox._typing import Array, DType, ExitInfo, Shape, override
 from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.reader import ArraySession
+from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 from lazyvox.planning.indexing import Axis, View, as_key, axis_of, taken
 from lazyvox.planning.memory import MemoryTerm
 
@@ -30,7 +31,7 @@ __all__ = [
 
 #: Volumes are transformed in groups of about this size: the cost of starting vanishes, and the
 #: group stays near the processor.
-GROUP_BYTES = 4 << 20
+GROUP_BYTES = TARGET_BLOCK_BYTES
 
 #: Of many sources a group is smaller: what is held of all of them together is at most this.
 ALL_SOURCES_BYTES = 32 << 20

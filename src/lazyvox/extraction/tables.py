@@ -29,6 +29,7 @@ from lazyvox.extraction.table_writers import (
     npy_header,
     parquet_group_rows,
 )
+from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 from lazyvox.store.files.identity import printable
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.atomic import annexed_reason
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 #: Rows of a table in memory that are written at a time.
-_PIECE_BYTES = 4 << 20
+_PIECE_BYTES = TARGET_BLOCK_BYTES
 
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 _ENDINGS = (".npy", ".tsv", ".csv", ".parquet")

@@ -13,13 +13,16 @@ from lazyvox.planning.members import member_lengths
 from lazyvox.store.files.identity import printable
 from lazyvox.store.write.sinks import ByteSink, open_sink, sink_memory
 
-__all__ = ["ImageWriter"]
+__all__ = ["ENCODING_BYTES", "ImageWriter"]
 
 # Bytes of float64 values that are encoded at once: within a core's cache, and far above the cost
 # of a call.
 _PIECE_BYTES = 1 << 20
 # Gathered values, float64 work, its mask, and the result; complex values are twice as wide.
 _PIECES_HELD = 8
+
+#: Memory in which a writer encodes values.
+ENCODING_BYTES = _PIECES_HELD * _PIECE_BYTES
 
 
 class ImageWriter:
@@ -104,7 +107,7 @@ class ImageWriter:
     @property
     def memory_bytes(self) -> int:
         """Upper bound of the bytes that the writer holds besides the blocks given to it."""
-        return self._memory + _PIECES_HELD * _PIECE_BYTES
+        return self._memory + ENCODING_BYTES
 
     @property
     def n_written(self) -> int:

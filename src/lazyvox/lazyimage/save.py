@@ -20,7 +20,7 @@ from lazyvox.errors import MemoryBudgetError, ParameterTypeError
 from lazyvox.formats.encode import naming
 from lazyvox.formats.mgh import with_footer
 from lazyvox.formats.output import OutputSpec, plan_output
-from lazyvox.formats.writer import ImageWriter
+from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.lazyimage.operators import check_time_axis
@@ -39,9 +39,6 @@ __all__ = ["save"]
 
 #: Compressing threads beyond this number wait for the one that decodes.
 _MAX_THREADS = 8
-
-#: Encoding works in pieces of 1 MiB, of which it holds eight.
-_ENCODING_BYTES = 8 << 20
 
 #: Blocks that a refusal asks for: smaller ones take their time.
 _SMALLEST_BLOCK_BYTES = 1 << 16
@@ -140,7 +137,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         held = (
             MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
             *values.reader.session_memory,
-            MemoryTerm("encoding", _ENCODING_BYTES),
+            MemoryTerm("encoding", ENCODING_BYTES),
             MemoryTerm("compression", packing, f"{n_threads} thread{'s' * (n_threads > 1)}"),
         )
         if sum_terms(held) + N_BUFFERS * _SMALLEST_BLOCK_BYTES <= budget:

@@ -20,6 +20,7 @@ from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Grid, Series, name_of
 from lazyvox.maskers.finite import NonFiniteWatch
 from lazyvox.maskers.parameters import MaskerWarning
+from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import numeric_threads, resolve_n_jobs
 from lazyvox.signal import Cleaner
@@ -234,7 +235,7 @@ def _converted(mapped: Array, dtype: DType, path: Path) -> Array:
         return mapped
     other = path.with_name(f"{path.stem}-{np.dtype(dtype).name}.npy")
     out = np.lib.format.open_memmap(other, "w+", dtype, mapped.shape)
-    step = max((4 << 20) // max(mapped.shape[1] * mapped.itemsize, 1), 1)
+    step = max(TARGET_BLOCK_BYTES // max(mapped.shape[1] * mapped.itemsize, 1), 1)
     for start in range(0, len(mapped), step):
         out[start : start + step] = mapped[start : start + step]
     out.flush()

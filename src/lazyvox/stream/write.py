@@ -8,7 +8,7 @@ from lazyvox._typing import Array, PathLike, override
 from lazyvox.errors import ParameterError
 from lazyvox.formats.encode import naming
 from lazyvox.formats.output import OutputSpec, plan_output
-from lazyvox.formats.writer import ImageWriter
+from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.lazyimage.series import Grid
@@ -143,8 +143,7 @@ class Write(Consumer[str]):
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        # Values are encoded in pieces of 1 MiB, of which the writer holds eight.
-        return 8 << 20
+        return ENCODING_BYTES
 
     def _encoding(self, grid: Grid) -> Encoding:
         template = grid.template

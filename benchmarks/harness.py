@@ -33,7 +33,7 @@ _HIDING = 'raise ImportError("hidden from this measurement")\n'
 
 @dataclass(frozen=True)
 class Result:
-    """What one or several runs of a command took."""
+    """Costs of one or several runs of a command."""
 
     seconds: float
     peak_mib: float
@@ -48,7 +48,7 @@ def repeat(
     cache: Path | None = None,
     with_indexed_gzip: bool = False,
 ) -> Result:
-    """Run a command several times for its seconds, and, unless told not to, once for its peak.
+    """Run a command several times for its seconds, and, by default, once for its peak.
 
     Looking at the memory of a process slows it down, the larger it is the more: the runs that
     are timed are not looked at. Each finds an empty cache folder, and so no index, unless

@@ -26,7 +26,7 @@ N_WORKERS = 6
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all rows need.
+    """Inputs of all rows.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ def series(bench: Bench) -> None:
 
 
 def full_pass(bench: Bench) -> None:
-    """Measure whole passes with an index: blocks that nobody looks at, and a mean."""
+    """Measure whole passes with an index: blocks that are not used, and a mean."""
     decoded = Path(bench.files.plain).stat().st_size
     for name, program in (("full pass, indexed", programs.PASS), ("mean, indexed", programs.MEAN)):
         seconds, d = bench.in_turns(program, is_indexed=True)

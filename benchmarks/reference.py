@@ -90,7 +90,9 @@ def parser_of(description: str, *, n_runs: int) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     folder = Path(tempfile.gettempdir()) / "lazyvox-bench"
-    parser.add_argument("--folder", type=Path, default=folder, help="where the files are made")
+    parser.add_argument(
+        "--folder", type=Path, default=folder, help="folder in which the files are made"
+    )
     parser.add_argument("--runs", type=int, default=n_runs, help="runs of each measurement")
     parser.add_argument("--quick", action="store_true", help="a short run of volumes, once")
     parser.add_argument("--figures", type=Path, help="append the figures to this file, as JSON")

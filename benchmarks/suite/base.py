@@ -1,4 +1,4 @@
-"""What all benchmarks share: their files, and one piece of work done by several programs."""
+"""Base class of the benchmarks: their files, and one piece of work done by several programs."""
 
 import gzip
 import importlib
@@ -73,7 +73,7 @@ class SideBySide(ABC):
 
     @property
     def params(self) -> list[list[str]]:
-        """What asv goes through."""
+        """Parameters that asv goes through."""
         return [list(self.programs)]
 
     def setup_cache(self) -> Files:

@@ -1,4 +1,4 @@
-"""What `import lazyvox` offers, and what it costs."""
+"""Exports of `import lazyvox`, and the cost of importing it."""
 
 import dataclasses
 import inspect
@@ -46,7 +46,7 @@ def documented_names():
 
 
 def is_documented_here(exported, method):
-    """Whether a method is public, and no base class documents it already."""
+    """Return whether a method is public, and no base class documents it already."""
     inherited = any(hasattr(base, method) for base in exported.__mro__[1:])
     return not method.startswith("_") and not inherited
 
@@ -77,7 +77,7 @@ def test_docstring_describes_every_parameter_and_result(name):
 
 
 def describes_parameters_elsewhere(name):
-    """Whether a class has the constructor of its base, or is a dataclass with all attributes."""
+    """Return whether a class has the constructor of its base, or is a dataclass."""
     exported = getattr(lazyvox, name.rpartition(".")[2], None)
     if not inspect.isclass(exported):
         return False

@@ -13,7 +13,7 @@ from lazyvox.cli.main import run
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str

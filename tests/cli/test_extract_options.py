@@ -274,7 +274,7 @@ def test_concat_of_scaled_integers_is_float32(lazyvox, files):
 
 
 class TestCensored:
-    """Volumes that a table censors are told, and have the rows that were asked for."""
+    """Volumes that a table censors are reported, and have the rows that were asked for."""
 
     ARGUMENTS = (
         "run.nii.gz", "--labels", "atlas.nii.gz", "--confounds", TABLE,

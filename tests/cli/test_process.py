@@ -1,4 +1,4 @@
-"""What only a process of its own shows: signals, closed pipes, terminals, locales, start-up."""
+"""The program in a process of its own: signals, closed pipes, terminals, locales, start-up."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What each command writes."""
+"""Results of each command."""
 
 import json
 

@@ -78,7 +78,7 @@ FAILURES = Path(__file__).with_name("nilearn_failures.toml")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one test: "passed", "failed" or "skipped", and the message."""
+    """Result of one test: "passed", "failed" or "skipped", and the message."""
 
     module: str
     name: str
@@ -176,7 +176,7 @@ def run(only="", options=()):
 
 
 def outcome_of(case):
-    """Return the outcome that an element of a JUnit report stands for."""
+    """Return the outcome of an element of a JUnit report."""
     module = case.get("classname").split(".")[-1]
     for kind, state in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
         found = case.find(kind)
@@ -192,7 +192,7 @@ def explanations(path=FAILURES):
 
 
 def reason_for(outcome, explained):
-    """Return why a test fails, None if nobody has said."""
+    """Return the known reason of a failure, or None."""
     identity = f"{outcome.module}::{outcome.name}"
     for entry in explained:
         # Brackets are part of test names, not of patterns.

@@ -1,4 +1,4 @@
-"""What is written to be seekable, every reader of gzip and zstd takes as an ordinary file."""
+"""Seekable files are ordinary files to every reader of gzip and zstd."""
 
 import bz2
 import gzip

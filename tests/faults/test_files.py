@@ -1,4 +1,4 @@
-"""What happens to files and processes while arrays over them are alive."""
+"""Files that change, and processes that fork, while arrays over them are alive."""
 
 import errno
 import gzip

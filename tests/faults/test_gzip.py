@@ -72,7 +72,7 @@ def by_mask(lazy):
 
 
 def is_refused(files, content, read):
-    """Whether the damage is found; what comes back without an error must be right."""
+    """Return whether the damage is found; values without an error must be right."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LazyvoxWarning)

@@ -1,4 +1,4 @@
-"""What is handed to functions that take images: paths of every kind, and what is no path."""
+"""Inputs of functions that take images: paths of every kind, and other objects."""
 
 import io
 import os

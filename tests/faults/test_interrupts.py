@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 class Interrupt(KeyboardInterrupt):
-    """What Ctrl-C raises here, told apart from a real one."""
+    """Exception of a simulated Ctrl-C, distinct from a real one."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def series_of(path, folder, out):
 
 
 def assert_no_thread_is_left():
-    """Idle threads may have been told to end and not have ended yet."""
+    """Idle threads may have been asked to end and not have ended yet."""
     for thread in [one for one in threading.enumerate() if one.name.startswith("lazyvox")]:
         # One that was never started is no thread, though Python lists it.
         if thread.ident is not None:

@@ -44,7 +44,7 @@ class Reads:
 
 @pytest.fixture
 def reads(monkeypatch):
-    """What is read from now on."""
+    """Bytes that are read from now on."""
     noted, pread, window = Reads(), OpenFile.pread, GzidxFile.window
 
     def noting_pread(self, nbytes, offset):

@@ -1,4 +1,4 @@
-"""What is read, and when: nothing for a description, and of each slice no more than it needs."""
+"""Reads of arrays: none for a description, and no more than each slice needs."""
 
 import os
 import pickle

@@ -76,7 +76,7 @@ def test_building_planning_and_explaining_a_scan_read_no_voxel(make):
 
 
 def test_opening_reads_no_voxel(tmp_path):
-    """The end of the file can be garbage, as long as nobody reads it."""
+    """The end of the file can be garbage, as long as it is not read."""
     path = write_nifti(tmp_path / "a.nii.gz", VALUES)
     content = bytearray(path.read_bytes())
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)

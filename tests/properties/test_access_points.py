@@ -174,7 +174,7 @@ def ends(slices, raw):
 
 
 def assert_from_points(path, source, points, raw):
-    """What is decoded from a point to the end of the file is right, checksums included."""
+    """Decoding from a point to the end of the file gives the right bytes and checksums."""
     for point in points.points[:: max(len(points.points) // 3, 1)]:
         feed = Feed(source)
         feed.open()

@@ -38,7 +38,7 @@ def assert_same(got, wanted):
 
 
 def assert_pins_nothing(values):
-    """What a result keeps alive is no larger than the result."""
+    """A result keeps no more memory alive than its own."""
     owner = values
     while isinstance(owner, np.ndarray) and owner.base is not None:
         owner = owner.base

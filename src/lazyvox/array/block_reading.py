@@ -136,7 +136,7 @@ class BlockReading:
             yield blocks
 
     def _ahead_bytes(self) -> int:
-        """Return what decoding ahead takes of what the budget has to spare."""
+        """Return the bytes for decoding ahead, out of the spare budget."""
         if self.staging is not None:
             return 0
         n_files = 1 if self.is_in_slabs else self.n_jobs

@@ -24,7 +24,7 @@ Operand: TypeAlias = "LazyArray | Array | np.generic | complex"
 
 
 def elementwise(function: Callable[..., Any], *operands: Operand, **options: Any) -> LazyArray:
-    """Return what an element-wise function of NumPy gives for lazy arrays; reads nothing.
+    """Return the lazy result of an element-wise function of NumPy; reads nothing.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ class _Builder:
 
 
 def _content_of(values: Array) -> Hashable:
-    """Return what tells an array from others of its shape and type.
+    """Return the identity of an array among those of its shape and type.
 
     Small arrays are compared by their values, so that equal ones are read once. Large ones are
     not looked through: one that cannot be written to is itself whenever it takes part.
@@ -190,7 +190,7 @@ def _content_of(values: Array) -> Hashable:
 
 
 def _key_of(value: Any) -> tuple[Any, ...]:
-    """Return what tells a number, or an option, from others.
+    """Return the cache key of a number or an option.
 
     1, 1.0 and True are equal in Python, and so are 0.0 and -0.0; they are not here.
     """

@@ -115,7 +115,7 @@ class Expression:
         return self.dtype
 
     def work_bytes(self, shapes: tuple[Shape, ...], dtypes: tuple[DType, ...]) -> int:
-        """Return what the intermediate results of one piece take."""
+        """Return the bytes of the intermediate results of one piece."""
         del dtypes
         shape = self.out_shape(shapes)
         n_values = min(math.prod(shape), max(PIECE_VALUES, math.prod(shape[:2])))

@@ -79,7 +79,7 @@ class LazyArray(Operators):
 
     @override
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """Call a ufunc on what is read, as NumPy does on nibabel's proxies; into `out` if given."""
+        """Call a ufunc on the values, as NumPy does on nibabel's proxies; into `out` if given."""
         if _is_of_images([type(one) for one in inputs]):
             return NotImplemented
         named = {name: _read(one) for name, one in options.items()}
@@ -89,7 +89,7 @@ class LazyArray(Operators):
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        """Call a function of NumPy on what is read.
+        """Call a function of NumPy on the values.
 
         As nibabel's proxies do, a lazy array is read wherever NumPy needs its values.
         What is read is asked for by the name of the function.

@@ -33,7 +33,7 @@ class MemoryReader(ArrayReader):
 
     @override
     def __hash__(self) -> int:
-        """Return a hash of the identity of what is read."""
+        """Return a hash of the identity of the array."""
         return id(self.values)
 
     @property

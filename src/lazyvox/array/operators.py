@@ -1,4 +1,4 @@
-"""Python's operators and NumPy's functions for what is computed later: one class, for mixing in."""
+"""Mixin with Python's operators and NumPy's functions for lazy objects."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn

@@ -424,7 +424,7 @@ def _repeats(axes: tuple[Axis, ...]) -> bool:
 
 
 def kept_shape(axes: tuple[Axis, ...]) -> Shape:
-    """Return the shape of what is read at `axes`: ints drop theirs."""
+    """Return the shape of the values at `axes`: ints drop theirs."""
     return tuple(len(axis) for axis in axes if not isinstance(axis, int))
 
 

@@ -375,7 +375,7 @@ class Reductions:
 def reducing_call(
     func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
-    """Return what a call of a reduction of NumPy reduces, and the options of the method.
+    """Return the operand of a call of a NumPy reduction, and the options of the method.
 
     Parameters
     ----------

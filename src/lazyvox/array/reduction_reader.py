@@ -277,7 +277,7 @@ def reduced_each(
     keepdims: bool,
     options: dict[str, Any],
 ) -> LazyArray:
-    """Return what a function of NumPy gives for every volume by itself; reads nothing.
+    """Return the lazy result of a NumPy reduction of every volume by itself; reads nothing.
 
     Parameters
     ----------

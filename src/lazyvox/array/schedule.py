@@ -1,4 +1,4 @@
-"""An expression of volumes as a program: what is read in which wave, and what is held between."""
+"""Schedule of an expression of volumes: reads and computations in waves, with their buffers."""
 
 import math
 from collections.abc import Sequence

@@ -79,7 +79,7 @@ class ReadsBefore(Protocol):
 
 
 def staged(transform: VolumeTransform, *sources: LazyArray) -> LazyArray:
-    """Return the array of what `transform` makes of its sources; reads nothing.
+    """Return the lazy array of transformed sources; reads nothing.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class StagedReader(ComputedReader):
         return transform.before_bytes if isinstance(transform, ReadsBefore) else 0
 
     def work_bytes(self, n_volumes: int) -> int:
-        """Return what transforming so many volumes at a time allocates."""
+        """Return the bytes that transforming so many volumes at a time allocates."""
         shapes = tuple(source.shape[:3] for source in self.sources)
         dtypes = tuple(_native(source.dtype) for source in self.sources)
         return n_volumes * self.transform.work_bytes(shapes, dtypes)

@@ -317,7 +317,7 @@ class Provenance:
     description: str = "Time series of regions: a row for each volume, a column for each region."
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the JSON file holds; keys that BIDS defines come first.
+        """Return the content of the JSON file; keys that BIDS defines come first.
 
         Without a repetition time, "SamplingFrequency" is left out. Rows that are left out change
         nothing about it: it is that of the run, and "CensoredVolumes" says which rows are missing.
@@ -342,7 +342,7 @@ class Provenance:
 
 
 def _software_versions() -> dict[str, str]:
-    """Return the versions of what computed; scipy's where it was needed."""
+    """Return the versions of lazyvox and its dependencies; scipy's where it was used."""
     modules = {name: sys.modules.get(name) for name in ("numpy", "nibabel", "scipy")}
     found = {name: str(module.__version__) for name, module in modules.items() if module}
     return {"Python": platform.python_version(), **found}

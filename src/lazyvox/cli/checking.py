@@ -209,7 +209,7 @@ class _Values:
         self.zero_tail = self.zero_tail + tail if tail == len(piece) else tail
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the values."""
+        """Return the problems of the values."""
         if not self.non_finite:
             return []
         return [f"{self.non_finite} values are NaN or infinite"]

@@ -103,7 +103,7 @@ class CleaningChoice:
     censored: str
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense together."""
+        """Refuse contradictory options."""
         if self.filter == "butterworth" and not self.is_filtered:
             msg = "--filter butterworth needs a cutoff: pass --low-pass, --high-pass, or both"
             raise WrongUsageError(msg)
@@ -120,7 +120,7 @@ class CleaningChoice:
         return self.low_pass is not None or self.high_pass is not None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what was asked for, for JSON."""
+        """Return the options, for JSON."""
         return asdict(self)
 
     def prepare(

@@ -111,7 +111,7 @@ def check_folder(
 def compare_and_report(
     ctx: click.Context, task: Task, ways: Sequence[Way], folder: Path | None
 ) -> None:
-    """Measure, print, write; or print what would be measured.
+    """Measure, print, write; or print the plan of the measurement.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def compare_and_report(
 
 
 def _explain(task: Task, ways: Sequence[Way], settings: Settings) -> None:
-    """Print what would be measured."""
+    """Print the plan of the measurement."""
     job = task.job
     rows = [
         {
@@ -183,7 +183,7 @@ def _explain(task: Task, ways: Sequence[Way], settings: Settings) -> None:
 
 
 def _end(ctx: click.Context, comparison: Comparison) -> None:
-    """Say what failed, and end with the code for it."""
+    """Report failures, and end with their exit code."""
     records = comparison.records
     bad = [record.way.name for record in records if record.has_failed]
     n_good = sum(record.is_done and not record.has_failed for record in records)

@@ -63,7 +63,7 @@ class ConfoundChoice:
     scrub: int | None
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense together."""
+        """Refuse contradictory options."""
         given = {
             "--confound-strategy": self.confound_strategy,
             "--confound-columns": self.confound_columns,
@@ -103,7 +103,7 @@ class ConfoundChoice:
         return bool(self.confound_strategy or self.confound_columns or self._limits)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what was asked for, for JSON; tables are among the sources."""
+        """Return the options, for JSON; tables are among the sources."""
         if not self.confounds:
             return {}
         # JSON has no infinity.

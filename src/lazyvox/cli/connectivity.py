@@ -45,7 +45,7 @@ class _Matrices:
     overwrite: bool
 
     def plan(self) -> Plan:
-        """Return what will be read, and what memory that takes."""
+        """Return the plan: input, and memory."""
         n_volumes, n_columns = self.signals.shape
         table, matrix = 8 * n_volumes * n_columns, 8 * n_columns**2
         more = picture_memory(n_columns) if self.plots else 0

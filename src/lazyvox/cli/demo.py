@@ -1,4 +1,4 @@
-"""`lazyvox demo`: a run of real size, the commands of every day on it, what they cost, a figure."""
+"""`lazyvox demo`: a run of real size, everyday commands on it, their costs, and a figure."""
 
 import shlex
 import shutil
@@ -214,7 +214,7 @@ def _run_whole(setting: Setting, names: Sequence[str], tell: Teller) -> Cost:
 
 
 def _table(costs: Sequence[Cost], n_masks: int, n_parcels: int) -> str:
-    """Return what each way took, as text."""
+    """Return the costs of each method, as text."""
     details = {
         "lazyvox mean": "lazyvox mean",
         "lazyvox extract": f"lazyvox extract ({n_masks} masks, {n_parcels} regions, one pass)",

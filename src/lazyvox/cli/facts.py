@@ -104,7 +104,7 @@ class Facts:
 
 
 def describe_image(path: str) -> Facts:
-    """Return what the header of an image says; reads no voxel.
+    """Return the facts in the header of an image; reads no voxel.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def _type_name(dtype: DType) -> str:
 
 
 def _pass_bytes(spec: ArraySpec) -> int:
-    """Return what a pass allocates besides its results, with as much budget as it can use."""
+    """Return the bytes of a pass besides its results, with as much budget as it can use."""
     grid = (*spec.shape, 1, 1, 1)[:3]
     n_volumes = math.prod(spec.shape[3:])
     # As in a scan: values that are scaled or turned round are converted into one block more.

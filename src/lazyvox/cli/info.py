@@ -1,4 +1,4 @@
-"""`lazyvox info`: what images are, what loading them would cost, and whether they are intact."""
+"""`lazyvox info`: headers, the cost of loading, and the integrity of images."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +86,7 @@ class _Report:
 @common_options
 @click.pass_context
 def info(ctx: click.Context, images: tuple[str, ...], *, is_checked: bool) -> None:
-    """Show what IMG is: shape, grid, type, scaling, compression, and what loading it would cost.
+    """Show shape, grid, type, scaling and compression of IMG, and the cost of loading it.
 
     Reads headers only, unless --check is given. Damaged images do not keep the others from being
     shown; the exit code is then 3, or 1 if there is no good one.

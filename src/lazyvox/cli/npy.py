@@ -37,7 +37,7 @@ def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
 
 
 def plan_npy(array: LazyArray) -> Plan:
-    """Return what `write_npy` does and needs."""
+    """Return the plan of `write_npy`."""
     wanted = array.size * array.ondisk_dtype.itemsize
     stored = array.reader.stored_bytes
     n_values = block_values(array, _BUFFER_BYTES)

@@ -93,7 +93,7 @@ class SomeFailedError(click.ClickException):
 
 
 class Outcome:
-    """Context of one run: turns what is raised inside into an exit code and one line.
+    """Context of one run: turns exceptions into an exit code and one line.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class Outcome:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        """End: report an error; what is no error of the program passes through."""
+        """Report an error; exceptions that end the process pass through."""
         self._warnings.__exit__(kind, error, trace)
         if error is not None:
             self._report(error)

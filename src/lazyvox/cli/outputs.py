@@ -1,4 +1,4 @@
-"""Outputs are checked before anything is read: ending, folder, what is there already."""
+"""Checks of outputs before anything is read: ending, folder, existing files."""
 
 import os
 import stat

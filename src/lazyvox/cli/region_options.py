@@ -81,7 +81,7 @@ class Regions:
     resample: bool
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense together."""
+        """Refuse contradictory options."""
         if not self.paths:
             msg = (
                 "no regions: pass --mask MASK, once or more, --labels ATLAS, --maps MAPS or "
@@ -178,7 +178,7 @@ class Regions:
     def consumers(
         self, outs: Sequence[str | None], dtype: str | None, *, overwrite: bool
     ) -> list[RoiConsumer]:
-        """Return what extracts each region set.
+        """Return the consumer of each region set.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class Regions:
         return Spheres(one.path, self.radius, allow_overlap=self.allow_overlap, **common)
 
     def to_dict(self, one: RegionSet) -> dict[str, Any]:
-        """Return what was asked for of one region set, for JSON; files are among the sources."""
+        """Return the options of one region set, for JSON; files are among the sources."""
         record: dict[str, Any] = {"resample": self.resample}
         if one.kind == "labels" or (one.kind == "mask" and self.strategy is not None):
             record["strategy"] = self.strategy or "mean"

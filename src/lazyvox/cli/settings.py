@@ -218,7 +218,7 @@ def overwrite_option(command: _Decorated) -> _Decorated:
 
 
 def output_option(text: str) -> Callable[[_Decorated], _Decorated]:
-    """Return what adds -o/--output, with its help text, and --overwrite."""
+    """Return a decorator that adds -o/--output, with its help text, and --overwrite."""
 
     def add(command: _Decorated) -> _Decorated:
         command = overwrite_option(command)

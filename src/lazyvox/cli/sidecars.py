@@ -1,4 +1,4 @@
-"""The JSON files beside tables of signals: what they were made from, and how."""
+"""JSON files beside tables of signals: their sources and parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class Inputs:
         return [one.path, *([confining] if confining else [])]
 
     def parameters(self, one: RegionSet) -> dict[str, Any]:
-        """Return what was asked for of one region set, for JSON."""
+        """Return the options of one region set, for JSON."""
         return {
             **self.regions.to_dict(one),
             "dtype": self.dtype,

@@ -40,7 +40,7 @@ class Difference:
 
 
 def judge(records: Sequence[Record], folders: Sequence[Path]) -> tuple[list[Record], list[str]]:
-    """Return records with what the comparison of their results says, and the references' names.
+    """Return records with the agreement of their results, and the names of the references.
 
     Parameters
     ----------

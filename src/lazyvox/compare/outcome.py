@@ -112,7 +112,7 @@ class Comparison:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things.
+    """Return a number with its noun.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def memory_text(mib: float | None) -> str:
 
 
 def cells_of(record: Record) -> list[str]:
-    """Return what the table shows of a record."""
+    """Return the cells of a record in the table."""
     way = [record.way.method, record.way.input]
     if not record.is_done:
         return [*way, *["-"] * (len(_HEADINGS) - len(way) - 1), record.status]

@@ -1,4 +1,4 @@
-"""The ways that are compared: what each is called, needs, and is expected to hold."""
+"""The methods that are compared: their names, requirements, and expected memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ _LARGEST_FILE_BYTES = 64 << 20
 def read_metadata(
     metadata: Mapping[str, Any] | PathLike | None, table: Any
 ) -> Mapping[str, Any] | None:
-    """Return what is known about the columns of a table, None where nothing is.
+    """Return the metadata of the columns of a table, None where there are none.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One thing that a strategy asks for.
+    """One component of a strategy.
 
     Attributes
     ----------

@@ -1,1 +1,1 @@
-"""A run of real size from a seeded model, its regions, what work on it costs, and the figure."""
+"""A run of real size from a seeded model, its regions, the costs of work on it, and a figure."""

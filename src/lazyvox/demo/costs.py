@@ -42,7 +42,7 @@ class Cost:
 
 
 def run_command(name: str, command: Sequence[str], folder: Path) -> Cost:
-    """Run a command and return what it took.
+    """Run a command and return its costs.
 
     Parameters
     ----------

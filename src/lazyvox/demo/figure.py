@@ -1,4 +1,4 @@
-"""The figure of the demo: where the regions are, their time series, and what the work cost."""
+"""The figure of the demo: regions, their time series, and the costs of the work."""
 
 import io
 from collections.abc import Sequence
@@ -149,7 +149,7 @@ def _view(inside: Array, low: FloatArray, zooms: FloatArray) -> FloatArray:
 
 
 def _grey_limits(values: FloatArray) -> tuple[float, float]:
-    """Return what is black and what is white."""
+    """Return the values of black and white."""
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, [2, 99.5])
     return (0.55 * low if low > 0 else float(finite.min())), max(high, low + 1e-12)

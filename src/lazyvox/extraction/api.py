@@ -242,7 +242,7 @@ def build_scan(
     out: PathLike | None = None,
     overwrite: bool = False,
 ) -> tuple[Scan, Callable[[], Any]]:
-    """Return the scan that extracts regions, not yet run, and what gives its results.
+    """Return the scan that extracts regions, not yet run, and the function for its results.
 
     Parameters
     ----------

@@ -274,7 +274,7 @@ class Cleaning:
         return self.cleaner.result_dtype(np.result_type(dtype, np.float32))
 
     def work_bytes(self, spec: TableSpec, *, is_spooled: bool) -> int:
-        """Return what cleaning a table allocates for its duration."""
+        """Return the bytes that cleaning a table allocates for its duration."""
         block = min(_BLOCK_BYTES, spec.nbytes) if is_spooled else 0
         return block + self.cleaner.work_bytes(spec.shape[1], self.n_jobs)
 

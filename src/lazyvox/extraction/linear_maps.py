@@ -62,7 +62,7 @@ class LinearMaps:
         return decomposition + (1 << 20)
 
     def work_bytes(self, n_volumes: int) -> int:
-        """Return what `project` allocates for so many volumes."""
+        """Return the bytes that `project` allocates for so many volumes."""
         n_voxels: int = min(_PIECE_VOXELS, self.basis.shape[1]) + 3 * len(self.to_maps)
         # The products of the parts of a piece, before they are summed.
         n_maps = min(len(self.basis), _MAPS_AT_A_TIME)

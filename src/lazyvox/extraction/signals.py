@@ -1,4 +1,4 @@
-"""`Signals`: what regions gave, one row per volume and one column per voxel or region."""
+"""`Signals`: time series, one row per volume and one column per voxel or region."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class Placement:
 
 
 class Signals:
-    """Signals of voxels or regions: an array of shape (n_volumes, n_columns), and what it means.
+    """Signals of voxels or regions: an array of shape (n_volumes, n_columns), with its labels.
 
     Made by `lazyvox.extract`, and by the consumers `lazyvox.Voxels`, `lazyvox.Labels`,
     `lazyvox.Maps` and `lazyvox.Spheres`.

@@ -218,7 +218,7 @@ class SinkFile(io.RawIOBase):
 
 
 def npy_header(shape: tuple[int, ...], dtype: DType) -> bytes:
-    """Return what a .npy file holds before its values, for an array in C order."""
+    """Return the header of a .npy file, for an array in C order."""
     header = io.BytesIO()
     description = {
         "descr": np.lib.format.dtype_to_descr(dtype),

@@ -98,7 +98,7 @@ class StoredTable:
 
 
 def check_target(path: PathLike, dtype: DType, *, overwrite: bool) -> str:
-    """Return the absolute path of a table to be, or raise what would go wrong with it.
+    """Return the absolute path of a table to be written; raise if it could not be.
 
     Parameters
     ----------

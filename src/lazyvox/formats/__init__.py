@@ -1,4 +1,4 @@
-"""Header bytes to what reading needs: NIfTI, Analyze and MGH."""
+"""Parsers of headers: NIfTI, Analyze and MGH."""
 
 from lazyvox.formats.detect import read_image_file
 from lazyvox.formats.foreign import ForeignFormatError

@@ -1,4 +1,4 @@
-"""`read_image_file`: from a path to what its header says, the format found from the content."""
+"""`read_image_file`: the description of an image file, its format found from the content."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From values to what a file stores: scaling, rounding, range checks."""
+"""Encoding of values: scaling, rounding, range checks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Files that are not read here: formats for nibabel, and what is no image at all."""
+"""Files that are not read here: other formats of nibabel, and files that are no images."""
 
 from typing import Self
 

@@ -1,4 +1,4 @@
-"""Headers for writing: what the input's header holds, in the format that is written."""
+"""Headers for writing: fields of the input's header in the format that is written."""
 
 import io
 from typing import Any, TypeAlias

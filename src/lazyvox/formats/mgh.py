@@ -36,7 +36,7 @@ def is_mgh(head: bytes) -> bool:
 
 
 def read_mgh(head: bytes, source: ByteSource, findings: Findings) -> ImageFile:
-    """Return what an MGH header says.
+    """Return the description of an image by its MGH header.
 
     Repetition time, echo time and flip angle lie behind the voxels. They are read from plain files
     and from compressed ones that decode to at most 72 MiB; larger ones would have to be decoded

@@ -38,7 +38,7 @@ def read_nifti(
     source: ByteSource,
     findings: Findings,
 ) -> ImageFile:
-    """Return what a NIfTI header says.
+    """Return the description of an image by its NIfTI header.
 
     Parameters
     ----------

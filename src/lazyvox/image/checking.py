@@ -1,4 +1,4 @@
-"""From what users pass as images (paths, patterns, lists, generators, objects) to images."""
+"""Conversion of arguments (paths, patterns, lists, generators, objects) to images."""
 
 from __future__ import annotations
 

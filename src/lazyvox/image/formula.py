@@ -1,4 +1,4 @@
-"""Formulas of images: what they may say, and the errors where they say something else."""
+"""Syntax of formulas of images, and the errors of those that break it."""
 
 import ast
 import re

@@ -108,7 +108,7 @@ class Evaluation:
         self._names = names
 
     def value(self) -> Any:
-        """Return what the formula gives: lazy, in memory, or no array at all."""
+        """Return the result of the formula: lazy, in memory, or no array at all."""
         value = self._value(self._tree)
         if not isinstance(value, LazyArray):
             return value

@@ -159,7 +159,7 @@ class ResampleTransform:
         return dtype
 
     def work_bytes(self, shapes: tuple[Shape, ...], dtypes: tuple[DType, ...]) -> int:
-        """Return what resampling one volume takes, were it one with non-finite voxels."""
+        """Return the bytes for resampling one volume, were it one with non-finite voxels."""
         source, result = dtypes[0], self.out_dtype(dtypes)
         n_in, n_out = (
             int(np.prod(grid, dtype=np.int64)) for grid in (shapes[0], self.target_shape)

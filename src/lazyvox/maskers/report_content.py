@@ -42,7 +42,7 @@ def region_colours(cmap: Any) -> Any:
 
 
 def mask_findings(mask_img: Any, volume: Any, cmap: Any) -> Findings:
-    """Return what to show of a mask.
+    """Return the findings of a mask.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def labels_findings(
     names: Sequence[tuple[Any, str]],
     cmap: Any,
 ) -> Findings:
-    """Return what to show of labelled regions.
+    """Return the findings of labelled regions.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _label_codes(values: Array, inside: BoolArray, labels: Sequence[Any]) -> Int
 def maps_findings(
     maps_img: Any, mask_img: Any, volume: Any, displayed: Sequence[int], cmap: Any
 ) -> Findings:
-    """Return what to show of maps; they are read one after the other.
+    """Return the findings of maps; they are read one after the other.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def voxel_size(img: Any) -> float:
 
 
 def grid_facts(img: Any, n_covered: int) -> dict[str, str]:
-    """Return what to say of a grid, `n_covered` of whose voxels are in regions."""
+    """Return the facts of a grid, `n_covered` of whose voxels are in regions."""
     shape = tuple(img.shape[:3])
     zooms = np.linalg.norm(img.affine[:3, :3], axis=0)
     share = 100 * n_covered / max(int(np.prod(shape)), 1)

@@ -20,7 +20,7 @@ MAX_LETTERS = 200
 
 
 def displayed_numbers(displayed: Any, n_items: int, what: str) -> tuple[list[int], list[str]]:
-    """Return which items are shown, and what to say of those that are not there.
+    """Return the numbers of the items to show, and a remark about missing ones.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`generate_report`: the page that says what a masker does, and shows its regions."""
+"""`generate_report`: the page that describes a masker and shows its regions."""
 
 import warnings
 from abc import abstractmethod
@@ -34,7 +34,7 @@ class Reports:
 
     @abstractmethod
     def _findings(self, data: Mapping[str, Any], numbers: Sequence[int]) -> Findings:
-        """Return what to show of the fitted regions; `numbers` have figures of their own."""
+        """Return the findings of the fitted regions; `numbers` have figures of their own."""
 
     def generate_report(self, engine: str = "matplotlib", title: str | None = None) -> HtmlReport:
         """Make a page that shows what the masker takes signals from.
@@ -135,7 +135,7 @@ class Reports:
         return int(masker.n_elements_)
 
     def _remarks(self) -> list[str]:
-        """Return what the reader must know of how the masker was fitted."""
+        """Return remarks on the fit of the masker."""
         remarks = []
         if not self.reports:
             remarks.append("Reports are switched off: set reports=True, and fit, to see figures.")

@@ -33,7 +33,7 @@ def spheres_findings(
     volume: Any,
     displayed: Sequence[int],
 ) -> Findings:
-    """Return what to show of spheres.
+    """Return the findings of spheres.
 
     Parameters
     ----------

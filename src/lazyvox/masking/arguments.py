@@ -1,4 +1,4 @@
-"""Arguments that several functions share, and what they must be."""
+"""Checks of arguments that several functions share."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -10,7 +10,7 @@ __all__ = ["checked_border", "checked_fraction", "checked_list", "checked_openin
 
 
 def checked_fraction(value: Any, name: str) -> float:
-    """Return a fraction, or refuse what is no number from 0 to 1.
+    """Return a fraction; refuse other values than numbers from 0 to 1.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def checked_border(border_size: Any) -> int:
 
 
 def checked_list(imgs: Any, name: str) -> list[Any]:
-    """Return a list of images, or refuse what is none.
+    """Return a list of images; refuse other arguments.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Amounts of memory: from what people type to bytes, and back; the terms of a predicted peak."""
+"""Amounts of memory: parsed from text, and formatted; the terms of a predicted peak."""
 
 import re
 from collections.abc import Iterable

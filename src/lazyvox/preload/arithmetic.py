@@ -77,7 +77,7 @@ def operation_of(ufunc: Any) -> Operation | None:
 def combine(
     operation: Operation, left: Any, right: Any, reuse: tuple[bool, bool] = (False, False)
 ) -> Any:
-    """Return what an operation gives.
+    """Return the result of an operation.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _is_simple(leaf: Any) -> bool:
 
 
 def combine_in_place(operation: Operation, left: Any, right: Any, *, is_free: bool) -> Any:
-    """Return what an operation gives in the type of its left operand, where possible in its memory.
+    """Return the result of an operation in the type of its left operand, if possible in place.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def combine_in_place(operation: Operation, left: Any, right: Any, *, is_free: bo
 
 
 def change(ufunc: Any, value: Any) -> Any:
-    """Return what a ufunc of one argument gives for an object."""
+    """Return the result of a ufunc of one argument."""
     _refuse_meshes(Operation(ufunc.__name__, ufunc, ufunc), value, 0)
     if isinstance(value, SpatialImage):
         return image_like(

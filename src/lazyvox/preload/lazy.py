@@ -1,4 +1,4 @@
-"""`LazyReadData`: a stand-in for what a file holds, which loads when it is used."""
+"""`LazyReadData`: a stand-in for the content of a file, loaded when it is used."""
 
 from __future__ import annotations
 

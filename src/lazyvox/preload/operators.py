@@ -19,7 +19,7 @@ class Operators(ABC):
     def _combined(
         self, operation: Operation, left: Any, right: Any, *, counts: bool = True
     ) -> Any:
-        """Return what an operation gives, of which `self` is an operand."""
+        """Return the result of an operation, of which `self` is an operand."""
 
     @abstractmethod
     def _edited(self, operation: Operation, other: Any) -> Any:
@@ -27,7 +27,7 @@ class Operators(ABC):
 
     @abstractmethod
     def _changed(self, ufunc: Any) -> Any:
-        """Return what a function of one argument gives."""
+        """Return the result of a function of one argument."""
 
     def __add__(self, other: Any) -> Any:
         """Return ``self + other``."""

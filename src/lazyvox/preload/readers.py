@@ -48,7 +48,7 @@ class ReadsFiles(Protocol):
     """An object that reads files."""
 
     def read(self, path: str, /, **options: Any) -> Any:
-        """Return what a file holds."""
+        """Return the content of a file."""
 
 
 ReaderLike: TypeAlias = "ReadsFiles | Callable[..., Any]"
@@ -328,7 +328,7 @@ def open_image(
 
 
 def image_bytes(path: str, dtype: npt.DTypeLike | None) -> int:
-    """Return what an image will take in memory, from its header; 0 where it has none."""
+    """Return the bytes of an image in memory, from its header; 0 where it has none."""
     if reader_of(path) is not _read_image:
         return 0
     try:

@@ -212,7 +212,7 @@ class _Run:
             leaf._give_back(held)
 
     def result(self) -> Any:
-        """Return what the last step gave."""
+        """Return the result of the last step."""
         return self._values[len(self._program.leaves) + len(self._program.steps) - 1][0]
 
     def _leaf(self, number: int) -> tuple[Any, bool]:

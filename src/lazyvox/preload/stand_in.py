@@ -50,7 +50,7 @@ class StandIn(ABC):
 
     @abstractmethod
     def _evaluated(self) -> Held:
-        """Return what the recorded expression gives."""
+        """Return the value of the recorded expression."""
 
     @abstractmethod
     def _is_auto(self) -> bool:

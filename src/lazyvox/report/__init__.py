@@ -1,4 +1,4 @@
-"""Pages that show what was extracted: figures and tables in one HTML file."""
+"""Reports of extractions: figures and tables in one HTML file."""
 
 from lazyvox.report.figures import cuts_png
 from lazyvox.report.masker_page import MaskerContent, Panel, masker_page

@@ -15,7 +15,7 @@ __all__ = ["MaskerContent", "Panel", "masker_page"]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A figure and what it shows.
+    """A figure and its caption.
 
     Attributes
     ----------

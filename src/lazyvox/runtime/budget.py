@@ -122,7 +122,7 @@ def resolve_budget(memory: float | str | None) -> int:
 
 
 def asked_budget(memory: float | str | None) -> float | str | None:
-    """Return what a call or the block of code around it asks for, None where the default holds.
+    """Return the budget of a call or of the context around it, None where the default holds.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def _least(values: list[int]) -> int | None:
 
 
 def _system_left(proc_root: Path) -> int:
-    """Return what the machine has available."""
+    """Return the memory that the machine has available."""
     available = _fields(read_text(proc_root / "meminfo")).get("MemAvailable")
     if available is not None:
         return available * 1024
@@ -72,7 +72,7 @@ def _system_left(proc_root: Path) -> int:
 
 
 def _group_left(folder: Path) -> int | None:
-    """Return what one control group leaves, None where it sets no limit.
+    """Return the memory that one control group leaves, None where it sets no limit.
 
     Cached file pages count as use of the group, and are given back when it needs room: without
     adding them, reading one big file would seem to exhaust every container.
@@ -92,14 +92,14 @@ def _group_left(folder: Path) -> int | None:
 
 
 def _cgroup_left(proc_root: Path, cgroup_root: Path) -> int | None:
-    """Return what the tightest group around this process leaves."""
+    """Return the memory that the tightest group around this process leaves."""
     folders = cgroup_folders("memory", proc_root=proc_root, cgroup_root=cgroup_root)
     left = [_group_left(folder) for folder in folders]
     return _least([value for value in left if value is not None])
 
 
 def _rlimit_left(proc_root: Path, status: Mapping[str, int]) -> int | None:
-    """Return what the soft limits on address space and on data leave."""
+    """Return the memory that the soft limits on address space and on data leave."""
     held = {"Max address space": "VmSize", "Max data size": "VmData"}
     left: list[int] = []
     for line in read_text(proc_root / "self" / "limits").splitlines():
@@ -113,7 +113,7 @@ def _rlimit_left(proc_root: Path, status: Mapping[str, int]) -> int | None:
 
 
 def _slurm_left(environ: Mapping[str, str], resident: int) -> int | None:
-    """Return what SLURM grants on this node less `resident`; it writes MiB, and 0 for all."""
+    """Return the memory that SLURM grants here less `resident`; it writes MiB, and 0 for all."""
 
     def number(name: str) -> int:
         text = environ.get(name, "")
@@ -130,7 +130,7 @@ def read_limits(
     cgroup_root: Path = CGROUP_ROOT,
     environ: Mapping[str, str] | None = None,
 ) -> MemoryLimits:
-    """Return what each limit leaves to this process.
+    """Return the memory that each limit leaves to this process.
 
     Parameters
     ----------

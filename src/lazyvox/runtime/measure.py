@@ -68,7 +68,7 @@ def _cpu_seconds() -> float:
 
 
 def _measured(func: Callable[..., Any], args: tuple[Any, ...]) -> Measurement:
-    """Call a function in this process and return what it took."""
+    """Call a function in this process and return its costs."""
     with peak_memory() as peak:
         began, cpu_began = time.perf_counter(), _cpu_seconds()
         result = func(*args)
@@ -78,7 +78,7 @@ def _measured(func: Callable[..., Any], args: tuple[Any, ...]) -> Measurement:
 
 
 def _serve(connection: "Connection", payload: bytes) -> None:
-    """Run in the child: do the call, send what it took or how it failed."""
+    """Run in the child: do the call, send its costs or its error."""
     answer = b""
     with connection:
         with Caught() as caught:
@@ -88,7 +88,7 @@ def _serve(connection: "Connection", payload: bytes) -> None:
 
 
 def _received(process: "SpawnProcess", connection: "Connection") -> Measurement | Failure:
-    """Return what the child sends, or raise when it ends without a word."""
+    """Return the answer of the child, or raise when it ends without one."""
     # Asked in turns, because a grandchild may hold the pipe open after the child has died.
     while not connection.poll(_POLL_S):
         if not process.is_alive() and not connection.poll(0):

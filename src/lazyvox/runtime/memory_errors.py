@@ -15,7 +15,7 @@ __all__ = ["explained_array", "explained_shortage"]
 def explained_shortage(
     peak_bytes: int, budget: int, *, setting: str = "memory={}"
 ) -> Iterator[None]:
-    """Turn the bare `MemoryError` of an allocation that failed into one that says what to do.
+    """Turn the bare `MemoryError` of a failed allocation into one with advice.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def explained_shortage(
 
 @contextmanager
 def explained_array(path: str, shape: Shape, dtype: DType) -> Iterator[None]:
-    """Turn the bare `MemoryError` of reading an array into one that says what to do.
+    """Turn the bare `MemoryError` of reading an array into one with advice.
 
     Parameters
     ----------

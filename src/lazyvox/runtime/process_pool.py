@@ -166,7 +166,7 @@ class _Worker:
             self._process.start()
 
     def call(self, what: str, payload: bytes) -> Any:
-        """Send arguments, wait, and return or raise what comes back."""
+        """Send arguments, wait, and return the result or raise the error."""
         self._is_busy = True
         answer: Any = None
         try:

@@ -53,7 +53,7 @@ def packed_failure(error: Exception) -> bytes:
 
 
 def raise_failure(failure: Failure, where: str) -> NoReturn:
-    """Raise what was raised in another process, with its traceback there as a note."""
+    """Raise the error of another process, with its traceback there as a note."""
     failure.error.add_note(f"Traceback in {where}:\n{failure.trace}")
     raise failure.error
 

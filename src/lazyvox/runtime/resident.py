@@ -85,7 +85,7 @@ def _statm_resident(folder: Path) -> int:
 
 
 def own_usage(pid: int) -> Usage:
-    """Return what one process holds, zeros where it has ended."""
+    """Return the memory of one process, zeros where it has ended."""
     folder = PROC_ROOT / str(pid)
     lines = read_text(folder / "smaps_rollup").splitlines()
     fields = dict(line.split()[:2] for line in lines[1:])
@@ -104,7 +104,7 @@ def own_usage(pid: int) -> Usage:
 
 
 def _psutil_usage(pid: int) -> Usage:
-    """Return what one process holds where there is no procfs: its unique set size."""
+    """Return the memory of one process where there is no procfs: its unique set size."""
     import psutil
 
     try:
@@ -143,7 +143,7 @@ def _children(pid: int) -> list[tuple[int, bool]]:
 
 
 def tree_usage(pid: int) -> tuple[Usage, Usage]:
-    """Return what a process holds, and what it and all its descendants hold together.
+    """Return the memory of a process, and of it with all its descendants.
 
     A child between vfork and exec runs in its parent's memory while the parent's thread is
     blocked. It is left out, or starting a program would seem to double the parent.

@@ -154,7 +154,7 @@ def main_courses(
 
 
 def _checked_trend(series: Array, *, detrend: bool) -> FloatArray | None:
-    """Check the signals; return what detrending removes."""
+    """Check the signals; return the trends that detrending removes."""
     if series.dtype.kind not in "fiub":
         msg = f"series must be real numbers. Got {series.dtype}."
         raise ParameterTypeError(msg)
@@ -165,7 +165,7 @@ def _checked_trend(series: Array, *, detrend: bool) -> FloatArray | None:
 
 
 def detrending_basis(n_volumes: int, *, detrend: bool) -> FloatArray | None:
-    """Return what detrending removes from signals; None for nothing."""
+    """Return the trends that detrending removes from signals; None for no detrending."""
     if detrend and n_volumes == 1:
         warn_of_one_volume("Detrending")
         return None

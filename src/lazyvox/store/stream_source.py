@@ -93,7 +93,7 @@ class StreamSource(FallBackSource):
         return IndexedReader(self, segments, start, stop, n_ahead=n_ahead)
 
     def ahead_bytes(self, memory: int) -> int:
-        """Return what `open_part` takes of the memory offered, to read the whole file."""
+        """Return the bytes of the offered memory that `open_part` takes to read the whole file."""
         try:
             segments = self.segments()
         except ImageFileError:

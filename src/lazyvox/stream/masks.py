@@ -1,4 +1,4 @@
-"""Read masks and labels images, and refuse what is neither."""
+"""Reader of masks and labels images, with checks."""
 
 import warnings
 from dataclasses import dataclass

@@ -119,7 +119,7 @@ class PreparedPass:
 def prepare_pass(
     series: Series, consumers: Sequence[Consumer[Any]], *, budget: int, n_jobs: int = 1
 ) -> PreparedPass:
-    """Return a pass over a series, with the plan of what it will do; reads no voxel of it.
+    """Return a pass over a series, with its plan; reads no voxel of it.
 
     Parameters
     ----------

@@ -58,14 +58,14 @@ class Scan:
 
     @override
     def __repr__(self) -> str:
-        """Show the shape of the series and what hangs on the scan; read nothing."""
+        """Show the shape of the series and the consumers of the scan; read nothing."""
         shape = (*self.grid.shape, self.grid.n_volumes)
         names = ", ".join(handle.consumer.describe() for handle in self._handles)
         return f"<Scan of shape {shape}: {names or 'no consumer yet'}>"
 
     @property
     def grid(self) -> Grid:
-        """Grid, number of volumes and data type of what is scanned."""
+        """Grid, number of volumes and data type of the series."""
         return self._series.grid
 
     def add(self, consumer: ConsumerLike[ResultT]) -> Handle[ResultT]:
@@ -107,7 +107,7 @@ class Scan:
         return handle
 
     def plan(self, memory: int | str | None = None, n_jobs: int = 1) -> Plan:
-        """Return what a run would do and need; reads no voxel of the series.
+        """Return the plan of a run; reads no voxel of the series.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""`DelimitedText`: tables in text files, whatever separates their columns.
+"""`DelimitedText`: tables in text files, with any separator.
 
 Separators, quotes, encodings, row numbers and stray separators are dealt with here, and nowhere
 else.

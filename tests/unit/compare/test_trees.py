@@ -1,4 +1,4 @@
-"""What process trees take, and that they end."""
+"""Costs of process trees, and their end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What `load_confounds` returns, and where it finds tables."""
+"""Results of `load_confounds`, and the tables that it finds."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a file is, is told from its content; what is no image is called by its name."""
+"""Formats are found from the content of files; files that are no images are named."""
 
 import bz2
 import gzip

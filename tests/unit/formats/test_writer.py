@@ -1,4 +1,4 @@
-"""What is written block by block, nibabel reads back bit for bit."""
+"""Files written block by block are read back by nibabel bit for bit."""
 
 import gzip
 

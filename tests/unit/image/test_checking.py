@@ -1,4 +1,4 @@
-"""What users pass as images, and what is refused."""
+"""Arguments that are taken as images, and those that are refused."""
 
 import nibabel as nib
 import numpy as np

@@ -1,4 +1,4 @@
-"""What maskers have that nilearn's have not, and how they share work."""
+"""Features that nilearn's maskers do not have, and shared work."""
 
 import re
 import warnings

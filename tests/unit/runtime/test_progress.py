@@ -1,4 +1,4 @@
-"""What callers see of the progress of a pass."""
+"""Progress of a pass, as callers see it."""
 
 import pytest
 

@@ -121,7 +121,7 @@ def test_closing_twice_is_harmless():
 
 
 def test_an_interrupt_while_closing_waits_for_the_load_under_way():
-    """What is read from is closed after the thread has ended, never under its feet."""
+    """The source is closed after the thread has ended, never while it reads."""
     begun, proceed = threading.Event(), threading.Event()
     ended = []
 

@@ -1,4 +1,4 @@
-"""What `clean` refuses, warns of, and makes of degenerate signals."""
+"""Errors and warnings of `clean`, and its results for degenerate signals."""
 
 import numpy as np
 import pytest

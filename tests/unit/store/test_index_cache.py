@@ -1,4 +1,4 @@
-"""Where indexes are kept and found, what is believed, and what is removed."""
+"""Places of indexes, trust in them, and their removal."""
 
 import gzip
 import json

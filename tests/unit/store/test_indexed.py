@@ -230,7 +230,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(
 
 
 def assert_no_thread_is_left():
-    """Idle threads may have been told to end and not have ended yet."""
+    """Idle threads may have been asked to end and not have ended yet."""
     for thread in [one for one in threading.enumerate() if one.name.startswith("lazyvox")]:
         # One that was never started is no thread, though Python lists it.
         if thread.ident is not None:
@@ -264,7 +264,7 @@ def test_no_thread_is_left_by_a_reader_that_nobody_closed(source, points):
 
 
 class Interrupt(KeyboardInterrupt):
-    """What Ctrl-C raises here, told apart from a real one."""
+    """Exception of a simulated Ctrl-C, distinct from a real one."""
 
 
 @contextmanager

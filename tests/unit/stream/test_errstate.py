@@ -1,4 +1,4 @@
-"""What a caller sets for NumPy's floating-point errors holds wherever his values are computed."""
+"""NumPy's settings for floating-point errors hold wherever values are computed."""
 
 import warnings
 

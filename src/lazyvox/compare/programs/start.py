@@ -1,4 +1,4 @@
-"""Do one way's work in this process, which was started for nothing else, and say what it took.
+"""Run one method in this process, which was started for nothing else, and report its costs.
 
 ``python -P start.py FOLDER``: the folder holds ``job.json``. Results go there as ``0.npy``,
 ``1.npy``, ..., then ``measured.json``; or ``failure.txt``. Nothing of lazyvox is imported here,

@@ -10,7 +10,7 @@ Results = list[Any]
 
 
 def summarise(results: Results, job: Job) -> Results:
-    """Return what is compared: shape, and the mean of every volume of the file that was written."""
+    """Return the values to compare: shape, and the mean of every volume of the written file."""
     import nibabel
     import numpy as np
 

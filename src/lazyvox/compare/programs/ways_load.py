@@ -1,4 +1,4 @@
-"""Loading images: what opening costs, and what all values cost."""
+"""Loading images: the costs of opening, and of all values."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ _N_SAMPLES = 20_000
 
 
 def summarise(results: Results, job: Job) -> Results:
-    """Return what is compared of each image: its grid; of arrays sums and some values."""
+    """Return the values to compare of each image: its grid; of arrays sums and some values."""
     del job
     return [_summary_of(one) for one in results]
 

@@ -9,7 +9,7 @@ Results = list[Any]
 
 
 def summarise(results: Results, job: Job) -> Results:
-    """Return what is compared: all values."""
+    """Return the values to compare: all."""
     del job
     return results
 

@@ -11,7 +11,7 @@ Results = list[Any]
 
 
 def summarise(results: Results, job: Job) -> Results:
-    """Return what is compared: all values, (n_volumes, n_voxels) for each mask."""
+    """Return the values to compare: all, (n_volumes, n_voxels) for each mask."""
     del job
     return results
 

@@ -91,14 +91,14 @@ class BlockCache:
                 self._nbytes -= self._blocks.popitem(last=False)[1].nbytes
 
     def forget(self, path: str) -> None:
-        """Drop the blocks of a file, and what was counted."""
+        """Drop the blocks of a file, and its statistics."""
         with self._lock:
             for key in [key for key in self._blocks if key[0][0] == path]:
                 self._nbytes -= self._blocks.pop(key).nbytes
             self._counts.pop(path, None)
 
     def use_of(self, path: str | None = None) -> CacheUse:
-        """Return what the cache did for a file, or for all of them."""
+        """Return the statistics of a file, or of all files."""
         with self._lock:
             counts = [each for name, each in self._counts.items() if path in {None, name}]
             sizes = [

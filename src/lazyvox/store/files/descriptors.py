@@ -65,7 +65,7 @@ class OpenFile:
             self._is_used = False
 
     def status(self) -> os.stat_result:
-        """Return what the system says of the file, as of its last use where it is parked."""
+        """Return the status of the file, as of its last use where it is parked."""
         parked = self._parked
         if parked is not None:
             return parked

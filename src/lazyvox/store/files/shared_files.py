@@ -121,7 +121,7 @@ def map_shared(path: str, nbytes: int) -> mmap.mmap:
 
 
 def sweep_shared(folder: Path) -> None:
-    """Remove what killed processes of this host left in a folder; never that of a live one."""
+    """Remove files of killed processes of this host in a folder; never those of a live one."""
     tag = host_tag()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

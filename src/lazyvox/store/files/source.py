@@ -75,4 +75,4 @@ class PartSource(Protocol):
         """
 
     def ahead_bytes(self, memory: int) -> int:
-        """Return what such a session takes of the memory, where it reads the whole file."""
+        """Return the bytes of memory that such a session takes to read the whole file."""

@@ -1,4 +1,4 @@
-"""Temporary space for what is computed once and read many times: a nameless file, or memory."""
+"""Temporary space for values computed once and read many times: a nameless file, or memory."""
 
 import os
 import shutil

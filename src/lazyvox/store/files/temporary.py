@@ -22,7 +22,7 @@ def temporary_beside(target: Path) -> Path:
 
 
 def sweep(target: Path) -> None:
-    """Remove what killed processes of this host left of earlier writes to the same target."""
+    """Remove files of killed processes of this host from earlier writes to the same target."""
     prefix, tag = _prefix(target.name), host_tag()
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:

@@ -1,4 +1,4 @@
-"""Say that something follows the end of a compressed stream."""
+"""Warning about bytes after the end of a compressed stream."""
 
 import warnings
 

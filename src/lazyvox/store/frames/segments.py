@@ -1,4 +1,4 @@
-"""Decode what lies between two frames of a zstd file."""
+"""Decoding of the segment between two frames of a zstd file."""
 
 from itertools import pairwise
 
@@ -43,7 +43,7 @@ class FrameSegments(Segments):
 
     @override
     def decode(self, number: int) -> Block:
-        """Decode a segment to its end, and verify that it is what it must be.
+        """Decode a segment to its end, and verify it.
 
         Raises
         ------

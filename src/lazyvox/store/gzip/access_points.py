@@ -1,4 +1,4 @@
-"""Places in a gzip file from which decoding can begin, and what lies between them."""
+"""Access points: places in a gzip file from which decoding can begin, and their segments."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

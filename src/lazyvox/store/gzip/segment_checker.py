@@ -1,4 +1,4 @@
-"""Verify what is decoded in order from an access point on, part by part."""
+"""Verification of bytes decoded in order from an access point on, segment by segment."""
 
 from isal import isal_zlib
 

@@ -1,4 +1,4 @@
-"""Decode what lies between two access points of a compressed file."""
+"""Decoding of the segment between two access points of a compressed file."""
 
 from abc import ABC, abstractmethod
 from typing import NoReturn
@@ -50,7 +50,7 @@ class Segments(ABC):
         return int(np.searchsorted(self.points.decoded_offsets, offset, side="right")) - 1
 
     def segment(self, number: int) -> Segment:
-        """Return what is known of a segment."""
+        """Return the description of a segment."""
         offsets, checksums = self.points.decoded_offsets, self.points.checksums
         is_last = number + 1 == len(offsets)
         stop = self.points.decoded_size if is_last else int(offsets[number + 1])
@@ -69,7 +69,7 @@ class Segments(ABC):
 
     @abstractmethod
     def decode(self, number: int) -> Block:
-        """Decode a segment to its end, and verify that it is what it must be.
+        """Decode a segment to its end, and verify it.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class Segments(ABC):
         """
 
     def raise_wrong(self, segment: Segment, reason: str) -> NoReturn:
-        """Raise `CorruptFileError`: a segment is not what it must be."""
+        """Raise `CorruptFileError` for a segment."""
         expected = "" if segment.checksum is None else f" with the CRC32 {segment.checksum:#010x}"
         msg = (
             f"{printable(self._source.path)}: the decoded bytes {segment.start} to {segment.stop} must be "
@@ -107,7 +107,7 @@ class SegmentSource(Segments):
 
     @override
     def decode(self, number: int) -> Block:
-        """Decode a segment to its end, and verify that it is what it must be.
+        """Decode a segment to its end, and verify it.
 
         Raises
         ------

@@ -167,7 +167,7 @@ def warn_without_cache(reason: str) -> None:
 
 
 def judge_all(source: SourceFile) -> list[Verdict]:
-    """Return what is in every place where an index may be, in their order; reads all of each.
+    """Return the verdict on every place where an index may be, in order; reads all of each.
 
     Parameters
     ----------

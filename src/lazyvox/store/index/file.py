@@ -211,7 +211,7 @@ def open_index_file(path: str, owners: frozenset[int] | None = None) -> int:
 
 
 def read_small_file(path: str, owners: frozenset[int] | None = None) -> bytes:
-    """Return what is in the record of an index; see `open_index_file`."""
+    """Return the content of the record of an index; see `open_index_file`."""
     fd = open_index_file(path, owners)
     try:
         with os.fdopen(fd, "rb") as file:

@@ -132,7 +132,7 @@ class IndexFolder:
         return sorted(stored, key=lambda one: (one.used_ns, one.path))
 
     def remove(self, indexes: Sequence[StoredIndex]) -> None:
-        """Remove indexes, and what killed processes left; harmless where they are gone."""
+        """Remove indexes, and leftovers of killed processes; harmless where they are gone."""
         with locked(self.path):
             self._unlink(indexes)
         self._sweep()
@@ -165,7 +165,7 @@ class IndexFolder:
                     Path(path).unlink()
 
     def _chosen(self, limit: int, keep: str) -> list[StoredIndex]:
-        """Return what has to go."""
+        """Return the indexes to remove."""
         indexes = self.indexes()
         chosen = [stored for stored in indexes if not stored.is_complete]
         rest = [stored for stored in indexes if stored.is_complete]
@@ -179,7 +179,7 @@ class IndexFolder:
         return chosen
 
     def _sweep(self) -> None:
-        """Remove what killed processes left half-written."""
+        """Remove half-written files of killed processes."""
         targets: set[str] = set()
         with contextlib.suppress(OSError), os.scandir(self.path) as entries:
             matches = (_TEMPORARY.fullmatch(entry.name) for entry in entries)

@@ -1,4 +1,4 @@
-"""The places where the index of a gzip file may be, and whether what is there is good."""
+"""Places where the index of a gzip file may be, and the verdict on each."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ __all__ = ["Verdict", "beside_paths", "cache_paths", "judge_places"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """One place where an index may be, and what is there.
+    """Verdict on one place where an index may be.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ def cache_paths(source: SourceFile) -> tuple[str, str]:
 
 
 def judge_places(source: SourceFile) -> Iterator[Verdict]:
-    """Yield what is beside the file, and what is in the cache."""
+    """Yield the verdicts on the index beside the file, and on those in the cache."""
     trusted = frozenset({os.geteuid(), 0, *_owner(source.path)})
     yield _judge("beside", source, beside_paths(source.path), trusted)
     paths = cache_paths(source)

@@ -40,10 +40,11 @@ class Moments(State):
 
     @override
     def over_space(self, values: Array, axes: tuple[int, ...]) -> Self:
-        mean = np.asarray(np.mean(values, axis=axes, dtype=np.float64, keepdims=True))
+        deviations = values.astype(np.float64)
+        mean = np.asarray(np.mean(deviations, axis=axes, keepdims=True))
         part = type(self)(mean.shape)
         part._first_values, part._mean = mean, np.zeros_like(mean)
-        deviations = values - mean
+        np.subtract(deviations, mean, out=deviations)
         np.multiply(deviations, deviations, out=deviations)
         part._squares = np.add.reduce(deviations, axis=axes, keepdims=True)
         part.count = values.size // max(mean.size, 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lazyvox.store.cursors import shared_pool
 from lazyvox.store.files.block_cache import shared_blocks
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.point_recorder import PointRecorder
 from lazyvox.store.gzip.segments import SegmentSource
@@ -176,7 +176,7 @@ def ends(slices, raw):
 def assert_from_points(path, source, points, raw):
     """Decoding from a point to the end of the file gives the right bytes and checksums."""
     for point in points.points[:: max(len(points.points) // 3, 1)]:
-        feed = Feed(source)
+        feed = CompressedInput(source)
         feed.open()
         try:
             decoder = GzipDecoder(feed, point)
@@ -292,7 +292,7 @@ def test_a_block_at_the_first_bit_of_a_piece_is_no_end(place):
     path = place(content)
     points = MemoryPoints(len(content), 1000)
     recorder = PointRecorder(1000, points)
-    feed = Feed(SourceFile.at(str(path)))
+    feed = CompressedInput(SourceFile.at(str(path)))
     recorder.member_begins(0, 0)
     recorder.decoded(raw[:100_000])
     feed.position = len(HEADER + first)

@@ -7,7 +7,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.planning.memory import MemoryTerm
 
-__all__ = ["ComputedReader", "scratch_bytes", "session_bytes", "steps_of"]
+__all__ = ["ComputedReader", "steps_of"]
 
 
 class ComputedReader(ArrayReader):
@@ -73,13 +73,3 @@ def steps_of(array: LazyArray) -> tuple[str, ...]:
 
     visit(array.reader)
     return tuple(found)
-
-
-def session_bytes(array: LazyArray) -> int:
-    """Return the bytes that reading an array holds besides the values that it returns."""
-    return array.reader.session_bytes
-
-
-def scratch_bytes(array: LazyArray) -> int:
-    """Return the bytes of temporary files that reading an array makes."""
-    return array.reader.scratch_bytes

@@ -201,8 +201,8 @@ def _key_of(value: Any) -> tuple[Any, ...]:
 
 def _expression_of(array: LazyArray, shape: Shape) -> ExpressionReader | None:
     """Return the expression that an array is the whole of, if it can be taken."""
-    reader = array.reader
-    if not isinstance(reader, ExpressionReader):
+    reader = array.reader.expression
+    if reader is None:
         return None
     is_whole = array.window.is_full and not array.conversion.changes(reader.dtype)
     if not is_whole or array.ndim != len(shape) or array.shape[3:] != shape[3:]:

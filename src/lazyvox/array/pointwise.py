@@ -92,6 +92,12 @@ class ExpressionReader(StagedReader):
 
     @property
     @override
+    def expression(self) -> Self:
+        """The reader itself."""
+        return self
+
+    @property
+    @override
     def is_operator_result(self) -> bool:
         """True."""
         return True

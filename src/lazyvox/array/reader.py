@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lazyvox._typing import Array, DType, Shape
     from lazyvox.array.lazy_array import LazyArray
+    from lazyvox.array.pointwise import ExpressionReader
     from lazyvox.array.reduction_reader import ReducedReader
     from lazyvox.array.transformed import Staging, VolumeTransform
     from lazyvox.planning.indexing import Axis, View
@@ -130,6 +131,11 @@ class ArrayReader(ABC):
     @property
     def transform(self) -> VolumeTransform | None:
         """The transform that computes each volume from one volume of each source."""
+        return None
+
+    @property
+    def expression(self) -> ExpressionReader | None:
+        """The reader itself, if it is one of an expression, which others can take over."""
         return None
 
     def staging(self, window: View, /) -> Staging | None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from lazyvox.store.files.identity import FileKey, SourceFile
 from lazyvox.store.files.process_state import one_per_process
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 
 __all__ = ["Cursor", "CursorPool", "Decoder", "shared_pool"]
 
@@ -36,7 +36,7 @@ class Decoder(Protocol):
 class Cursor:
     """A decoder and the decoded offset at which it stands."""
 
-    def __init__(self, feed: Feed, decoder: Decoder) -> None:
+    def __init__(self, feed: CompressedInput, decoder: Decoder) -> None:
         self.feed = feed
         self.decoder = decoder
         self.position = 0

@@ -14,7 +14,7 @@ from lazyvox.errors import (
 from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
 from lazyvox.store.files.identity import printable
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.files.source import ByteReader
 from lazyvox.store.files.trailing_garbage import warn_of_garbage
 from lazyvox.store.frames.decoders import bzip2_decoder, zstd_decoder
@@ -31,7 +31,7 @@ from lazyvox.store.indexed_source import FallBackSource, IndexedReader, ahead_by
 
 __all__ = ["StreamSource"]
 
-_DECODERS: dict[str, Callable[[Feed], Decoder]] = {
+_DECODERS: dict[str, Callable[[CompressedInput], Decoder]] = {
     "gzip": GzipDecoder,
     "bzip2": bzip2_decoder,
     "zstd": zstd_decoder,
@@ -244,7 +244,7 @@ class StreamReader:
             return kept
         if kept is not None:
             shared_pool().give(source, kept)
-        feed = Feed(source)
+        feed = CompressedInput(source)
         if point is None:
             return Cursor(feed, self._decoder(feed, jumps=jumps))
         feed.open()
@@ -275,7 +275,7 @@ class StreamReader:
         growing = growing_index(source)
         return None if growing is None else growing.point_before(offset)
 
-    def _decoder(self, feed: Feed, *, jumps: bool) -> Decoder:
+    def _decoder(self, feed: CompressedInput, *, jumps: bool) -> Decoder:
         """Return a decoder from the beginning on, which finds access points if it goes back."""
         source = self._source
         if jumps and growing_index(source) is None:

@@ -258,7 +258,7 @@ def feed_consumers(
     progress: Progress,
     cancelled: threading.Event,
 ) -> None:
-    """Feed every block of an array to every consumer, in order; each byte is decoded once.
+    """CompressedInput every block of an array to every consumer, in order; each byte is decoded once.
 
     Consumers are spread over the threads of the pass, each always sees its blocks in order. An
     error, wherever it comes from, ends the pass; no thread is left.

@@ -7,7 +7,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.store.files.block_cache import shared_blocks
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.index.cache import find_index
 from lazyvox.store.index.growth import grow_index, growing_index
 from lazyvox.store.opening import open_source
@@ -81,7 +81,7 @@ def test_an_index_grows_to_its_end(path, monkeypatch):
     monkeypatch.setattr("lazyvox.store.index.growth.DEFAULT_SPACING", SPACING)
     whole = gzip.decompress(path.read_bytes())
     source = open_source(path)
-    with Feed(source) as feed:
+    with CompressedInput(source) as feed:
         decoder = grow_index(source, feed)
         assert b"".join(iter(lambda: decoder.decode(10_000), b"")) == whole
     assert growing_index(source) is None

@@ -1,6 +1,6 @@
 """Few bytes here and there of a file, in order."""
 
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 
 __all__ = ["Pieces"]
 
@@ -15,7 +15,7 @@ class Pieces:
 
     Parameters
     ----------
-    feed : Feed
+    feed : CompressedInput
         The file, open.
 
     Attributes
@@ -24,7 +24,7 @@ class Pieces:
         About how far one read is from the next.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: CompressedInput) -> None:
         self._feed = feed
         self._piece = b""
         self._start = 0

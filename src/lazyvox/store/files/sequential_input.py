@@ -7,14 +7,14 @@ from lazyvox.errors import ImageFileError
 from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import SourceFile, raise_read_error
 
-__all__ = ["Feed"]
+__all__ = ["CompressedInput"]
 
 #: Compressed bytes fetched at a time. A decoder may keep one such piece while it waits in the
 #: cursor pool, so it is small; larger pieces were not measurably faster.
 PIECE_BYTES = 128 * 1024
 
 
-class Feed:
+class CompressedInput:
     """The compressed bytes of one file, from the first to the last.
 
     Between reading sessions the descriptor is closed and only the position is kept: any number of

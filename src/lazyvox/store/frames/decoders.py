@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 
 from lazyvox.errors import CorruptFileError, TruncatedFileError
 from lazyvox.store.files.identity import printable
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 
 __all__ = ["FrameDecoder", "bzip2_decoder", "load_zstd", "zstd_decoder"]
 
@@ -35,7 +35,7 @@ class FrameDecoder:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: CompressedInput,
         name: str,
         magics: tuple[bytes, ...],
         make: Callable[[], _Decompressor],
@@ -118,12 +118,12 @@ class FrameDecoder:
         raise CorruptFileError(msg) from error
 
 
-def bzip2_decoder(feed: Feed) -> FrameDecoder:
+def bzip2_decoder(feed: CompressedInput) -> FrameDecoder:
     """Return the decoder of a bzip2 file."""
     return FrameDecoder(feed, "bzip2", (b"BZh",), bz2.BZ2Decompressor, OSError)
 
 
-def zstd_decoder(feed: Feed) -> FrameDecoder:
+def zstd_decoder(feed: CompressedInput) -> FrameDecoder:
     """Return the decoder of a zstd file."""
     zstd = load_zstd()
     skippable = tuple(bytes([low, 0x2A, 0x4D, 0x18]) for low in range(0x50, 0x60))

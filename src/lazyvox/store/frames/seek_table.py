@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.scattered_reads import Pieces
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.gzip.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 
@@ -64,7 +64,7 @@ def read_seek_table(source: SourceFile, spacing: int = TABLE_SPACING) -> PointTa
     ReadError
         If it cannot be read.
     """
-    with Feed(source) as feed:
+    with CompressedInput(source) as feed:
         sizes = _read(feed, source.identity.size)
         is_believed = sizes is not None and _is_believed(feed, sizes)
     if sizes is None or not is_believed:
@@ -80,7 +80,7 @@ def read_seek_table(source: SourceFile, spacing: int = TABLE_SPACING) -> PointTa
     )
 
 
-def _is_believed(feed: Feed, sizes: NDArray[np.int64]) -> bool:
+def _is_believed(feed: CompressedInput, sizes: NDArray[np.int64]) -> bool:
     """Return whether the decoded size of every frame is confirmed by another number."""
     if are_alike(sizes[:, 1].tolist()):
         return True
@@ -99,7 +99,7 @@ def _is_believed(feed: Feed, sizes: NDArray[np.int64]) -> bool:
     return True
 
 
-def _read(feed: Feed, file_size: int) -> NDArray[np.int64] | None:
+def _read(feed: CompressedInput, file_size: int) -> NDArray[np.int64] | None:
     """Return compressed and decoded size of each frame, where they make up the whole file."""
     footer = _read_at(feed, file_size - _FOOTER.size, _FOOTER.size)
     if len(footer) < _FOOTER.size:
@@ -122,6 +122,6 @@ def _read(feed: Feed, file_size: int) -> NDArray[np.int64] | None:
     return sizes if fits and is_possible else None
 
 
-def _read_at(feed: Feed, offset: int, nbytes: int) -> bytes:
+def _read_at(feed: CompressedInput, offset: int, nbytes: int) -> bytes:
     feed.position = max(offset, 0)
     return feed.read(nbytes)

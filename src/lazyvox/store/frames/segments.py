@@ -5,7 +5,7 @@ from itertools import pairwise
 from lazyvox._typing import override
 from lazyvox.store.files.decoded_blocks import Block
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.gzip.access_points import AccessPoints, Segment
 from lazyvox.store.gzip.segments import DECODER_BYTES, Segments
@@ -54,7 +54,7 @@ class FrameSegments(Segments):
         """
         segment = self.segment(number)
         start, stop = self._starts[number : number + 2]
-        with Feed(self._source) as feed:
+        with CompressedInput(self._source) as feed:
             feed.position = start
             packed = feed.read(stop - start)
         return Block.of(segment.start, self._pieces(memoryview(packed), segment))

@@ -20,7 +20,7 @@ import numpy as np
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
 from lazyvox.store.files.scattered_reads import Pieces
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 
 __all__ = ["MEMBER_START", "is_made_of_blocks", "member_header", "read_member_table"]
@@ -53,7 +53,7 @@ def member_header(packed_size: int, decoded_size: int) -> bytes:
 
 def is_made_of_blocks(source: SourceFile) -> bool:
     """Return whether a file is BGZF, of which hopping fetches about every page."""
-    with Feed(source) as feed:
+    with CompressedInput(source) as feed:
         return _BGZF in _subfields(feed.read(_HEAD_BYTES))
 
 
@@ -79,7 +79,7 @@ def read_member_table(source: SourceFile, spacing: int = TABLE_SPACING) -> Point
     ReadError
         If it cannot be read.
     """
-    with Feed(source) as feed:
+    with CompressedInput(source) as feed:
         members = _hop(feed, source.identity.size)
     if members is None or not _are_believed(members):
         return None
@@ -102,7 +102,7 @@ class _Member(NamedTuple):
     decoded_size: int
 
 
-def _hop(feed: Feed, file_size: int) -> list[_Member] | None:
+def _hop(feed: CompressedInput, file_size: int) -> list[_Member] | None:
     """Return every member, None where they do not fill the file."""
     members: list[_Member] = []
     pieces = Pieces(feed)

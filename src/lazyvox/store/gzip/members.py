@@ -10,7 +10,7 @@ from isal import igzip_lib, isal_zlib
 
 from lazyvox.errors import CorruptFileError, TruncatedFileError
 from lazyvox.store.files.identity import printable
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.access_points import AccessPoint
 from lazyvox.store.gzip.deflate_blocks import lead_in
 
@@ -33,7 +33,7 @@ class MemberObserver(Protocol):
     def member_begins(self, byte_offset: int, decoded_offset: int, /) -> None:
         """Record the header of a member."""
 
-    def compressed(self, feed: Feed, /) -> bytes:
+    def compressed(self, feed: CompressedInput, /) -> bytes:
         """Return the next compressed bytes: what came before is decoded to its last whole byte."""
 
     def decoded(self, piece: bytes, /) -> None:
@@ -51,7 +51,7 @@ class GzipDecoder:
 
     Parameters
     ----------
-    feed : Feed
+    feed : CompressedInput
         The compressed bytes; at their beginning.
     start : AccessPoint, optional
         Where to begin. The checksum of a member is not verified where only its end is decoded.
@@ -64,7 +64,7 @@ class GzipDecoder:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: CompressedInput,
         start: AccessPoint | None = None,
         observer: MemberObserver | None = None,
     ) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol, cast
 from isal import igzip_lib, isal_zlib
 
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.sequential_input import PIECE_BYTES, Feed
+from lazyvox.store.files.sequential_input import PIECE_BYTES, CompressedInput
 from lazyvox.store.gzip.access_points import WINDOW_BYTES, AccessPoint
 from lazyvox.store.gzip.deflate_blocks import STORED_BIT, block_candidates, lead_in
 from lazyvox.store.gzip.members import GzipDecoder
@@ -98,7 +98,7 @@ class PointRecorder:
         if is_due and self._member is None:
             self._member = AccessPoint(8 * byte_offset, decoded_offset, None)
 
-    def compressed(self, feed: Feed) -> bytes:
+    def compressed(self, feed: CompressedInput) -> bytes:
         """Return compressed bytes, up to where a block may begin if a point is due."""
         if self._cut is not None:
             self._try_cut(feed, *self._cut)
@@ -164,7 +164,7 @@ class PointRecorder:
         aim = 2 * _PROOF_BYTES * (n_read + 1) // (self.position + 1)
         return min(_HEADER_BYTES + aim, _PROOF_INPUT)
 
-    def _goes_on(self, feed: Feed, bit_offset: int, following: bytes) -> bool:
+    def _goes_on(self, feed: CompressedInput, bit_offset: int, following: bytes) -> bool:
         """Return whether a stored block is one, and not the last: its mark does not tell.
 
         The size of the member would follow its bytes and a checksum. And bytes within a stored
@@ -174,7 +174,7 @@ class PointRecorder:
         size = (self.position + length - self._member_start) & 0xFFFFFFFF
         return behind[4:8] != struct.pack("<I", size) and following[1:-4] != following[5:]
 
-    def _try_cut(self, feed: Feed, bit_offset: int, following: bytes) -> None:
+    def _try_cut(self, feed: CompressedInput, bit_offset: int, following: bytes) -> None:
         if not _is_stored(bit_offset, following) or self._goes_on(feed, bit_offset, following):
             self._try_point(bit_offset, following)
         if self._trial is None:
@@ -229,7 +229,7 @@ def _is_stored(bit_offset: int, following: bytes) -> bool:
     return bit_offset % 8 == STORED_BIT and not following[0] >> STORED_BIT
 
 
-def _has_next(feed: Feed, start: int, data: bytes, bit: int) -> bool:
+def _has_next(feed: CompressedInput, start: int, data: bytes, bit: int) -> bool:
     """Return whether another block may follow a candidate, by a cheap test.
 
     The byte before a stored block and the first ones of it can look like another stored block.
@@ -245,7 +245,7 @@ def _has_next(feed: Feed, start: int, data: bytes, bit: int) -> bool:
     return True
 
 
-def _behind_stored(feed: Feed, at: int, following: bytes) -> tuple[int, bytes]:
+def _behind_stored(feed: CompressedInput, at: int, following: bytes) -> tuple[int, bytes]:
     """Return the length of a stored block whose mark is in a byte, and what is behind it."""
     (length,) = struct.unpack_from("<H", following, 1)
     place, feed.position = feed.position, at + 5 + length
@@ -280,7 +280,7 @@ def build_points(
         If it is no longer the one that was identified.
     """
     recorder = PointRecorder(spacing, sink)
-    with Feed(source) as feed:
+    with CompressedInput(source) as feed:
         decoder = GzipDecoder(feed, observer=recorder)
         while decoder.decode(_DECODE_BYTES):
             if advance is not None:

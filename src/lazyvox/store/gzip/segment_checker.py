@@ -2,7 +2,7 @@
 
 from isal import isal_zlib
 
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.segments import SegmentSource
 
 __all__ = ["SegmentChecker"]
@@ -30,7 +30,7 @@ class SegmentChecker:
     def member_begins(self, byte_offset: int, decoded_offset: int) -> None:
         """Members have checksums of their own."""
 
-    def compressed(self, feed: Feed) -> bytes:
+    def compressed(self, feed: CompressedInput) -> bytes:
         """Return the next compressed bytes."""
         return feed.read()
 

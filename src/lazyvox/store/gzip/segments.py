@@ -10,7 +10,7 @@ from lazyvox._typing import override
 from lazyvox.errors import CorruptFileError
 from lazyvox.store.files.decoded_blocks import Block
 from lazyvox.store.files.identity import SourceFile, printable
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints, Segment
 from lazyvox.store.gzip.members import GzipDecoder
 
@@ -118,7 +118,7 @@ class SegmentSource(Segments):
         """
         segment = self.segment(number)
         start = self._point(number)
-        with Feed(self._source, self._piece_bytes(number)) as feed:
+        with CompressedInput(self._source, self._piece_bytes(number)) as feed:
             decoder = GzipDecoder(feed, start)
             block = self._decoded(decoder, segment)
         block.ends_in_garbage = decoder.trailing_garbage

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lazyvox.errors import AccessPointError, CorruptFileError, TruncatedFileError
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.printing import printable
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.segments import SegmentSource
@@ -64,7 +64,7 @@ def _segment_checksums(source: SourceFile, points: AccessPoints) -> NDArray[np.u
     """Return the CRC32 of what lies between points, decoded from the beginning of the file on."""
     stops = np.append(points.decoded_offsets[1:], points.decoded_size)
     checksums = np.zeros(len(stops), np.uint32)
-    with Feed(source) as feed:
+    with CompressedInput(source) as feed:
         decoder, position = GzipDecoder(feed), 0
         for number, stop in enumerate(stops):
             checksum = 0

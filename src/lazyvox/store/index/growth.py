@@ -12,7 +12,7 @@ import weakref
 from lazyvox.errors import AccessPointError, FileChangedError, OutputError
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.process_state import one_per_process
-from lazyvox.store.files.sequential_input import Feed
+from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.access_points import DEFAULT_SPACING, AccessPoint
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.point_recorder import PointRecorder
@@ -91,7 +91,7 @@ class GrowingIndex:
         """Record the header of a member."""
         self._recorder.member_begins(byte_offset, decoded_offset)
 
-    def compressed(self, feed: Feed) -> bytes:
+    def compressed(self, feed: CompressedInput) -> bytes:
         """Return the next compressed bytes."""
         return self._recorder.compressed(feed)
 
@@ -160,7 +160,7 @@ def growing_index(source: SourceFile) -> GrowingIndex | None:
     return _GROWING.find(source)
 
 
-def grow_index(source: SourceFile, feed: Feed) -> GzipDecoder:
+def grow_index(source: SourceFile, feed: CompressedInput) -> GzipDecoder:
     """Return a decoder from the beginning of a file on, that finds its access points.
 
     Where they cannot be kept, that is said once, and it finds none.

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray
@@ -25,16 +24,9 @@ from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import Axis, View
 from lazyvox.planning.memory import MemoryTerm
+from lazyvox.runtime.once import OncePerProcess
 
 __all__ = ["ReducedReader", "evaluate", "reduced", "reduced_each"]
-
-
-class _Result:
-    """The values of one reduction in one process, once they are there."""
-
-    def __init__(self) -> None:
-        self.lock = ForkSafeLock()
-        self.values: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +60,7 @@ class ReducedReader(ComputedReader):
     dtype: DType = field()
     ddof: int = 0
     options: tuple[tuple[str, Any], ...] | None = None
-    _result: _Result = field(default_factory=_Result, repr=False)
+    _result: OncePerProcess[Array] = field(default_factory=OncePerProcess, repr=False)
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
@@ -104,7 +96,7 @@ class ReducedReader(ComputedReader):
     @property
     def is_pending(self) -> bool:
         """True until the reduction was computed."""
-        return self._result.values is None
+        return self._result.value is None
 
     @property
     @override
@@ -168,7 +160,7 @@ class ReducedReader(ComputedReader):
 
     def keep(self, values: Array) -> None:
         """Keep the values; called by the pass."""
-        self._result.values = values
+        self._result.value = values
 
     @property
     @override
@@ -179,7 +171,7 @@ class ReducedReader(ComputedReader):
     @override
     def forget(self) -> None:
         """Drop the values; the next reading computes them again."""
-        self._result.values = None
+        self._result.value = None
         self.source.reader.forget()
 
     @property
@@ -210,7 +202,7 @@ class ReducedReader(ComputedReader):
     ) -> MemorySession:
         """Start a reading session; computes the reduction if that was not done yet."""
         # Somebody else may let go of the values meanwhile.
-        while (values := self._result.values) is None:
+        while (values := self._result.value) is None:
             evaluate([self])
         return MemorySession(values)
 
@@ -318,7 +310,7 @@ def evaluate(readers: Sequence[ReducedReader]) -> None:
     next block is read in a thread while one is used.
     """
     first = min(readers, key=id)
-    with first._result.lock.of_this_process():
+    with first._result.lock:
         pending = [one for one in readers if one.is_pending]
         if not pending:
             return

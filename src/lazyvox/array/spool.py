@@ -7,13 +7,13 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, IntArray, Shape, override
 from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemorySession
 from lazyvox.planning.indexing import Axis, View
 from lazyvox.planning.memory import MemoryTerm, sum_terms
+from lazyvox.runtime.once import OncePerProcess
 from lazyvox.store.files.spool import ByteStore, FileStore, MemoryStore
 
 __all__ = ["Spool", "SpoolJob", "SpooledReader"]
@@ -98,14 +98,6 @@ class Spool:
         return (row * self.n_columns + column) * self.dtype.itemsize
 
 
-class _State:
-    """The spool of one reader in one process, once it is filled."""
-
-    def __init__(self) -> None:
-        self.lock = ForkSafeLock()
-        self.spool: Spool | None = None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class SpooledReader(ComputedReader):
     """Reads volumes out of a spool, which is filled when the first of them is read.
@@ -123,7 +115,7 @@ class SpooledReader(ComputedReader):
 
     job: SpoolJob
     memory_bytes: int
-    _state: _State = field(default_factory=_State, repr=False)
+    _state: OncePerProcess[Spool] = field(default_factory=OncePerProcess, repr=False)
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
@@ -220,20 +212,17 @@ class SpooledReader(ComputedReader):
         OutputError
             If there is no space for it. Nothing is left of it then, nor of any other failure.
         """
-        state = self._state
-        if state.spool is not None:
-            return state.spool
-        with state.lock.of_this_process():
-            if state.spool is None:
-                make = MemoryStore if self._fits_memory else FileStore
-                spool = Spool(self._n_columns, self.dtype, make(max(self.spool_bytes, 1)))
-                try:
-                    self.job.fill(spool)
-                except BaseException:
-                    spool.close()
-                    raise
-                state.spool = spool
-            return state.spool
+        return self._state.get(self._fill)
+
+    def _fill(self) -> Spool:
+        make = MemoryStore if self._fits_memory else FileStore
+        spool = Spool(self._n_columns, self.dtype, make(max(self.spool_bytes, 1)))
+        try:
+            self.job.fill(spool)
+        except BaseException:
+            spool.close()
+            raise
+        return spool
 
     @override
     def open(

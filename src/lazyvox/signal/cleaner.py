@@ -7,13 +7,13 @@ the type of the signals.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
 
-from lazyvox._threads import ForkSafeLock, Workers
-from lazyvox._typing import Array, DType, FloatArray, override
+from lazyvox._threads import Workers
+from lazyvox._typing import Array, DType, FloatArray
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.runtime.once import OncePerProcess
 from lazyvox.signal.builder import RunOutline
 from lazyvox.signal.filling import Filling
 from lazyvox.signal.options import Standardize
@@ -22,29 +22,6 @@ from lazyvox.signal.run_cleaning import RunCleaning
 from lazyvox.signal.standardize import largest, scale_columns, warn_of_zero_means
 
 __all__ = ["Cleaner"]
-
-
-class _PreparedRuns:
-    """The runs of a cleaner, prepared once, when the first columns come.
-
-    Pickles without it: another process computes it again.
-    """
-
-    def __init__(self) -> None:
-        self._lock = ForkSafeLock()
-        self._runs: tuple[RunCleaning, ...] | None = None
-
-    def of(self, outlines: Sequence[RunOutline]) -> tuple[RunCleaning, ...]:
-        """Return the runs; the first caller computes them, others wait."""
-        with self._lock.of_this_process():
-            if self._runs is None:
-                self._runs = tuple(outline.prepare() for outline in outlines)
-            return self._runs
-
-    @override
-    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
-        """Pickle as one that is not computed."""
-        return type(self), ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +57,9 @@ class Cleaner:
     filling: Filling | None = None
     stored_dtype: DType | None = None
     steps: tuple[str, ...] = ()
-    _prepared: _PreparedRuns = field(default_factory=_PreparedRuns, repr=False)
+    _prepared: OncePerProcess[tuple[RunCleaning, ...]] = field(
+        default_factory=OncePerProcess, repr=False
+    )
 
     def result_dtype(self, dtype: DType) -> DType:
         """Return the type of the results for a type of signals.
@@ -155,7 +134,7 @@ class Cleaner:
         rounding errors at most.
         """
         self._check(block)
-        runs = self._prepared.of(self.runs)
+        runs = self._prepared.get(lambda: tuple(one.prepare() for one in self.runs))
         if out is None:
             shape = (self.n_rows_out, block.shape[1])
             out = np.empty(shape, self.result_dtype(block.dtype))

@@ -118,7 +118,7 @@ def test_another_process_makes_its_own_spool():
     img = on_disk(clean_img(nib.Nifti1Image(VALUES, np.eye(4)), standardize="zscore_sample"))
     img.dataobj[..., 0]
     again = pickle.loads(pickle.dumps(img))
-    assert again.dataobj.reader._state.spool is None
+    assert again.dataobj.reader._state.value is None
     np.testing.assert_array_equal(again.dataobj[..., 3], img.dataobj[..., 3])
 
 

@@ -4,6 +4,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -193,7 +194,7 @@ class RegionTable(Consumer[Signals]):
         names, dtype = self._column_names(), self._dtype
         if self._cleaning is not None:
             dtype = self._cleaning.table_dtype(dtype)
-        spec = TableSpec((grid.n_volumes, len(names)), dtype, lambda: names)
+        spec = TableSpec((grid.n_volumes, len(names)), dtype, partial(list, names))
         return RowsPlan(spec, self._out, self._overwrite, self._cleaning)
 
     def _check_target(self) -> None:

@@ -2,14 +2,15 @@
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, DType, PathLike, Shape, override
+from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.reduction import zero_non_finite
@@ -279,7 +280,11 @@ class Voxels(Consumer[VoxelSignals]):
             paths = [*split_target(self._out, self._set_names())]
         return [
             RowsPlan(
-                TableSpec((grid.n_volumes, gather.n_voxels), dtype, _namer(gather, grid.shape)),
+                TableSpec(
+                    (grid.n_volumes, gather.n_voxels),
+                    dtype,
+                    partial(Placement(gather.index).voxel_names, grid.shape),
+                ),
                 path,
                 self._overwrite,
                 self._cleaning,
@@ -368,10 +373,6 @@ def signals_dtype(stored: DType, wanted: DType | None) -> DType:
         f"voxels. Convert the result instead, where you know its range."
     )
     raise ParameterError(msg)
-
-
-def _namer(gather: VoxelGather, shape: Shape) -> Callable[[], list[str]]:
-    return lambda: Placement(gather.index).voxel_names(shape)
 
 
 def _as_list(mask_imgs: Any) -> tuple[list[Any] | None, list[Any]]:

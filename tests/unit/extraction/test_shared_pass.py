@@ -1,5 +1,7 @@
 """Region consumers behind a transform, and with voxels that are not finite."""
 
+import pickle
+
 import nibabel
 import numpy as np
 import pytest
@@ -102,3 +104,15 @@ def test_mask_that_leaves_no_label(folder):
     scan.run()
     assert (handle.result().values == 0).all()
     assert handle.result().shape == (40, 1)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_consumer_that_was_checked_can_be_pickled(folder, number):
+    consumer, grid = consumers()[number], as_series("run.nii.gz").grid
+    wanted = consumer.state_bytes(grid)
+    copy = pickle.loads(pickle.dumps(consumer))
+    assert copy.state_bytes(grid) == wanted
+    scan = Scan("run.nii.gz")
+    kept = scan.add(copy)
+    scan.run()
+    assert kept.result().shape[0] == 40

@@ -72,15 +72,15 @@ def scale_columns(
         divisor = np.abs(means)
         is_void = (divisor < _EPS) | (divisor <= (_SINGLE if is_single else ROUNDING) * size)
         # A constant less its rounded mean is no change.
-        is_constant = largest(signals) <= ROUNDING * size
-        factor = np.where(is_constant, 0, 100 / np.where(is_void, 1, divisor))
+        is_zero = is_void | (largest(signals) <= ROUNDING * size)
+        factor = 100 / np.where(is_zero, 1, divisor)
     else:
         divisor = np.sqrt(np.einsum("tv,tv->v", signals, signals) / (len(signals) - 1))
-        is_void = divisor <= ROUNDING * size
+        is_zero = is_void = divisor <= ROUNDING * size
         factor = 1 / np.where(is_void | (divisor < _EPS), 1, divisor)
     signals *= factor
-    if is_void.any():
-        signals[:, is_void] = 0
+    if is_zero.any():
+        signals[:, is_zero] = 0
     return int(is_void.sum()) if how == "psc" else 0
 
 

@@ -11,10 +11,10 @@ from lazyvox.geometry.resampling import resample_nearest
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.grids import same_grid
-from lazyvox.stream.labels import shown_values
+from lazyvox.stream.masks import RegionImage, as_mask
 
 if TYPE_CHECKING:
-    from lazyvox._typing import Array, BoolArray
+    from lazyvox._typing import BoolArray
     from lazyvox.lazyimage.load import ImageLike
 
 __all__ = ["mask_on_grid"]
@@ -26,24 +26,17 @@ def mask_on_grid(mask_img: ImageLike, img: Any) -> BoolArray:
     A mask holds 0 and one other value, or no 0 at all; NaN and infinite voxels are outside.
     """
     mask = check_niimg_3d(mask_img)
-    values: Array = np.asarray(mask.dataobj)
-    if values.dtype.kind == "f":
-        values = np.where(np.isfinite(values), values, 0)
-    inside: BoolArray = values != 0
-    distinct = np.unique(values)
-    if not inside.any() or len(distinct) > 2 or (len(distinct) == 2 and 0 not in distinct):
-        msg = (
-            f"`mask_img` ({name_of(mask)}): a mask must hold 0 and one other value, and not only "
-            f"0. Got the values {shown_values(values)}. Threshold it first, with binarize_img."
-        )
-        raise RegionError(msg)
+    name = f"`mask_img` ({name_of(mask)})"
+    affine = np.asarray(mask.affine, dtype=np.float64)
+    region = RegionImage(np.asarray(mask.dataobj), affine, name, mask.get_filename())
+    inside = as_mask(region, rules="nilearn")
     shape = tuple(img.shape[:3])
     if same_grid(mask, img):
         return inside
     moved: BoolArray = resample_nearest(inside, mask.affine, shape, img.affine, False)  # noqa: FBT003
     if not moved.any():
         msg = (
-            f"`mask_img` ({name_of(mask)}): it must overlap with the image. No voxel of the image "
+            f"{name}: it must overlap with the image. No voxel of the image "
             f"lies in it. Check the affines: {mask.affine[:3].tolist()} and "
             f"{img.affine[:3].tolist()}."
         )

@@ -335,7 +335,11 @@ def image_like(
         header.set_data_shape(header_shape(header, shape))
     if is_new_kind and hasattr(header, "set_intent"):
         header.set_intent("none")
-    return lazy_image(image_class, data, matrix, header)
+    img = lazy_image(image_class, data, matrix, header)
+    if not shape and isinstance(img, nib.Nifti1Pair):
+        # nibabel reads no axes as one of length 0, and sets the voxel sizes to 1.
+        img.header["pixdim"] = header["pixdim"]
+    return img
 
 
 def _class_for(ref: SpatialImage, dtype: DType, shape: Shape) -> type[LazyImage]:

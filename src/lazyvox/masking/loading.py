@@ -1,16 +1,15 @@
 """Read masks as nilearn does: zeros and one other value, whatever it is."""
 
-import warnings
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray
-from lazyvox.errors import LazyvoxWarning, RegionError
+from lazyvox.errors import LazyvoxWarning
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import name_of
-from lazyvox.stream.labels import is_integral, shown_values
+from lazyvox.stream.masks import RegionImage, as_mask
 
 __all__ = ["MaskWarning", "load_mask_img"]
 
@@ -62,48 +61,6 @@ def load_mask_img(mask_img: ImageLike, allow_empty: bool = False) -> tuple[BoolA
     ((12, 14, 10), 520, (4, 4))
     """
     img: Any = check_niimg_3d(mask_img)
-    name = name_of(img)
-    values = _finite(np.asarray(img.dataobj), name)
-    mask: BoolArray = values != 0
-    inside = values[mask]
-    if not inside.size:
-        if not allow_empty:
-            _refuse_empty(name)
-    elif not (inside == inside[0]).all():
-        _refuse_values(values, name)
-    return mask, np.asarray(img.affine, dtype=np.float64)
-
-
-def _finite(values: Array, name: str) -> Array:
-    if values.dtype.kind not in "fc":
-        return values
-    bad = ~np.isfinite(values)
-    n_bad = int(bad.sum())
-    if not n_bad:
-        return values
-    msg = (
-        f"{name}: the voxels of a mask should be finite. {n_bad} of {values.size} are NaN or "
-        f"infinite; they count as outside."
-    )
-    warnings.warn(msg, LazyvoxWarning, stacklevel=3)
-    return np.where(bad, values.dtype.type(0), values)
-
-
-def _refuse_empty(name: str) -> NoReturn:
-    msg = (
-        f"{name}: a mask must hold at least one voxel. Got zeros only. Look at how it was made: "
-        f"its threshold, or the grid that it was resampled to."
-    )
-    raise RegionError(msg)
-
-
-def _refuse_values(values: Array, name: str) -> NoReturn:
-    rule = f"{name}: a mask must be made of zeros and one other value. Got the values "
-    if values.all() and len(np.unique(values)) == 2:
-        hint = "Its background must be 0: subtract the lower value first."
-    elif is_integral(values):
-        hint = "It looks like labels: compare it with one of them first, img == 1 say."
-    else:
-        hint = "It looks like probabilities: threshold it first, img > 0.5 say."
-    msg = f"{rule}{shown_values(values)}. {hint}"
-    raise RegionError(msg)
+    affine = np.asarray(img.affine, dtype=np.float64)
+    region = RegionImage(np.asarray(img.dataobj), affine, name_of(img), img.get_filename())
+    return as_mask(region, rules="nilearn", allow_empty=allow_empty), affine

@@ -1,8 +1,8 @@
 """Reader of masks and labels images, with checks."""
 
 import warnings
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from nibabel.spatialimages import SpatialImage
@@ -124,32 +124,66 @@ def read_region_image(img: "ImageLike | RegionImage", name: str) -> RegionImage:
     return RegionImage(values, affine, full_name, loaded.get_filename(), slope)
 
 
-def as_mask(region: RegionImage) -> BoolArray:
+def as_mask(
+    region: RegionImage,
+    rules: Literal["strict", "nilearn"] = "strict",
+    *,
+    allow_empty: bool = False,
+) -> BoolArray:
     """Return which voxels of an image of zeros and one other value are not zero.
 
     Parameters
     ----------
     region : RegionImage
         The image.
+    rules : {"strict", "nilearn"}
+        Strict masks hold zero and one integer, but for rounding. nilearn takes any other value,
+        and none but that, too; voxels that are not finite are outside, with a warning.
+    allow_empty : bool
+        Whether zeros only are a mask.
 
     Returns
     -------
     ndarray of shape (i, j, k), bool
-        Which voxels are inside; at least one is.
+        Which voxels are inside; at least one is, unless `allow_empty`.
 
     Raises
     ------
     RegionError
         If there are other values, or zeros only.
     """
-    whole = nearest_integers(region.values)
-    mask: BoolArray = (region.values if whole is None else whole) != 0
-    if not mask.any():
+    values = region.values
+    if rules == "nilearn":
+        values = _finite(region)
+    elif (whole := nearest_integers(values)) is not None:
+        values = whole
+    mask: BoolArray = values != 0
+    inside = values[mask]
+    if not inside.size:
+        if allow_empty:
+            return mask
         msg = f"{region.name}: a mask must hold at least one voxel. Got zeros only."
-        raise RegionError(msg)
-    if not is_two_valued(region.values):
-        _refuse_mask(region)
+        raise RegionError(
+            msg, hint="Look at its threshold, or at the grid that it was resampled to."
+        )
+    is_mask = is_two_valued(values) if rules == "strict" else (inside == inside[0]).all()
+    if not is_mask:
+        _refuse_mask(replace(region, values=values), rules)
     return mask
+
+
+def _finite(region: RegionImage) -> Array:
+    """Return the voxels of a mask, 0 in place of those that are not finite."""
+    values = region.values
+    bad = ~np.isfinite(values) if values.dtype.kind in "fc" else np.zeros(1, bool)
+    if not bad.any():
+        return values
+    msg = (
+        f"{region.name}: the voxels of a mask should be finite. {int(bad.sum())} of {values.size} "
+        f"are NaN or infinite; they count as outside."
+    )
+    warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+    return np.where(bad, values.dtype.type(0), values)
 
 
 def is_two_valued(values: Array) -> bool:
@@ -248,15 +282,23 @@ def _largest(values: Array) -> Any:
     return high if abs(high) >= abs(low) else low
 
 
-def _refuse_mask(region: RegionImage) -> NoReturn:
-    hint = "It looks like labels: pass {} for one signal per label."
-    ways = ("lazyvox.Labels(...)", "--labels")
-    if not is_integral(region.values):
-        hint = "It looks like probabilities: threshold it first{}."
-        ways = (", img.get_fdata() > 0.5 say", "")
+def _refuse_mask(region: RegionImage, rules: str) -> NoReturn:
+    values = region.values
+    other = "integer" if rules == "strict" else "value"
     msg = (
-        f"{region.name}: a mask must hold zero and one other integer. Got the values "
-        f"{shown_values(region.values)}."
+        f"{region.name}: a mask must hold zeros and one other {other}. Got the values "
+        f"{shown_values(values)}."
     )
+    hint, ways = "It looks like probabilities: threshold it first{}.", (", img > 0.5 say", "")
+    if rules == "nilearn" and values.all() and len(np.unique(values)) == 2:
+        hint, ways = "Its background must be 0: subtract the lower value first{}.", ("", "")
+    elif is_integral(values) and rules == "nilearn":
+        hint, ways = (
+            "It looks like labels: compare it with one of them first{}.",
+            (", img == 1 say", ""),
+        )
+    elif is_integral(values):
+        hint = "It looks like labels: pass {} for one signal per label."
+        ways = ("lazyvox.Labels(...)", "--labels")
     in_python, on_command_line = (hint.format(way) for way in ways)
     raise RegionError(msg, hint=in_python, cli_hint=on_command_line)

@@ -114,7 +114,7 @@ class TestThresholds:
     @pytest.mark.parametrize(
         ("values", "match"),
         [
-            (np.zeros(SHAPE[:3]), "Got the values 0"),
+            (np.zeros(SHAPE[:3]), "Got zeros only"),
             (np.arange(336.0).reshape(SHAPE[:3]), "336 values"),
         ],
     )

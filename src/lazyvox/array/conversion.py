@@ -131,17 +131,13 @@ def _warn_of_lost_digits(stored: Array, dtype: DType) -> None:
 
 def _cast(values: Array, out: Array) -> None:
     if values.dtype.names is not None and values.dtype != out.dtype:
-        msg = (
-            f"RGB and RGBA voxels have no single number: they cannot be read as {out.dtype}. Take "
-            f"one colour first, as in np.asarray(img.dataobj)['R']."
-        )
-        raise ParameterTypeError(msg)
+        msg = f"RGB and RGBA voxels have no single number: they cannot be read as {out.dtype}."
+        hint = "Take one colour first, as in np.asarray(img.dataobj)['R']."
+        raise ParameterTypeError(msg, hint=hint, cli_hint="Take one colour first.")
     if values.dtype.kind == "c" and out.dtype.kind != "c":
-        msg = (
-            f"complex voxels cannot be read as {out.dtype} without losing their imaginary part. "
-            f"Load the image without dtype=, and take .real, .imag or abs() of the values."
-        )
-        raise ParameterTypeError(msg)
+        msg = f"complex voxels cannot be read as {out.dtype} without losing their imaginary part."
+        hint = "Load the image without dtype=, and take .real, .imag or abs() of the values."
+        raise ParameterTypeError(msg, hint=hint, cli_hint="Keep a complex type.")
     # A value that does not fit the asked type is what NumPy makes of it, as with astype.
     with np.errstate(all="ignore"):
         np.copyto(out, values, casting="unsafe")

@@ -11,7 +11,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import DimensionError
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.lazyimage.operators import series_in
+from lazyvox.lazyimage.operators import advice_on_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,18 +51,21 @@ def refuse_dimension(img: SpatialImage, wanted: int, number: int | None = None) 
         3: "Take one volume, with index_img, or the mean, with mean_img.",
         4: "Join volumes with concat_imgs([...]), or take one volume as a series: [img].",
     }.get(wanted, "Select what is needed first.")
+    cli_hint = {
+        3: "Take one volume, with `lazyvox slice`, or the mean, with `lazyvox mean`.",
+        4: "Join volumes with `lazyvox concat`.",
+    }.get(wanted, "Select what is needed first.")
     if len(img.shape) > 4:
-        parts = series_in(tuple(img.shape))
-        hint = f"Take a part of it first: {', or '.join(f'img.slicer[{one}]' for one in parts)}."
+        hint, cli_hint = advice_on_parts(tuple(img.shape))
     msg = f"{name_of(img)}: the image must be {wanted}D. Got {len(img.shape)}D, shape {img.shape}."
     if number is not None:
         if len(img.shape) <= 4:
-            hint = "Take out the one that differs, or pass images of one dimension."
+            hint = cli_hint = "Take out the one that differs, or pass images of one dimension."
         msg = (
             f"each image of the list must be {wanted}D. Image {number} ({name_of(img)}) is "
             f"{len(img.shape)}D, shape {img.shape}."
         )
-    raise DimensionError(msg, hint=hint)
+    raise DimensionError(msg, hint=hint, cli_hint=cli_hint)
 
 
 def _native(array: LazyArray) -> np.dtype[np.generic]:

@@ -18,7 +18,13 @@ from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
 
-__all__ = ["ImageOperators", "Incomparable", "check_dimensions", "check_time_axis", "series_in"]
+__all__ = [
+    "ImageOperators",
+    "Incomparable",
+    "advice_on_parts",
+    "check_dimensions",
+    "check_time_axis",
+]
 
 #: What an expression may hold besides images.
 _VALUES = LazyArray | np.ndarray | np.generic | bool | int | float | complex
@@ -183,17 +189,23 @@ def check_time_axis(img: SpatialImage) -> None:
     raise ParameterError(msg, hint=hint, cli_hint="Convert it first.")
 
 
-def series_in(shape: Shape) -> list[str]:
-    """Return the indices, for messages, that take a series out of an image of five or more axes.
+def advice_on_parts(shape: Shape) -> tuple[str, str]:
+    """Return the hints, in Python and on the command line, for an image of five or more axes.
 
-    Where all further axes but one have length 1 there is only one series.
+    Where all further axes but one have length 1 there is only one series to take.
     """
     n_more = len(shape) - 4
     last = ", ".join([":"] * 4 + ["0"] * n_more)
     first = ", ".join([":"] * 3 + ["0"] * n_more + [":"])
+    parts = [last, first]
     if all(length == 1 for length in shape[4:]):
-        return [last]
-    return [first] if all(length == 1 for length in shape[3:-1]) else [last, first]
+        parts = [last]
+    elif all(length == 1 for length in shape[3:-1]):
+        parts = [first]
+    slices = ", or ".join(f"img.slicer[{part}]" for part in parts)
+    quoted = ", or with ".join(f'"{part}"' for part in parts)
+    rule = "Take a part of it first:"
+    return f"{rule} {slices}.", f"{rule} `lazyvox slice` with {quoted}."
 
 
 def check_dimensions(img: SpatialImage) -> None:
@@ -222,10 +234,7 @@ def check_dimensions(img: SpatialImage) -> None:
     hint = "Add axes first: nibabel.Nifti1Image(np.atleast_3d(values), affine)."
     cli_hint = "Add axes first."
     if len(shape) > 4:
-        parts = series_in(shape)
-        hint = f"Take a part of it first: {', or '.join(f'img.slicer[{one}]' for one in parts)}."
-        said = ", or with ".join(f'"{one}"' for one in parts)
-        cli_hint = f"Take a part of it first: `lazyvox slice` with {said}."
+        hint, cli_hint = advice_on_parts(shape)
     msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}."
     raise ParameterError(msg, hint=hint, cli_hint=cli_hint)
 

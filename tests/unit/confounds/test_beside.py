@@ -38,7 +38,7 @@ def write(name, names, columns):
     Path(name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
 
 
-def same(found, expected):
+def assert_same(found, expected):
     assert found.names == expected.names
     np.testing.assert_array_equal(found.values, expected.values)
     np.testing.assert_array_equal(found.sample_mask, expected.sample_mask)
@@ -46,11 +46,11 @@ def same(found, expected):
 
 def test_the_table_beside_an_image(folder):
     expected = lv.load_confounds(TABLE, columns="csf")
-    same(lv.load_confounds(IMAGE, columns="csf"), expected)
-    same(lv.load_confounds(lv.load(IMAGE), columns="csf"), expected)
+    assert_same(lv.load_confounds(IMAGE, columns="csf"), expected)
+    assert_same(lv.load_confounds(lv.load(IMAGE), columns="csf"), expected)
     write("sub-01_task-rest_desc-confounds_timeseries.tsv", ["csf"], np.ones((9, 1)))
     write("sub-02_task-rest_run-1_desc-confounds_timeseries.tsv", ["csf"], np.ones((9, 1)))
-    same(lv.load_confounds(IMAGE, columns="csf"), expected)
+    assert_same(lv.load_confounds(IMAGE, columns="csf"), expected)
 
 
 def test_no_table_and_two(folder):

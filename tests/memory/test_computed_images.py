@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.image import clean_img, math_img
+from lazyvox.image import clean_img, math_img, smooth_img
 from lazyvox.testing import assert_bounded, peak_of, scan_peaks
 
 MIB = 1 << 20
@@ -48,6 +48,17 @@ def test_formulas(run, formula):
     img = math_img(formula, img=run)
     predicted, measured = scan_peaks(img, [lv.Mean()])
     assert_bounded(predicted, measured)
+
+
+@pytest.mark.parametrize("kind", ["run", "volume"])
+def test_stages_that_take_part_again_and_again(run, kind, tmp_path):
+    img = lv.load(run) if kind == "run" else lv.load(run).slicer[..., 0]
+    for _ in range(8):
+        img = smooth_img(img, 3) + img * 0.5
+    predicted = lv.plan(lv.save, img, tmp_path / "out.nii").peak_bytes
+    assert_bounded(predicted, peak_of(lv.save, img, str(tmp_path / "out.nii")))
+    if kind == "run":
+        assert_bounded(*scan_peaks(img, [lv.Mean()]))
 
 
 def test_reductions_read_in_blocks(run):

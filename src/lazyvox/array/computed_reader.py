@@ -1,13 +1,28 @@
 """Base class of readers that compute their values from other arrays."""
 
+import math
 from abc import abstractmethod
 
-from lazyvox._typing import override
+from lazyvox._typing import DType, Shape, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
+from lazyvox.errors import ParameterError
+from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import MemoryTerm
 
-__all__ = ["ComputedReader", "steps_of"]
+#: Volumes are computed in groups of about this size: the cost of starting vanishes, and the group
+#: stays near the processor.
+GROUP_BYTES = TARGET_BLOCK_BYTES
+
+#: Stages of stages: reading goes down through all of them, and Python's stack has an end.
+MOST_DEEP = 80
+
+__all__ = [
+    "GROUP_BYTES",
+    "ComputedReader",
+    "steps_of",
+    "volume_bytes",
+]
 
 
 class ComputedReader(ArrayReader):
@@ -26,6 +41,15 @@ class ComputedReader(ArrayReader):
     def path(self) -> str:
         """Path of the first source."""
         return self.sources[0].reader.path
+
+    def __post_init__(self) -> None:
+        """Refuse what is computed from more arrays than can be read one inside the other."""
+        check_depth(self)
+
+    @property
+    def group_volumes(self) -> int:
+        """Volumes that are computed at a time."""
+        return 1
 
     @property
     @override
@@ -73,3 +97,37 @@ def steps_of(array: LazyArray) -> tuple[str, ...]:
 
     visit(array.reader)
     return tuple(found)
+
+
+def volume_bytes(shape: Shape, dtype: DType) -> int:
+    """Return the bytes of one volume of an array of this shape and type."""
+    return math.prod(shape[:3]) * dtype.itemsize
+
+
+def check_depth(reader: ArrayReader) -> None:
+    """Refuse a reader below which too many follow each other.
+
+    Parameters
+    ----------
+    reader : ArrayReader
+        A new reader; those below it were checked.
+
+    Raises
+    ------
+    ParameterError
+        If more than `MOST_DEEP` computed arrays are computed from each other.
+    """
+    depths: dict[int, int] = {}
+
+    def depth(one: ArrayReader) -> int:
+        if id(one) not in depths:
+            below = (depth(source.reader) for source in one.sources)
+            depths[id(one)] = 1 + max(below, default=-1)
+        return depths[id(one)]
+
+    if depth(reader) > MOST_DEEP:
+        msg = (
+            f"at most {MOST_DEEP} images may be computed from each other before one of them is "
+            f"saved. Save the image and load it again: lazyvox.save(img, 'a.nii.gz')."
+        )
+        raise ParameterError(msg)

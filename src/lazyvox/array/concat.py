@@ -1,5 +1,6 @@
 """Several arrays read as one series along the last axis."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
@@ -8,15 +9,39 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, ExitInfo, Shape, override
-from lazyvox.array.computed_reader import ComputedReader
+from lazyvox.array.computed_reader import GROUP_BYTES, ComputedReader, volume_bytes
 from lazyvox.array.concat_ahead import AheadLayout, AheadSession, ahead_layout
 from lazyvox.array.converted_reads import read_into
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArraySession
-from lazyvox.planning.indexing import Axis, as_key, axis_of
+from lazyvox.array.shared_sessions import OpenMemory, Sessions, memory_below, memory_of_sessions
+from lazyvox.planning.indexing import Axis, View, as_key, axis_of
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 
-__all__ = ["ConcatReader"]
+__all__ = ["ConcatReader", "concatenated"]
+
+
+def concatenated(arrays: Sequence[LazyArray]) -> LazyArray:
+    """Return 3D and 4D arrays of one grid as one series; reads nothing.
+
+    Parameters
+    ----------
+    arrays : sequence of LazyArray
+        At least one. Those that are parts of such a series count as the parts of that, so that a
+        series that is made longer again and again stays a flat list.
+
+    Returns
+    -------
+    LazyArray
+        4D, of the type that holds the values of all.
+    """
+    parts: list[LazyArray] = []
+    for array in arrays:
+        inner = None
+        if not array.conversion.changes(array.reader.dtype):
+            inner = array.reader.parts_in(array.window)
+        parts += (array,) if inner is None else inner
+    return LazyArray.over(ConcatReader(tuple(parts)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +83,7 @@ class ConcatReader(ComputedReader):
     @override
     def session_memory(self) -> tuple[MemoryTerm, ...]:
         """Terms of the part that takes most: one is read at a time."""
-        return max((part.reader.session_memory for part in self.parts), key=sum_terms)
+        return memory_of_sessions(self.open_memory({}), self.parts)
 
     @property
     @override
@@ -73,8 +98,23 @@ class ConcatReader(ComputedReader):
         """Start a session; with `n_jobs` above 1, the next files are decoded meanwhile."""
         layout = self._ahead_layout(axes, memory or 0, n_jobs)
         if layout is None:
-            return ConcatSession(self)
-        return AheadSession(lambda: ConcatSession(self), axes, self.dtype, layout)
+            return self._alone()
+        return AheadSession(self._alone, axes, self.dtype, layout)
+
+    def _alone(self) -> ArraySession:
+        sessions = Sessions(self.parts)
+        return sessions.around(ConcatSession(self, sessions))
+
+    @override
+    def open_within(self, axes: tuple[Axis, ...], sessions: Sessions) -> ArraySession:
+        """Start a session that shares those of its parts with others."""
+        return ConcatSession(self, sessions)
+
+    @override
+    def open_memory(self, found: OpenMemory) -> dict[int, tuple[MemoryTerm, ...]]:
+        """Return the terms of the sessions of the part that takes most."""
+        each = (memory_below((part,), found) for part in self.parts)
+        return max(each, key=lambda held: sum(map(sum_terms, held.values())))
 
     @override
     def ahead_bytes(self, axes: tuple[Axis, ...], memory: int, n_jobs: int) -> int:
@@ -94,6 +134,41 @@ class ConcatReader(ComputedReader):
         """The parts."""
         return ("joined", *self.parts)
 
+    @property
+    @override
+    def stage(self) -> "ConcatReader | None":
+        """The reader itself, if a part is computed when it is read."""
+        return self if any(part.reader.stage is not None for part in self.parts) else None
+
+    @property
+    @override
+    def group_volumes(self) -> int:
+        """Volumes that are read at a time where a stage reads them."""
+        return max(GROUP_BYTES // max(volume_bytes(self.shape, self.dtype), 1), 1)
+
+    @override
+    def parts_in(self, window: View) -> tuple[LazyArray, ...] | None:
+        """Return the parts of neighbouring whole volumes, where all have the type of the series."""
+        full = tuple(range(length) for length in self.shape[:3])
+        time = window.axes[3]
+        if window.axes[:3] != full or window.dims != (0, 1, 2, 3) or not isinstance(time, range):
+            return None
+        types = {part.dtype.newbyteorder("=") for part in self.parts}
+        if time.step != 1 or not time or len(types) > 1:
+            return None
+        found: list[LazyArray] = []
+        start = 0
+        for part in self.parts:
+            stop = start + n_volumes(part)
+            first, last = max(time.start, start), min(time.stop, stop)
+            if first < last:
+                is_cut = (first, last) != (start, stop)
+                found.append(
+                    part.view((..., slice(first - start, last - start))) if is_cut else part
+                )
+            start = stop
+        return tuple(found)
+
     def _ahead_layout(
         self, axes: tuple[Axis, ...], memory: int, n_jobs: int
     ) -> AheadLayout | None:
@@ -112,7 +187,8 @@ class ConcatReader(ComputedReader):
 class ConcatSession:
     """One reading session on a series of files: one file is open at a time."""
 
-    def __init__(self, reader: ConcatReader) -> None:
+    def __init__(self, reader: ConcatReader, below: Sessions) -> None:
+        self._below = below
         self._parts = reader.parts
         self._dtype = reader.dtype
         self._starts = [0, *accumulate(n_volumes(part) for part in reader.parts)]
@@ -165,7 +241,7 @@ class ConcatSession:
     def _session(self, number: int) -> ArraySession:
         if self._current is None or self._current[0] != number:
             self._stack.close()
-            session = self._stack.enter_context(self._parts[number].open(memory=0))
+            session = self._stack.enter_context(self._below.open(self._parts[number]))
             self._current = (number, session)
         return self._current[1]
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, ExitInfo, Shape, override
+from lazyvox.array.computed_reader import volume_bytes
 from lazyvox.array.formula_text import formula_of
 from lazyvox.array.kernels import (
     Buffers,
@@ -34,13 +35,12 @@ from lazyvox.array.prerequisites import fill_reductions
 from lazyvox.array.read_order import Wave
 from lazyvox.array.reader import ArraySession
 from lazyvox.array.schedule import Program, program_of
+from lazyvox.array.shared_sessions import OpenMemory, Sessions, memory_below, memory_of_sessions
 from lazyvox.array.transformed import (
     ALL_SOURCES_BYTES,
     SCRATCH_BYTES,
     StagedReader,
     StagedSession,
-    terms_of,
-    volume_bytes,
 )
 from lazyvox.planning.indexing import Axis, as_key, taken
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
@@ -134,7 +134,7 @@ class SeriesExpressionReader(ExpressionReader):
 
     @property
     @override
-    def session_memory(self) -> tuple[MemoryTerm, ...]:
+    def own_memory(self) -> tuple[MemoryTerm, ...]:
         """Terms of a group of volumes, or of slices, of the result and of each source."""
         n_group, n_slices = self.group_volumes, max(self.shape[2], 1)
         constants = sum(one.nbytes for one in self.sources if one.ndim == 3)
@@ -147,16 +147,13 @@ class SeriesExpressionReader(ExpressionReader):
             MemoryTerm("volumes", own + series + constants, self.step),
             MemoryTerm("scratch", self.work_bytes(n_group) + SCRATCH_BYTES, self.step),
             MemoryTerm("decoders", n_more * DECODER_BYTES, f"{n_more} more"),
-            *terms_of(self.sources),
         )
 
     @override
-    def open(
-        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
-    ) -> ArraySession:
+    def open_within(self, axes: tuple[Axis, ...], sessions: Sessions) -> ArraySession:
         """Start a reading session; computes the reductions that take part first."""
         fill_reductions(self.sources)
-        return SeriesSession(self)
+        return SeriesSession(self, sessions)
 
 
 class SeriesSession(StagedSession):
@@ -200,17 +197,23 @@ class VolumeExpressionReader(ExpressionReader):
     @override
     def session_memory(self) -> tuple[MemoryTerm, ...]:
         """Terms of the wave that takes most."""
-        program = self.program
-        waves = zip(program.waves, program.held_bytes(), strict=True)
-        return max((self._wave_memory(wave, held) for wave, held in waves), key=sum_terms)
+        return memory_of_sessions(self.open_memory({}), self.sources)
 
     @override
-    def open(
-        self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
-    ) -> ArraySession:
+    def open_memory(self, found: OpenMemory) -> dict[int, tuple[MemoryTerm, ...]]:
+        """Return the terms of the session by itself, and of those of the wave that takes most."""
+        program = self.program
+        waves: list[dict[int, tuple[MemoryTerm, ...]]] = []
+        for wave, held in zip(program.waves, program.held_bytes(), strict=True):
+            below = memory_below((self.sources[one] for one in wave.sources), found)
+            waves.append({id(self): self._wave_memory(wave, held), **below})
+        return max(waves, key=lambda wave: sum(map(sum_terms, wave.values())))
+
+    @override
+    def open_within(self, axes: tuple[Axis, ...], sessions: Sessions) -> ArraySession:
         """Start a reading session; computes the reductions that take part first."""
         fill_reductions(self.sources)
-        return VolumeSession(self)
+        return VolumeSession(self, sessions)
 
     @override
     def graph(self) -> tuple[str, ...]:
@@ -236,7 +239,6 @@ class VolumeExpressionReader(ExpressionReader):
             MemoryTerm("volumes", held, self.step),
             MemoryTerm("scratch", pieces + work + SCRATCH_BYTES, self.step),
             MemoryTerm("decoders", len(each) * DECODER_BYTES, f"{len(each)} files in step"),
-            *terms_of(each),
         )
 
 
@@ -247,8 +249,9 @@ class VolumeSession:
     there are more, the first read leaves behind what the last wave takes.
     """
 
-    def __init__(self, reader: VolumeExpressionReader) -> None:
+    def __init__(self, reader: VolumeExpressionReader, below: Sessions) -> None:
         self._reader = reader
+        self._below = below
         self._program = reader.program
         self._held: dict[int, Array] | None = None
         self._stack = ExitStack()
@@ -334,7 +337,11 @@ class VolumeSession:
         stack: ExitStack,
     ) -> None:
         """Fill `outputs` with the values that a wave leaves, at the positions `window`."""
-        leaves = _Leaves(self._reader, wave.sources, window, sessions, stack)
+        arrays = {number: self._reader.sources[number] for number in wave.sources}
+        for number, array in arrays.items():
+            if number not in sessions:
+                sessions[number] = stack.enter_context(self._below.open(array))
+        leaves = _Leaves(self._reader, wave.sources, window, sessions)
         last = last_uses(wave.steps)
         buffers = Buffers()
         pieces = list(fortran_tiles(tuple(len(axis) for axis in window), PIECE_VALUES))  # type: ignore[arg-type]
@@ -352,12 +359,8 @@ class _Leaves:
         reader: StagedReader,
         numbers: Sequence[int],
         window: Sequence[Axis],
-        sessions: dict[int, ArraySession],
-        stack: ExitStack,
+        sessions: Mapping[int, ArraySession],
     ) -> None:
-        for number in numbers:
-            if number not in sessions:
-                sessions[number] = stack.enter_context(reader.sources[number].open(memory=0))
         self._sessions = [sessions[number] for number in numbers]
         self._views = [
             reader.sources[number].view(

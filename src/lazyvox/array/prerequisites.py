@@ -27,13 +27,14 @@ def read_before(array: LazyArray) -> tuple[LazyArray, ...]:
         Empty for the array of a file, and after the first reading.
     """
     found = [group[0].source for group in pending_reductions((array,))]
-    return (*found, *_read_by_stages(array))
-
-
-def _read_by_stages(array: LazyArray) -> tuple[LazyArray, ...]:
-    found = list(array.reader.reads_before)
-    for source in array.reader.unread_sources:
-        found += _read_by_stages(source)
+    seen = {id(array.reader)}
+    waiting = [array.reader]
+    while waiting:
+        reader = waiting.pop()
+        found += reader.reads_before
+        below = {id(one.reader): one.reader for one in reader.unread_sources}
+        waiting += [one for key, one in reversed(below.items()) if key not in seen]
+        seen |= below.keys()
     return tuple(found)
 
 

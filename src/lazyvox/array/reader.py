@@ -17,12 +17,15 @@ from lazyvox.store.files.block_cache import CacheUse, shared_blocks
 from lazyvox.store.files.source import PartSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from lazyvox._typing import Array, DType, Shape
+    from lazyvox.array.computed_reader import ComputedReader
     from lazyvox.array.lazy_array import LazyArray
     from lazyvox.array.pointwise import ExpressionReader
     from lazyvox.array.reduction_reader import ReducedReader
+    from lazyvox.array.shared_sessions import OpenMemory, Sessions
     from lazyvox.array.transformed import Staging, VolumeTransform
     from lazyvox.planning.indexing import Axis, View
     from lazyvox.planning.memory import MemoryTerm
@@ -108,6 +111,11 @@ class ArrayReader(ABC):
         than one, whole volumes are read.
         """
 
+    def open_within(self, axes: tuple[Axis, ...], sessions: Sessions) -> ArraySession:
+        """Start a session as a part of one on an array that is computed from this one."""
+        del sessions
+        return self.open(axes, memory=0)
+
     @property
     def sources(self) -> tuple[LazyArray, ...]:
         """Arrays that the values are computed from."""
@@ -138,6 +146,11 @@ class ArrayReader(ABC):
         """The reader itself, if it is one of an expression, which others can take over."""
         return None
 
+    @property
+    def stage(self) -> ComputedReader | None:
+        """The reader itself, if it computes volumes whenever they are read."""
+        return None
+
     def staging(self, window: View, /) -> Staging | None:
         """Return the last stage, if a pass can apply it to whole volumes of `window` itself."""
         del window
@@ -145,13 +158,21 @@ class ArrayReader(ABC):
 
     def prepare(self) -> None:
         """Compute now, in this thread, the kept results that reading would compute first."""
-        for source in self.unread_sources:
-            source.reader.prepare()
+        for reader in _readers_from(self, lambda one: one.unread_sources):
+            reader.fill()
+
+    def fill(self) -> bool:
+        """Compute what this reader itself keeps; return whether it keeps anything."""
+        return False
 
     def forget(self) -> None:
         """Drop kept values and decoded blocks, of the sources too."""
-        for source in self.sources:
-            source.reader.forget()
+        for reader in _readers_from(self, lambda one: one.sources):
+            reader.drop()
+
+    def drop(self) -> bool:
+        """Drop what this reader itself keeps; return whether it keeps anything."""
+        return False
 
     @property
     def session_memory(self) -> tuple[MemoryTerm, ...]:
@@ -163,10 +184,21 @@ class ArrayReader(ABC):
         """Bytes of all terms of `session_memory`."""
         return sum_terms(self.session_memory)
 
+    def open_memory(self, found: OpenMemory) -> dict[int, tuple[MemoryTerm, ...]]:
+        """Return the terms of each session that is open at a time, as `memory_below` does."""
+        del found
+        return {id(self): self.session_memory}
+
     @property
     def scratch_bytes(self) -> int:
         """Bytes of temporary files that reading makes, those of the sources included."""
-        return sum(source.reader.scratch_bytes for source in self.unread_sources)
+        readers = _readers_from(self, lambda one: one.unread_sources)
+        return sum(reader.file_bytes for reader in readers)
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of the temporary file that this reader itself makes."""
+        return 0
 
     def ahead_bytes(self, axes: tuple[Axis, ...], memory: int, n_jobs: int) -> int:
         """Return the part of `memory` that a session from `open` uses to decode ahead."""
@@ -212,6 +244,11 @@ class ArrayReader(ABC):
         del shape
         return None
 
+    def parts_in(self, window: View) -> tuple[LazyArray, ...] | None:
+        """Return the arrays that `window` joins along time, if it joins any."""
+        del window
+        return None
+
     @property
     def cache_use(self) -> CacheUse:
         """Counts of the cache of decoded blocks for this file."""
@@ -241,6 +278,21 @@ class ArrayReader(ABC):
     def reading_order(self) -> tuple[str, ...]:
         """Return lines that say in which order the sources are read."""
         return ()
+
+
+def _readers_from(
+    reader: ArrayReader, sources_of: Callable[[ArrayReader], tuple[LazyArray, ...]]
+) -> Iterator[ArrayReader]:
+    """Yield a reader and those below it, each once, in however many ways it takes part."""
+    seen = {id(reader)}
+    waiting = [reader]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        for source in sources_of(one):
+            if id(source.reader) not in seen:
+                seen.add(id(source.reader))
+                waiting.append(source.reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +370,10 @@ class FileReader(ArrayReader):
         return shared_blocks().use_of(self.path)
 
     @override
-    def forget(self) -> None:
+    def drop(self) -> bool:
         """Drop the decoded blocks that are kept for the file."""
         shared_blocks().forget(self.path)
+        return True
 
     @property
     @override

@@ -169,10 +169,10 @@ class ReducedReader(ComputedReader):
         return True
 
     @override
-    def forget(self) -> None:
+    def drop(self) -> bool:
         """Drop the values; the next reading computes them again."""
         self._result.value = None
-        self.source.reader.forget()
+        return True
 
     @property
     @override

@@ -151,10 +151,9 @@ class SpooledReader(ComputedReader):
 
     @property
     @override
-    def scratch_bytes(self) -> int:
-        """Bytes on disk that the spool takes, and those of the sources."""
-        own = 0 if self._fits_memory else self.spool_bytes
-        return own + sum(source.reader.scratch_bytes for source in self.unread_sources)
+    def file_bytes(self) -> int:
+        """Bytes on disk that the spool takes."""
+        return 0 if self._fits_memory else self.spool_bytes
 
     @override
     def decoded_bytes(self, window: View) -> int:
@@ -195,9 +194,10 @@ class SpooledReader(ComputedReader):
         return math.prod(self.shape[:3]) if places is None else len(places)
 
     @override
-    def prepare(self) -> None:
+    def fill(self) -> bool:
         """Fill the spool, if that was not done yet."""
         self.filled()
+        return True
 
     def filled(self) -> Spool:
         """Return the filled spool; the first of all threads fills it, others wait.

@@ -1,6 +1,5 @@
 """Volumes that are computed from volumes when they are read: smoothed, resampled, combined."""
 
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,10 +10,16 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from lazyvox._typing import Array, DType, ExitInfo, Shape, override
-from lazyvox.array.computed_reader import ComputedReader
+from lazyvox.array.computed_reader import GROUP_BYTES, ComputedReader, volume_bytes
 from lazyvox.array.lazy_array import LazyArray, fill_block
 from lazyvox.array.reader import ArraySession
-from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
+from lazyvox.array.shared_sessions import (
+    OpenMemory,
+    Sessions,
+    memory_below,
+    memory_of_sessions,
+    sources_of_stages,
+)
 from lazyvox.planning.indexing import Axis, View, as_key, axis_of, taken
 from lazyvox.planning.memory import MemoryTerm
 
@@ -25,13 +30,7 @@ __all__ = [
     "VolumeTransform",
     "staged",
     "staging_of",
-    "terms_of",
-    "volume_bytes",
 ]
-
-#: Volumes are transformed in groups of about this size: the cost of starting vanishes, and the
-#: group stays near the processor.
-GROUP_BYTES = TARGET_BLOCK_BYTES
 
 #: Of many sources a group is smaller: what is held of all of them together is at most this.
 ALL_SOURCES_BYTES = 32 << 20
@@ -118,6 +117,7 @@ class StagedReader(ComputedReader):
     dtype: DType = field()
 
     @property
+    @override
     def group_volumes(self) -> int:
         """Volumes that are transformed at a time."""
         sizes = [volume_bytes(source.shape, source.dtype) for source in self.sources]
@@ -146,7 +146,24 @@ class StagedReader(ComputedReader):
 
     @property
     @override
+    def stage(self) -> Self:
+        """The reader itself."""
+        return self
+
+    @property
+    @override
+    def is_random_access(self) -> bool:
+        """True if no source is compressed."""
+        return all(source.reader.is_random_access for source in sources_of_stages(self))
+
+    @property
+    @override
     def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the session, and of those of the sources."""
+        return memory_of_sessions(self.open_memory({}), self.sources)
+
+    @property
+    def own_memory(self) -> tuple[MemoryTerm, ...]:
         """Terms of a group of volumes of the result and of each source, and of the scratch."""
         n_group = self.group_volumes
         volumes = n_group * volume_bytes(self.shape, self.dtype)
@@ -157,7 +174,6 @@ class StagedReader(ComputedReader):
         return (
             MemoryTerm("volumes", volumes, self.step),
             MemoryTerm("scratch", scratch, self.step),
-            *terms_of(self.sources),
         )
 
     @property
@@ -172,6 +188,11 @@ class StagedReader(ComputedReader):
         transform = self.transform
         return transform.before_bytes if isinstance(transform, ReadsBefore) else 0
 
+    @override
+    def open_memory(self, found: OpenMemory) -> dict[int, tuple[MemoryTerm, ...]]:
+        """Return the terms of the session by itself, and of those of the sources."""
+        return {id(self): self.own_memory, **memory_below(self.sources, found)}
+
     def work_bytes(self, n_volumes: int) -> int:
         """Return the bytes that transforming so many volumes at a time allocates."""
         shapes = tuple(source.shape[:3] for source in self.sources)
@@ -183,7 +204,13 @@ class StagedReader(ComputedReader):
         self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
     ) -> ArraySession:
         """Start a reading session."""
-        return StagedSession(self)
+        sessions = Sessions(self.sources)
+        return sessions.around(self.open_within(axes, sessions))
+
+    @override
+    def open_within(self, axes: tuple[Axis, ...], sessions: Sessions) -> ArraySession:
+        """Start a session that shares those of its sources with others."""
+        return StagedSession(self, sessions)
 
     @override
     def staging(self, window: View, /) -> "Staging | None":
@@ -205,7 +232,8 @@ class StagedReader(ComputedReader):
     @override
     def decoded_bytes(self, window: View) -> int:
         """Return the bytes of the volumes of the sources, each of which is read as a whole."""
-        whole = sum(source.reader.decoded_bytes(source.window) for source in self.sources)
+        each = ((one.reader, one.window) for one in sources_of_stages(self))
+        whole = sum(reader.decoded_bytes(source_window) for reader, source_window in each)
         n_volumes = window.shape[3] if len(window.shape) > 3 else 1
         return whole * n_volumes // max(self.shape[3] if len(self.shape) > 3 else 1, 1)
 
@@ -213,7 +241,13 @@ class StagedReader(ComputedReader):
     @override
     def is_in_memory(self) -> bool:
         """True if all sources are in memory."""
-        return all(source.reader.is_in_memory for source in self.sources)
+        return all(source.reader.is_in_memory for source in sources_of_stages(self))
+
+    @property
+    @override
+    def stored_bytes(self) -> int:
+        """Bytes of all files on disk, those that several stages read for each of them."""
+        return sum(source.reader.stored_bytes for source in sources_of_stages(self))
 
     @property
     @override
@@ -238,9 +272,9 @@ class StagedReader(ComputedReader):
 class StagedSession:
     """One reading session: the sources are open, the last group of volumes is held."""
 
-    def __init__(self, reader: StagedReader) -> None:
+    def __init__(self, reader: StagedReader, sessions: Sessions) -> None:
         self._reader = reader
-        self._blocks = SourceBlocks(reader.sources)
+        self._blocks = SourceBlocks(reader.sources, sessions)
         self._held: tuple[tuple[int, ...], Array] | None = None
 
     def __enter__(self) -> Self:
@@ -304,9 +338,13 @@ class StagedSession:
 class SourceBlocks:
     """The sources of a stage, open for reading: blocks of 4D ones, the whole of 3D ones."""
 
-    def __init__(self, sources: tuple[LazyArray, ...]) -> None:
+    def __init__(self, sources: tuple[LazyArray, ...], sessions: Sessions | None = None) -> None:
         self._sources = sources
         self._stack = ExitStack()
+        self._below = Sessions(sources) if sessions is None else sessions
+        if sessions is None:
+            # Those of another session end with that.
+            self._stack.push(self._below.close)
         self._sessions: list[ArraySession] | None = None
         self._constants: dict[int, Array] = {}
 
@@ -330,12 +368,19 @@ class SourceBlocks:
             if source.ndim == 3:
                 blocks.append(self._constant(number, source, session))
                 continue
-            view = source.view((..., *as_key((axis_of(volumes),))))
+            shape = (*source.shape[:3], len(volumes))
             buffer = None if buffers is None else buffers[number]
             if buffer is None:
-                buffer = np.empty(view.shape, _native(source.dtype), order="F")
-            fill_block(view, session, buffer)
+                buffer = np.empty(shape, _native(source.dtype), order="F")
             blocks.append(buffer)
+        # What several stages read is asked for in groups, by one stage after the other.
+        n_group = self._below.group_volumes or max(len(volumes), 1)
+        for start in range(0, len(volumes), n_group):
+            group = volumes[start : start + n_group]
+            for source, session, block in zip(self._sources, sessions, blocks, strict=True):
+                if source.ndim == 4:
+                    view = source.view((..., *as_key((axis_of(group),))))
+                    fill_block(view, session, block[..., start : start + len(group)])
         return blocks
 
     def read_part(
@@ -378,7 +423,7 @@ class SourceBlocks:
     def _opened(self) -> list[ArraySession]:
         if self._sessions is None:
             self._sessions = [
-                self._stack.enter_context(one.open(memory=0)) for one in self._sources
+                self._stack.enter_context(self._below.open(one)) for one in self._sources
             ]
         return self._sessions
 
@@ -419,7 +464,7 @@ class Staging:
         return (
             MemoryTerm("volumes", constants, self.reader.step),
             MemoryTerm("reading", SCRATCH_BYTES + self.reader.before_bytes),
-            *terms_of(self.sources),
+            *memory_of_sessions(memory_below(self.sources, {}), self.sources),
         )
 
 
@@ -429,15 +474,5 @@ def staging_of(array: LazyArray) -> Staging | None:
     return None if array.conversion.changes(reader.dtype) else reader.staging(array.window)
 
 
-def terms_of(sources: Sequence[LazyArray]) -> tuple[MemoryTerm, ...]:
-    """Return the terms of sessions on all of these arrays."""
-    return tuple(term for source in sources for term in source.reader.session_memory)
-
-
 def _native(dtype: DType) -> DType:
     return dtype.newbyteorder("=")
-
-
-def volume_bytes(shape: Shape, dtype: DType) -> int:
-    """Return the bytes of one volume of an array of this shape and type."""
-    return math.prod(shape[:3]) * dtype.itemsize

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lazyvox.array.concat import ConcatReader
-from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.concat import concatenated
 from lazyvox.errors import DimensionError
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from nibabel.spatialimages import SpatialImage
 
+    from lazyvox.array.lazy_array import LazyArray
     from lazyvox.lazyimage.classes import LazyImage
 
 __all__ = ["joined", "refuse_dimension", "target_dtype"]
@@ -32,7 +32,7 @@ def joined(imgs: Sequence[SpatialImage], dtype: npt.DTypeLike | None) -> LazyIma
     arrays = [lazy_dataobj(img) for img in imgs]
     target = target_dtype(np.result_type(*[_native(array) for array in arrays]), dtype)
     parts = tuple(array if array.dtype == target else array.astype(target) for array in arrays)
-    return image_like(imgs[0], LazyArray.over(ConcatReader(parts)), imgs[0].affine)
+    return image_like(imgs[0], concatenated(parts), imgs[0].affine)
 
 
 def target_dtype(dtype: npt.DTypeLike, wanted: npt.DTypeLike | None) -> np.dtype[np.generic]:

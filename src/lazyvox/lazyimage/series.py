@@ -10,7 +10,7 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.array.concat import ConcatReader
+from lazyvox.array.concat import concatenated
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.transformed import VolumeTransform, staged
 from lazyvox.errors import ParameterError, ParameterTypeError
@@ -169,7 +169,7 @@ def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
     for number, img in enumerate(parts[1:], 1):
         check_same_grid(parts[0], img, ("image 0", f"Image {number}"))
     arrays = tuple(lazy_dataobj(img) for img in parts)
-    array = arrays[0] if len(arrays) == 1 else LazyArray.over(ConcatReader(arrays))
+    array = arrays[0] if len(arrays) == 1 else concatenated(arrays)
     if not array.size:
         msg = f"{name_of(parts[0])}: a series must hold voxels. Got shape {array.shape}."
         raise ParameterError(msg)

@@ -72,10 +72,10 @@ class Block:
             block.append(piece)
         return block
 
-    def __del__(self) -> None:
-        """Leave the memory to the next block."""
+    def __del__(self, spare: _Spare = _SPARE) -> None:
+        """Leave the memory to the next block; globals may be gone when the interpreter ends."""
         if len(self._buffer):
-            _SPARE.give(self._buffer)
+            spare.give(self._buffer)
 
     @property
     def nbytes(self) -> int:

@@ -1,10 +1,12 @@
 """Lazy expressions equal NumPy's, in value and data type, however they are cut into blocks."""
 
+import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lazyvox as lv
 from lazyvox.array import kernels as steps
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.memory_reader import in_memory_array
@@ -91,3 +93,51 @@ def test_trees_are_numpys(tree, piece, n_group):
                 part = found.view((..., slice(start, start + n_group)))
                 expected_part = expected[..., start : start + n_group]
                 np.testing.assert_array_equal(part.read_in(session), expected_part)
+
+
+@pytest.fixture(scope="module", params=[".nii", ".nii.gz"])
+def one_file(request, tmp_path_factory):
+    """Return a run in a file, its values, and where to save."""
+    values = values_of("run i2").astype("f4")
+    path = tmp_path_factory.mktemp("runs") / f"run{request.param}"
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+    return lv.load(path), values, path.with_name("out.nii")
+
+
+#: Formulas of a run; `w` is an array of its grid.
+PARTS = ["img[..., 1]", "img[..., 4]", "np.max(img, axis=-1)", "np.min(img, axis=-1)"]
+OF_TWO = [
+    "({} - {})",
+    "np.maximum({}, {})",
+    "(np.isclose({}, {}, rtol=0, atol=w) * 1.5)",
+    "np.where({0} > 50, {1}, 7)",
+    "(np.clip({}, 0, None) + np.fix({} / 3))",
+    "((np.isin({}, [3, 5, 7]) | ({} == 9)) * 1.5)",
+]
+formulas = st.recursive(
+    st.sampled_from(PARTS),
+    lambda inner: st.builds(lambda form, *two: form.format(*two), st.sampled_from(OF_TWO), inner, inner),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:every image should be part of the formula")
+@settings(max_examples=25, deadline=None)
+@given(formula=formulas, cut=st.integers(0, GRID[0] - 2))
+def test_formulas_of_one_file_by_every_door(one_file, formula, cut):
+    img, values, out = one_file
+    weights = np.arange(60.0).reshape(GRID) % 7
+    expected = eval(formula, {"np": np}, {"img": values, "w": weights})
+    names = {"img": img, "w": nib.Nifti1Image(weights, np.eye(4))}
+    lazy = formula.replace("img[", "img.slicer[").replace("(w)", "w")
+    found = eval(lazy, {"np": np}, names)
+    plain = expected.astype("u1") if expected.dtype == bool else expected
+    np.testing.assert_array_equal(np.asarray(found.dataobj), expected)
+    np.testing.assert_array_equal(np.asarray(found.slicer[cut:].dataobj), expected[cut:])
+    lv.save(found, out)
+    np.testing.assert_array_equal(np.asarray(nib.load(out).dataobj), plain)
+    whole = nib.Nifti1Image(np.ones(GRID, "u1"), np.eye(4))
+    signals = lv.extract(found, whole)
+    np.testing.assert_array_equal(signals.values[0], plain[np.ones(GRID, bool)])
+    same = lv.image.math_img(formula, **names)
+    np.testing.assert_array_equal(np.asarray(same.dataobj), plain)

@@ -165,10 +165,17 @@ def test_cleaned_images(options, dtype, has_mask):
     assert found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
     np.testing.assert_array_equal(ours.affine, theirs.affine)
-    # The type is that of the values, and limits of display need all of them.
-    spoken = {"datatype", "bitpix", "cal_max", "cal_min"}
+    # The type is that of the values, and limits of display need all of them; the repetition time
+    # is the one that was used, or that of the run, in seconds wherever it is written.
+    spoken = {"datatype", "bitpix", "cal_max", "cal_min", "pixdim", "xyzt_units"}
     for field in set(theirs.header) - spoken:
         np.testing.assert_array_equal(ours.header[field], theirs.header[field], err_msg=field)
+    sizes = np.delete(theirs.header["pixdim"], 4)
+    np.testing.assert_array_equal(np.delete(ours.header["pixdim"], 4), sizes)
+    assert ours.header["pixdim"][4] == options.get("t_r", 1.5)
+    is_written = has_mask or "t_r" in options
+    space, time = theirs.header.get_xyzt_units()
+    assert ours.header.get_xyzt_units() == (space, "sec" if is_written else time)
     assert ours.get_data_dtype() == found.dtype
 
 
@@ -184,7 +191,7 @@ def test_errors_of_cleaning():
         clean_img(img, mask_img=moved, standardize=None)
     with pytest.raises(ValueError, match="must hold at least one voxel"):
         clean_img(img, mask_img=empty, standardize=None)
-    with pytest.raises(ValueError, match=r"must be given with low_pass .* says 1\.5"):
+    with pytest.raises(ValueError, match=r"must be given with `low_pass` .* says 1\.5"):
         clean_img(img, low_pass=0.1, standardize=None)
     with pytest.warns(lv.LazyvoxWarning, match=r"must begin with 'clean__'. Got \['smooth'\]"):
         clean_img(img, standardize=None, smooth=3)

@@ -267,6 +267,10 @@ def lazy_image(
     # rounding differences would make it rewrite the sform and qform of the header.
     img: LazyImage = lazy_class(dataobj, None, header=header, extra=extra)
     img._affine = np.array(affine, dtype=np.float64)
+    if not dataobj.shape and isinstance(header, WrapStruct) and "pixdim" in header:
+        # nibabel reads the shape of a scalar as (0,), so sets it again, and the zooms to 1.
+        held: Any = img._header
+        held["pixdim"] = header["pixdim"]
     if path is not None:
         _set_name(img, path)
     return img
@@ -282,7 +286,12 @@ def _unpickled(
 ) -> LazyImage:
     """Return the image that was pickled."""
     matrix = np.eye(4) if affine is None else np.frombuffer(affine, np.float64).reshape(4, 4)
-    img = lazy_image(image_class, dataobj, matrix, unpack_header(header), extra, path)
+    held: Any = unpack_header(header)
+    img = lazy_image(image_class, dataobj, matrix, held, extra, path)
+    has_fields = isinstance(held, WrapStruct)
+    if has_fields:
+        # nibabel's constructor drops a scaling that was set in the header, to be stored by saves.
+        img._header = held.copy()
     if affine is None:
         img._affine = None
     return img

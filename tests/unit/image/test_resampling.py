@@ -190,8 +190,8 @@ FAULTS = {
         BoundingBoxError,
         "reach into the image",
     ),
-    "copy_header": ({"copy_header": 1}, TypeError, "copy_header must be True or False"),
-    "force_resample": ({"force_resample": None}, TypeError, "force_resample must be"),
+    "copy_header": ({"copy_header": 1}, TypeError, "`copy_header` must be True or False"),
+    "force_resample": ({"force_resample": None}, TypeError, "`force_resample` must be"),
 }
 
 

@@ -1,5 +1,8 @@
 """Stored type and scaling: as nibabel where nibabel decides, and never a silent loss."""
 
+import copy
+import pickle
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import pytest
 import lazyvox as lv
 from lazyvox.errors import LazyvoxWarning, ParameterError, ScalingError
 from lazyvox.formats import mgh
+from lazyvox.image import concat_imgs, index_img, math_img, mean_img, smooth_img
 
 RNG = np.random.default_rng(0)
 FLOATS = RNG.normal(size=(4, 5, 6, 3)).astype(np.float32)
@@ -21,6 +25,24 @@ def floats(tmp_path):
 
 def read(path):
     return nib.load(path).get_fdata()
+
+
+def pickled(img):
+    return pickle.loads(pickle.dumps(img))
+
+
+#: Images made of another one: of new values, or of a part of its values.
+DERIVED = {
+    "smooth_img": lambda img: smooth_img(img, 2),
+    "math_img": lambda img: math_img("img * 2", img=img),
+    "math_img, its header": lambda img: math_img("img * 2", img=img, copy_header_from="img"),
+    "operator": lambda img: img * 2,
+    "mean": lambda img: img.mean(-1),
+    "mean_img": lambda img: mean_img(img, copy_header=True),
+    "index_img": lambda img: index_img(img, slice(1, 3)),
+    "concat_imgs": lambda img: concat_imgs([img, img]),
+    "slicer": lambda img: img.slicer[..., 1],
+}
 
 
 class TestMethodsOfNibabel:
@@ -78,6 +100,41 @@ class TestMethodsOfNibabel:
             one.header.set_slope_inter(2, 60)
             one.to_filename(tmp_path / name)
         np.testing.assert_array_equal(read(tmp_path / "m.nii"), read(tmp_path / "n.nii"))
+
+    @pytest.mark.parametrize("name", DERIVED)
+    @pytest.mark.parametrize("source", ["array", "file", "scaled file"])
+    @pytest.mark.filterwarnings("ignore:.*splines between its values:lazyvox.LazyvoxWarning")
+    def test_a_scaling_set_in_a_header_is_not_that_of_images_made_of_it(
+        self, tmp_path, source, name
+    ):
+        raw = RNG.integers(1, 100, (4, 5, 6, 3)).astype("i2")
+        plain = nib.Nifti1Image(raw, AFFINE)
+        if source == "scaled file":
+            plain.header.set_slope_inter(0.5, 3)
+        nib.save(plain, tmp_path / "raw.nii")
+        opened = lv.load(tmp_path / "raw.nii")
+        img = type(opened)(raw, AFFINE) if source == "array" else opened
+        expected = np.asarray(DERIVED[name](img).dataobj)
+        img.header.set_slope_inter(2, 60)
+        made = DERIVED[name](img)
+        np.testing.assert_array_equal(np.asarray(made.dataobj), expected)
+        lv.save(made, tmp_path / "m.nii")
+        np.testing.assert_allclose(read(tmp_path / "m.nii"), expected, rtol=1e-6)
+
+    @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickled])
+    def test_a_scaling_set_in_a_header_is_copied_with_the_image(self, tmp_path, again):
+        raw = np.arange(24, dtype="i2").reshape(2, 3, 4)
+        nib.save(nib.Nifti1Image(raw, AFFINE), tmp_path / "raw.nii")
+        for img in (
+            lv.load(tmp_path / "raw.nii"),
+            type(lv.load(tmp_path / "raw.nii"))(raw, AFFINE),
+        ):
+            img.header.set_slope_inter(2, 60)
+            other = again(img)
+            other.header.set_slope_inter(3, 60)
+            assert img.header.get_slope_inter() == (2, 60)
+            lv.save(again(img), tmp_path / "m.nii")
+            np.testing.assert_array_equal(read(tmp_path / "m.nii"), raw * 2.0 + 60)
 
     @pytest.mark.parametrize("alias", ["compat", "smallest"])
     @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from lazyvox.errors import LazyvoxWarning, RegionError
 from lazyvox.extraction.linear_maps import LinearMaps, solve_maps
 from lazyvox.extraction.lut import Lut, names_of_labels, read_lut
 from lazyvox.extraction.map_images import MapsImage, MapVoxels, open_maps, read_maps
-from lazyvox.extraction.reduction import zero_non_finite
 from lazyvox.extraction.region_table import RegionTable, TableOptions
 from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.stream.gather import zero_non_finite
 from lazyvox.stream.masks import RegionImage, read_mask
 
 __all__ = ["Maps"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, IntArray
 
-__all__ = ["STRATEGIES", "Regions", "Strategy", "zero_non_finite"]
+__all__ = ["STRATEGIES", "Regions", "Strategy"]
 
 Strategy: TypeAlias = Literal[
     "mean", "sum", "median", "minimum", "maximum", "standard_deviation", "variance"
@@ -86,11 +86,3 @@ class Regions:
         # Sorting puts NaN last.
         is_nan = np.isnan(values[self._stops - 1])
         return np.where(is_nan, np.nan, (low + high) / 2)
-
-
-def zero_non_finite(values: Array) -> None:
-    """Set NaN and infinite values of an array to zero, in place."""
-    if values.dtype.kind == "f":
-        is_finite = np.isfinite(values)
-        if not is_finite.all():
-            values[~is_finite] = 0

@@ -13,13 +13,14 @@ import numpy.typing as npt
 from lazyvox._typing import Array, IntArray, PathLike, override
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.cleaning import Cleaning
-from lazyvox.extraction.reduction import Regions, Strategy, zero_non_finite
+from lazyvox.extraction.reduction import Regions, Strategy
 from lazyvox.extraction.rows import Rows, RowsPlan
 from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.extraction.tables import TableSpec, check_target
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.gather import zero_non_finite
 from lazyvox.stream.masks import RegionImage
 
 __all__ = ["GatheredRegions", "RegionLayout", "RegionTable", "TableOptions"]

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import Cleaning
-from lazyvox.extraction.reduction import zero_non_finite
 from lazyvox.extraction.rows import Rows, RowsPlan
 from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.extraction.tables import (
@@ -27,7 +26,7 @@ from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.stream.consumer import Consumer
-from lazyvox.stream.gather import VoxelGather
+from lazyvox.stream.gather import VoxelGather, zero_non_finite
 from lazyvox.stream.masks import RegionImage, read_mask
 
 __all__ = ["Voxels", "region_names", "signals_dtype"]

@@ -32,6 +32,7 @@ from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.signal.products import N_COLUMNS
+from lazyvox.stream.gather import zero_non_finite
 from lazyvox.stream.prepared_pass import plan_readings
 
 if TYPE_CHECKING:
@@ -325,8 +326,7 @@ class CleaningJob:
             values = block.values[..., place].reshape(-1, order="F")
             if self.places is not None:
                 values = values[self.places]
-                if values.dtype.kind == "f":
-                    values[~np.isfinite(values)] = 0
+                zero_non_finite(values)
             with np.errstate(over="ignore"):
                 row = values.astype(self.dtype, copy=False)
             spool.write_row(number, row)

@@ -15,7 +15,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.signal.variance import check_numbers, detrending_basis, main_courses, strongest
 from lazyvox.stream.consumer import Consumer
-from lazyvox.stream.gather import VoxelGather
+from lazyvox.stream.gather import MaskedVoxels, zero_non_finite
 
 if TYPE_CHECKING:
     from lazyvox.lazyimage.load import ImageLike
@@ -91,7 +91,11 @@ def high_variance_confounds(
         img = image_like(img, lazy_dataobj(img).astype(np.float32))
     power = scan_once(img, _Power(mask, detrend=detrend), memory, 1, None)
     chosen = strongest(power, percentile, mask)
-    signals = scan_once(img, _Take(chosen, zero_non_finite=mask is not None), memory, 1, None)
+    is_single = lazy_dataobj(img).dtype.newbyteorder("=") == np.float32
+    voxels = MaskedVoxels(
+        chosen, np.dtype("f4" if is_single else "f8"), ensure_finite=mask is not None
+    )
+    signals = scan_once(img, voxels, memory, 1, None)
     n_candidates = power.size if mask is None else int(np.count_nonzero(mask))
     return main_courses(
         signals, n_confounds, basis, percentile=percentile, n_candidates=n_candidates
@@ -126,7 +130,7 @@ class _Power(Consumer[Array]):
         for i in range(block.shape[3]):
             values = block[..., i].astype(np.float64)
             if self._mask is not None:
-                values[~np.isfinite(values)] = 0
+                zero_non_finite(values)
             if self._first is None:
                 self._first = values.copy() if self._is_trended else np.zeros_like(values)
             with np.errstate(invalid="ignore", over="ignore"):
@@ -162,41 +166,3 @@ class _Power(Consumer[Array]):
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         return 3 * 8 * grid.n_voxels
-
-
-class _Take(Consumer[Array]):
-    """Signals of some voxels."""
-
-    def __init__(self, mask: BoolArray, *, zero_non_finite: bool) -> None:
-        self._gather = VoxelGather.of(mask)
-        self._zero_non_finite = zero_non_finite
-
-    @override
-    def init(self, grid: Grid) -> None:
-        dtype = np.float32 if grid.dtype == np.float32 else np.float64
-        self._signals = np.zeros((grid.n_volumes, self._gather.n_voxels), dtype)
-
-    @override
-    def update(self, block: Array, start: int) -> None:
-        n_volumes = block.shape[3]
-        flat = block.reshape(-1, n_volumes, order="F").T
-        rows = self._signals[start : start + n_volumes]
-        self._gather.take(flat, rows)
-        if self._zero_non_finite:
-            rows[~np.isfinite(rows)] = 0
-
-    @override
-    def merge(self, other: Self) -> None:
-        self._signals += other._signals
-
-    @override
-    def finalize(self) -> Array:
-        return self._signals
-
-    @override
-    def state_bytes(self, grid: Grid) -> int:
-        return 8 * grid.n_volumes * self._gather.n_voxels + self._gather.nbytes
-
-    @override
-    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        return block_volumes * self._gather.n_voxels * 2 * grid.dtype.itemsize

@@ -21,6 +21,7 @@ from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.series import as_series
 from lazyvox.signal.options import check_flag
+from lazyvox.stream.gather import zero_non_finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,8 +210,7 @@ class ThresholdTransform:
         outside = blocks[1][..., 0] == 0 if len(blocks) > 1 else None
         for i in range(out.shape[3]):
             values = blocks[0][..., i].copy(order="F")
-            if values.dtype.kind == "f":
-                values[~np.isfinite(values)] = 0
+            zero_non_finite(values)
             if outside is not None:
                 values[outside] = 0
             values[self._is_small(values)] = 0
@@ -315,7 +315,7 @@ def _read_finite(img: Any) -> Array:
             f"0."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=4)
-        values[~np.isfinite(values)] = 0
+        zero_non_finite(values)
     return values
 
 

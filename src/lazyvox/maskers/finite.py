@@ -12,6 +12,7 @@ from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.gather import zero_non_finite
 
 __all__ = ["NonFiniteWatch", "finite_img"]
 
@@ -41,7 +42,7 @@ class FiniteTransform:
     def apply(self, blocks: Sequence[Array], out: Array) -> None:
         """Copy the block, and set what is not finite to zero."""
         out[...] = blocks[0]
-        out[~np.isfinite(out)] = 0
+        zero_non_finite(out)
 
 
 def finite_img(img: Any) -> Any:

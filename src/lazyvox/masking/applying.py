@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.image.checking import check_niimg
@@ -17,10 +16,9 @@ from lazyvox.image.smoothing import smooth_img
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import voxel_grid
-from lazyvox.lazyimage.series import Grid, name_of
+from lazyvox.lazyimage.series import name_of
 from lazyvox.masking.loading import load_mask_img
-from lazyvox.stream.consumer import Consumer
-from lazyvox.stream.gather import VoxelGather
+from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.stream.scan import Scan
 
 if TYPE_CHECKING:
@@ -28,10 +26,11 @@ if TYPE_CHECKING:
 
     from nibabel.spatialimages import SpatialImage
 
+    from lazyvox._typing import Array, BoolArray, DType
     from lazyvox.lazyimage.load import ImageLike
     from lazyvox.runtime.progress import ProgressLike
 
-__all__ = ["MaskedVoxels", "apply_mask", "mask_values", "signal_dtype"]
+__all__ = ["apply_mask", "mask_values", "signal_dtype"]
 
 
 def apply_mask(
@@ -183,108 +182,6 @@ def signal_dtype(stored: DType, dtype: npt.DTypeLike) -> DType:
     return found
 
 
-class MaskedVoxels(Consumer[Array]):
-    """The voxels of a mask as an array of shape (n_volumes, n_voxels).
-
-    Parameters
-    ----------
-    mask : ndarray of shape (i, j, k), bool
-        The voxels to take.
-    dtype : numpy.dtype
-        Type of the result.
-    ensure_finite : bool
-        Whether NaN and infinite values become zero.
-    """
-
-    def __init__(self, mask: BoolArray, dtype: DType, *, ensure_finite: bool) -> None:
-        self._gather = VoxelGather.of(mask)
-        self._dtype = dtype
-        self._ensure_finite = ensure_finite
-        self._n_slices = mask.shape[2]
-        self._rows: Array | None = None
-        self._seen = np.zeros(0, bool)
-
-    @override
-    def init(self, grid: Grid) -> None:
-        self._rows = np.empty((grid.n_volumes, self._gather.n_voxels), self._dtype)
-        self._seen = np.zeros(grid.n_volumes, bool)
-
-    @override
-    def update(self, block: Array, start: int) -> None:
-        n_volumes = block.shape[3]
-        volumes = block.reshape(-1, n_volumes, order="F").T
-        part = self._held[start : start + n_volumes]
-        self._seen[start : start + n_volumes] = True
-        if self._dtype.kind in "biu" and volumes.dtype.kind == "f":
-            taken = np.empty(part.shape, volumes.dtype)
-            self._gather.take(volumes, taken)
-            self._clean(taken)
-            _cast_into(taken, part)
-            return
-        with np.errstate(over="ignore"):
-            self._gather.take(volumes, part)
-        self._clean(part)
-
-    @property
-    @override
-    def takes_slabs(self) -> bool:
-        return True
-
-    @override
-    def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        values = slab.reshape(-1, order="F")
-        if self._dtype.kind in "biu" and values.dtype.kind == "f":
-            values = values.copy()
-            self._clean(values)
-        n_plane = slab.shape[0] * slab.shape[1]
-        row = self._held[volume]
-        self._seen[volume] = True
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._gather.take_slab(values, n_plane * k, row)
-        if k + slab.shape[2] == self._n_slices:
-            self._clean(row)
-
-    @override
-    def merge(self, other: Self) -> None:
-        self._held[other._seen] = other._held[other._seen]
-        self._seen |= other._seen
-
-    @override
-    def finalize(self) -> Array:
-        rows, self._rows = self._held, None
-        return rows
-
-    @override
-    def state_bytes(self, grid: Grid) -> int:
-        result = grid.n_volumes * self._gather.n_voxels * self._dtype.itemsize
-        return result + self._gather.nbytes
-
-    @override
-    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        copied = 0 if self._dtype == grid.dtype else grid.dtype.itemsize
-        # Two bytes: which of the values are finite, and which are not.
-        return block_volumes * self._gather.n_voxels * (copied + 2 * self._ensure_finite)
-
-    @override
-    def abort(self) -> None:
-        self._rows = None
-
-    @override
-    def describe(self) -> str:
-        return "voxels of a mask"
-
-    @property
-    def _held(self) -> Array:
-        assert self._rows is not None, "bug in lazyvox: update before init"
-        return self._rows
-
-    def _clean(self, values: Array) -> None:
-        if self._ensure_finite and values.dtype.kind in "fc":
-            is_finite = np.isfinite(values)
-            if not is_finite.all():
-                values[~is_finite] = 0
-
-
 def check_fwhm(smoothing_fwhm: Any) -> None:
     """Refuse a width of smoothing that is neither a number nor None.
 
@@ -326,9 +223,3 @@ def _cast(img: SpatialImage, target: DType) -> SpatialImage:
     # By way of the array's own type, so that scaled values are rounded as NumPy would.
     values: Any = replace(array, conversion=array.conversion.then(target))
     return image_like(img, values)
-
-
-def _cast_into(values: Array, out: Array) -> None:
-    # NaN and what does not fit becomes what the processor makes of it, as with astype.
-    with np.errstate(invalid="ignore"):
-        np.copyto(out, values, casting="unsafe")

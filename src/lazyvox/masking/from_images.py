@@ -20,6 +20,7 @@ from lazyvox.masking.mean import mean_volume
 from lazyvox.masking.volumes import border_values, histogram_threshold, opened, smoothed
 from lazyvox.runtime.budget_shares import side_by_side
 from lazyvox.signal.options import check_flag
+from lazyvox.stream.gather import zero_non_finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,8 +122,8 @@ def compute_epi_mask(
     mean, affine = mean_volume(img, target_affine, target_shape, bool(verbose))
     if n_openings:
         mean = smoothed(mean)
-    if ensure_finite and mean.dtype.kind == "f":
-        mean[~np.isfinite(mean)] = 0
+    if ensure_finite:
+        zero_non_finite(mean)
     mask = mean >= histogram_threshold(mean, lower, upper, exclude_zeros=exclude_zeros)
     del mean
     hint = "Images that were detrended have no brain that is brighter than its surroundings."

@@ -15,11 +15,12 @@ from lazyvox.formats.datatypes import storable_dtype
 from lazyvox.image.checking import check_niimg_3d
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.masking.loading import load_mask_img
+from lazyvox.stream.gather import VoxelGather
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
-    from lazyvox._typing import Array, BoolArray, DType, IntArray, Shape
+    from lazyvox._typing import Array, BoolArray, DType, Shape
     from lazyvox.lazyimage.classes import LazyImage
     from lazyvox.lazyimage.load import ImageLike
 
@@ -111,7 +112,7 @@ class _Volumes:
 
     def __init__(self, signals: Array, mask: BoolArray, dtype: DType) -> None:
         self._signals = signals
-        self._index: IntArray = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
+        self._index = VoxelGather.of(mask).index
         self.shape: Shape = (*mask.shape, len(signals))
         self.dtype = dtype
 

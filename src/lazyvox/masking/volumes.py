@@ -8,6 +8,7 @@ from lazyvox._typing import Array, BoolArray
 from lazyvox.errors import ParameterError
 from lazyvox.image.components import largest_component
 from lazyvox.masking.loading import MaskWarning
+from lazyvox.stream.gather import zero_non_finite
 
 __all__ = ["border_values", "histogram_threshold", "opened", "smoothed"]
 
@@ -33,7 +34,7 @@ def smoothed(volume: Array) -> Array:
     if volume.dtype.kind != "f":
         volume = volume.astype(np.float64 if volume.dtype.itemsize == 8 else np.float32)
     is_nan = np.isnan(volume)
-    volume[~np.isfinite(volume)] = 0
+    zero_non_finite(volume)
     for axis in range(3):
         gaussian_filter1d(volume, _SIGMA, output=volume, axis=axis)
     volume[is_nan] = np.nan

@@ -1,12 +1,15 @@
-"""The voxels of a mask out of flat volumes, in the order of NumPy's boolean indexing."""
+"""Voxels of a mask, in the order of NumPy's boolean indexing: of volumes, and of a whole series."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from lazyvox._typing import Array, BoolArray, IntArray
+from lazyvox._typing import Array, BoolArray, DType, IntArray, override
+from lazyvox.lazyimage.series import Grid
+from lazyvox.stream.consumer import Consumer
 
-__all__ = ["VoxelGather"]
+__all__ = ["MaskedVoxels", "VoxelGather", "zero_non_finite"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,3 +62,112 @@ class VoxelGather:
         start, stop = np.searchsorted(self.ascending, (first, first + len(values)))
         found = values[self.ascending[start:stop] - first]
         out[self.places[start:stop]] = found.astype(out.dtype, copy=False)
+
+
+class MaskedVoxels(Consumer[Array]):
+    """The voxels of a mask as an array of shape (n_volumes, n_voxels).
+
+    Parameters
+    ----------
+    mask : ndarray of shape (i, j, k), bool
+        The voxels to take.
+    dtype : numpy.dtype
+        Type of the result.
+    ensure_finite : bool
+        Whether NaN and infinite values become zero.
+    """
+
+    def __init__(self, mask: BoolArray, dtype: DType, *, ensure_finite: bool) -> None:
+        self._gather = VoxelGather.of(mask)
+        self._dtype = dtype
+        self._ensure_finite = ensure_finite
+        self._n_slices = mask.shape[2]
+        self._rows: Array | None = None
+        self._seen = np.zeros(0, bool)
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self._rows = np.empty((grid.n_volumes, self._gather.n_voxels), self._dtype)
+        self._seen = np.zeros(grid.n_volumes, bool)
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        n_volumes = block.shape[3]
+        volumes = block.reshape(-1, n_volumes, order="F").T
+        part = self._held[start : start + n_volumes]
+        self._seen[start : start + n_volumes] = True
+        if self._dtype.kind in "biu" and volumes.dtype.kind == "f":
+            taken = np.empty(part.shape, volumes.dtype)
+            self._gather.take(volumes, taken)
+            if self._ensure_finite:
+                zero_non_finite(taken)
+            # NaN and what does not fit becomes what the processor makes of it, as with astype.
+            with np.errstate(invalid="ignore"):
+                np.copyto(part, taken, casting="unsafe")
+            return
+        with np.errstate(over="ignore"):
+            self._gather.take(volumes, part)
+        if self._ensure_finite:
+            zero_non_finite(part)
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        values = slab.reshape(-1, order="F")
+        if self._ensure_finite and self._dtype.kind in "biu" and values.dtype.kind == "f":
+            values = values.copy()
+            zero_non_finite(values)
+        n_plane = slab.shape[0] * slab.shape[1]
+        row = self._held[volume]
+        self._seen[volume] = True
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._gather.take_slab(values, n_plane * k, row)
+        if self._ensure_finite and k + slab.shape[2] == self._n_slices:
+            zero_non_finite(row)
+
+    @override
+    def merge(self, other: Self) -> None:
+        self._held[other._seen] = other._held[other._seen]
+        self._seen |= other._seen
+
+    @override
+    def finalize(self) -> Array:
+        rows, self._rows = self._held, None
+        return rows
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        result = grid.n_volumes * self._gather.n_voxels * self._dtype.itemsize
+        return result + self._gather.nbytes
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        copied = 0 if self._dtype == grid.dtype else grid.dtype.itemsize
+        # Two bytes: which of the values are finite, and which are not.
+        return block_volumes * self._gather.n_voxels * (copied + 2 * self._ensure_finite)
+
+    @override
+    def abort(self) -> None:
+        self._rows = None
+
+    @override
+    def describe(self) -> str:
+        return "voxels of a mask"
+
+    @property
+    def _held(self) -> Array:
+        assert self._rows is not None, "bug in lazyvox: update before init"
+        return self._rows
+
+
+def zero_non_finite(values: Array) -> None:
+    """Set NaN and infinite values of an array to zero, in place; takes a byte per value."""
+    if values.dtype.kind in "fc":
+        is_bad = np.isfinite(values)
+        np.logical_not(is_bad, out=is_bad)
+        if is_bad.any():
+            values[is_bad] = 0

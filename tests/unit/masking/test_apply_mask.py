@@ -6,7 +6,8 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.masking import apply_mask
-from lazyvox.masking.applying import MaskedVoxels, mask_values, signal_dtype
+from lazyvox.masking.applying import mask_values, signal_dtype
+from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.testing import write_nifti
 
 SHAPE = (7, 8, 9)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.maskers import NiftiMasker
 from lazyvox.masking import apply_mask, intersect_masks, load_mask_img, unmask
 from lazyvox.testing.images import image_of as image
 
@@ -132,3 +133,16 @@ def test_masks_that_cannot_be_intersected():
             intersect_masks(given)
     with pytest.raises(TypeError, match="image"):
         intersect_masks([one, 3])
+
+
+@pytest.mark.filterwarnings("ignore:.*converted to float32")
+def test_maskers_take_any_values_inside_in_all_volumes():
+    volumes = np.stack([with_values(1, 2, np.nan, 4, 5), with_values(1, 2, 3, 0, 7)], axis=-1)
+    masker = NiftiMasker(mask_img=image(volumes))
+    with pytest.warns(lv.LazyvoxWarning, match="1 of 210 are NaN or infinite"):
+        masker.fit()
+    inside = np.asarray(masker.mask_img_.dataobj)
+    assert inside.dtype == np.uint8
+    assert np.flatnonzero(inside).tolist() == [0, 1, 4]
+    with pytest.raises(lv.RegionError, match=r"`mask_img` .*Got zeros only"):
+        NiftiMasker(mask_img=image(np.zeros((*SHAPE, 2), "f4"))).fit()

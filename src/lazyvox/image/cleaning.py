@@ -23,7 +23,6 @@ from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.new_image import new_img_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time, set_repetition_time
-from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.planning.blocks import FIXED_BYTES, Costs
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.budget import resolve_budget
@@ -147,8 +146,11 @@ def clean_img(
         ensure_finite=ensure_finite,
         **_clean_options(kwargs),
     )
-    mask = None if mask_img is None else _checked_mask(mask_img, img)
-    places = None if mask is None else _places(mask, img)
+    mask, places = None, None
+    if mask_img is not None:
+        mask = check_niimg_3d(mask_img)
+        inside = mask_on_grid(mask, img, resample=False)
+        places = np.flatnonzero(inside.reshape(-1, order="F"))
     budget = resolve_budget(None)
     n_threads = min(numeric_threads(), MOST_THREADS)
     job = CleaningJob.prepared(source, cleaner, places, budget, n_threads)
@@ -183,17 +185,6 @@ def _clean_options(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {
         name.removeprefix(_CLEAN): value for name, value in kwargs.items() if name not in others
     }
-
-
-def _checked_mask(mask_img: Any, img: Any) -> Any:
-    mask = check_niimg_3d(mask_img)
-    check_same_grid(img, mask, ("`imgs`", "`mask_img`"))
-    return mask
-
-
-def _places(mask: Any, img: Any) -> IntArray:
-    """Return the positions of the voxels of a mask, in Fortran order."""
-    return np.flatnonzero(mask_on_grid(mask, img).reshape(-1, order="F"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, override
-from lazyvox.image.checking import check_niimg_3d, check_niimg_4d
+from lazyvox.image.checking import check_niimg_4d
 from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.single_scan import scan_once
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.signal.variance import check_numbers, detrending_basis, main_courses, strongest
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.gather import MaskedVoxels, zero_non_finite
@@ -86,7 +85,7 @@ def high_variance_confounds(
     basis = detrending_basis(img.shape[3], detrend=detrend)
     mask = None
     if mask_img is not None:
-        mask = _mask_of(img, mask_img)
+        mask = mask_on_grid(mask_img, img, resample=False)
         # The type of signals under a mask.
         img = image_like(img, lazy_dataobj(img).astype(np.float32))
     power = scan_once(img, _Power(mask, detrend=detrend), memory, 1, None)
@@ -100,12 +99,6 @@ def high_variance_confounds(
     return main_courses(
         signals, n_confounds, basis, percentile=percentile, n_candidates=n_candidates
     )
-
-
-def _mask_of(img: Any, mask_img: ImageLike) -> BoolArray:
-    mask = check_niimg_3d(mask_img)
-    check_same_grid(img, mask, ("`imgs`", "`mask_img`"))
-    return mask_on_grid(mask, img)
 
 
 class _Power(Consumer[Array]):

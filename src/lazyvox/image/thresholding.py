@@ -239,7 +239,7 @@ def _thresholded(
     is_3d = len(checked.shape) == 3
     if is_3d:
         checked = image_like(checked, _read_finite(checked))
-    mask = None if mask_img is None else mask_on_grid(mask_img, checked)
+    mask = None if mask_img is None else mask_on_grid(mask_img, checked, resample=True)
     if is_percentage:
         # As in scipy's and nilearn's comparison, the value at the percentile itself is small.
         number = percentile_of(checked, number, mask, two_sided=two_sided, memory=memory) + 1e-5

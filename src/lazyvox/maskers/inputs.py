@@ -1,18 +1,19 @@
 """Images and masks that are given to maskers: opened, and checked."""
 
 import os
-import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.errors import ParameterError, ParameterTypeError, RegionError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.image import check_niimg
 from lazyvox.image.joined_series import refuse_dimension
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.maskers.parameters import MaskerWarning
+from lazyvox.stream.masks import RegionImage, as_mask
 
 __all__ = [
     "is_one_image",
@@ -106,8 +107,8 @@ def read_mask_img(mask_img: Any) -> Any:
     Parameters
     ----------
     mask_img : image or path
-        A 3D image of zeros and one other value; a voxel of a 4D one is inside if it is so in all
-        volumes.
+        A 3D image; voxels that are not zero are inside. A voxel of a 4D one is inside if it is so
+        in all volumes.
 
     Returns
     -------
@@ -123,27 +124,18 @@ def read_mask_img(mask_img: Any) -> Any:
     """
     img = check_niimg(mask_img)
     array = lazy_dataobj(img)
-    if array.ndim == 3:
-        array = array.view((..., None))
-    inside = np.ones(array.shape[:3], bool)
-    n_bad = 0
-    for volume in range(array.shape[3]):
-        values = np.asarray(array.view((..., volume)).read())
-        inside &= values != 0
-        if values.dtype.kind == "f":
-            is_finite = np.isfinite(values)
-            inside &= is_finite
-            n_bad += int(values.size - np.count_nonzero(is_finite))
-    if n_bad:
-        msg = (
-            f"`mask_img` ({name_of(img)}): the voxels of a mask should be finite. {n_bad} are NaN "
-            f"or infinite; they count as outside."
-        )
-        warnings.warn(msg, MaskerWarning, stacklevel=5)
-    if not inside.any():
-        msg = f"`mask_img` ({name_of(img)}): a mask must hold at least one voxel. Got zeros only."
-        raise RegionError(msg)
-    return image_like(img, inside.astype(np.uint8), img.affine)
+    volumes = [array.view((..., i)) for i in range(array.shape[3])] if array.ndim > 3 else [array]
+    region = RegionImage(
+        np.ones(array.shape[:3], bool),
+        np.asarray(img.affine, dtype=np.float64),
+        f"`mask_img` ({name_of(img)})",
+        img.get_filename(),
+    )
+    for volume in volumes:
+        part = replace(region, values=np.asarray(volume.read()))
+        inside = as_mask(part, rules="non-zero", allow_empty=True, warning=MaskerWarning)
+        region.values[~inside] = False
+    return image_like(img, as_mask(region, rules="nilearn").astype(np.uint8), img.affine)
 
 
 def middle_volume(imgs: Any) -> tuple[Any, int]:

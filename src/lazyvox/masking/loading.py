@@ -1,15 +1,11 @@
 """Read masks as nilearn does: zeros and one other value, whatever it is."""
 
-from typing import Any
-
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray
 from lazyvox.errors import LazyvoxWarning
-from lazyvox.image.checking import check_niimg_3d
+from lazyvox.image.masks import read_image_mask
 from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import name_of
-from lazyvox.stream.masks import RegionImage, as_mask
 
 __all__ = ["MaskWarning", "load_mask_img"]
 
@@ -60,7 +56,5 @@ def load_mask_img(mask_img: ImageLike, allow_empty: bool = False) -> tuple[BoolA
     >>> mask.shape, int(mask.sum()), affine.shape
     ((12, 14, 10), 520, (4, 4))
     """
-    img: Any = check_niimg_3d(mask_img)
-    affine = np.asarray(img.affine, dtype=np.float64)
-    region = RegionImage(np.asarray(img.dataobj), affine, name_of(img), img.get_filename())
-    return as_mask(region, rules="nilearn", allow_empty=allow_empty), affine
+    mask, img = read_image_mask(mask_img, allow_empty=allow_empty)
+    return mask, np.asarray(img.affine, dtype=np.float64)

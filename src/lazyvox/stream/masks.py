@@ -126,9 +126,10 @@ def read_region_image(img: "ImageLike | RegionImage", name: str) -> RegionImage:
 
 def as_mask(
     region: RegionImage,
-    rules: Literal["strict", "nilearn"] = "strict",
+    rules: Literal["strict", "nilearn", "non-zero"] = "strict",
     *,
     allow_empty: bool = False,
+    warning: type[LazyvoxWarning] = LazyvoxWarning,
 ) -> BoolArray:
     """Return which voxels of an image of zeros and one other value are not zero.
 
@@ -136,11 +137,14 @@ def as_mask(
     ----------
     region : RegionImage
         The image.
-    rules : {"strict", "nilearn"}
-        Strict masks hold zero and one integer, but for rounding. nilearn takes any other value,
-        and none but that, too; voxels that are not finite are outside, with a warning.
+    rules : {"strict", "nilearn", "non-zero"}
+        Strict masks hold zero and one integer, but for rounding. nilearn's functions take any
+        other value, and none but that, too; its maskers take several. In both, voxels that are
+        not finite are outside, with a warning.
     allow_empty : bool
         Whether zeros only are a mask.
+    warning : type
+        Class of the warning of voxels that are not finite.
 
     Returns
     -------
@@ -150,11 +154,11 @@ def as_mask(
     Raises
     ------
     RegionError
-        If there are other values, or zeros only.
+        If there are other values than the rules allow, or zeros only.
     """
     values = region.values
-    if rules == "nilearn":
-        values = _finite(region)
+    if rules != "strict":
+        values = _finite(region, warning)
     elif (whole := nearest_integers(values)) is not None:
         values = whole
     mask: BoolArray = values != 0
@@ -167,12 +171,12 @@ def as_mask(
             msg, hint="Look at its threshold, or at the grid that it was resampled to."
         )
     is_mask = is_two_valued(values) if rules == "strict" else (inside == inside[0]).all()
-    if not is_mask:
+    if not (is_mask or rules == "non-zero"):
         _refuse_mask(replace(region, values=values), rules)
     return mask
 
 
-def _finite(region: RegionImage) -> Array:
+def _finite(region: RegionImage, warning: type[LazyvoxWarning]) -> Array:
     """Return the voxels of a mask, 0 in place of those that are not finite."""
     values = region.values
     bad = ~np.isfinite(values) if values.dtype.kind in "fc" else np.zeros(1, bool)
@@ -182,7 +186,7 @@ def _finite(region: RegionImage) -> Array:
         f"{region.name}: the voxels of a mask should be finite. {int(bad.sum())} of {values.size} "
         f"are NaN or infinite; they count as outside."
     )
-    warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+    warnings.warn(msg, warning, stacklevel=4)
     return np.where(bad, values.dtype.type(0), values)
 
 

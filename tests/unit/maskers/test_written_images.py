@@ -173,7 +173,9 @@ class TestMessages:
 
     @pytest.mark.parametrize("make", MASKERS.values(), ids=MASKERS)
     def test_a_mask_with_holes(self, masks, make):
-        with pytest.warns(MaskerWarning, match=r"`mask_img` \(.*holed\.nii\): .* 2 are NaN"):
+        with pytest.warns(
+            MaskerWarning, match=r"`mask_img` \(.*holed\.nii\): .* 2 of 216 are NaN"
+        ):
             make().set_params(mask_img="holed.nii").fit()
 
     @pytest.mark.parametrize("kind", ["labels", "maps"])

@@ -258,3 +258,27 @@ def test_a_transform_prepares_its_pass_once(prepared, kind):
 def test_an_extraction_prepares_its_pass_once(prepared):
     lv.extract("run.nii.gz", "atlas.nii.gz", detrend=True)
     assert len(prepared) == 1
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--explain"]], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["convert", "run.nii.gz", "out.nii.gz"],
+        ["concat", "run.nii.gz", "-o", "out.nii.gz"],
+        ["slice", "run.nii.gz", "..., :3", "-o", "out.nii.gz"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_prepares_its_save_once(files, monkeypatch, command, more, capsys):
+    save = import_module("lazyvox.lazyimage.save")
+    plans, make = [], save.plan_passes
+
+    def counting(*args, **options):
+        plans.append(make(*args, **options))
+        return plans[-1]
+
+    monkeypatch.setattr(save, "plan_passes", counting)
+    assert run([*command, *more]) == 0
+    capsys.readouterr()
+    assert len(plans) == 1

@@ -11,9 +11,10 @@ from lazyvox._typing import Array, DType, override
 from lazyvox.array.block_reading import iter_blocks
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
-from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
+from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
-from lazyvox.planning.blocks import FIXED_BYTES, TARGET_BLOCK_BYTES
+from lazyvox.lazyimage.reading_plan import plan_passes
+from lazyvox.planning.blocks import FIXED_BYTES, TARGET_BLOCK_BYTES, BlockLayout
 from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.planning.spec import ArraySpec
@@ -132,28 +133,14 @@ def plan_check(path: str, *, is_checked: bool) -> Plan:
         If its header is damaged.
     """
     array = lazy_dataobj(as_image(path))
-    reading = reading_of(array, int(is_checked))
     piece = _piece_bytes(array.dtype) if is_checked else 0
-    return Plan(
-        source=array.reader.path,
-        shape=array.shape,
-        dtype=str(array.dtype),
-        passes=reading.passes,
-        bytes_read=reading.bytes_read,
-        bytes_decoded=reading.bytes_decoded,
-        block_volumes=1,
-        slab_slices=array.shape[2] if array.ndim > 2 else 1,
-        n_buffers=_PIECES_HELD,
-        buffer_bytes=_PIECES_HELD * piece,
-        block_bytes=piece,
-        consumer_bytes=(),
-        memory=(
-            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
-            MemoryTerm("block buffers", _PIECES_HELD * piece),
-        ),
-        scratch_bytes=0,
-        budget=resolve_budget(None),
+    memory = (
+        MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+        MemoryTerm("block buffers", _PIECES_HELD * piece),
     )
+    n_slices = array.shape[2] if array.ndim > 2 else 1
+    layout = BlockLayout(1, n_slices, piece, _PIECES_HELD * piece, memory, _PIECES_HELD)
+    return plan_passes(array, int(is_checked), layout, resolve_budget(None))
 
 
 def _check_file(file: ImageFile, reporter: Progress) -> Check:

@@ -3,7 +3,7 @@
 import click
 import numpy as np
 
-from lazyvox.cli.job import Job, Written, perform
+from lazyvox.cli.job import Written, perform, save_job
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
 from lazyvox.cli.settings import (
     Command,
@@ -17,8 +17,7 @@ from lazyvox.image import concat_imgs
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.save import save
-from lazyvox.runtime.dry_run import plan
+from lazyvox.lazyimage.save import PreparedSave, prepare_save
 
 __all__ = ["concat"]
 
@@ -56,21 +55,19 @@ def concat(
     array = lazy_dataobj(img)
     stored = array.dtype if dtype is None else np.dtype(dtype)
 
-    def write() -> None:
-        save(
+    def prepare() -> PreparedSave:
+        return prepare_save(
             img,
             target or "series.nii.gz",
             dtype=stored,
             overwrite=settings.overwrite,
             n_jobs=settings.jobs,
-            progress=settings.progress,
         )
 
-    def work() -> list[Written]:
-        write()
-        return [Written(target, array.shape, str(stored))]
+    def written() -> Written:
+        return Written(target, array.shape, str(stored))
 
-    perform(Job("concat", runs, lambda: plan(write), work), settings)
+    perform(save_job("concat", runs, prepare, written, settings), settings)
 
 
 def _joined(paths: tuple[str, ...]) -> LazyImage:

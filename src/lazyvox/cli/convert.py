@@ -3,14 +3,13 @@
 import click
 import numpy as np
 
-from lazyvox.cli.job import Job, Written, perform
+from lazyvox.cli.job import Written, perform, save_job
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
 from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import Command, Settings, common_options, examples, overwrite_option
 from lazyvox.lazyimage.load import as_image, load
-from lazyvox.lazyimage.save import save
-from lazyvox.runtime.dry_run import plan
+from lazyvox.lazyimage.save import PreparedSave, prepare_save
 
 __all__ = ["convert"]
 
@@ -76,8 +75,8 @@ def convert(
     target = check_output(output, IMAGE_ENDINGS, [image], settings)
     img = as_image(image)
 
-    def write() -> None:
-        save(
+    def prepare() -> PreparedSave:
+        return prepare_save(
             img,
             target,
             dtype=dtype,
@@ -86,15 +85,13 @@ def convert(
             seekable=seekable,
             overwrite=settings.overwrite,
             n_jobs=settings.jobs,
-            progress=settings.progress,
         )
 
-    def work() -> list[Written]:
-        write()
+    def written() -> Written:
         stored = np.dtype(load(target).header.get_data_dtype())
-        return [Written(target, tuple(img.shape), str(stored.newbyteorder("=")))]
+        return Written(target, tuple(img.shape), str(stored.newbyteorder("=")))
 
-    perform(Job("convert", [image], lambda: plan(write), work), settings)
+    perform(save_job("convert", [image], prepare, written, settings), settings)
 
 
 def _parse_scale(text: str | None) -> str | tuple[float, float] | bool | None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import click
 from lazyvox._typing import Shape, override
 from lazyvox._version import __version__
 from lazyvox.cli.settings import Settings
+from lazyvox.lazyimage.save import PreparedSave
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.store.files.block_cache import shared_blocks
 from lazyvox.store.files.identity import printable
 
-__all__ = ["Job", "Written", "perform", "print_json"]
+__all__ = ["Job", "Written", "perform", "print_json", "save_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,23 @@ def perform(job: Job, settings: Settings) -> None:
         print_json(record | _measured(written, seconds, peak))
     elif not settings.quiet:
         click.echo("\n".join([*map(str, written), *remarks]))
+
+
+def save_job(
+    command: str,
+    inputs: Sequence[str],
+    prepare: Callable[[], PreparedSave],
+    written: Callable[[], Written],
+    settings: Settings,
+) -> Job:
+    """Return the job of a command that saves an image; it is prepared once, if at all."""
+    prepared = cache(prepare)
+
+    def work() -> list[Written]:
+        prepared().run(settings.progress)
+        return [written()]
+
+    return Job(command, inputs, lambda: prepared().plan, work)
 
 
 def print_json(record: object) -> None:

@@ -4,9 +4,10 @@ import io
 
 import numpy as np
 
-from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
+from lazyvox.array.block_reading import block_values, iter_blocks
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
+from lazyvox.lazyimage.reading_plan import plan_passes, value_layout
+from lazyvox.planning.blocks import FIXED_BYTES, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import MemoryTerm
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
@@ -38,29 +39,12 @@ def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
 
 def plan_npy(array: LazyArray) -> Plan:
     """Return the plan of `write_npy`."""
-    wanted = array.size * array.ondisk_dtype.itemsize
-    stored = array.reader.stored_bytes
-    n_values = block_values(array, _BUFFER_BYTES)
-    block_bytes = n_values * array.dtype.itemsize
-    buffers = n_values * buffered_itemsize(array)
-    return Plan(
-        source=array.reader.path,
-        shape=array.shape,
-        dtype=str(array.dtype),
-        passes=1,
-        bytes_read=min(wanted, stored) if array.reader.is_random_access else stored,
-        bytes_decoded=wanted,
-        block_volumes=1,
-        slab_slices=1,
-        n_buffers=N_BUFFERS,
-        buffer_bytes=buffers,
-        block_bytes=block_bytes,
-        consumer_bytes=(("Write", 0),),
-        memory=(
-            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
-            MemoryTerm("block buffers", buffers),
-            *array.reader.session_memory,
-        ),
-        scratch_bytes=array.nbytes,
-        budget=resolve_budget(None),
+    memory = (MemoryTerm("decoder", FIXED_BYTES, "and its threads"), *array.reader.session_memory)
+    return plan_passes(
+        array,
+        1,
+        value_layout(array, block_values(array, _BUFFER_BYTES), memory),
+        resolve_budget(None),
+        consumers=[("Write", 0)],
+        files_bytes=array.nbytes,
     )

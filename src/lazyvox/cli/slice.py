@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import override
 from lazyvox.cli.index_text import Entry, parse_index
-from lazyvox.cli.job import Job, Written, perform
+from lazyvox.cli.job import Job, Written, perform, save_job
 from lazyvox.cli.npy import plan_npy, write_npy
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
 from lazyvox.cli.path_type import PATH
@@ -16,9 +16,8 @@ from lazyvox.cli.settings import Command, Settings, common_options, examples, ou
 from lazyvox.errors import ImageIndexError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.save import save
+from lazyvox.lazyimage.save import PreparedSave, prepare_save
 from lazyvox.planning.indexing import expand_key
-from lazyvox.runtime.dry_run import plan
 
 __all__ = ["slice_command"]
 
@@ -87,18 +86,14 @@ def _image_job(run: str, key: tuple[Entry, ...], target: str, settings: Settings
     part = img.slicer[spatial_key(key, img.shape)]
     array = lazy_dataobj(part)
 
-    def work() -> list[Written]:
-        save(
-            part,
-            target,
-            overwrite=settings.overwrite,
-            n_jobs=settings.jobs,
-            progress=settings.progress,
-        )
-        return [Written(target, array.shape, str(np.dtype(part.get_data_dtype())))]
+    def prepare() -> PreparedSave:
+        path = target or "part.nii.gz"
+        return prepare_save(part, path, overwrite=settings.overwrite, n_jobs=settings.jobs)
 
-    path = target or "part.nii.gz"
-    return Job("slice", [run], lambda: plan(save, part, path, n_jobs=settings.jobs), work)
+    def written() -> Written:
+        return Written(target, array.shape, str(np.dtype(part.get_data_dtype())))
+
+    return save_job("slice", [run], prepare, written, settings)
 
 
 def spatial_key(key: tuple[Entry, ...], shape: Sequence[int]) -> tuple[Entry, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.new_image import new_img_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time, set_repetition_time
+from lazyvox.lazyimage.reading_plan import plan_passes
 from lazyvox.planning.blocks import FIXED_BYTES, Costs
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.budget import resolve_budget
@@ -32,7 +33,6 @@ from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.signal.products import N_COLUMNS
 from lazyvox.stream.gather import zero_non_finite
-from lazyvox.stream.prepared_pass import plan_readings
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -232,7 +232,9 @@ class CleaningJob:
         dtype = _spooled_dtype(source, cleaner, places)
         row = MemoryTerm("work", n_voxels * (native.itemsize + dtype.itemsize + 2), "spooled row")
         reading = prepare_reading(source, Costs(work=lambda _: (row,)), budget)
-        return cls(source, cleaner, places, reading, plan_readings([reading], budget), n_jobs)
+        layout = replace(reading.layout, memory=reading.memory)
+        plan = plan_passes(source, 1, layout, budget, dtype=reading.dtype)
+        return cls(source, cleaner, places, reading, plan, n_jobs)
 
     @property
     def name(self) -> str:

@@ -1,6 +1,5 @@
 """The voxels of any nibabel image as a `LazyArray`."""
 
-from dataclasses import dataclass
 from typing import Any, overload
 
 from nibabel.arrayproxy import ArrayProxy
@@ -11,13 +10,12 @@ from lazyvox.array.conversion import Conversion
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
-from lazyvox.array.prerequisites import read_before
 from lazyvox.array.reader import FileReader
 from lazyvox.formats.datatypes import storable_dtype
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.opening import open_source
 
-__all__ = ["Reading", "lazy_dataobj", "name_of", "reading_of", "storable"]
+__all__ = ["lazy_dataobj", "name_of", "storable"]
 
 
 def lazy_dataobj(img: SpatialImage) -> LazyArray:
@@ -45,46 +43,6 @@ def storable(values: LazyArray | Array) -> LazyArray | Array:
     if isinstance(values, LazyArray):
         return elementwise(cast, values, dtype=dtype)
     return values.astype(dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Passes over an array, and the bytes that they read.
-
-    Attributes
-    ----------
-    passes : int
-        Passes over its file, those included that come before the first value.
-    bytes_read : int
-        Bytes from disk.
-    bytes_decoded : int
-        Bytes of stored values.
-    """
-
-    passes: int
-    bytes_read: int
-    bytes_decoded: int
-
-
-def reading_of(array: LazyArray, passes: int) -> Reading:
-    """Return the reading of so many passes over an array, and of those that come before them."""
-    before = read_before(array)
-    # Parts of a series may each need a pass of their own: the plan counts those over its source.
-    passes_before = sum(one.reader.path == array.reader.path for one in before)
-    return Reading(
-        passes + passes_before,
-        passes * _read_bytes(array) + sum(_read_bytes(one) for one in before),
-        passes * _decoded_bytes(array) + sum(_decoded_bytes(one) for one in before),
-    )
-
-
-def _read_bytes(array: LazyArray) -> int:
-    stored = array.reader.stored_bytes
-    return min(_decoded_bytes(array), stored) if array.reader.is_random_access else stored
-
-
-def _decoded_bytes(array: LazyArray) -> int:
-    return array.reader.decoded_bytes(array.window)
 
 
 def name_of(img: SpatialImage) -> str:

@@ -9,7 +9,8 @@ from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import pending_reductions
 from lazyvox.errors import ParameterTypeError
-from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
+from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.reading_plan import reading_of
 from lazyvox.planning.blocks import FIXED_BYTES
 from lazyvox.planning.memory import MemoryTerm, explain_terms, format_bytes, sum_terms
 

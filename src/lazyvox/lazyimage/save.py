@@ -1,7 +1,7 @@
 """`lazyvox.save`: images larger than memory, written block by block, complete or not at all."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
-from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
@@ -21,9 +20,10 @@ from lazyvox.formats.encode import naming
 from lazyvox.formats.mgh import with_footer
 from lazyvox.formats.output import OutputSpec, plan_output
 from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
-from lazyvox.lazyimage.dataobj import lazy_dataobj, reading_of
+from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.lazyimage.operators import check_time_axis
+from lazyvox.lazyimage.reading_plan import plan_passes, value_layout
 from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
@@ -35,7 +35,7 @@ from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import sink_memory
 
-__all__ = ["save"]
+__all__ = ["PreparedSave", "prepare_save", "save"]
 
 #: Compressing threads beyond this number wait for the one that decodes.
 _MAX_THREADS = 8
@@ -124,6 +124,109 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
     >>> lv.load("first.nii").shape
     (12, 14, 10, 10)
     """
+    prepare_save(
+        img,
+        path,
+        dtype=dtype,
+        compresslevel=compresslevel,
+        scale=scale,
+        seekable=seekable,
+        overwrite=overwrite,
+        memory=memory,
+        n_jobs=n_jobs,
+    ).run(progress)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedSave:
+    """A save that is prepared, not begun. Made by `prepare_save`.
+
+    Attributes
+    ----------
+    img : nibabel image
+        What is written.
+    values : LazyArray
+        Its voxels, or its stored values where these are copied.
+    encoding : Encoding
+        How voxels become stored values.
+    path : path-like
+        The target.
+    plan : Plan
+        Blocks and memory.
+    n_threads : int
+        Threads that compress.
+    compresslevel : int or None
+        See `save`.
+    seekable : bool
+        See `save`.
+    overwrite : bool
+        See `save`.
+    """
+
+    img: SpatialImage
+    values: LazyArray
+    encoding: Encoding
+    path: PathLike
+    plan: Plan
+    n_threads: int
+    compresslevel: int | None
+    seekable: bool
+    overwrite: bool
+
+    def run(self, progress: ProgressLike = None) -> None:
+        """Write the file; see `save`."""
+        stop_if_planning(self.plan)
+        array, encoding = lazy_dataobj(self.img), self.encoding
+        n_values = self.plan.block_bytes // self.values.dtype.itemsize
+        reporter = resolve_progress(progress)
+        name = Path(absolute_path(self.path)).name
+        reporter.start(array.size * (1 + encoding.needs_extent), "voxels", name)
+        try:
+            with explained_shortage(self.plan.peak_bytes, self.plan.budget, setting=_SETTING):
+                fill_spools(array)
+                if encoding.needs_extent:
+                    encoding = _scaled_to_extent(array, encoding, n_values, reporter)
+                header = _complete_header(self.img, array)
+                output = _plan_output(header, self.img.affine, array, encoding, self.path)
+                with ImageWriter(
+                    output,
+                    compresslevel=self.compresslevel,
+                    n_threads=self.n_threads,
+                    overwrite=self.overwrite,
+                    seekable=self.seekable,
+                    rounds=encoding.rounds,
+                ) as writer:
+                    write = (
+                        writer.write_stored
+                        if encoding.is_copy or encoding.is_raw
+                        else writer.write
+                    )
+                    with iter_blocks(self.values, n_values) as blocks:
+                        for block in blocks:
+                            write(block.values)
+                            reporter.advance(block.values.size)
+                    # Leaving the blocks has verified what was read.
+                    writer.commit()
+        finally:
+            reporter.close()
+
+
+def prepare_save(  # noqa: PLR0913 - as of `save`
+    img: SpatialImage,
+    path: PathLike,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    compresslevel: int | None = None,
+    scale: Scale = None,
+    seekable: bool = False,
+    overwrite: bool = True,
+    memory: int | str | None = None,
+    n_jobs: int | None = None,
+) -> PreparedSave:
+    """Return a save whose encoding, threads and blocks are chosen; reads no voxel.
+
+    The arguments, and the errors, are those of `save`.
+    """
     _check_image(img)
     check_time_axis(img)
     array = lazy_dataobj(img)
@@ -143,38 +246,9 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         if sum_terms(held) + N_BUFFERS * _SMALLEST_BLOCK_BYTES <= budget:
             break
     plan = _plan(values, encoding, output, held, budget)
-    n_values = plan.block_bytes // values.dtype.itemsize
-    stop_if_planning(plan)
-    reporter = resolve_progress(progress)
-    reporter.start(
-        array.size * (1 + encoding.needs_extent), "voxels", Path(output.files[0][0]).name
+    return PreparedSave(
+        img, values, encoding, path, plan, n_threads, compresslevel, seekable, overwrite
     )
-    try:
-        with explained_shortage(plan.peak_bytes, plan.budget, setting=_SETTING):
-            fill_spools(array)
-            if encoding.needs_extent:
-                encoding = _scaled_to_extent(array, encoding, n_values, reporter)
-            header = _complete_header(img, array)
-            output = _plan_output(header, img.affine, array, encoding, path)
-            with ImageWriter(
-                output,
-                compresslevel=compresslevel,
-                n_threads=n_threads,
-                overwrite=overwrite,
-                seekable=seekable,
-                rounds=encoding.rounds,
-            ) as writer:
-                write = (
-                    writer.write_stored if encoding.is_copy or encoding.is_raw else writer.write
-                )
-                with iter_blocks(values, n_values) as blocks:
-                    for block in blocks:
-                        write(block.values)
-                        reporter.advance(block.values.size)
-                # Leaving the blocks has verified what was read.
-                writer.commit()
-    finally:
-        reporter.close()
 
 
 def _check_image(img: object) -> None:
@@ -227,29 +301,13 @@ def _plan(
             value=budget,
             hint=f"Pass memory={least} or more, or n_jobs=1.",
         )
-    n_values = block_values(array, room)
-    buffers, block_bytes = n_values * buffered_itemsize(array), n_values * array.dtype.itemsize
-    reading = reading_of(array, 1 + encoding.needs_extent)
-    return Plan(
-        source=array.reader.path,
-        shape=array.shape,
-        dtype=str(array.dtype),
-        passes=reading.passes,
-        bytes_read=reading.bytes_read,
-        bytes_decoded=reading.bytes_decoded,
-        block_volumes=max(block_bytes // max(array.nbytes // max(array.shape[-1], 1), 1), 1),
-        slab_slices=array.shape[2] if array.ndim > 2 else 1,
-        n_buffers=N_BUFFERS,
-        buffer_bytes=buffers,
-        block_bytes=block_bytes,
-        consumer_bytes=(("Write", sum_terms(held[-2:])),),
-        memory=(
-            MemoryTerm("block buffers", buffers),
-            *held,
-        ),
-        scratch_bytes=output.decoded_bytes + array.reader.scratch_bytes,
-        budget=budget,
-        steps=steps_of(array),
+    return plan_passes(
+        array,
+        1 + encoding.needs_extent,
+        value_layout(array, block_values(array, room), held),
+        budget,
+        consumers=[("Write", sum_terms(held[-2:]))],
+        files_bytes=output.decoded_bytes,
     )
 
 

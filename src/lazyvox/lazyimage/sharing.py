@@ -1,12 +1,14 @@
 """`lazyvox.shared`: decoded data in memory once, for all processes of a machine."""
 
+from dataclasses import replace
 from typing import Any, Self
 
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.shared_array import SharedRecord, open_shared, writable_values
-from lazyvox.lazyimage.dataobj import reading_of
 from lazyvox.lazyimage.load import ImageLike
+from lazyvox.lazyimage.reading_plan import plan_passes
 from lazyvox.lazyimage.shared_content import (
     SharedContent,
     SharedNote,
@@ -16,7 +18,7 @@ from lazyvox.lazyimage.shared_content import (
     write_note,
 )
 from lazyvox.lazyimage.shared_room import shared_file
-from lazyvox.planning.blocks import FIXED_BYTES
+from lazyvox.planning.blocks import FIXED_BYTES, BlockLayout
 from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
@@ -187,26 +189,14 @@ def shared(img: ImageLike | LazyArray | Array) -> SharedHandle:
 def _plan(content: SharedContent) -> Plan:
     """Return the plan of sharing: the data, and what decoding them holds."""
     values = content.values
-    array = values if isinstance(values, LazyArray) else None
-    reading = None if array is None else reading_of(array, 1)
-    return Plan(
-        source=content.name,
-        shape=values.shape,
-        dtype=str(values.dtype),
-        passes=0 if reading is None else reading.passes,
-        bytes_read=0 if reading is None else reading.bytes_read,
-        bytes_decoded=0 if reading is None else reading.bytes_decoded,
-        block_volumes=values.shape[3] if values.ndim > 3 else 1,
-        slab_slices=values.shape[2] if values.ndim > 2 else 1,
-        n_buffers=1,
-        buffer_bytes=content.nbytes,
-        block_bytes=content.nbytes,
-        consumer_bytes=(),
-        memory=(
-            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
-            *(() if array is None else array.reader.session_memory),
-            MemoryTerm("state and result", content.nbytes, "shared data"),
-        ),
-        scratch_bytes=0,
-        budget=resolve_budget(None),
+    is_lazy = isinstance(values, LazyArray)
+    array = values if isinstance(values, LazyArray) else in_memory_array(values, content.name)
+    memory = (
+        MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+        *array.reader.session_memory,
+        MemoryTerm("state and result", content.nbytes, "shared data"),
     )
+    n_slices, n_volumes = ((*array.shape, 1, 1, 1, 1)[axis] for axis in (2, 3))
+    layout = BlockLayout(n_volumes, n_slices, content.nbytes, content.nbytes, memory, 1)
+    plan = plan_passes(array, int(is_lazy), layout, resolve_budget(None))
+    return replace(plan, source=content.name)

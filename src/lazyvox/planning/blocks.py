@@ -56,6 +56,8 @@ class BlockLayout:
         Size of all blocks together.
     memory : tuple of MemoryTerm
         Everything that the pass allocates.
+    n_buffers : int
+        Blocks that exist at a time.
     """
 
     block_volumes: int
@@ -63,6 +65,7 @@ class BlockLayout:
     block_bytes: int = 0
     buffer_bytes: int = 0
     memory: tuple[MemoryTerm, ...] = ()
+    n_buffers: int = N_BUFFERS
 
     @property
     def peak_bytes(self) -> int:

@@ -2,18 +2,17 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lazyvox._threads import Workers
 from lazyvox.array.block_reading import Block, BlockReading, prepare_reading
-from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.prerequisites import fill_spools
 from lazyvox.errors import ParameterError, ScanCancelledError
-from lazyvox.lazyimage.dataobj import reading_of
+from lazyvox.lazyimage.reading_plan import plan_passes
 from lazyvox.lazyimage.series import Grid, Series
-from lazyvox.planning.blocks import N_BUFFERS, Costs
+from lazyvox.planning.blocks import Costs
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import memory_budget
@@ -22,7 +21,7 @@ from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import NoProgress, Progress
 from lazyvox.stream.consumer import Consumer
 
-__all__ = ["PreparedPass", "feed_consumers", "plan_readings", "prepare_pass"]
+__all__ = ["PreparedPass", "feed_consumers", "prepare_pass"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,66 +167,19 @@ def _prepared(
         )
         for group in groups
     ]
-    plan = plan_readings(
-        readings,
+    most = max((one.memory for one in readings), key=sum_terms)
+    plan = plan_passes(
+        series.array,
+        len(readings),
+        replace(readings[-1].layout, memory=most),
         budget,
+        dtype=readings[-1].dtype,
         consumers=[(consumer.describe(), consumer.state_bytes(grid)) for consumer in consumers],
         files_bytes=sum(consumer.scratch_bytes(grid) for consumer in consumers),
         steps=[step for consumer in consumers for step in consumer.steps],
     )
     prepass = readings[0] if needed else None
     return PreparedPass(series, tuple(consumers), prepass, readings[-1], first, plan)
-
-
-def plan_readings(
-    readings: Sequence[BlockReading],
-    budget: int,
-    *,
-    consumers: Sequence[tuple[str, int]] = (),
-    files_bytes: int = 0,
-    steps: Sequence[str] = (),
-) -> Plan:
-    """Return the plan of passes over one array, which follow each other.
-
-    Parameters
-    ----------
-    readings : sequence of BlockReading
-        The passes.
-    budget : int
-        The memory budget that they were fitted to.
-    consumers : sequence of (str, int), optional
-        Name, and bytes of state and result, of each consumer.
-    files_bytes : int, default=0
-        Temporary disk space besides that of the array.
-    steps : sequence of str, optional
-        Names of the steps of the consumers.
-
-    Returns
-    -------
-    Plan
-        The plan; its memory is that of the pass that takes most.
-    """
-    last = readings[-1]
-    array, layout = last.array, last.layout
-    reading = reading_of(array, len(readings))
-    return Plan(
-        source=array.reader.path,
-        shape=array.shape,
-        dtype=str(last.dtype),
-        passes=reading.passes,
-        bytes_read=reading.bytes_read,
-        bytes_decoded=reading.bytes_decoded,
-        block_volumes=layout.block_volumes,
-        slab_slices=layout.slab_slices,
-        n_buffers=N_BUFFERS,
-        buffer_bytes=layout.buffer_bytes,
-        block_bytes=layout.block_bytes,
-        consumer_bytes=tuple(consumers),
-        memory=max((one.memory for one in readings), key=sum_terms),
-        scratch_bytes=array.reader.scratch_bytes + files_bytes,
-        budget=budget,
-        steps=tuple(dict.fromkeys((*steps_of(array), *steps))),
-    )
 
 
 def _costs(consumers: Sequence[Consumer[Any]], grid: Grid, n_jobs: int) -> Costs:

@@ -9,8 +9,8 @@ import pytest
 import lazyvox as lv
 from lazyvox.store.cursors import shared_pool
 from lazyvox.store.files.block_cache import shared_blocks
+from lazyvox.store.files.compressed_input import PIECE_BYTES
 from lazyvox.store.files.descriptors import OpenFile
-from lazyvox.store.files.sequential_input import PIECE_BYTES
 from lazyvox.store.index.cache import find_index
 from lazyvox.store.index.file import GzidxFile
 from lazyvox.store.opening import open_source

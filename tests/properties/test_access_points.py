@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from lazyvox.store.cursors import shared_pool
 from lazyvox.store.files.block_cache import shared_blocks
+from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.point_recorder import PointRecorder
 from lazyvox.store.gzip.segments import SegmentSource

@@ -17,8 +17,8 @@ from typing import Any
 from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.errors import ParameterError
-from lazyvox.store.files.identity import open_regular, printable, raise_read_error
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.identity import open_regular, raise_read_error
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.write.sinks import open_sink
 
 __all__ = [

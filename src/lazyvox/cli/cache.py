@@ -10,7 +10,7 @@ from lazyvox.cli.path_type import PATH
 from lazyvox.cli.settings import CommandGroup, Settings, examples, reporting_options
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import format_bytes
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.index.cache import judge_all
 from lazyvox.store.index.folder import cache_folder, cache_limit, parse_limit
 from lazyvox.store.index.listing import ListedIndex, list_indexes, prune

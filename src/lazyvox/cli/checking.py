@@ -20,8 +20,7 @@ from lazyvox.planning.plan import Plan
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["Check", "check_image", "plan_check"]
 

@@ -15,7 +15,7 @@ from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.lazyimage.series import Series
 from lazyvox.signal.filling import CENSORED
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["CleaningChoice", "PreparedCleaning", "cleaning_options"]
 

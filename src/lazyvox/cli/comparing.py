@@ -22,8 +22,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = [
     "Task",

@@ -12,7 +12,7 @@ from lazyvox.cli.outcome import WrongUsageError, options_named
 from lazyvox.confounds import Confounds, load_confounds
 from lazyvox.signal.confound_files import FMRIPREP_ENDINGS
 from lazyvox.signal.confounds import join_confounds, stack_confounds
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["ConfoundChoice", "RunConfounds"]
 

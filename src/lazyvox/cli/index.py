@@ -16,7 +16,7 @@ from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.random_access import ImageIndex, gzip_source
 from lazyvox.lazyimage.random_access import index as index_image
 from lazyvox.planning.memory import format_bytes, parse_memory
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["index"]
 

@@ -14,7 +14,7 @@ from lazyvox.cli.settings import Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.opening import open_source
 from lazyvox.store.stream_source import StreamSource

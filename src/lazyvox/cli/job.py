@@ -18,7 +18,7 @@ from lazyvox.lazyimage.save import PreparedSave
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.store.files.block_cache import shared_blocks
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["Job", "Written", "perform", "print_json", "save_job"]
 

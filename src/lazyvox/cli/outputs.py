@@ -9,7 +9,7 @@ from pathlib import Path
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
 from lazyvox.extraction.tables import split_target
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.write.atomic import annexed_reason
 
 __all__ = [

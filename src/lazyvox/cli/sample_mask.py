@@ -7,8 +7,8 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError
-from lazyvox.store.files.identity import open_regular, printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.identity import open_regular
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.tables.delimited import open_delimited, to_number
 
 __all__ = ["read_sample_mask"]

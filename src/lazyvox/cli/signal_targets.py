@@ -17,7 +17,7 @@ from lazyvox.cli.region_options import Regions
 from lazyvox.cli.settings import Settings
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.tables import split_target
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["TABLE_ENDINGS", "Targets", "choose_targets"]
 

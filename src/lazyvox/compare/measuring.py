@@ -16,7 +16,7 @@ from lazyvox.compare.trees import Tree, run_tree
 from lazyvox.compare.ways import Way, missing_packages
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.limits import available_memory
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["Job", "Measured", "measure_ways", "warm"]
 

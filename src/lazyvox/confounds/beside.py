@@ -6,8 +6,7 @@ from typing import Any
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageNotFoundError, ParameterError
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["find_table"]
 

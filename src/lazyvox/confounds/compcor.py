@@ -9,8 +9,8 @@ from typing import Any
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageNotFoundError, ParameterError
-from lazyvox.store.files.identity import open_regular, printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.identity import open_regular
+from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["COMPCOR_TYPES", "compcor_columns", "read_metadata"]
 

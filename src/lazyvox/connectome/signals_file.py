@@ -11,8 +11,8 @@ import numpy as np
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.table_writers import load_parquet
-from lazyvox.store.files.identity import identify, printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.identity import identify
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.tables.numeric import check_distinct, has_titles, open_text
 
 __all__ = ["SIGNAL_ENDINGS", "SignalsFile", "open_signals"]

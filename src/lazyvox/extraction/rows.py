@@ -16,7 +16,7 @@ from lazyvox.extraction.tables import (
     open_table,
     table_memory,
 )
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["CleanedRows", "FileRows", "MemoryRows", "Rows", "RowsPlan"]
 

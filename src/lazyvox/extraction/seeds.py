@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, RegionError
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.tables.delimited import open_delimited, to_number
 
 __all__ = ["SeedTable", "SeedsLike", "looks_like_seeds", "read_seeds"]

@@ -16,7 +16,7 @@ from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.optional import require
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["Placement", "Signals"]
 

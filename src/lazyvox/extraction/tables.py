@@ -30,8 +30,7 @@ from lazyvox.extraction.table_writers import (
     parquet_group_rows,
 )
 from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.write.atomic import annexed_reason
 from lazyvox.store.write.sinks import open_sink
 from lazyvox.tables.delimited import open_delimited

@@ -18,7 +18,7 @@ from lazyvox.formats.findings import Findings
 from lazyvox.formats.layout import ANALYZE_BYTES
 from lazyvox.formats.spec import ImageFile
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 
 __all__ = ["read_analyze"]

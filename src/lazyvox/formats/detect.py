@@ -12,7 +12,7 @@ from lazyvox.formats.mgh import is_mgh, read_mgh
 from lazyvox.formats.nifti import read_nifti
 from lazyvox.formats.pairs import PairName, missing_partner, pair_name
 from lazyvox.formats.spec import ImageFile
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 from lazyvox.store.opening import open_source
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ScalingError
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["auto_scale", "encode", "naming"]
 

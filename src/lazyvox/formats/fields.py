@@ -7,7 +7,7 @@ from lazyvox._typing import Shape
 from lazyvox.errors import HeaderError, TruncatedFileError
 from lazyvox.formats.findings import Findings
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 
 __all__ = ["check_room", "field_error", "read_offset", "read_shape", "repair_pixdim"]

@@ -3,7 +3,7 @@
 import warnings
 
 from lazyvox.errors import LazyvoxWarning
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["Findings"]
 

@@ -10,7 +10,7 @@ from lazyvox.errors import (
     UnsupportedFormatError,
 )
 from lazyvox.formats.layout import ANALYZE_BYTES
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 
 __all__ = ["ForeignFormatError", "refusal"]

@@ -23,7 +23,7 @@ from lazyvox.formats.header_out import (
     stored_scaling,
     supported_dtypes,
 )
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["OutputSpec", "is_mgh_name", "plan_output"]
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from lazyvox.errors import ImageNotFoundError
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["PairName", "missing_partner", "pair_name"]
 

@@ -17,8 +17,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.operators import check_time_axis
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.paths import expand_home
+from lazyvox.store.files.paths import expand_home, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,9 +33,9 @@ from lazyvox.errors import (
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
-from lazyvox.store.files.identity import printable, raise_read_error
+from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.local import PlainSource
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["ImageLike", "as_image", "load"]
 

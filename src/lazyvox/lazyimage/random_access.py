@@ -15,8 +15,7 @@ from lazyvox.errors import (
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
-from lazyvox.store.files.paths import absolute_path
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.source import ByteSource
 from lazyvox.store.gzip.access_points import (
     DEFAULT_SPACING,

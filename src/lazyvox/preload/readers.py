@@ -18,7 +18,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.foreign import load_foreign
 from lazyvox.lazyimage.load import load
 from lazyvox.preload.transform_files import read_linear_transform, read_transform_chain
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox.errors import MissingDependencyError, ParameterError
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["read_linear_transform", "read_transform_chain"]
 

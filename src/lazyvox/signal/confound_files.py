@@ -7,8 +7,8 @@ import numpy as np
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError
-from lazyvox.store.files.identity import open_regular, printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.identity import open_regular
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.tables.numeric import TextTable, has_titles, open_text
 
 __all__ = ["FMRIPREP_ENDINGS", "read_confounds"]

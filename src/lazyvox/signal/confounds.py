@@ -11,7 +11,7 @@ from lazyvox._typing import Array, FloatArray, IntArray, override
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.optional import require
 from lazyvox.signal.confound_files import FMRIPREP_ENDINGS, read_confounds
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.tables.numeric import FrameTable, is_frame
 
 __all__ = [

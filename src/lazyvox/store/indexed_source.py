@@ -1,17 +1,18 @@
 """Read a compressed file by its access points: any part, or all of it on several cores."""
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
 from lazyvox._typing import ExitInfo
-from lazyvox.errors import AccessPointError, CorruptFileError, TruncatedFileError
+from lazyvox.errors import AccessPointError, CorruptFileError, LazyvoxWarning, TruncatedFileError
 from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.prefetch import Prefetched
 from lazyvox.store.files.block_cache import shared_blocks
 from lazyvox.store.files.decoded_blocks import Block
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteReader
-from lazyvox.store.files.trailing_garbage import warn_of_garbage
 from lazyvox.store.gzip.segments import Segments
 from lazyvox.store.index.cache import reject_index
 from lazyvox.store.index.embedded import CompressedFile, reject_table
@@ -35,6 +36,14 @@ class FallBackSource(CompressedFile, ABC):
     @abstractmethod
     def open(self) -> ByteReader:
         """Start a session that decodes from the beginning."""
+
+    def warn_of_garbage(self) -> None:
+        """Warn that bytes behind the end of the complete stream were ignored."""
+        msg = (
+            f"{printable(self.path)}: bytes that are not {self.compression} data follow the end "
+            f"of the stream; they were ignored. The image itself is complete and verified."
+        )
+        warnings.warn(msg, LazyvoxWarning, stacklevel=3)
 
 
 def ahead_count(segments: Segments, memory: int) -> int:
@@ -149,7 +158,7 @@ class IndexedReader:
         if self._plain is not None:
             return self._plain.finish()
         if self._block.ends_in_garbage:
-            warn_of_garbage(self._source.path, self._source.compression)
+            self._source.warn_of_garbage()
         return self._segments.points.decoded_size - self._end
 
     def _fill(self, offset: int, buffer: memoryview) -> bool:

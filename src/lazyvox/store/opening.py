@@ -4,9 +4,9 @@ import os
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import TruncatedFileError
-from lazyvox.store.files.identity import FileIdentity, open_regular, printable, raise_read_error
+from lazyvox.store.files.identity import FileIdentity, open_regular, raise_read_error
 from lazyvox.store.files.local import PlainSource
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.source import ByteSource
 from lazyvox.store.index.embedded import may_have_table
 from lazyvox.store.stream_source import StreamSource

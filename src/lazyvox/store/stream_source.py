@@ -13,10 +13,9 @@ from lazyvox.errors import (
 )
 from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.compressed_input import CompressedInput
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteReader
-from lazyvox.store.files.trailing_garbage import warn_of_garbage
 from lazyvox.store.frames.decoders import bzip2_decoder, zstd_decoder
 from lazyvox.store.frames.segments import FrameSegments
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints
@@ -211,7 +210,7 @@ class StreamReader:
                     raise
                 cursor.decoder.trailing_garbage = True
             if cursor.decoder.trailing_garbage:
-                warn_of_garbage(self._source.path, self._source.compression)
+                self._source.warn_of_garbage()
             return cursor.position - wanted_end
 
     def drop_cursor(self) -> None:

@@ -20,8 +20,8 @@ from typing import IO, NoReturn
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import LazyvoxError, ParameterError
-from lazyvox.store.files.identity import open_regular, printable, raise_read_error
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.identity import open_regular, raise_read_error
+from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["DelimitedText", "is_row_numbers", "is_unnamed", "open_delimited", "to_number"]
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from lazyvox.errors import ParameterTypeError, RegionError
-from lazyvox.store.files.identity import open_regular, printable
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.identity import open_regular
+from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.tables.delimited import DelimitedText, open_delimited, to_number
 from lazyvox.tables.fsl_atlas import read_fsl_atlas
 from lazyvox.tables.numeric import is_frame

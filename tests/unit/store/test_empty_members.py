@@ -7,7 +7,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.store.files.block_cache import shared_blocks
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.index.cache import find_index
 from lazyvox.store.index.growth import grow_index, growing_index
 from lazyvox.store.opening import open_source

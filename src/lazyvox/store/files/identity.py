@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from lazyvox.errors import (
@@ -14,8 +15,7 @@ from lazyvox.errors import (
     ImagePermissionError,
     ReadError,
 )
-from lazyvox.store.files.advice import advice_on_missing
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = [
     "FileIdentity",
@@ -24,12 +24,14 @@ __all__ = [
     "check_unwritten",
     "identify",
     "open_regular",
-    "printable",
     "raise_read_error",
 ]
 
 
 FileKey: TypeAlias = tuple[str, int, int, int]
+
+#: Names of similar files that a message about a missing file lists at most.
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def raise_read_error(error: OSError, path: str, offset: int | None = None) -> No
     kind, reason = kinds.get(
         error.errno or 0, (ReadError, f"reading failed{where}: {error.strerror or error}")
     )
-    advice = advice_on_missing(path) if error.errno == errno.ENOENT else ""
+    advice = _advice_on_missing(path) if error.errno == errno.ENOENT else ""
     msg = f"{shown}: {reason}.{advice}"
     raise kind(msg) from error
 
@@ -198,3 +200,36 @@ def identify(path: str) -> FileIdentity:
         return FileIdentity.of(os.fstat(fd))
     finally:
         os.close(fd)
+
+
+def _advice_on_missing(path: str) -> str:
+    """Return a sentence that helps with a missing file; empty where there is none to give."""
+    link = Path(path)
+    if link.is_symlink():
+        target = str(link.readlink())
+        if ".git/annex/" in target:
+            return (
+                " It is a link into a git-annex whose content is not here: fetch it with "
+                f"`datalad get` or `git annex get {printable(link.name)}`."
+            )
+        return f" It is a link to {printable(target)}, which does not exist."
+    try:
+        names = [other.name for other in link.parent.iterdir()]
+    except OSError:
+        return f" Its folder {printable(str(link.parent))} does not exist, or cannot be listed."
+    near = _similar(link.name, names)
+    if not near:
+        return ""
+    return f" Did you mean {' or '.join(printable(name) for name in near)}?"
+
+
+def _similar(wanted: str, names: list[str]) -> list[str]:
+    """Return the names that are likely to be meant, the nearest first."""
+    import difflib
+
+    # Endings apart, as all images share ".nii.gz": the same stem, else a near one.
+    stem, _, ending = wanted.partition(".")
+    near = {name.partition(".")[0]: name for name in names if name.partition(".")[2] == ending}
+    found = [near[one] for one in difflib.get_close_matches(stem, near, _MOST_NAMES, cutoff=0.65)]
+    same = sorted(name for name in names if name.partition(".")[0] == stem)
+    return [*same, *found][:_MOST_NAMES]

@@ -6,7 +6,8 @@ from typing import NoReturn, Self
 from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError, TruncatedFileError
 from lazyvox.store.files.descriptors import OpenFile
-from lazyvox.store.files.identity import SourceFile, printable, raise_read_error
+from lazyvox.store.files.identity import SourceFile, raise_read_error
+from lazyvox.store.files.paths import printable
 
 __all__ = ["PlainSource"]
 

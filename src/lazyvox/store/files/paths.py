@@ -1,4 +1,4 @@
-"""Absolute paths, with the home folder in the place of ``~``."""
+"""Paths as users write them, as files are opened by them, and as messages show them."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError, ParameterTypeError
 
-__all__ = ["absolute_path", "expand_home"]
+__all__ = ["absolute_path", "expand_home", "printable"]
 
 
 def expand_home(path: str) -> str:
@@ -47,3 +47,10 @@ def absolute_path(path: PathLike) -> str:
         raise ImageFileError(msg)
     # Not resolve(): links stay as they are, the name that the user gave is the one in messages.
     return str(Path(expand_home(text)).absolute())
+
+
+def printable(path: str) -> str:
+    """Return a path that can be printed and logged whatever bytes its name holds."""
+    if path.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in path):
+        return path
+    return ascii(path)

@@ -15,7 +15,8 @@ import weakref
 from pathlib import Path
 
 from lazyvox.errors import CorruptFileError, ImageNotFoundError
-from lazyvox.store.files.identity import open_regular, printable
+from lazyvox.store.files.identity import open_regular
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.temporary import host_tag, is_dead
 
 __all__ = ["MEMORY_FOLDER", "SharedFile", "free_bytes", "map_shared", "sweep_shared"]

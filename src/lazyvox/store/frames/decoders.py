@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import NoReturn, Protocol
 
 from lazyvox.errors import CorruptFileError, TruncatedFileError
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.compressed_input import CompressedInput
+from lazyvox.store.files.paths import printable
 
 __all__ = ["FrameDecoder", "bzip2_decoder", "load_zstd", "zstd_decoder"]
 

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lazyvox.store.files.compressed_input import CompressedInput, Pieces
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.printing import printable
-from lazyvox.store.files.scattered_reads import Pieces
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.paths import printable
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.gzip.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 

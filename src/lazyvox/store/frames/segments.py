@@ -3,9 +3,9 @@
 from itertools import pairwise
 
 from lazyvox._typing import override
+from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.files.decoded_blocks import Block
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.sequential_input import CompressedInput
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.gzip.access_points import AccessPoints, Segment
 from lazyvox.store.gzip.segments import DECODER_BYTES, Segments

@@ -3,7 +3,7 @@
 import os
 
 from lazyvox.errors import CorruptFileError
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 
 __all__ = ["header_length"]
 

@@ -17,10 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lazyvox.store.files.compressed_input import CompressedInput, Pieces
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.printing import printable
-from lazyvox.store.files.scattered_reads import Pieces
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.point_table import TABLE_SPACING, PointTable, are_alike, join_parts
 
 __all__ = ["MEMBER_START", "is_made_of_blocks", "member_header", "read_member_table"]

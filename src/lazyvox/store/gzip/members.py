@@ -9,8 +9,8 @@ from typing import NoReturn, Protocol, cast
 from isal import igzip_lib, isal_zlib
 
 from lazyvox.errors import CorruptFileError, TruncatedFileError
-from lazyvox.store.files.identity import printable
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.compressed_input import CompressedInput
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import AccessPoint
 from lazyvox.store.gzip.deflate_blocks import lead_in
 

@@ -16,8 +16,8 @@ from typing import Protocol, cast
 
 from isal import igzip_lib, isal_zlib
 
+from lazyvox.store.files.compressed_input import PIECE_BYTES, CompressedInput
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.sequential_input import PIECE_BYTES, CompressedInput
 from lazyvox.store.gzip.access_points import WINDOW_BYTES, AccessPoint
 from lazyvox.store.gzip.deflate_blocks import STORED_BIT, block_candidates, lead_in
 from lazyvox.store.gzip.members import GzipDecoder

@@ -2,7 +2,7 @@
 
 from isal import isal_zlib
 
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.gzip.segments import SegmentSource
 
 __all__ = ["SegmentChecker"]

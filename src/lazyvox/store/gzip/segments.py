@@ -8,9 +8,10 @@ from isal import isal_zlib
 
 from lazyvox._typing import override
 from lazyvox.errors import CorruptFileError
+from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.files.decoded_blocks import Block
-from lazyvox.store.files.identity import SourceFile, printable
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.identity import SourceFile
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints, Segment
 from lazyvox.store.gzip.members import GzipDecoder
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from lazyvox.errors import AccessPointError, LazyvoxWarning
 from lazyvox.store.files.identity import FileKey, SourceFile
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.process_state import FirstTime, one_per_process
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.index.file import GzidxFile

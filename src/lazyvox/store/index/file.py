@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lazyvox.errors import AccessPointError
 from lazyvox.store.files.identity import FileIdentity, SourceFile
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import WINDOW_BYTES
 from lazyvox.store.index.gzidx import NO_WINDOW, GzidxTable, read_table
 from lazyvox.store.index.record import IndexRecord

@@ -15,8 +15,7 @@ from pathlib import Path
 from lazyvox.errors import LazyvoxWarning, OutputError, ParameterError
 from lazyvox.planning.memory import parse_memory
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.paths import expand_home
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import expand_home, printable
 from lazyvox.store.files.temporary import sweep
 
 __all__ = [

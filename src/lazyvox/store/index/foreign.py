@@ -7,9 +7,9 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from lazyvox.errors import AccessPointError, CorruptFileError, TruncatedFileError
+from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.printing import printable
-from lazyvox.store.files.sequential_input import CompressedInput
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.segments import SegmentSource

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from lazyvox._typing import Array
 from lazyvox.errors import AccessPointError
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import WINDOW_BYTES
 
 __all__ = ["NO_WINDOW", "GzidxTable", "pack_table", "read_table", "table_digest"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lazyvox.errors import OutputError
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import WINDOW_BYTES, AccessPoint
 from lazyvox.store.gzip.header import header_length
 from lazyvox.store.index.gzidx import pack_table, table_digest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lazyvox.errors import AccessPointError
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.index.file import GzidxFile, open_gzidx, read_small_file
 from lazyvox.store.index.folder import (
     INDEX_ENDING,

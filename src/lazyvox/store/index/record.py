@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lazyvox._typing import Array
 from lazyvox.errors import AccessPointError
 from lazyvox.store.files.identity import SourceFile, raise_read_error
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.index.gzidx import NO_WINDOW, GzidxTable
 
 __all__ = ["IndexRecord", "head_and_tail", "pack_record", "parse_record"]

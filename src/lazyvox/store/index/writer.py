@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lazyvox._version import __version__
 from lazyvox.errors import AccessPointError, OutputError
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.printing import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints, points_of
 from lazyvox.store.index.cache import remember_index
 from lazyvox.store.index.file import GzidxFile, open_gzidx

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lazyvox.errors import OutputError, OutputExistsError, OutputFolderError, ParameterError
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.temporary import sweep, temporary_beside
 
 __all__ = ["AtomicFile", "annexed_reason", "write_file"]

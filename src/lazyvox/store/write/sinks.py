@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol, Self
 
 from lazyvox.errors import ParameterError
-from lazyvox.store.files.identity import printable
+from lazyvox.store.files.paths import printable
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.write.atomic import AtomicFile
 from lazyvox.store.write.deflate import GzipPacker, gzip_memory

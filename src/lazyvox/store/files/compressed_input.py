@@ -1,4 +1,4 @@
-"""Sequential compressed input that can let go of its file and take it up again."""
+"""Compressed input, read from the first byte to the last, or a few bytes here and there."""
 
 from typing import Self
 
@@ -7,11 +7,16 @@ from lazyvox.errors import ImageFileError
 from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import SourceFile, raise_read_error
 
-__all__ = ["CompressedInput"]
+__all__ = ["CompressedInput", "Pieces"]
 
 #: Compressed bytes fetched at a time. A decoder may keep one such piece while it waits in the
 #: cursor pool, so it is small; larger pieces were not measurably faster.
 PIECE_BYTES = 128 * 1024
+
+#: Parts that are shorter are fetched many at a time.
+_SHORT_PART = 128 << 10
+_LONG_PIECE = 1 << 20
+_SHORT_PIECE = 2048
 
 
 class CompressedInput:
@@ -79,3 +84,33 @@ class CompressedInput:
             raise_read_error(error, self.path, self.position)
         self.position += len(piece)
         return piece
+
+
+class Pieces:
+    """Reads few bytes here and there; where they are near, they are fetched at once.
+
+    Parameters
+    ----------
+    feed : CompressedInput
+        The file, open.
+
+    Attributes
+    ----------
+    part_bytes : int
+        About how far one read is from the next.
+    """
+
+    def __init__(self, feed: CompressedInput) -> None:
+        self._feed = feed
+        self._piece = b""
+        self._start = 0
+        self.part_bytes = _SHORT_PART
+
+    def read(self, start: int, most: int) -> bytes:
+        """Return up to `most` bytes from `start` on, fewer only at the end of the file."""
+        at = start - self._start
+        if at < 0 or at + most > len(self._piece):
+            self._feed.position = self._start = start
+            ahead = _LONG_PIECE if self.part_bytes < _SHORT_PART else _SHORT_PIECE
+            self._piece, at = self._feed.read(max(ahead, most)), 0
+        return self._piece[at : at + most]

@@ -12,6 +12,7 @@ from lazyvox.array.block_reading import reading_of_usual_size
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reduction_states import State
 from lazyvox.array.reductions import REDUCTIONS, Reduction
+from lazyvox.planning.blocks import DECODER
 from lazyvox.planning.memory import MemoryTerm
 
 __all__ = ["Accumulator", "accumulator_of", "each_volume", "pass_memory", "run_reductions"]
@@ -213,7 +214,7 @@ def run_reductions(source: LazyArray, accumulators: Sequence[Accumulator]) -> No
 def pass_memory(source: LazyArray) -> tuple[MemoryTerm, ...]:
     """Return the terms of reading an array of four axes, besides the accumulators."""
     # The pass in which a reduction takes part counts a decoder.
-    return tuple(one for one in reading_of_usual_size(source).memory if one.name != "decoder")
+    return tuple(one for one in reading_of_usual_size(source).memory if one != DECODER)
 
 
 def _native(source: LazyArray) -> DType:

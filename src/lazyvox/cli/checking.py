@@ -14,7 +14,7 @@ from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.reading_plan import plan_passes
-from lazyvox.planning.blocks import FIXED_BYTES, TARGET_BLOCK_BYTES, BlockLayout
+from lazyvox.planning.blocks import DECODER, TARGET_BLOCK_BYTES, BlockLayout
 from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.planning.spec import ArraySpec
@@ -134,7 +134,7 @@ def plan_check(path: str, *, is_checked: bool) -> Plan:
     array = lazy_dataobj(as_image(path))
     piece = _piece_bytes(array.dtype) if is_checked else 0
     memory = (
-        MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+        DECODER,
         MemoryTerm("block buffers", _PIECES_HELD * piece),
     )
     n_slices = array.shape[2] if array.ndim > 2 else 1

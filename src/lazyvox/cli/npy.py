@@ -7,8 +7,7 @@ import numpy as np
 from lazyvox.array.block_reading import block_values, iter_blocks
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.lazyimage.reading_plan import plan_passes, value_layout
-from lazyvox.planning.blocks import FIXED_BYTES, TARGET_BLOCK_BYTES
-from lazyvox.planning.memory import MemoryTerm
+from lazyvox.planning.blocks import DECODER, TARGET_BLOCK_BYTES
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.store.write.atomic import AtomicFile
@@ -39,7 +38,7 @@ def write_npy(array: LazyArray, path: str, *, overwrite: bool) -> None:
 
 def plan_npy(array: LazyArray) -> Plan:
     """Return the plan of `write_npy`."""
-    memory = (MemoryTerm("decoder", FIXED_BYTES, "and its threads"), *array.reader.session_memory)
+    memory = (DECODER, *array.reader.session_memory)
     return plan_passes(
         array,
         1,

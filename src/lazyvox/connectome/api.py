@@ -27,7 +27,7 @@ __all__ = [
     "memory_terms",
 ]
 
-#: What reading, writing and the decoder of Parquet take besides arrays.
+#: Memory of reading, writing and the decoder of Parquet besides arrays.
 _FIXED_BYTES = 8 << 20
 #: Signals as read, centred, and squared; and what exists of matrices at a time besides results.
 COPIES_OF_SIGNALS, _MATRICES = 4, 5

@@ -24,7 +24,7 @@ from lazyvox.image.new_image import new_img_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.describe import repetition_time, set_repetition_time
 from lazyvox.lazyimage.reading_plan import plan_passes
-from lazyvox.planning.blocks import FIXED_BYTES, Costs
+from lazyvox.planning.blocks import DECODER, Costs
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import numeric_threads
@@ -273,7 +273,7 @@ class CleaningJob:
         block = self._block_columns * self.n_rows * self.dtype.itemsize
         scratch = self.cleaner.work_bytes(self._block_columns, self.n_jobs)
         cleaning = (
-            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            DECODER,
             MemoryTerm("columns", self.n_jobs * block, self.name),
             MemoryTerm("scratch", scratch, self.name),
         )

@@ -11,8 +11,8 @@ from lazyvox.array.prerequisites import pending_reductions
 from lazyvox.errors import ParameterTypeError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.reading_plan import reading_of
-from lazyvox.planning.blocks import FIXED_BYTES
-from lazyvox.planning.memory import MemoryTerm, explain_terms, format_bytes, sum_terms
+from lazyvox.planning.blocks import DECODER
+from lazyvox.planning.memory import explain_terms, format_bytes, sum_terms
 
 __all__ = ["explain"]
 
@@ -65,7 +65,7 @@ def explain(img: SpatialImage | LazyArray) -> str:
     lines = [f"result     shape {array.shape}, {array.dtype}, {format_bytes(array.nbytes)}"]
     lines += [f"step       {step}" for step in steps_of(array)]
     lines += [*_graph_lines(array), *_before_lines(array), *_order_lines(array)]
-    memory = (MemoryTerm("decoder", FIXED_BYTES, "and its threads"), *array.reader.session_memory)
+    memory = (DECODER, *array.reader.session_memory)
     lines += [
         f"passes     {reading.passes}",
         f"read       {format_bytes(reading.bytes_read)} from disk",

@@ -24,7 +24,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.lazyimage.operators import check_time_axis
 from lazyvox.lazyimage.reading_plan import plan_passes, value_layout
-from lazyvox.planning.blocks import FIXED_BYTES, N_BUFFERS, TARGET_BLOCK_BYTES
+from lazyvox.planning.blocks import DECODER, N_BUFFERS, TARGET_BLOCK_BYTES
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
@@ -238,7 +238,7 @@ def prepare_save(  # noqa: PLR0913 - as of `save`
     for n_threads in range(most, 0, -1) if n_jobs is None else (most,):
         packing = sink_memory(output.files[0][1], compresslevel, n_threads, seekable=seekable)
         held = (
-            MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+            DECODER,
             *values.reader.session_memory,
             MemoryTerm("encoding", ENCODING_BYTES),
             MemoryTerm("compression", packing, f"{n_threads} thread{'s' * (n_threads > 1)}"),

@@ -18,7 +18,7 @@ from lazyvox.lazyimage.shared_content import (
     write_note,
 )
 from lazyvox.lazyimage.shared_room import shared_file
-from lazyvox.planning.blocks import FIXED_BYTES, BlockLayout
+from lazyvox.planning.blocks import DECODER, BlockLayout
 from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
@@ -192,7 +192,7 @@ def _plan(content: SharedContent) -> Plan:
     is_lazy = isinstance(values, LazyArray)
     array = values if isinstance(values, LazyArray) else in_memory_array(values, content.name)
     memory = (
-        MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+        DECODER,
         *array.reader.session_memory,
         MemoryTerm("state and result", content.nbytes, "shared data"),
     )

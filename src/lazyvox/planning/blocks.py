@@ -18,7 +18,7 @@ TARGET_BLOCK_BYTES = 4 << 20
 
 #: Decoder, its input and its output piece, scratch of reading, thread stacks, the bookkeeping of
 #: the pass and what the allocator keeps: measured at 3 to 5 MiB.
-FIXED_BYTES = 8 << 20
+DECODER = MemoryTerm("decoder and threads", 8 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _layout(
     volumes: int, slices: int, block_bytes: int, buffer_bytes: int, costs: Costs
 ) -> BlockLayout:
     memory = (
-        MemoryTerm("decoder", FIXED_BYTES, "and its threads"),
+        DECODER,
         MemoryTerm("block buffers", buffer_bytes),
         *costs.held,
         *costs.work(volumes),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lazyvox.errors import MemoryBudgetError
 from lazyvox.planning.blocks import (
-    FIXED_BYTES,
+    DECODER,
     N_BUFFERS,
     TARGET_BLOCK_BYTES,
     Costs,
@@ -33,7 +33,7 @@ def test_blocks_are_about_4_mib_where_there_is_room():
     layout = choose_layout((64, 64, 32, 400), 4, costs(), 1 << 40)
     assert layout.block_volumes == TARGET_BLOCK_BYTES // (64 * 64 * 32 * 4)
     assert layout.slab_slices == 32
-    assert layout.peak_bytes == FIXED_BYTES + N_BUFFERS * layout.block_bytes
+    assert layout.peak_bytes == DECODER.nbytes + N_BUFFERS * layout.block_bytes
 
 
 def test_a_large_volume_is_a_block_by_itself():
@@ -85,7 +85,7 @@ def test_a_layout_fits_or_the_number_named_does(shape, itemsize, state, work, bu
     )
 
 
-@given(SHAPES, st.integers(FIXED_BYTES + MIB, 40 * MIB))
+@given(SHAPES, st.integers(DECODER.nbytes + MIB, 40 * MIB))
 def test_tiles_cover_the_series_once_in_order(shape, budget):
     layout = choose_layout(shape, 4, costs(), budget)
     seen = [

@@ -154,8 +154,8 @@ ENDS = {
         kept = [img.dataobj[..., 2], volumes]
     """,
     "reading ahead left half-way": """
-        from lazyvox.runtime.readahead import ReadAhead
-        ahead = ReadAhead(range(100), lambda t: img.dataobj[..., t % 9], n_ahead=2)
+        from lazyvox.runtime.prefetch import read_ahead
+        ahead = read_ahead(range(100), lambda t: img.dataobj[..., t % 9], n_ahead=2)
         iterator = iter(ahead)
         next(iterator)
     """,

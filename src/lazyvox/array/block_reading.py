@@ -15,10 +15,16 @@ from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArraySession, kept_shape
 from lazyvox.array.transformed import SourceBlocks, Staging, staging_of
-from lazyvox.planning.blocks import N_BUFFERS, BlockLayout, Costs, choose_layout, iter_tiles
+from lazyvox.planning.blocks import (
+    N_BUFFERS,
+    BlockLayout,
+    Costs,
+    choose_layout,
+    fortran_tiles,
+    iter_tiles,
+)
 from lazyvox.planning.memory import MemoryTerm, sum_terms
-from lazyvox.planning.tiles import fortran_tiles
-from lazyvox.runtime.readahead import ReadAhead
+from lazyvox.runtime.prefetch import read_ahead
 
 __all__ = [
     "Block",
@@ -297,7 +303,7 @@ def _loop(buffers: "_Buffers", tiles: Iterable[Index]) -> Iterator[Iterator[Bloc
         stack.push(buffers.close)
         # Entered last, so left first: the thread ends before the session that it reads from.
         ahead = stack.enter_context(
-            ReadAhead(enumerate(tiles), lambda task: buffers.fill(*task), n_ahead=N_BUFFERS)
+            read_ahead(enumerate(tiles), lambda task: buffers.fill(*task), n_ahead=N_BUFFERS)
         )
         yield (Block(read.index, buffers.convert(read)) for read in ahead)
 

@@ -8,14 +8,14 @@ from nibabel.volumeutils import int_scinter_ftype
 
 from lazyvox._typing import Array, DType
 from lazyvox.errors import LazyvoxWarning, ParameterTypeError
-from lazyvox.store.files.process_state import FirstTime, one_per_process
+from lazyvox.runtime.once import FirstTime
 
 __all__ = ["Conversion"]
 
 #: Float64 holds every integer up to this one.
 _MOST_EXACT = 2**53
 
-_IS_FIRST_LOSS = one_per_process(FirstTime())
+_IS_FIRST_LOSS = FirstTime()
 
 
 @dataclass(frozen=True, slots=True)

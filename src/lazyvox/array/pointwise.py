@@ -42,12 +42,12 @@ from lazyvox.array.transformed import (
     StagedReader,
     StagedSession,
 )
+from lazyvox.planning.blocks import fortran_tiles
 from lazyvox.planning.indexing import Axis, as_key, taken
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.runs import ascending
-from lazyvox.planning.tiles import fortran_tiles
 from lazyvox.runtime.cores import usable_cores
-from lazyvox.runtime.readahead import ReadAhead
+from lazyvox.runtime.prefetch import read_ahead
 
 __all__ = [
     "ExpressionReader",
@@ -382,7 +382,7 @@ class _Leaves:
         with ExitStack() as stack:
             groups = [
                 stack.enter_context(
-                    ReadAhead(
+                    read_ahead(
                         enumerate(pieces),
                         partial(self._load, numbers=everything[first::n_threads]),
                         n_ahead=N_AHEAD,

@@ -6,8 +6,7 @@ from typing import Any
 import click
 
 from lazyvox.cli.job import print_json
-from lazyvox.cli.path_type import PATH
-from lazyvox.cli.settings import CommandGroup, Settings, examples, reporting_options
+from lazyvox.cli.settings import PATH, CommandGroup, Settings, examples, reporting_options
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import format_bytes
 from lazyvox.store.files.paths import printable

@@ -10,7 +10,7 @@ import numpy as np
 from lazyvox._typing import BoolArray, IntArray
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.path_type import PATH
+from lazyvox.cli.settings import PATH
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.lazyimage.series import Series

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from lazyvox.cli.compare_group import DefaultCommand, DefaultGroup
+from lazyvox._typing import override
 from lazyvox.cli.comparing import (
     Task,
     absolute,
@@ -18,8 +18,7 @@ from lazyvox.cli.comparing import (
 )
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings, stem_of
-from lazyvox.cli.path_type import PATH
-from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
+from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
 from lazyvox.compare.measuring import Job
 from lazyvox.compare.outcome import counted
 from lazyvox.compare.ways import CONCAT, EXTRACT, LOAD, MEAN, Way, choose_ways
@@ -33,6 +32,46 @@ __all__ = ["compare"]
 
 _FOLDER_TEXT = "Folder for compare.json, .csv, .png and .html; made where there is none."
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
+
+
+class _DefaultGroup(click.Group):
+    """A group whose first word may be left out.
+
+    Parameters
+    ----------
+    name : str
+        Name of the group.
+    default : click.Command
+        Command that runs where the first word is no name of a command: files of such a name
+        are ``./name``.
+    commands : dict of str to click.Command
+        The other commands.
+    """
+
+    def __init__(
+        self, name: str, default: click.Command, commands: dict[str, click.Command]
+    ) -> None:
+        super().__init__(name, commands=commands, help=default.help, add_help_option=False)
+        self.default = default
+
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_named = bool(args) and args[0] in self.commands
+        # An empty name, which cannot be typed, is that of the default.
+        return super().parse_args(ctx, args if is_named else ["", *args])
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self.commands.get(cmd_name) if cmd_name else self.default
+
+
+class _DefaultCommand(Command):
+    """The command of a `_DefaultGroup` that has no name of its own."""
+
+    @override
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        words = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path.rstrip(), words)
 
 
 def _methods_option(ways: Sequence[Way]) -> Callable[[_Command], _Command]:
@@ -58,7 +97,7 @@ def _methods_option(ways: Sequence[Way]) -> Callable[[_Command], _Command]:
 
 
 @click.command(
-    cls=DefaultCommand,
+    cls=_DefaultCommand,
     epilog=examples(
         "lazyvox compare run.nii.gz --mask left.nii.gz --mask right.nii.gz -o compared",
         "lazyvox compare run.nii.gz --mask m.nii.gz --methods numpy,lazyvox -o compared",
@@ -225,7 +264,7 @@ def _set_jobs(command: click.Command, text: str) -> click.Command:
     return command
 
 
-compare = DefaultGroup(
+compare = _DefaultGroup(
     "compare",
     _set_jobs(
         compare_regions,

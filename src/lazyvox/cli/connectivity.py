@@ -9,8 +9,7 @@ import click
 from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outputs import check_output, list_endings
-from lazyvox.cli.path_type import PATH
-from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
+from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
 from lazyvox.connectome import ESTIMATORS, KINDS, Connectivity, Estimator
 from lazyvox.connectome import connectivity as compute
 from lazyvox.connectome.api import COPIES_OF_SIGNALS, check_budget, memory_terms

@@ -6,8 +6,14 @@ import numpy as np
 from lazyvox.cli.job import Written, perform, save_job
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
-from lazyvox.cli.path_type import PATH
-from lazyvox.cli.settings import Command, Settings, common_options, examples, overwrite_option
+from lazyvox.cli.settings import (
+    PATH,
+    Command,
+    Settings,
+    common_options,
+    examples,
+    overwrite_option,
+)
 from lazyvox.lazyimage.load import as_image, load
 from lazyvox.lazyimage.save import PreparedSave, prepare_save
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from lazyvox._typing import FloatArray
 from lazyvox._version import __version__
-from lazyvox.cli.path_type import FOLDER_PATH
-from lazyvox.cli.settings import Command
+from lazyvox.cli.settings import FOLDER_PATH, Command
 from lazyvox.demo.costs import CommandFailedError, Cost, run_command
 from lazyvox.demo.figure import Picture, draw
 from lazyvox.demo.model import N_REGIONS, Model, make_model, write_run

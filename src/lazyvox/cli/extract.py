@@ -12,10 +12,10 @@ from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning, cleaning_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
-from lazyvox.cli.path_type import PATH
 from lazyvox.cli.region_options import Regions, region_options
 from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import (
+    PATH,
     Command,
     Settings,
     common_options,

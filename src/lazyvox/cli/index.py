@@ -10,8 +10,14 @@ import click
 from lazyvox._version import __version__
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outputs import check_files
-from lazyvox.cli.path_type import PATH
-from lazyvox.cli.settings import Command, Settings, common_options, examples, overwrite_option
+from lazyvox.cli.settings import (
+    PATH,
+    Command,
+    Settings,
+    common_options,
+    examples,
+    overwrite_option,
+)
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.random_access import ImageIndex, gzip_source
 from lazyvox.lazyimage.random_access import index as index_image

@@ -9,8 +9,7 @@ from lazyvox.cli.checking import Check, check_image, plan_check
 from lazyvox.cli.facts import Facts, describe_image
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outcome import SomeFailedError, one_line, print_error, print_traceback, spelled
-from lazyvox.cli.path_type import PATH
-from lazyvox.cli.settings import Command, Settings, common_options, examples
+from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan

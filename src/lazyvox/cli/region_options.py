@@ -11,7 +11,7 @@ import click
 from lazyvox.cli.bids import bids_label, parse_name
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import stem_of
-from lazyvox.cli.path_type import PATH
+from lazyvox.cli.settings import PATH
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps

@@ -1,21 +1,25 @@
-"""The options that every command has."""
+"""Base of all commands, the type of their paths, and the options that every command has."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import click
 
 from lazyvox._typing import override
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.path_type import PATH
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
+from lazyvox.store.files.paths import expand_home
 
 __all__ = [
+    "FOLDER_PATH",
+    "PATH",
     "Command",
     "CommandGroup",
     "Settings",
@@ -31,6 +35,22 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 _Option = Callable[[_Decorated], _Decorated]
 
 _KEY = "lazyvox.settings."
+
+
+class _HomePath(click.Path):
+    """A path in which a leading ``~`` is the home folder; the file may not exist."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path that was given."""
+        return super().convert(expand_home(os.fsdecode(value)), param, ctx)
+
+
+#: A path as text.
+PATH = _HomePath(readable=False, path_type=str)
+
+#: A path as a `pathlib.Path`.
+FOLDER_PATH = _HomePath(readable=False, path_type=Path)
 
 
 class Command(click.Command):

@@ -11,8 +11,7 @@ from lazyvox.cli.index_text import Entry, parse_index
 from lazyvox.cli.job import Job, Written, perform, save_job
 from lazyvox.cli.npy import plan_npy, write_npy
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
-from lazyvox.cli.path_type import PATH
-from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
+from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
 from lazyvox.errors import ImageIndexError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image

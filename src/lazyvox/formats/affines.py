@@ -6,7 +6,7 @@ import numpy as np
 
 from lazyvox._typing import FloatArray, Shape
 from lazyvox.formats.fields import field_error
-from lazyvox.formats.findings import Findings
+from lazyvox.formats.spec import Findings
 from lazyvox.geometry.affines import is_invertible
 
 __all__ = ["nifti_affine", "warn_if_singular"]

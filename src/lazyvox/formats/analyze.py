@@ -14,9 +14,8 @@ from lazyvox.errors import HeaderError, MissingDependencyError
 from lazyvox.formats.affines import warn_if_singular
 from lazyvox.formats.datatypes import ANALYZE_CODES, read_dtype, repair_bitpix
 from lazyvox.formats.fields import check_room, read_offset, read_shape, repair_pixdim
-from lazyvox.formats.findings import Findings
 from lazyvox.formats.layout import ANALYZE_BYTES
-from lazyvox.formats.spec import ImageFile
+from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource

@@ -8,7 +8,7 @@ import numpy as np
 from lazyvox._typing import DType
 from lazyvox.errors import UnsupportedFormatError
 from lazyvox.formats.fields import field_error
-from lazyvox.formats.findings import Findings
+from lazyvox.formats.spec import Findings
 
 __all__ = [
     "ANALYZE_CODES",

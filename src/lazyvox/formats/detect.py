@@ -5,13 +5,12 @@ from pathlib import Path
 
 from lazyvox.errors import CorruptFileError, HeaderError
 from lazyvox.formats.analyze import read_analyze
-from lazyvox.formats.findings import Findings
 from lazyvox.formats.foreign import refusal
 from lazyvox.formats.layout import HEAD_BYTES, NiftiLayout, analyze_byte_order, nifti_layout
 from lazyvox.formats.mgh import is_mgh, read_mgh
 from lazyvox.formats.nifti import read_nifti
 from lazyvox.formats.pairs import PairName, missing_partner, pair_name
-from lazyvox.formats.spec import ImageFile
+from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 from lazyvox.store.opening import open_source

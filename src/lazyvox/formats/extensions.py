@@ -5,7 +5,7 @@ from typing import Any
 
 from nibabel.nifti1 import Nifti1Extension, extension_codes
 
-from lazyvox.formats.findings import Findings
+from lazyvox.formats.spec import Findings
 from lazyvox.store.files.source import ByteSource
 
 __all__ = ["CIFTI_CODE", "extensions_end", "load_extensions"]

@@ -1,16 +1,19 @@
-"""Checks of the fields that NIfTI and Analyze headers share."""
+"""Fields that headers share: reading them, and checks of those of NIfTI and Analyze."""
 
 import math
+from contextlib import suppress
 from typing import Any
+
+from nibabel.freesurfer.mghformat import MGHHeader
 
 from lazyvox._typing import Shape
 from lazyvox.errors import HeaderError, TruncatedFileError
-from lazyvox.formats.findings import Findings
+from lazyvox.formats.spec import Findings
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 
-__all__ = ["check_room", "field_error", "read_offset", "read_shape", "repair_pixdim"]
+__all__ = ["check_room", "field_error", "read_offset", "read_shape", "repair_pixdim", "time_unit"]
 
 _MAX_NDIM = 7
 
@@ -99,6 +102,18 @@ def _is_odd_size(size: float, *, is_time: bool) -> bool:
     if is_time and size == 0:
         return False
     return not math.isfinite(size) or size <= 0
+
+
+def time_unit(header: Any) -> str:
+    """Return the unit of a header's time steps: "sec", "msec", "usec" or another unit of nibabel; seconds where none is known."""
+    if isinstance(header, MGHHeader):
+        # MGH has no field that says so.
+        return "msec"
+    if hasattr(header, "get_xyzt_units"):
+        # nibabel raises where the field holds a code that no unit has.
+        with suppress(KeyError):
+            return str(header.get_xyzt_units()[1])
+    return "sec"
 
 
 def check_room(source: ByteSource, array: ArraySpec, findings: Findings) -> None:

@@ -12,7 +12,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.errors import ParameterError
-from lazyvox.formats.units import time_unit
+from lazyvox.formats.fields import time_unit
 from lazyvox.geometry.affines import is_invertible
 
 __all__ = [

@@ -11,8 +11,7 @@ from lazyvox.errors import HeaderError, TruncatedFileError, UnsupportedFormatErr
 from lazyvox.formats.affines import warn_if_singular
 from lazyvox.formats.datatypes import MGH_CODES
 from lazyvox.formats.fields import check_room
-from lazyvox.formats.findings import Findings
-from lazyvox.formats.spec import ImageFile
+from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.source import ByteSource
 

@@ -13,10 +13,9 @@ from lazyvox.formats.affines import nifti_affine
 from lazyvox.formats.datatypes import NIFTI_CODES, read_dtype, repair_bitpix
 from lazyvox.formats.extensions import CIFTI_CODE, extensions_end, load_extensions
 from lazyvox.formats.fields import check_room, field_error, read_offset, read_shape, repair_pixdim
-from lazyvox.formats.findings import Findings
 from lazyvox.formats.foreign import ForeignFormatError
 from lazyvox.formats.layout import NiftiLayout
-from lazyvox.formats.spec import ImageFile
+from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.source import ByteSource
 

@@ -1,15 +1,18 @@
-"""Description of an image by its header: all that reading, showing and saving it needs."""
+"""Description of an image by its header, and the oddities that were found in it."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import FloatArray
+from lazyvox.errors import LazyvoxWarning
 from lazyvox.planning.spec import ArraySpec
+from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 
-__all__ = ["ImageFile"]
+__all__ = ["Findings", "ImageFile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +45,31 @@ class ImageFile:
     source: ByteSource
     header_source: ByteSource
     notes: tuple[str, ...] = ()
+
+
+class Findings:
+    """Oddities of one file.
+
+    Warnings tell of something that was decided for the user; notes are only shown by
+    ``lazyvox info``. All warnings of a file go into one `LazyvoxWarning`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.shown = printable(path)
+        self._warnings: list[str] = []
+        self._notes: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Add a complete sentence about a decision that the user must know of."""
+        self._warnings.append(text)
+
+    def note(self, text: str) -> None:
+        """Add a complete sentence that is worth showing, and no more."""
+        self._notes.append(text)
+
+    def publish(self) -> tuple[str, ...]:
+        """Issue the one warning, if there is cause, and return warnings and notes as texts."""
+        if self._warnings:
+            msg = f"{self.shown}: {' '.join(self._warnings)}"
+            warnings.warn(msg, LazyvoxWarning, stacklevel=2)
+        return (*self._warnings, *self._notes)

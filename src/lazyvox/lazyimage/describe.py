@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
-from lazyvox.formats.units import time_unit
+from lazyvox.formats.fields import time_unit
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
 

@@ -1,13 +1,28 @@
-"""Layout of a series in blocks of volumes, or of volumes in slabs, within a memory budget."""
+"""Division of images into pieces that follow each other in the file.
+
+A pass reads blocks of volumes, or of volumes in slabs, within a memory budget. Arrays of any number
+of axes are cut into tiles, and compressed files into members that can be decoded alone.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import ceil
 
+from lazyvox._typing import Shape
 from lazyvox.errors import MemoryBudgetError
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 
-__all__ = ["BlockLayout", "Costs", "choose_layout", "iter_tiles"]
+__all__ = [
+    "MOST_MEMBER_BYTES",
+    "BlockLayout",
+    "Costs",
+    "choose_layout",
+    "fortran_tiles",
+    "iter_tiles",
+    "member_lengths",
+    "tile_shape",
+]
 
 #: Blocks that exist at a time: one is filled, one waits, one is used.
 N_BUFFERS = 3
@@ -19,6 +34,9 @@ TARGET_BLOCK_BYTES = 4 << 20
 #: Decoder, its input and its output piece, scratch of reading, thread stacks, the bookkeeping of
 #: the pass and what the allocator keeps: measured at 3 to 5 MiB.
 DECODER = MemoryTerm("decoder and threads", 8 << 20)
+
+#: A part takes about 2 ms to decode, and what it costs to begin anew is some 0.1 % of it.
+MOST_MEMBER_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,103 @@ def iter_tiles(layout: BlockLayout, shape: tuple[int, ...]) -> Iterator[tuple[ra
         volumes = range(start, min(start + layout.block_volumes, n_volumes))
         for k in range(0, max(n_slices, 1), layout.slab_slices):
             yield range(k, min(k + layout.slab_slices, n_slices)), volumes
+
+
+def tile_shape(shape: Shape, max_values: int) -> Shape:
+    """Return the shape of the largest block of at most `max_values` consecutive values.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    max_values : int
+        Most values of a block; at least 1.
+
+    Returns
+    -------
+    tuple of int
+        Whole leading axes, a part of one axis, and 1 for the axes behind it.
+
+    Examples
+    --------
+    >>> tile_shape((10, 10, 4, 3), 250)
+    (10, 10, 2, 1)
+    """
+    lengths: list[int] = []
+    room = max(max_values, 1)
+    for length in shape:
+        taken = min(length, room) if length else 0
+        lengths.append(taken)
+        room = room // length if length and taken == length else 1
+    return tuple(max(length, 1) for length in lengths)
+
+
+def fortran_tiles(shape: Shape, max_values: int) -> Iterator[tuple[slice, ...]]:
+    """Yield the index of each block of an array, in Fortran order.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    max_values : int
+        Most values of a block.
+
+    Yields
+    ------
+    tuple of slice
+        One slice for each axis.
+
+    Examples
+    --------
+    >>> [tile[2:] for tile in fortran_tiles((10, 10, 3), 200)]
+    [(slice(0, 2, None),), (slice(2, 3, None),)]
+    """
+    steps = tile_shape(shape, max_values)
+    starts = [range(0, length, step) for length, step in zip(shape, steps, strict=True)]
+    for corner in product(*reversed(starts)):
+        yield tuple(
+            slice(start, min(start + step, length))
+            for start, step, length in zip(reversed(corner), steps, shape, strict=True)
+        )
+
+
+def member_lengths(header_bytes: int, volume_bytes: int) -> Iterator[int]:
+    """Yield the lengths of the parts, for ever: the last one is cut short by the end of the image.
+
+    The header is a part of its own. Then come as many whole volumes as fit into a part, or each
+    volume in parts of equal length.
+
+    Parameters
+    ----------
+    header_bytes : int
+        Bytes before the first value.
+    volume_bytes : int
+        Bytes of one volume.
+
+    Yields
+    ------
+    int
+        Decoded bytes of the next part.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> list(islice(member_lengths(352, 700_000), 3))
+    [352, 1400000, 1400000]
+    >>> list(islice(member_lengths(0, 5_000_000), 4))
+    [1666667, 1666667, 1666666, 1666667]
+    """
+    for start in range(0, header_bytes, MOST_MEMBER_BYTES):
+        yield min(MOST_MEMBER_BYTES, header_bytes - start)
+    volume_bytes = max(volume_bytes, 1)
+    if volume_bytes <= MOST_MEMBER_BYTES:
+        while True:
+            yield MOST_MEMBER_BYTES // volume_bytes * volume_bytes
+    n_parts = -(-volume_bytes // MOST_MEMBER_BYTES)
+    longest = -(-volume_bytes // n_parts)
+    while True:
+        for start in range(0, volume_bytes, longest):
+            yield min(longest, volume_bytes - start)
 
 
 def _layout(

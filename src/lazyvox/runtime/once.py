@@ -1,15 +1,28 @@
-"""Results that a process computes once, when they are first needed."""
+"""State that a process has one of: results computed once, warnings, caches and pools."""
 
+import os
 import threading
 from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import override
 
-__all__ = ["OncePerProcess"]
+__all__ = ["FirstTime", "OncePerProcess", "one_per_process"]
 
 ResultT = TypeVar("ResultT")
+
+
+class _ProcessState(Protocol):
+    """A cache or pool that all threads of a process share."""
+
+    def begin_anew(self) -> None:
+        """Replace the lock, which a thread of the parent may have held, and what must not be shared."""
+
+
+StateT = TypeVar("StateT", bound=_ProcessState)
+
+_STATES: list[_ProcessState] = []
 
 
 class OncePerProcess(Generic[ResultT]):
@@ -45,3 +58,32 @@ class OncePerProcess(Generic[ResultT]):
             if self.value is None:
                 self.value = compute()
             return self.value
+
+
+class FirstTime:
+    """Memory of something that is done once in a process, such as a warning. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._is_over = False
+
+    def __call__(self) -> bool:
+        """Return True the first time, False afterwards."""
+        with self._lock.of_this_process():
+            was_over, self._is_over = self._is_over, True
+        return not was_over
+
+
+def one_per_process(state: StateT) -> StateT:
+    """Return a state that begins anew in each forked child; for constants of modules."""
+    _STATES.append(state)
+    return state
+
+
+def _begin_anew() -> None:
+    for state in _STATES:
+        state.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -14,7 +14,7 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import usable_cores
 
-__all__ = ["Admission", "Prefetched", "check_count", "prefetch"]
+__all__ = ["Admission", "Prefetched", "check_count", "prefetch", "read_ahead"]
 
 TaskT = TypeVar("TaskT")
 ItemT = TypeVar("ItemT")
@@ -362,6 +362,32 @@ def prefetch(
         n_threads=min(n_ahead, _MOST_THREADS),
         admission=_Bytes(limit, size_of, is_asked_for=memory is not None),
     )
+
+
+def read_ahead(
+    tasks: Iterable[TaskT], load: Callable[[TaskT], ItemT], *, n_ahead: int
+) -> Prefetched[TaskT, ItemT]:
+    """Return an iterator over ``load(task)`` that loads in one thread, into buffers used in turns.
+
+    An item counts until the next one is asked for. So with `n_ahead` buffers, task number i may
+    use buffer ``i % n_ahead``: its previous item has been released. One thread loads, as one
+    compressed file can be decoded by one thread only; leaving the context joins it.
+
+    Parameters
+    ----------
+    tasks : iterable
+        Taken one at a time, at most `n_ahead` of them.
+    load : callable
+        Called in the background thread.
+    n_ahead : int
+        Number of items that may exist at a time, the one in use included.
+
+    Returns
+    -------
+    Prefetched
+        The iterator, and a context manager.
+    """
+    return Prefetched(tasks, load, n_items=n_ahead, n_threads=1, name="lazyvox-readahead")
 
 
 def check_count(n: int | None, name: str) -> int:

@@ -3,9 +3,9 @@
 import threading
 from typing import Protocol
 
+from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.files.identity import FileKey, SourceFile
-from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["Cursor", "CursorPool", "Decoder", "shared_pool"]
 

@@ -12,10 +12,15 @@ from lazyvox.testing.images import (
     write_lazy_array,
     write_nifti,
 )
-from lazyvox.testing.memory import assert_bounded, peak_of, scan_peaks
 from lazyvox.testing.points import MemoryPoints, find_points, gzip_member
+from lazyvox.testing.resources import (
+    assert_bounded,
+    n_descriptors,
+    own_threads,
+    peak_of,
+    scan_peaks,
+)
 from lazyvox.testing.sources import CountingSource, FlakySource, MemorySource, TripwireSource
-from lazyvox.testing.threads import n_descriptors, own_threads
 
 __all__ = [
     "CountingSource",

@@ -8,7 +8,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.array import conversion
-from lazyvox.store.files.process_state import FirstTime
+from lazyvox.runtime.once import FirstTime
 
 
 @pytest.fixture(autouse=True)

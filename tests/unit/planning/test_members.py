@@ -4,7 +4,7 @@ from itertools import accumulate, islice
 
 import pytest
 
-from lazyvox.planning.members import MOST_MEMBER_BYTES, member_lengths
+from lazyvox.planning.blocks import MOST_MEMBER_BYTES, member_lengths
 
 
 @pytest.mark.parametrize("header_bytes", [0, 352, 5 << 20])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazyvox.planning.tiles import fortran_tiles, tile_shape
+from lazyvox.planning.blocks import fortran_tiles, tile_shape
 
 SHAPES = (
     st.lists(st.integers(1, 7), min_size=1, max_size=7)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from lazyvox.runtime.readahead import ReadAhead
+from lazyvox.runtime.prefetch import read_ahead
 
 
 def threads():
@@ -20,18 +20,18 @@ def no_thread_left():
 
 @pytest.mark.parametrize("n_ahead", [1, 2, 3, 50])
 def test_items_come_in_order(n_ahead):
-    with ReadAhead(range(20), lambda task: task * 10, n_ahead=n_ahead) as items:
+    with read_ahead(range(20), lambda task: task * 10, n_ahead=n_ahead) as items:
         assert list(items) == [task * 10 for task in range(20)]
 
 
 def test_no_tasks_give_no_items():
-    with ReadAhead([], str, n_ahead=3) as items:
+    with read_ahead([], str, n_ahead=3) as items:
         assert list(items) == []
 
 
 def test_nothing_is_loaded_before_the_first_item_is_asked_for():
     loaded = []
-    with ReadAhead(range(3), loaded.append, n_ahead=3):
+    with read_ahead(range(3), loaded.append, n_ahead=3):
         pass
     assert loaded == []
 
@@ -45,7 +45,7 @@ def test_a_buffer_is_not_filled_while_its_item_is_used(n_ahead):
         buffers[task % n_ahead] = task
         return task
 
-    with ReadAhead(range(200), load, n_ahead=n_ahead) as items:
+    with read_ahead(range(200), load, n_ahead=n_ahead) as items:
         for item in items:
             for _ in range(3):
                 assert buffers[item % n_ahead] == item
@@ -54,7 +54,7 @@ def test_a_buffer_is_not_filled_while_its_item_is_used(n_ahead):
 
 
 def test_loading_runs_in_one_other_thread():
-    with ReadAhead(range(9), lambda _: threading.get_ident(), n_ahead=3) as items:
+    with read_ahead(range(9), lambda _: threading.get_ident(), n_ahead=3) as items:
         idents = set(items)
     assert len(idents) == 1
     assert threading.get_ident() not in idents
@@ -67,7 +67,7 @@ def test_an_error_of_loading_appears_at_its_item():
             raise OSError(msg)
         return task
 
-    with ReadAhead(range(9), load, n_ahead=9) as items:
+    with read_ahead(range(9), load, n_ahead=9) as items:
         iterator = iter(items)
         assert [next(iterator) for _ in range(3)] == [0, 1, 2]
         with pytest.raises(OSError, match="task 3 fails"):
@@ -82,7 +82,7 @@ def test_an_error_of_the_tasks_appears_too():
 
     with (
         pytest.raises(ValueError, match="no more tasks"),
-        ReadAhead(tasks(), str, n_ahead=2) as it,
+        read_ahead(tasks(), str, n_ahead=2) as it,
     ):
         list(it)
 
@@ -96,7 +96,7 @@ def test_leaving_early_stops_the_thread(n_ahead, after):
         loaded.append(task)
         return task
 
-    with ReadAhead(range(1000), load, n_ahead=n_ahead) as items:
+    with read_ahead(range(1000), load, n_ahead=n_ahead) as items:
         for item in items:
             if item == after:
                 break
@@ -105,7 +105,7 @@ def test_leaving_early_stops_the_thread(n_ahead, after):
 
 def test_an_error_of_the_user_stops_the_thread():
     def divide():
-        with ReadAhead(range(1000), int, n_ahead=3) as items:
+        with read_ahead(range(1000), int, n_ahead=3) as items:
             return [1 / item for item in items]
 
     with pytest.raises(ZeroDivisionError, match="division"):
@@ -113,7 +113,7 @@ def test_an_error_of_the_user_stops_the_thread():
 
 
 def test_closing_twice_is_harmless():
-    ahead = ReadAhead(range(5), int, n_ahead=2)
+    ahead = read_ahead(range(5), int, n_ahead=2)
     with ahead as items:
         next(iter(items))
     ahead.close()
@@ -140,7 +140,7 @@ def test_an_interrupt_while_closing_waits_for_the_load_under_way():
     helper = threading.Thread(target=interrupt)
 
     def leave_early():
-        with ReadAhead(range(9), load, n_ahead=2) as items:
+        with read_ahead(range(9), load, n_ahead=2) as items:
             next(iter(items))
             begun.wait()
             helper.start()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lazyvox.runtime.budget import recent_budget
+from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.decoded_blocks import Block
 from lazyvox.store.files.identity import FileKey, SourceFile
-from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["BlockCache", "CacheUse", "shared_blocks"]
 

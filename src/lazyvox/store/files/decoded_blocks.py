@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyvox.store.files.process_state import one_per_process
+from lazyvox.runtime.once import one_per_process
 
 __all__ = ["Block"]
 

@@ -10,8 +10,8 @@ import threading
 from itertools import count
 from weakref import ReferenceType, ref
 
+from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.identity import SourceFile, check_unwritten
-from lazyvox.store.files.process_state import one_per_process
 
 __all__ = ["OpenFile"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from lazyvox.errors import AccessPointError, LazyvoxWarning
+from lazyvox.runtime.once import FirstTime, one_per_process
 from lazyvox.store.files.identity import FileKey, SourceFile
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.process_state import FirstTime, one_per_process
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.index.file import GzidxFile
 from lazyvox.store.index.folder import cache_folder, names_of_path
@@ -97,7 +97,6 @@ class IndexMemory:
     def begin_anew(self) -> None:
         """Replace the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
-        self._is_first.begin_anew()
 
     def _look_up(self, source: SourceFile) -> GzidxFile | None:
         folder = cache_folder()

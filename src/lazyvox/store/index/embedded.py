@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.identity import FileKey, SourceFile
-from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.frames.seek_table import SEEKABLE_END, read_seek_table
 from lazyvox.store.gzip.access_points import AccessPoints
 from lazyvox.store.gzip.member_table import MEMBER_START, is_made_of_blocks, read_member_table

@@ -10,9 +10,9 @@ import threading
 import weakref
 
 from lazyvox.errors import AccessPointError, FileChangedError, OutputError
+from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.compressed_input import CompressedInput
 from lazyvox.store.files.identity import SourceFile
-from lazyvox.store.files.process_state import one_per_process
 from lazyvox.store.gzip.access_points import DEFAULT_SPACING, AccessPoint
 from lazyvox.store.gzip.members import GzipDecoder
 from lazyvox.store.gzip.point_recorder import PointRecorder

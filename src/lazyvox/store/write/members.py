@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from isal import isal_zlib
 
 from lazyvox._threads import Job, Workers
-from lazyvox.planning.members import MOST_MEMBER_BYTES
+from lazyvox.planning.blocks import MOST_MEMBER_BYTES
 from lazyvox.store.frames.seek_table import pack_seek_table
 from lazyvox.store.gzip.member_table import member_header
 from lazyvox.store.write.deflate import deflate_compressor, most_in_flight

@@ -1,12 +1,14 @@
-"""Peak memory of a call and of a scan, for tests."""
+"""Resources that tests count: peak memory of calls and scans, threads, file descriptors."""
 
+import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lazyvox.runtime.measure import measure
 from lazyvox.stream.scan import Scan
 
-__all__ = ["assert_bounded", "peak_of", "scan_peaks"]
+__all__ = ["assert_bounded", "n_descriptors", "own_threads", "peak_of", "scan_peaks"]
 
 
 def peak_of(func: Callable[..., Any], *args: Any) -> int:
@@ -84,6 +86,19 @@ def assert_bounded(predicted: int, measured: int) -> None:
     if measured > predicted:
         msg = f"{measured / 2**20:.1f} MiB measured, {predicted / 2**20:.1f} MiB predicted"
         raise AssertionError(msg)
+
+
+def own_threads() -> list[str]:
+    """Return the names of the running threads that lazyvox started.
+
+    Other libraries of the process have threads that come and go as they like.
+    """
+    return [one.name for one in threading.enumerate() if one.name.startswith("lazyvox")]
+
+
+def n_descriptors() -> int:
+    """Return the number of open file descriptors."""
+    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 def _scan(imgs: Any, consumers: Sequence[Any]) -> Scan:

@@ -184,3 +184,12 @@ def test_fences_of_one_document_share_names(tmp_path):
 
 def test_directives_of_the_site_are_not_code():
     assert find_steps("```{toctree}\npage\n```\n```{include} ../table.md\n```\n") == []
+
+
+def test_the_architecture_names_files_that_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.py|\.md)?)`", text))
+    places = (ROOT / "src" / "lazyvox", ROOT, ROOT / "docs")
+    missing = {name for name in named if not any((place / name).exists() for place in places)}
+    assert len(named) > 100
+    assert not missing

@@ -173,9 +173,11 @@ class SpooledReader(ComputedReader):
         volumes = 3 * math.prod(self.shape[:3]) * self.dtype.itemsize
         held = self.spool_bytes if self._fits_memory else 0
         reading = (MemoryTerm("volumes", volumes, self.step),)
+        # The spool is filled before the pass that reads it begins: one decoder at a time.
+        filling = tuple(one for one in self.job.memory if one.name != "decoder")
         return (
             MemoryTerm("spool", held, self.step),
-            *max(self.job.memory, reading, key=sum_terms),
+            *max(filling, reading, key=sum_terms),
         )
 
     @property

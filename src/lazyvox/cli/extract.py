@@ -35,9 +35,9 @@ from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Grid, as_series
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
+from lazyvox.planning.sample_mask import checked_sample_mask
 from lazyvox.runtime.dry_run import plan as plan_of
 from lazyvox.runtime.peak import peak_memory
-from lazyvox.signal.volumes import checked_sample_mask
 from lazyvox.stream.scan import Scan
 
 __all__ = ["extract"]

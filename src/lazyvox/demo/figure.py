@@ -109,6 +109,7 @@ def _draw_planes(figure: Any, picture: Picture) -> None:
     zooms = np.array(voxel_sizes(affine))
     centre = central_voxel(labels > 0)
     place = affine[:3, :3] @ centre + affine[:3, 3]
+    # Of axes, not of two grids: whether numbers along them are exact or about right.
     is_oblique = not np.allclose(np.abs(affine[:3, :3]), np.diag(zooms), atol=1e-3 * zooms.max())
     about = "≈" if is_oblique else "="
     # World coordinates of the outer faces, exact unless the grid is oblique.

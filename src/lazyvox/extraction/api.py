@@ -11,10 +11,10 @@ from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_npz
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Series, as_series
+from lazyvox.planning.sample_mask import checked_sample_mask
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.signal.options import check_number, check_seconds
-from lazyvox.signal.volumes import checked_sample_mask
 from lazyvox.stream.scan import Scan
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.table_writers import TableSpec
 from lazyvox.lazyimage.series import Series
+from lazyvox.planning.sample_mask import checked_sample_mask
 from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.signal.confounds import stack_confounds
 from lazyvox.signal.filling import check_censored
-from lazyvox.signal.volumes import checked_sample_mask
 
 __all__ = ["Cleaning", "CleaningOptions", "ColumnTable"]
 

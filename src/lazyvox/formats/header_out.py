@@ -102,6 +102,7 @@ def make_header(
     if kind is MGHHeader:
         _set_mgh_time(made, header)
     is_new_kind = _is_nifti(made) and not _is_nifti(header)
+    # Numbers of a header, not two grids: what float32 fields can hold of the affine.
     if affine is not None and (
         is_new_kind or not np.allclose(affine, best_affine(made), equal_nan=True)
     ):

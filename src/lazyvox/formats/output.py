@@ -266,4 +266,5 @@ def _analyze_holds(
         return False
     if affine is None:
         return True
+    # Whether the fields of the header can say this affine, not whether two grids are one.
     return np.allclose(affine, best_affine(make_header(kind, header, affine, shape, dtype)))

@@ -27,7 +27,7 @@ from lazyvox.image.formula import (
 )
 from lazyvox.image.formula_evaluation import Evaluation
 from lazyvox.image.new_image import new_img_like
-from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.dataobj import lazy_dataobj, storable
 from lazyvox.lazyimage.grids import check_same_grid
 
 if TYPE_CHECKING:
@@ -138,11 +138,6 @@ def _check_images(loaded: dict[str, SpatialImage], copy_header_from: str | None)
         raise ParameterError(msg)
 
 
-def _rows(img: SpatialImage) -> object:
-    affine: Any = img.affine
-    return affine[:3].tolist()
-
-
 def _evaluated(tree: ast.expr, formula: str, loaded: dict[str, SpatialImage]) -> Any:
     """Return the array that a formula gives; errors name the formula."""
     try:
@@ -177,8 +172,7 @@ def _as_image(
     """Return the image of a result, with display limits where no file need be read for them."""
     if not isinstance(value, LazyArray):
         return new_img_like(template, np.asarray(value), copy_header=copy_header)
-    if value.dtype.kind == "b":
-        value = elementwise(cast, value, dtype=np.dtype(np.uint8))
+    value = storable(value)
     is_wide = value.dtype in (np.int64, np.uint64)
     if (
         not (copy_header or is_wide)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, pairwise
-from textwrap import shorten
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,14 @@ from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import concatenated
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.transformed import VolumeTransform, staged
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, storable
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.grids import affine_of, check_same_grid
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.lazyimage.operators import check_dimensions
+from lazyvox.planning.sample_mask import checked_sample_mask
 
 __all__ = ["Grid", "Run", "Series", "as_series", "name_of"]
 
@@ -119,7 +119,7 @@ class Series:
 
     def taking(self, volumes: Sequence[int]) -> "Series":
         """Return the series of some volumes: ascending numbers, or one boolean per volume."""
-        numbers = _checked_volumes(volumes, self.grid.n_volumes)
+        numbers = checked_sample_mask(volumes, self.grid.n_volumes, "`volumes`").tolist()
         grid = replace(self.grid, n_volumes=len(numbers))
         return replace(self, array=self.array.view((..., numbers)), grid=grid)
 
@@ -213,26 +213,3 @@ def _as_list(imgs: Any) -> list[Any]:
         msg = "`imgs` must hold at least one image. Got an empty list."
         raise ParameterError(msg)
     return list(imgs)
-
-
-def _checked_volumes(volumes: Sequence[int], n_volumes: int) -> list[int]:
-    """Return the numbers of the volumes to take: ascending, as the file is read once."""
-    numbers = np.asarray(volumes)
-    if numbers.dtype.kind == "b" and numbers.shape == (n_volumes,):
-        numbers = np.flatnonzero(numbers)
-    if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and numbers.size):
-        msg = (
-            f"`volumes` must be a list of volume numbers, or one boolean for each of the "
-            f"{n_volumes} volumes. Got shape {numbers.shape} and type {numbers.dtype}."
-        )
-        raise ParameterTypeError(msg)
-    found = [int(number) for number in numbers]
-    inside = found and found[0] >= 0 and found[-1] < n_volumes
-    if not inside or any(later <= one for one, later in pairwise(found)):
-        msg = (
-            f"`volumes` must ascend from 0 or more to {n_volumes - 1} or less, each once, and be "
-            f"at least one. Got {shorten(str(found), 80)}. Slice the image for another order: "
-            f"img.slicer[..., ::-1]."
-        )
-        raise ParameterError(msg)
-    return found

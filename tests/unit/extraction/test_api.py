@@ -16,8 +16,8 @@ from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.load import load
+from lazyvox.planning.sample_mask import checked_sample_mask
 from lazyvox.runtime.dry_run import plan
-from lazyvox.signal.volumes import checked_sample_mask
 from lazyvox.store.write.sinks import ByteSink
 
 

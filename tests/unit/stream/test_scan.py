@@ -300,14 +300,25 @@ class TestInputs:
             scan.run(memory)
             np.testing.assert_array_equal(total.result().dataobj, picked.sum(axis=-1))
 
-    @pytest.mark.parametrize("volumes", [[], [3, 2], [1, 1], [0, 13], [-1], np.zeros(13, bool)])
-    def test_volumes_that_are_none_are_refused(self, path, volumes):
-        with pytest.raises(lv.ParameterError, match="`volumes` must ascend from 0 or more to 12"):
-            lv.Scan(path, volumes=volumes)
-
-    @pytest.mark.parametrize("volumes", [[0.5], ["a"], 3, [[1, 2]], np.ones(12, bool)])
-    def test_volumes_of_another_kind_are_refused(self, path, volumes):
-        with pytest.raises(lv.ParameterTypeError, match="`volumes` must be a list of volume num"):
+    @pytest.mark.parametrize(
+        ("volumes", "error", "match"),
+        [
+            ([], lv.ParameterError, "`volumes` must keep at least one of 13 volumes"),
+            (np.zeros(13, bool), lv.ParameterError, "`volumes` must keep at least one of 13"),
+            ([3, 2], lv.ParameterError, "`volumes` must ascend"),
+            ([1, 1], lv.ParameterError, "`volumes` must ascend"),
+            ([0, 13], lv.ParameterError, "`volumes` must name volumes from 0 to 12. Got 0 to 13"),
+            ([-1], lv.ParameterError, "`volumes` must name volumes from 0 to 12. Got -1 to -1"),
+            ([0.5], lv.ParameterError, "`volumes` must hold whole numbers. Got 0.5"),
+            (np.ones(12, bool), lv.ParameterError, "`volumes` must have one boolean per volume"),
+            (["a"], lv.ParameterTypeError, "`volumes` must be a list of volume numbers"),
+            (3, lv.ParameterTypeError, "`volumes` must be a list of volume numbers"),
+            ([[1, 2]], lv.ParameterTypeError, "`volumes` must be a list of volume numbers"),
+        ],
+        ids=str,
+    )
+    def test_volumes_that_are_none_are_refused(self, path, volumes, error, match):
+        with pytest.raises(error, match=match):
             lv.Scan(path, volumes=volumes)
 
     def test_repetition_times_are_in_seconds(self, tmp_path):

@@ -7,11 +7,9 @@ import numpy as np
 from lazyvox._typing import Array, Shape
 from lazyvox.array.reader import ArraySession
 from lazyvox.errors import ImageIndexError
+from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 
 __all__ = ["read_with_array"]
-
-#: Values read at a time where a mask picks few of them.
-GATHER_BYTES = 4 << 20
 
 
 class Sliceable(Protocol):
@@ -133,7 +131,7 @@ def _gather_in_blocks(array: Sliceable, box: list[Any], picks: list[Any]) -> Arr
     """Return the picked values, reading the box in blocks along its last axis."""
     boxed = array.view(tuple(box))
     n_last = boxed.shape[-1]
-    step = max(GATHER_BYTES // max(boxed.nbytes // n_last, 1), 1)
+    step = max(TARGET_BLOCK_BYTES // max(boxed.nbytes // n_last, 1), 1)
     out: Array | None = None
     starts = range(0, n_last, step)
     if (box[-1].step or 1) < 0:

@@ -1,10 +1,11 @@
 """`img.slicer`: lazy slices with the right affine and zooms."""
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from nibabel.imageclasses import spatial_axes_first
+from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array
 from lazyvox.array.lazy_array import LazyArray
@@ -13,26 +14,10 @@ from lazyvox.geometry.affines import sliced_affine
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.planning.indexing import expand_key, is_array_index
 
-__all__ = ["LazySlicer", "Sliceable"]
+__all__ = ["LazySlicer"]
 
 
-class Sliceable(Protocol):
-    """The part of an image that slicing needs."""
-
-    @property
-    def dataobj(self) -> Any:
-        """Voxels, lazy or not."""
-
-    @property
-    def affine(self) -> Any:
-        """Voxel indices to world coordinates."""
-
-    @property
-    def header(self) -> Any:
-        """The header, as a nibabel object."""
-
-
-ImageT = TypeVar("ImageT", bound=Sliceable)
+ImageT = TypeVar("ImageT", bound=SpatialImage)
 
 
 class LazySlicer(Generic[ImageT]):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lazyvox.confounds import Confounds, load_confounds
-from lazyvox.confounds.scrubbing import drop_short_segments
+from lazyvox.confounds.load import drop_short_segments
 from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError, ParameterTypeError
 
 MOTION = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]

@@ -112,6 +112,8 @@ def test_rounding_of_an_affine_is_no_other_grid():
 def test_five_dimensions():
     with pytest.raises(ValueError, match="must be 3D or 4D"):
         apply_mask(image(np.ones((*SHAPE, 2, 2))), image(np.ones(SHAPE)))
+    with pytest.raises(ValueError, match=r"slicer\[:, :, :, 0, :\]\.$"):
+        apply_mask(image(np.ones((*SHAPE, 1, 4))), image(np.ones(SHAPE)))
 
 
 def test_masks_that_cannot_be_intersected():

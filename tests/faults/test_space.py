@@ -40,6 +40,7 @@ UNKNOWN = {
     "zeros": [SFORM_ALONE, ZERO],
     "NaN": [SFORM_ALONE, NAN],
     "NaN pixdim": [(252, "<2h", 0, 0), (80, "<f", np.nan)],
+    "NaN quaternion": [(252, "<2h", 1, 0), (256, "<f", np.nan)],
     "infinite pixdim": [(252, "<2h", 0, 0), (80, "<f", np.inf)],
 }
 
@@ -104,6 +105,8 @@ ALONG_TIME = {
     "reorder_img": lambda: image.reorder_img(TIME_IN_FRONT),
     "+": lambda: lv.load(TIME_IN_FRONT) + 1,
     "mean_img": lambda: image.mean_img(TIME_IN_FRONT),
+    "new_img_like": lambda: image.new_img_like(TIME_IN_FRONT, np.zeros((2, 10, 20, 20), "f4")),
+    "Maps": lambda: lv.extract(lv.load(TIME_IN_FRONT), lv.Maps(TIME_IN_FRONT)),
 }
 
 
@@ -111,6 +114,19 @@ ALONG_TIME = {
 def test_time_in_front_is_refused_by_every_function(function):
     with pytest.raises(lv.ParameterError, match=r"minc1_4d.*time must be the last axis"):
         ALONG_TIME[function]()
+
+
+def test_time_in_front_is_no_axis_of_maps_on_the_grid_of_its_first_axes():
+    run = image.new_img_like(TIME_IN_FRONT, RUN[:2, ..., :5])
+    grid = nib.Nifti1Image(np.ones((2, 10, 20, 5), "f4"), run.affine)
+    with pytest.raises(lv.ParameterError, match=r"minc1_4d.*time must be the last axis"):
+        lv.extract(grid, lv.Maps(TIME_IN_FRONT))
+
+
+def test_volumes_and_moved_axes_are_made_like_an_image_with_time_in_front():
+    values = np.moveaxis(lv.load(TIME_IN_FRONT).get_fdata(), 0, -1)
+    assert image.new_img_like(TIME_IN_FRONT, values).shape == (10, 20, 20, 2)
+    assert image.new_img_like(TIME_IN_FRONT, values[..., 0]).shape == (10, 20, 20)
 
 
 def test_time_in_front_is_refused_by_saving(tmp_path):

@@ -14,6 +14,7 @@ from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import ImageLike, as_image
+from lazyvox.lazyimage.operators import check_time_axis
 from lazyvox.lazyimage.series import Grid, name_of
 
 #: One map of the grid as read, and flattened, and the last map at each voxel.
@@ -123,8 +124,11 @@ def open_maps(maps_img: ImageLike, name: str) -> MapsImage:
     ------
     RegionError
         If the image is not 4D, or its voxels are not real numbers.
+    ParameterError
+        If its maps are not along the last axis, as in MINC.
     """
     img = as_image(maps_img)
+    check_time_axis(img)
     full_name = f"`{name}` ({name_of(img)})"
     array = lazy_dataobj(img)
     if array.ndim != 4 or not array.shape[3]:

@@ -257,10 +257,10 @@ def _of_volume(
     region: RegionImage, parameter: str, name: str, options: RegionOptions
 ) -> RoiConsumer:
     """Return the consumer of a 3D image: a mask or labels."""
-    if is_two_valued(region.values):
+    if is_two_valued(region.values, region.slope):
         mask = replace(region, values=as_mask(region))
         return mask_consumer(mask, parameter, name, options)
-    if not is_integral(region.values):
+    if not is_integral(region.values, region.slope):
         _refuse_fractions(region)
     if not region.values.any():
         msg = f"{region.name}: there must be a region in it. Got zeros only."

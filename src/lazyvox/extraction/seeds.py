@@ -61,8 +61,8 @@ def looks_like_seeds(roi: object) -> bool:
     >>> looks_like_seeds([(0, 0, 0), (9, 3, 1)]), looks_like_seeds(["a.nii", "b.nii", "c.nii"])
     (True, False)
     """
-    if isinstance(roi, str | os.PathLike):
-        return Path(os.fspath(roi)).suffix.lower() in _ENDINGS
+    if isinstance(roi, str | bytes | os.PathLike):
+        return Path(os.fsdecode(roi)).suffix.lower() in _ENDINGS
     if isinstance(roi, np.ndarray) or _is_frame(roi):
         return True
     return isinstance(roi, list | tuple) and bool(roi) and all(_is_seed_part(one) for one in roi)
@@ -92,7 +92,7 @@ def read_seeds(seeds: Any) -> SeedTable:
     >>> read_seeds([(0, -52, 18)]).xyz
     array([[  0., -52.,  18.]])
     """
-    if isinstance(seeds, str | os.PathLike):
+    if isinstance(seeds, str | bytes | os.PathLike):
         return _from_file(absolute_path(seeds))
     if _is_frame(seeds):
         cells = [[str(cell) for cell in row] for row in seeds.itertuples(index=False)]

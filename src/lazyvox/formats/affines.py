@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import FloatArray, Shape
-from lazyvox.formats.fields import field_error
 from lazyvox.formats.spec import Findings
 from lazyvox.geometry.affines import is_invertible
 
@@ -29,8 +28,8 @@ def nifti_affine(header: Any, shape: Shape, findings: Findings) -> FloatArray:
     Codes outside of 0..5 count as 0 and a `qfac` other than -1 counts as 1, as in nibabel, with a
     warning. An sform without an inverse gives way to a qform that has one. A quaternion longer
     than 1 is a half turn, as in the reference implementation of NIfTI, with a warning where more
-    than rounding has made it so. One that is not finite is an error where the affine comes from
-    it, and a warning where the sform is used.
+    than rounding has made it so. One that is not finite is no rotation: where the affine comes
+    from it, places are unknown, and the sform is used where there is one, both with a warning.
     """
     _repair_codes(header, findings)
     _repair_qfac(header, findings)
@@ -86,8 +85,9 @@ def _qform(header: Any, findings: Findings) -> FloatArray | None:
     length = float(np.linalg.norm(parts))
     if not np.isfinite(length):
         if not int(header["sform_code"]):
-            must = "be part of a unit quaternion: quatern_b, _c, _d are finite"
-            raise field_error(findings, header, "quatern_b", must, parts)
+            findings.warn(f"quatern_b, quatern_c, quatern_d {parts} are no rotation.")
+            unknown: FloatArray = header.get_qform()
+            return unknown
         findings.warn(
             f"quatern_b, quatern_c, quatern_d {parts} are no rotation; the qform is ignored, the "
             f"affine is the sform."

@@ -57,6 +57,8 @@ def new_img_like(
     ------
     ParameterTypeError
         If `ref_niimg` is no image, or `copy_header` not a bool.
+    ParameterError
+        If the data have the four axes of an image with time in front, as MINC has it.
 
     Notes
     -----
@@ -73,7 +75,10 @@ def new_img_like(
     """
     check_flag(copy_header, "copy_header")
     ref = _reference(ref_niimg)
-    return image_like(ref, _values(data), affine, copy_header=copy_header)
+    values = _values(data)
+    if values.shape == ref.shape:
+        check_time_axis(ref)
+    return image_like(ref, values, affine, copy_header=copy_header)
 
 
 def copy_img(img: Any) -> LazyImage:

@@ -185,8 +185,11 @@ def check_time_axis(img: SpatialImage) -> None:
         f"{name_of(img)}: time must be the last axis of a 4D image. {type(img).__name__} has it "
         f"elsewhere."
     )
-    hint = "Convert it first, nibabel.Nifti1Image(np.moveaxis(...), affine) say."
-    raise ParameterError(msg, hint=hint, cli_hint="Convert it first.")
+    raise ParameterError(
+        msg,
+        hint="Move it first: nibabel.Nifti1Image(np.moveaxis(img.get_fdata(), 0, -1), img.affine).",
+        cli_hint="Convert it to NIfTI first, with MINC's mnc2nii say.",
+    )
 
 
 def advice_on_parts(shape: Shape) -> tuple[str, str]:

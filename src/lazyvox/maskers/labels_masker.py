@@ -226,7 +226,8 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
     def _read_labels(self) -> Any:
         """Return the labels in memory; what is not finite is background."""
         img = check_niimg_3d(self.labels_img)
-        values = np.asarray(lazy_dataobj(img).read())
+        array = lazy_dataobj(img)
+        values = np.asarray(array.read())
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             msg = (
                 f"`labels_img` ({name_of(img)}): labels should be finite. Some are NaN or "
@@ -235,7 +236,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
             warnings.warn(msg, MaskerWarning, stacklevel=6)
             background = values.dtype.type(self.background_label)
             values = np.where(np.isfinite(values), values, background)
-        whole = nearest_integers(values)
+        whole = nearest_integers(values, array.conversion.slope)
         if values.dtype.kind == "f" and whole is not None:
             # What a scale has rounded would be labels of its own.
             values = in_few_bytes(whole)

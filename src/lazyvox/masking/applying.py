@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterTypeError
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.smoothing import smooth_img
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import voxel_grid
-from lazyvox.lazyimage.series import name_of
+from lazyvox.lazyimage.operators import check_dimensions
 from lazyvox.masking.loading import load_mask_img
 from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.stream.scan import Scan
@@ -206,12 +206,7 @@ def check_fwhm(smoothing_fwhm: Any) -> None:
 
 
 def _check_grid(img: SpatialImage, mask: BoolArray, affine: Array) -> None:
-    if len(img.shape) not in {3, 4}:
-        msg = (
-            f"{name_of(img)}: `imgs` must be 3D or 4D. Got shape {tuple(img.shape)}. Take a part "
-            f"of it first, img.slicer[..., 0] say."
-        )
-        raise ParameterError(msg)
+    check_dimensions(img)
     VoxelGrid(mask.shape, affine, "`mask_img`").require(voxel_grid(img))
 
 

@@ -1,6 +1,7 @@
 """`Confounds`: signals to remove, and the volumes to keep."""
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -63,6 +64,8 @@ class Confounds:
     sample_mask: IntArray | None
     source: str
     reasons: Mapping[str, IntArray] = field(default_factory=dict)
+    #: Places of the columns in the tables of several runs, for messages.
+    _places: tuple["_RunPlaces", ...] = ()
 
     @property
     def n_volumes(self) -> int:
@@ -132,10 +135,13 @@ class _Origin:
         Its file.
     first_line : int or None
         Line of its first row, in a text.
+    is_chosen : bool
+        Whether the columns were chosen from it by `load_confounds`.
     """
 
     path: str | None = None
     first_line: int | None = None
+    is_chosen: bool = False
 
     def where(self, row: int) -> str:
         """Return the place of a row."""
@@ -147,12 +153,40 @@ class _Origin:
     @property
     def advice(self) -> str:
         """A sentence about tables that hold more than should be removed."""
-        if self.path is None or not self.path.removesuffix(".gz").endswith(FMRIPREP_ENDINGS):
+        if self.path is None or self.is_chosen:
+            return ""
+        if not self.path.removesuffix(".gz").endswith(FMRIPREP_ENDINGS):
             return ""
         return (
             " fMRIPrep's tables hold more than should be removed: choose by "
             "confounds=lazyvox.load_confounds(path, strategy)."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _RunPlaces:
+    """The tables that a column of several runs comes from, for messages.
+
+    Attributes
+    ----------
+    starts : tuple of int
+        First volume of each run.
+    origins : tuple
+        Table of each run.
+    """
+
+    starts: tuple[int, ...]
+    origins: tuple["_Origin | _RunPlaces", ...]
+
+    def where(self, row: int) -> str:
+        """Return the place of a row."""
+        run = bisect_right(self.starts, row) - 1
+        return f"{self.origins[run].where(row - self.starts[run])} (run {run + 1})"
+
+    @property
+    def advice(self) -> str:
+        """A sentence about tables that hold more than should be removed."""
+        return next((one.advice for one in self.origins if one.advice), "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +207,7 @@ class JoinedConfounds:
 
     values: FloatArray
     names: tuple[str, ...]
-    origins: tuple[_Origin, ...]
+    origins: tuple[_Origin | _RunPlaces, ...]
     sample_mask: IntArray | None
 
     def check(self, rows: IntArray, *, n_kept: int) -> None:
@@ -243,7 +277,7 @@ def join_confounds(confounds: ConfoundTable | None, n_volumes: int) -> JoinedCon
         return None
     tables: list[FloatArray] = []
     names: list[str] = []
-    origins: list[_Origin] = []
+    origins: list[_Origin | _RunPlaces] = []
     mask: IntArray | None = None
     for part in parts:
         values, own, origin = _table(part)
@@ -252,7 +286,8 @@ def join_confounds(confounds: ConfoundTable | None, n_volumes: int) -> JoinedCon
         columns = own or [str(len(names) + j) for j in range(table.shape[1])]
         tables.append(_as_float(table, columns))
         names += columns
-        origins += [origin] * len(columns)
+        places = part._places if isinstance(part, Confounds) else ()
+        origins += places or [origin] * len(columns)
         if isinstance(part, Confounds):
             mask = part.sample_mask if mask is None else _same_mask(mask, part.sample_mask)
     joined = tables[0] if len(tables) == 1 else np.hstack(tables)
@@ -283,7 +318,10 @@ def stack_confounds(tables: Sequence[ConfoundTable], lengths: Sequence[int]) -> 
     names = tuple(dict.fromkeys(name for one in joined if one is not None for name in one.names))
     values = np.zeros((sum(lengths), len(names)))
     kept = np.ones(sum(lengths), bool)
-    origins: list[str] = []
+    starts = tuple(sum(lengths[:run]) for run in range(len(lengths)))
+    places = tuple(
+        _RunPlaces(starts, tuple(_origin_of(name, one) for one in joined)) for name in names
+    )
     start = 0
     for one, length in zip(joined, lengths, strict=True):
         if one is not None:
@@ -291,10 +329,16 @@ def stack_confounds(tables: Sequence[ConfoundTable], lengths: Sequence[int]) -> 
             values[start : start + length, columns] = one.values
             if one.sample_mask is not None:
                 kept[start : start + length] = np.isin(np.arange(length), one.sample_mask)
-            origins += [one.origins[0].path] if one.origins and one.origins[0].path else []
         start += length
     mask = None if kept.all() else np.flatnonzero(kept)
-    return Confounds(values, names, mask, ", ".join(origins) or "confounds")
+    return Confounds(values, names, mask, "confounds", _places=places)
+
+
+def _origin_of(name: str, table: JoinedConfounds | None) -> _Origin | _RunPlaces:
+    """Return the table that a column of a run comes from."""
+    if table is None or name not in table.names:
+        return _Origin()
+    return table.origins[table.names.index(name)]
 
 
 def _same_mask(first: IntArray, other: IntArray | None) -> IntArray:
@@ -313,10 +357,10 @@ def _table(part: Any) -> tuple[Array, Sequence[str] | None, _Origin]:
     """Return values, names of columns, and the table that they come from."""
     if isinstance(part, Confounds):
         # A copy: what is cleaned later must not follow edits of the caller's array.
-        return part.values.copy(), part.names, _Origin()
-    if isinstance(part, str | os.PathLike):
+        return part.values.copy(), part.names, _Origin(part.source, is_chosen=True)
+    if isinstance(part, str | bytes | os.PathLike):
         values, names, first_line = read_confounds(part)
-        return values, names, _Origin(printable(os.fspath(part)), first_line)
+        return values, names, _Origin(printable(os.fsdecode(part)), first_line)
     if is_frame(part):
         return FrameTable(part).read_all(), FrameTable(part).names, _Origin()
     if isinstance(part, np.ndarray):

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from lazyvox._typing import Array
+from lazyvox._typing import Array, BoolArray
 from lazyvox.errors import RegionError
 
 __all__ = ["as_labels", "in_few_bytes", "is_integral", "nearest_integers", "shown_values"]
 
 #: Distance to an integer that the scale of a header may leave: 255 * float32(1 / 255) say. A scale
-#: is rounded relative to its size, so that large labels may lie further off.
+#: is rounded relative to its size, so that large labels may lie further off; and labels become
+#: multiples of it, up to half a step away.
 _TOLERANCE = 1e-4
 _RELATIVE_TOLERANCE = 2.0**-22
 _MOST = 1e-2
@@ -17,13 +18,16 @@ _MOST = 1e-2
 _LARGEST = 2**53
 
 
-def nearest_integers(values: Array) -> Array | None:
+def nearest_integers(values: Array, slope: float = 1.0) -> Array | None:
     """Return values that are integers but for rounding as whole numbers, None for others.
 
     Parameters
     ----------
     values : ndarray
         Finite real numbers.
+    slope : float
+        The scale in the header, of which they are multiples, apart from its intercept: integers
+        that were stored by it have become the nearest of those.
 
     Returns
     -------
@@ -33,14 +37,20 @@ def nearest_integers(values: Array) -> Array | None:
     if values.dtype.kind != "f":
         return values
     whole = np.rint(values)
-    off = np.abs(values - whole)
-    allowed = np.minimum(_TOLERANCE + _RELATIVE_TOLERANCE * np.abs(whole), _MOST)
-    return whole if bool((off <= allowed).all()) else None
+    return whole if bool(_is_near(values, whole, slope).all()) else None
 
 
-def is_integral(values: Array) -> bool:
+def is_integral(values: Array, slope: float = 1.0) -> bool:
     """Return whether all values are integers but for rounding, of whatever type."""
-    return nearest_integers(values) is not None
+    return nearest_integers(values, slope) is not None
+
+
+def _is_near(values: Array, whole: Array, slope: float) -> BoolArray:
+    """Return which values are the integers beside them, but for rounding."""
+    half_a_step = 0.0 if slope == 1.0 else abs(slope) / 2
+    allowed = np.minimum(_TOLERANCE + half_a_step + _RELATIVE_TOLERANCE * np.abs(whole), _MOST)
+    near: BoolArray = np.abs(values - whole) <= allowed
+    return near
 
 
 def as_labels(values: Array, name: str, slope: float = 1.0) -> Array:
@@ -53,7 +63,7 @@ def as_labels(values: Array, name: str, slope: float = 1.0) -> Array:
     name : str
         The labels image, for messages.
     slope : float
-        The scale in its header, for messages.
+        The scale in its header, as in `nearest_integers`.
 
     Returns
     -------
@@ -70,7 +80,7 @@ def as_labels(values: Array, name: str, slope: float = 1.0) -> Array:
     >>> as_labels(np.array([0, 2.9999999, 6.00004]), "atlas.nii").tolist()
     [0, 3, 6]
     """
-    whole = nearest_integers(values)
+    whole = nearest_integers(values, slope)
     if whole is None:
         raise RegionError(_of_fractions(values, name, slope))
     if (largest := _largest(whole)) > _LARGEST:
@@ -108,8 +118,7 @@ def shown_values(values: Array) -> str:
 
 
 def _of_fractions(values: Array, name: str, slope: float) -> str:
-    whole = np.rint(values)
-    fractions = values[np.abs(values - whole) > _TOLERANCE]
+    fractions = values[~_is_near(values, np.rint(values), slope)]
     hint = (
         "It looks like probabilities, or like labels that were interpolated: resample labels by "
         "nearest neighbour."

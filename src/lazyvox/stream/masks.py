@@ -159,7 +159,7 @@ def as_mask(
     values = region.values
     if rules != "strict":
         values = _finite(region, warning)
-    elif (whole := nearest_integers(values)) is not None:
+    elif (whole := nearest_integers(values, region.slope)) is not None:
         values = whole
     mask: BoolArray = values != 0
     inside = values[mask]
@@ -190,20 +190,22 @@ def _finite(region: RegionImage, warning: type[LazyvoxWarning]) -> Array:
     return np.where(bad, values.dtype.type(0), values)
 
 
-def is_two_valued(values: Array) -> bool:
+def is_two_valued(values: Array, slope: float = 1.0) -> bool:
     """Return whether values are zero and one other integer, the mark of a mask.
 
     Parameters
     ----------
     values : ndarray
         Finite real numbers.
+    slope : float
+        The scale in the header.
 
     Returns
     -------
     bool
         False for zeros only. Rounding by the scaling of a header is allowed for.
     """
-    whole = nearest_integers(values)
+    whole = nearest_integers(values, slope)
     if whole is None:
         return False
     largest = _largest(whole)
@@ -296,12 +298,12 @@ def _refuse_mask(region: RegionImage, rules: str) -> NoReturn:
     hint, ways = "It looks like probabilities: threshold it first{}.", (", img > 0.5 say", "")
     if rules == "nilearn" and values.all() and len(np.unique(values)) == 2:
         hint, ways = "Its background must be 0: subtract the lower value first{}.", ("", "")
-    elif is_integral(values) and rules == "nilearn":
+    elif is_integral(values, region.slope) and rules == "nilearn":
         hint, ways = (
             "It looks like labels: compare it with one of them first{}.",
             (", img == 1 say", ""),
         )
-    elif is_integral(values):
+    elif is_integral(values, region.slope):
         hint = "It looks like labels: pass {} for one signal per label."
         ways = ("lazyvox.Labels(...)", "--labels")
     in_python, on_command_line = (hint.format(way) for way in ways)

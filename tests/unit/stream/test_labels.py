@@ -89,3 +89,42 @@ def test_large_labels_may_be_rounded_relative_to_their_size():
     labels = np.array([2035, 14175])
     assert as_labels(labels * 255 * float(np.float32(1 / 255)), "x").tolist() == labels.tolist()
     assert not is_integral(np.array([14175.02]))
+
+
+def test_labels_are_up_to_half_a_step_of_their_scale_away(run, tmp_path):
+    exact = np.zeros(ATLAS.shape, "i2")
+    exact[ATLAS > 0] = np.arange(1, (ATLAS > 0).sum() + 1)
+    exact -= 7 * (exact == 100)
+    img = nib.Nifti1Image(exact * 1.0, A)
+    img.set_data_dtype("i2")
+    img.to_filename(tmp_path / "many.nii")
+    read = nib.load(tmp_path / "many.nii").get_fdata()
+    assert 1e-4 < np.abs(read - exact).max() < 1e-2
+    expected = lv.extract(run, lv.Labels(nib.Nifti1Image(exact, A)))
+    for roi in (tmp_path / "many.nii", lv.Labels(tmp_path / "many.nii")):
+        signals = lv.extract(run, roi)
+        assert signals.labels == expected.labels
+        assert np.array_equal(signals.values, expected.values)
+    masker = maskers.NiftiLabelsMasker(tmp_path / "many.nii", standardize=None)
+    assert masker.fit_transform(run).shape == expected.values.shape
+    assert np.array_equal(masker.region_atlas_.dataobj, exact)
+
+
+def test_a_background_that_a_scale_has_moved_is_no_region(run, tmp_path):
+    values = np.select([ATLAS == 1, ATLAS == 2, ATLAS == 3], [-7.0, 10, 20])
+    values[5, 5, 5] = 30
+    img = nib.Nifti1Image(values, A)
+    img.set_data_dtype("i2")
+    img.to_filename(tmp_path / "moved.nii")
+    assert 0 not in nib.load(tmp_path / "moved.nii").get_fdata()
+    masker = maskers.NiftiLabelsMasker(tmp_path / "moved.nii", standardize=None)
+    assert masker.fit_transform(run).shape == (10, 4)
+    assert list(lv.extract(run, tmp_path / "moved.nii").labels) == [-7, 10, 20, 30]
+
+
+def test_a_coarse_scale_makes_no_labels_of_fractions(run, tmp_path):
+    img = nib.Nifti1Image(np.linspace(0, 1, ATLAS.size).reshape(ATLAS.shape), A)
+    img.set_data_dtype("u1")
+    img.to_filename(tmp_path / "p.nii")
+    with pytest.raises(lv.RegionError, match="labels must be integers"):
+        lv.extract(run, lv.Labels(tmp_path / "p.nii"))

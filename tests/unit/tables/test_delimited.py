@@ -3,6 +3,7 @@
 import gzip
 import os
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from lazyvox.extraction.seeds import read_seeds
 from lazyvox.extraction.tables import TableSpec, save_table
 from lazyvox.signal import clean
 from lazyvox.signal.confound_files import read_confounds
+from lazyvox.signal.confounds import Confounds
 from lazyvox.tables.delimited import open_delimited
 from lazyvox.tables.labels import read_label_table
 from lazyvox.tables.numeric import open_text
@@ -210,6 +212,30 @@ class TestConfoundsNameTheirTable:
         match = r"nan in column b, row 39 \(counted from 0\) of .*bad\.tsv, line 42, and 1 such"
         with pytest.raises(ParameterError, match=match):
             clean(signals, confounds=[good, bad])
+
+    def test_a_missing_value_of_one_run_among_several_has_file_and_line(self, tmp_path):
+        good = write(tmp_path, "a\tb\n" + "1\t2\n" * 40, "good.tsv")
+        rows = [f"{k % 7}\t{'n/a' if k == 5 else k * k % 11}\n" for k in range(40)]
+        bad = write(tmp_path, "a\tb\n" + "".join(rows), "bad.tsv")
+        img = nib.Nifti1Image(np.random.default_rng(0).normal(size=(2, 2, 2, 40)), np.eye(4))
+        mask = nib.Nifti1Image(np.ones((2, 2, 2), "u1"), np.eye(4))
+        match = r"column b, row 5 \(counted from 0\) of .*bad\.tsv, line 7 \(run 2\)"
+        with pytest.raises(ParameterError, match=match):
+            lv.extract([img, img], mask, confounds=[good, bad])
+        missing = np.where(np.arange(40) == 5, np.nan, 1.0)[:, np.newaxis]
+        chosen = [Confounds(missing, ("b",), None, "bad.tsv")] * 2
+        match = r"row 5 \(counted from 0\) of bad\.tsv \(run 1\)"
+        with pytest.raises(ParameterError, match=match):
+            lv.extract([img, img], mask, confounds=chosen)
+
+    def test_paths_may_be_bytes(self, tmp_path):
+        rows = "".join(f"{k % 7}\t{k * k % 11}\n" for k in range(40))
+        path = write(tmp_path, "a\tb\n" + rows)
+        signals = np.random.default_rng(0).normal(size=(40, 2))
+        expected = clean(signals, confounds=path)
+        assert np.array_equal(clean(signals, confounds=os.fsencode(path)), expected)
+        seeds = write(tmp_path, "x\ty\tz\n1\t2\t3\n", "seeds.tsv")
+        assert read_seeds(os.fsencode(seeds)).xyz.tolist() == [[1, 2, 3]]
 
     def test_a_table_of_fmriprep_names_load_confounds(self, tmp_path):
         text = "a\tb\nn/a\t1\n" + "".join(f"{k % 7}\t{k * k % 11}\n" for k in range(39))

@@ -169,7 +169,8 @@ class Signals:
 
         Notes
         -----
-        Memory: nothing until it is read or saved, then the volumes asked for.
+        Memory: nothing until it is read or saved, then the volumes asked for. The signals are not
+        copied: edits of `values` are seen where the image is read later.
 
         Examples
         --------

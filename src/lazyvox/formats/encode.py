@@ -10,7 +10,7 @@ from lazyvox._typing import Array, DType
 from lazyvox.errors import ParameterError, ScalingError
 from lazyvox.store.files.paths import printable
 
-__all__ = ["auto_scale", "encode", "naming"]
+__all__ = ["auto_scale", "check_convertible", "encode", "naming"]
 
 _WAYS_OUT = 'Pass scale="auto", or another dtype'
 # Float64 holds 53 bits: this far from the ends of 64-bit integers no rounding leaves their range.
@@ -228,10 +228,7 @@ def _is_in_range(minimum: float, maximum: float, slope: float, inter: float, dty
 
 def _convert(values: Array, dtype: DType, *, rounds: bool = True) -> Array:
     """Return unscaled values in another type, or refuse."""
-    if values.dtype.kind == "V" or dtype.kind == "V":
-        _refuse_types(values.dtype, dtype)
-    if values.dtype.kind == "c" and dtype.kind != "c":
-        _refuse_types(values.dtype, dtype)
+    check_convertible(values.dtype, dtype)
     if dtype.kind in "iu":
         return _to_integers(values, dtype, rounds=rounds)
     try:
@@ -282,11 +279,7 @@ def _refuse_fractions(values: Array, rounded: Array, dtype: DType) -> None:
 
 
 def _encode_scaled(values: Array, dtype: DType, slope: float, inter: float) -> Array:
-    if "V" in (values.dtype.kind, dtype.kind):
-        _refuse_types(values.dtype, dtype)
-    is_complex = values.dtype.kind == "c"
-    if is_complex and dtype.kind != "c":
-        _refuse_types(values.dtype, dtype)
+    check_convertible(values.dtype, dtype)
     work = values.astype(np.result_type(values.dtype, np.float64), order="K")
     work -= inter
     work /= slope
@@ -334,7 +327,10 @@ def _refuse(values: Array, dtype: DType, ways_out: str) -> NoReturn:
     raise ScalingError(msg)
 
 
-def _refuse_types(given: DType, dtype: DType) -> NoReturn:
+def check_convertible(given: DType, dtype: DType) -> None:
+    """Refuse colours for numbers or numbers for colours, and complex numbers for real ones."""
+    if "V" not in (given.kind, dtype.kind) and (given.kind != "c" or dtype.kind == "c"):
+        return
     msg = (
         f"Values must be convertible to the stored type without loss of a component. Got {given} "
         f"for {dtype}. Pass dtype={str(given)!r}, or convert the values first."

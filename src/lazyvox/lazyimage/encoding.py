@@ -10,8 +10,9 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import DType, PathLike
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ParameterError, ScalingError
-from lazyvox.formats.encode import auto_scale
+from lazyvox.formats.encode import auto_scale, check_convertible, naming
 from lazyvox.formats.output import is_mgh_name
+from lazyvox.store.files.paths import absolute_path
 
 __all__ = [
     "Encoding",
@@ -125,7 +126,10 @@ def choose_encoding(
         return _aliased(asked, array)
     target = np.dtype(asked)
     if scale is not None:
-        return asked_scaling(target, scale)
+        found = asked_scaling(target, scale)
+        with naming(absolute_path(path)):
+            check_convertible(array.dtype, target)
+        return found
     if hasattr(header, "get_slope_inter"):
         slope, inter = header.get_slope_inter()
         if slope is not None:
@@ -138,12 +142,18 @@ def _unscaled(array: LazyArray, target: DType, *, is_asked: bool) -> Encoding:
     """Return the encoding where no scaling was asked for."""
     if array.conversion.dtype is None and _same(target, array.ondisk_dtype):
         return Encoding(array.ondisk_dtype, array.slope, array.inter, is_copy=True)
-    if is_asked or target.kind not in "iu" or array.dtype.kind != "f":
+    if is_asked or not _may_need_scale(array.dtype, target):
         return Encoding(target, rounds=False)
     if array.conversion.dtype is not None:
-        # lv.load(path, dtype=...) asked for floats: they are what is stored.
+        # lv.load(path, dtype=...) asked for this type: it is what is stored.
         return Encoding(array.dtype)
     return Encoding(target, needs_extent=True)
+
+
+def _may_need_scale(values: DType, target: DType) -> bool:
+    """Return whether values of a type may not fit integers of another as they are."""
+    is_number = values.kind in "iuf" and target.kind in "iu"
+    return is_number and not np.can_cast(values, target)
 
 
 def _for_mgh(encoding: Encoding) -> Encoding:
@@ -171,9 +181,7 @@ def nibabels_scale(array: LazyArray, dtype: npt.DTypeLike | None) -> Scale:
     """
     if dtype is None or (isinstance(dtype, str) and dtype in _ALIASES):
         return None
-    target = np.dtype(dtype)
-    is_number = array.dtype.kind in "iuf" and target.kind in "iu"
-    return "auto" if is_number and not np.can_cast(array.dtype, target) else None
+    return "auto" if _may_need_scale(array.dtype, np.dtype(dtype)) else None
 
 
 def asked_scaling(target: DType, scale: Any) -> Encoding:

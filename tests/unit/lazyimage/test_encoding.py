@@ -64,6 +64,29 @@ class TestMethodsOfNibabel:
         theirs = np.abs(read(tmp_path / "n.nii") - values).max()
         assert np.abs(read(tmp_path / "m.nii") - values).max() <= 1.01 * theirs
 
+    @pytest.mark.parametrize("save", [nib.save, lv.save], ids=["nibabel", "lazyvox"])
+    @pytest.mark.parametrize("low", [-3000, 0, 100])
+    @pytest.mark.parametrize("stored", ["i2", "u4"])
+    def test_a_smaller_type_set_in_the_header_scales_as_nibabel(self, tmp_path, save, low, stored):
+        values = RNG.integers(
+            max(low, 0) if stored == "u4" else low, 200 + abs(low) * 9, (4, 5, 6)
+        )
+        nib.save(nib.Nifti1Image(values.astype(stored), AFFINE), tmp_path / "i.nii")
+        for load, to, name in ((nib.load, nib.save, "n.nii"), (lv.load, save, "m.nii")):
+            img = load(tmp_path / "i.nii")
+            img.set_data_dtype("uint8")
+            to(img, tmp_path / name)
+        theirs = np.abs(read(tmp_path / "n.nii") - values).max()
+        assert nib.load(tmp_path / "m.nii").get_data_dtype() == np.uint8
+        assert np.abs(read(tmp_path / "m.nii") - values).max() <= 1.01 * theirs
+
+    def test_integers_loaded_in_another_type_are_stored_in_it(self, tmp_path):
+        values = RNG.integers(-3000, 3000, (4, 5, 6))
+        nib.save(nib.Nifti1Image(values.astype("i2"), AFFINE), tmp_path / "i.nii")
+        lv.save(lv.load(tmp_path / "i.nii", dtype="i4"), tmp_path / "m.nii")
+        assert nib.load(tmp_path / "m.nii").dataobj.slope == 1
+        np.testing.assert_array_equal(read(tmp_path / "m.nii"), values)
+
     def test_integers_that_fit_stay_as_they_are(self, tmp_path):
         values = RNG.integers(0, 255, (4, 5, 6)).astype("i2")
         nib.save(nib.Nifti1Image(values, AFFINE), tmp_path / "i.nii")
@@ -170,6 +193,16 @@ class TestMethodsOfNibabel:
         assert not (tmp_path / "m.nii").exists()
         lv.save(lv.load(floats), tmp_path / "m.nii", dtype="compat")
         assert nib.load(tmp_path / "m.nii").get_data_dtype() == np.float32
+
+
+@pytest.mark.parametrize("scale", ["auto", (2.0, 0.0), False])
+def test_complex_numbers_are_scaled_into_no_integers(tmp_path, scale):
+    img = nib.Nifti1Image(np.full((2, 3, 4), 1 + 2j, "c8"), AFFINE)
+    with pytest.raises(ScalingError, match=r"m\.nii: Values must be convertible .*Got complex64"):
+        lv.save(img, tmp_path / "m.nii", dtype="u1", scale=scale)
+    with pytest.raises(ScalingError, match=r"m\.nii: Values must be convertible .*Got complex64"):
+        lv.plan(lv.save, img, tmp_path / "m.nii", dtype="u1", scale=scale)
+    assert not list(tmp_path.iterdir())
 
 
 class TestFractions:

@@ -8,6 +8,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.image import clean_img, smooth_img
+from lazyvox.planning.blocks import DECODER
 from lazyvox.testing import peak_of
 
 MIB = 1 << 20
@@ -59,3 +60,14 @@ def test_a_term_is_part_of_the_measured_peak(folder, name):
     # A plain file has no decoder.
     others = 0 if name == "spool" else plan.peak_bytes - term - 8 * MIB
     assert max(others, term / 2) < peak_of(call) <= plan.peak_bytes, plan.explain()
+
+
+@pytest.mark.parametrize("call", ["max", "save", "mean of an expression"])
+def test_the_passes_of_a_spooled_image_count_one_decoder(folder, call):
+    img = cleaned(str(folder / "run.nii"))
+    plan = {
+        "max": lambda: lv.plan(lv.max_img, img),
+        "save": lambda: lv.plan(lv.save, img, folder / "cleaned.nii"),
+        "mean of an expression": lambda: lv.plan(lv.mean_img, 2 * img),
+    }[call]()
+    assert [term for term in plan.memory if term.name.startswith("decoder")] == [DECODER]

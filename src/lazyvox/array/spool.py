@@ -11,6 +11,7 @@ from lazyvox._typing import Array, DType, IntArray, Shape, override
 from lazyvox.array.computed_reader import ComputedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemorySession
+from lazyvox.planning.blocks import DECODER
 from lazyvox.planning.indexing import Axis, View
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.once import OncePerProcess
@@ -174,7 +175,7 @@ class SpooledReader(ComputedReader):
         held = self.spool_bytes if self._fits_memory else 0
         reading = (MemoryTerm("volumes", volumes, self.step),)
         # The spool is filled before the pass that reads it begins: one decoder at a time.
-        filling = tuple(one for one in self.job.memory if one.name != "decoder")
+        filling = tuple(one for one in self.job.memory if one != DECODER)
         return (
             MemoryTerm("spool", held, self.step),
             *max(filling, reading, key=sum_terms),

@@ -149,8 +149,8 @@ class PreparedSave:
         Its voxels, or its stored values where these are copied.
     encoding : Encoding
         How voxels become stored values.
-    path : path-like
-        The target.
+    path : str
+        The target, absolute.
     plan : Plan
         Blocks and memory.
     n_threads : int
@@ -166,7 +166,7 @@ class PreparedSave:
     img: SpatialImage
     values: LazyArray
     encoding: Encoding
-    path: PathLike
+    path: str
     plan: Plan
     n_threads: int
     compresslevel: int | None
@@ -179,7 +179,7 @@ class PreparedSave:
         array, encoding = lazy_dataobj(self.img), self.encoding
         n_values = self.plan.block_bytes // self.values.dtype.itemsize
         reporter = resolve_progress(progress)
-        name = Path(absolute_path(self.path)).name
+        name = Path(self.path).name
         reporter.start(array.size * (1 + encoding.needs_extent), "voxels", name)
         try:
             with explained_shortage(self.plan.peak_bytes, self.plan.budget, setting=_SETTING):
@@ -229,9 +229,9 @@ def prepare_save(  # noqa: PLR0913 - as of `save`
     """
     _check_image(img)
     check_time_axis(img)
-    array = lazy_dataobj(img)
-    encoding = choose_encoding(img, array, path, dtype=dtype, scale=scale)
-    output = _plan_output(img.header, img.affine, array, encoding, path)
+    full_path, array = absolute_path(path), lazy_dataobj(img)
+    encoding = choose_encoding(img, array, full_path, dtype=dtype, scale=scale)
+    output = _plan_output(img.header, img.affine, array, encoding, full_path)
     values = replace(array, conversion=Conversion()) if encoding.is_copy else array
     budget = resolve_budget(memory)
     most = min(resolve_n_jobs(-1 if n_jobs is None else n_jobs), _MAX_THREADS)
@@ -247,7 +247,7 @@ def prepare_save(  # noqa: PLR0913 - as of `save`
             break
     plan = _plan(values, encoding, output, held, budget)
     return PreparedSave(
-        img, values, encoding, path, plan, n_threads, compresslevel, seekable, overwrite
+        img, values, encoding, full_path, plan, n_threads, compresslevel, seekable, overwrite
     )
 
 
@@ -267,10 +267,10 @@ def _complete_header(img: SpatialImage, array: LazyArray) -> Any:
 
 
 def _plan_output(
-    header: Any, affine: Array, array: LazyArray, encoding: Encoding, path: PathLike
+    header: Any, affine: Array, array: LazyArray, encoding: Encoding, path: str
 ) -> OutputSpec:
     return plan_output(
-        absolute_path(path),
+        path,
         header=header,
         affine=affine,
         shape=array.shape,

@@ -10,13 +10,16 @@ from lazyvox.runtime.once import one_per_process
 
 __all__ = ["Block"]
 
-#: Buffers that wait for the next block. Memory that is new costs more than copying: the system
-#: clears each page of it at the first touch.
-_MOST_SPARE = 2
-
 
 class _Spare:
-    """Pool of buffers of released blocks. Thread-safe: each step is atomic."""
+    """Pool of buffers of released blocks. Thread-safe: each step is atomic.
+
+    Memory that is new costs more than copying: the system clears each page of it at the first
+    touch.
+    """
+
+    #: Buffers that wait for the next block. No global, which may be gone before the last block is.
+    most = 2
 
     def __init__(self) -> None:
         self.buffers: list[NDArray[np.uint8]] = []
@@ -30,7 +33,7 @@ class _Spare:
         return buffer if nbytes <= len(buffer) <= nbytes * 5 // 4 else np.empty(nbytes, np.uint8)
 
     def give(self, buffer: NDArray[np.uint8]) -> None:
-        if len(self.buffers) < _MOST_SPARE:
+        if len(self.buffers) < self.most:
             self.buffers.append(buffer)
 
     def begin_anew(self) -> None:

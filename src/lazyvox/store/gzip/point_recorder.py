@@ -151,6 +151,9 @@ class PointRecorder:
     def finish(self) -> list[int]:
         """Return the CRC32 of the decoded bytes between points, and from the last to the end."""
         self._settle()
+        if self._member is not None and not self._due:
+            # All members are empty: the file still has a beginning.
+            self._accept(self._member)
         self._close(self._checksum)
         return self._closed
 

@@ -40,7 +40,7 @@ class Segments(ABC):
     def __init__(self, source: SourceFile, points: AccessPoints) -> None:
         self._source = source
         self.points = points
-        self.longest = int(np.diff([*points.decoded_offsets, points.decoded_size]).max())
+        self.longest = int(np.diff([*points.decoded_offsets, points.decoded_size]).max(initial=0))
 
     def __len__(self) -> int:
         """Return the number of segments."""

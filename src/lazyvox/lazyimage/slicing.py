@@ -11,7 +11,7 @@ from lazyvox._typing import Array
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ImageIndexError
 from lazyvox.geometry.affines import sliced_affine
-from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.planning.indexing import expand_key, is_array_index
 
 __all__ = ["LazySlicer"]
@@ -107,10 +107,14 @@ class LazySlicer(Generic[ImageT]):
         image: Any = self._img
         if not spatial_axes_first(image):
             msg = (
-                f"slicing needs the three spatial axes first. {type(image).__name__} of 4 axes "
-                f"has them elsewhere: slice img.dataobj."
+                f"{name_of(image)}: slicing needs the three spatial axes first. "
+                f"{type(image).__name__} of 4 axes has them elsewhere."
             )
-            raise ImageIndexError(msg)
+            raise ImageIndexError(
+                msg,
+                hint="Slice img.dataobj.",
+                cli_hint="Convert it to NIfTI first, with MINC's mnc2nii say.",
+            )
         dataobj: Any = image.dataobj
         if not isinstance(dataobj, np.ndarray):
             dataobj = lazy_dataobj(image)

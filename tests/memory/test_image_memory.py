@@ -6,8 +6,9 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.image import binarize_img, concat_imgs, reorder_img, threshold_img
-from lazyvox.image.high_variance import _Power, _Take
+from lazyvox.image.high_variance import _Power
 from lazyvox.image.ranks import LeadingBits
+from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.testing import scan_peaks
 
 SHAPE = (60, 64, 50, 60)
@@ -45,7 +46,7 @@ CONSUMERS = {
     "percentile": lambda: LeadingBits([(0, None)], None, two_sided=True),
     "percentile under a mask": lambda: LeadingBits([(0, None)], INSIDE, two_sided=False),
     "power": lambda: _Power(INSIDE, detrend=True),
-    "signals": lambda: _Take(INSIDE, zero_non_finite=True),
+    "signals": lambda: MaskedVoxels(INSIDE, np.dtype("f8"), ensure_finite=True),
 }
 
 

@@ -12,3 +12,19 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real scans: {folder} does not exist")
     return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """Folder of the indexes of this test; it does not exist yet."""
+    monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "indexes"
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch) -> Path:
+    """Folder in the place of the memory file system, which other processes use too."""
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    monkeypatch.setattr("lazyvox.lazyimage.shared_room.MEMORY_FOLDER", folder)
+    return folder

@@ -11,12 +11,7 @@ import pytest
 
 import lazyvox as lv
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Folder of indexes of this test; it does not exist yet."""
-    monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "indexes"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_index_is_kept_in_the_cache(lazyvox, folder, cache):

@@ -33,11 +33,6 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def nilearn():
-    return pytest.importorskip("nilearn", reason="nilearn is not installed")
-
-
-@pytest.fixture(scope="module")
 def files(example_files, tmp_path_factory):
     """Return paths; the run is in float64, so that nilearn computes in float64 too."""
     source = nibabel.load(example_files / "run.nii.gz")

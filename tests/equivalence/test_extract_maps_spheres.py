@@ -19,11 +19,6 @@ OBLIQUE = np.array([[2.9, 0.3, 0, -16], [-0.3, 2.9, 0.1, -19], [0, -0.1, 3.1, -1
 
 
 @pytest.fixture(scope="module")
-def nilearn():
-    return pytest.importorskip("nilearn", reason="nilearn is not installed")
-
-
-@pytest.fixture(scope="module")
 def files(example_files):
     return {one: str(example_files / f"{one}.nii.gz") for one in ("run", "mask", "left", "atlas")}
 

@@ -12,11 +12,6 @@ from lazyvox.extraction.reduction import STRATEGIES
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.fixture(scope="module")
-def nilearn():
-    return pytest.importorskip("nilearn", reason="nilearn is not installed")
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2"])
 def test_every_strategy_of_regions(nilearn, example_files, tmp_path, strategy, dtype):

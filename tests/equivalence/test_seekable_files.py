@@ -20,10 +20,7 @@ from lazyvox.testing import random_values
 REAL = Path(__file__).parents[3] / "shared" / "data" / "haxby2001_sub001_run001_25mm_bold.nii.gz"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """No index is taken from the user's cache."""
-    monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def image(shape=(64, 64, 40, 12), dtype="<i2"):

@@ -25,11 +25,7 @@ from lazyvox.store.opening import open_source
 SPACING = 65536
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Folder of indexes of this test; it does not exist yet."""
-    monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "indexes"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from contextlib import contextmanager
 
@@ -17,7 +16,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.stream.consumer import Consumer
-from lazyvox.testing import n_descriptors, write_nifti
+from lazyvox.testing import assert_no_thread_is_left, n_descriptors, write_nifti
 
 SHAPE = (40, 40, 20, 60)
 
@@ -75,15 +74,6 @@ def save_of(path, folder, out):
 def series_of(path, folder, out):
     img = lv.load(path)
     return img, lambda: [np.sum(img.dataobj[..., t]) for t in range(SHAPE[3])]
-
-
-def assert_no_thread_is_left():
-    """Idle threads may have been asked to end and not have ended yet."""
-    for thread in [one for one in threading.enumerate() if one.name.startswith("lazyvox")]:
-        # One that was never started is no thread, though Python lists it.
-        if thread.ident is not None:
-            thread.join(1)
-            assert not thread.is_alive(), thread
 
 
 def assert_interruptible(make, path, folder, out, n_times):

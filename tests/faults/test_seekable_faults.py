@@ -23,10 +23,7 @@ RAW = np.random.default_rng(5).normal(0, 9, 3000).astype("<i2").tobytes()
 KINDS = ["ours", "bgzf", "zstd"]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """No index is taken from the user's cache."""
-    monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -53,13 +53,7 @@ def hold(path, text):
 """
 
 
-@pytest.fixture(autouse=True)
-def memory(tmp_path, monkeypatch):
-    """A folder in the place of the memory file system, which other processes use too."""
-    folder = tmp_path / "memory"
-    folder.mkdir()
-    monkeypatch.setattr(shared_room, "MEMORY_FOLDER", folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("memory")
 
 
 @pytest.fixture

@@ -5,13 +5,9 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array import Conversion, FileReader
-from lazyvox.lazyimage.classes import lazy_image
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource, TripwireSource
+from lazyvox.testing import CountingSource, TripwireSource, image_over
 
 SHAPE = (10, 11, 9, 30)
-OFFSET = 352
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(1000, 10, SHAPE).astype("<f4")
 MAPS = nib.Nifti1Image(RNG.random((*SHAPE[:3], 4)), np.eye(4))
@@ -25,27 +21,15 @@ CALLS = {
 }
 
 
-def run_over(wrap):
-    """Return a source and a lazy image over it."""
-    content = bytes(OFFSET) + VALUES.tobytes(order="F")
-    source = wrap(MemorySource(content, path="/nowhere/run.nii"))
-    reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET))
-    header = nib.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_data_dtype(VALUES.dtype)
-    dataobj = lv.LazyArray.over(reader, Conversion())
-    return source, lazy_image(nib.Nifti1Image, dataobj, np.eye(4), header, path=source.path)
-
-
 @pytest.mark.parametrize("options", CALLS.values(), ids=CALLS)
 def test_planning_reads_no_voxel_of_the_run(options):
-    _, run = run_over(TripwireSource)
+    _, run = image_over(TripwireSource, VALUES)
     assert lv.plan(lv.extract, run, **options).passes == 1
 
 
 @pytest.mark.parametrize("options", CALLS.values(), ids=CALLS)
 def test_a_pass_reads_each_byte_once(options):
-    source, run = run_over(CountingSource)
+    source, run = image_over(CountingSource, VALUES)
     lv.extract(run, **options)
     source.assert_each_byte_once()
     assert source.bytes_read == VALUES.nbytes
@@ -53,7 +37,7 @@ def test_a_pass_reads_each_byte_once(options):
 
 @pytest.mark.parametrize("rois", [MAPS, [(3, 3, 3)]])
 def test_image_of_signals_is_lazy(rois):
-    _, run = run_over(CountingSource)
+    _, run = image_over(CountingSource, VALUES)
     img = lv.extract(run, rois).to_img()
     assert not img.in_memory
     assert img.dataobj[..., 3].shape == SHAPE[:3]

@@ -2,14 +2,11 @@
 
 import pickle
 
-import nibabel as nib
 import numpy as np
 
 import lazyvox as lv
-from lazyvox.array import FileReader
-from lazyvox.lazyimage.classes import lazy_image
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource, TripwireSource
+import lazyvox.testing
+from lazyvox.testing import CountingSource, TripwireSource
 
 GRID, N_VOLUMES = (6, 7, 8), 9
 RUN = np.random.default_rng(0).integers(0, 99, (*GRID, N_VOLUMES)).astype("<i2")
@@ -17,11 +14,7 @@ VOLUME_BYTES = RUN[..., 0].nbytes
 
 
 def image_over(wrap, values, name, compression="gzip"):
-    source = wrap(MemorySource(values.tobytes(order="F"), path=name, compression=compression))
-    array = lv.LazyArray.over(FileReader(source, ArraySpec(values.shape, values.dtype, 0)))
-    header = nib.Nifti1Header()
-    header.set_data_dtype(values.dtype)
-    return source, lazy_image(nib.Nifti1Image, array, np.eye(4), header)
+    return lazyvox.testing.image_over(wrap, values, path=name, compression=compression, offset=0)
 
 
 def test_building_printing_slicing_and_explaining_read_nothing():

@@ -6,28 +6,12 @@ import pytest
 
 import lazyvox as lv
 import lazyvox.image as im
-from lazyvox.array import Conversion, FileReader
-from lazyvox.lazyimage.classes import lazy_image
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource, TripwireSource
+from lazyvox.testing import CountingSource, TripwireSource, image_over
 
 SHAPE = (9, 8, 7, 11)
 VALUES = np.random.default_rng(0).integers(-99, 100, SHAPE).astype("<i2")
-OFFSET = 352
 TURNED = np.array([[0, 0, 3.0, 1], [-3, 0, 0, 2], [0, 3, 0, 3], [0, 0, 0, 1]])
 MASK = nib.Nifti1Image((VALUES[..., 0] > 0).astype("u1"), TURNED)
-
-
-def image_over(wrap, values=VALUES, compression="none"):
-    """Return a source and a lazy image over it."""
-    content = bytes(OFFSET) + values.tobytes(order="F")
-    source = wrap(MemorySource(content, compression=compression, path="/nowhere/run.nii"))
-    reader = FileReader(source, ArraySpec(values.shape, values.dtype, OFFSET))
-    header = nib.Nifti1Header()
-    header.set_data_shape(values.shape)
-    header.set_data_dtype(values.dtype)
-    dataobj = lv.LazyArray.over(reader, Conversion())
-    return source, lazy_image(nib.Nifti1Image, dataobj, TURNED, header, path=source.path)
 
 
 LAZY = {
@@ -54,14 +38,14 @@ LAZY = {
 
 @pytest.mark.parametrize("make", LAZY.values(), ids=LAZY)
 def test_lazy_images_are_built_without_reading(make):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES, TURNED)
     for one in np.atleast_1d(np.array(make(img), dtype=object)).ravel():
         assert one.get_filename() is None or one is img
         repr(one)
 
 
 def test_building_reads_nothing_under_strict():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES, TURNED)
     with lv.strict():
         im.threshold_img(im.reorder_img(img), 4)
     assert source.bytes_read == 0
@@ -81,7 +65,7 @@ PASSES = {
 @pytest.mark.parametrize(("compute", "n_passes"), PASSES.values(), ids=PASSES)
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_passes(compute, n_passes, compression):
-    source, img = image_over(CountingSource, compression=compression)
+    source, img = image_over(CountingSource, VALUES, TURNED, compression=compression)
     compute(img)
     assert source.bytes_read == n_passes * VALUES.nbytes
     if n_passes == 1:
@@ -91,13 +75,13 @@ def test_passes(compute, n_passes, compression):
 @pytest.mark.parametrize(("dtype", "most"), [("<f4", 2), ("<f8", 4), ("u1", 1)])
 def test_passes_of_a_percentile(dtype, most):
     values = np.abs(VALUES).astype(dtype)
-    source, img = image_over(CountingSource, values)
+    source, img = image_over(CountingSource, values, TURNED)
     im.threshold_img(img, "63.2%")
     assert source.bytes_read <= most * values.nbytes
 
 
 def test_one_volume_reads_one_volume():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES, TURNED)
     found = np.asarray(im.index_img(img, 4).dataobj)
     np.testing.assert_array_equal(found, VALUES[..., 4])
     assert source.bytes_read == VALUES[..., 4].nbytes

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array import Conversion, FileReader
-from lazyvox.lazyimage.classes import lazy_image
-from lazyvox.planning.spec import ArraySpec
 from lazyvox.testing import (
     CountingSource,
-    MemorySource,
     TripwireSource,
+    image_over,
     random_values,
     write_nifti,
 )
@@ -26,18 +23,6 @@ OFFSET = 352
 VOLUME = VALUES[..., 0].nbytes
 #: What opening a file may inflate.
 HEADER = 1024
-
-
-def image_over(wrap, *, compression="none", slope=1.0):
-    """Return a source and a lazy image over it."""
-    content = bytes(OFFSET) + VALUES.tobytes(order="F")
-    source = wrap(MemorySource(content, compression=compression, path="/nowhere/run.nii"))
-    reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET))
-    header = nib.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_data_dtype(VALUES.dtype)
-    dataobj = lv.LazyArray.over(reader, Conversion(slope))
-    return source, lazy_image(nib.Nifti1Image, dataobj, np.eye(4), header, path=source.path)
 
 
 USES = {
@@ -58,7 +43,7 @@ USES = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_descriptions_read_no_voxel(use):
-    source, img = image_over(CountingSource, slope=0.5)
+    source, img = image_over(CountingSource, VALUES, slope=0.5)
     use(img)
     assert source.bytes_read == 0
 
@@ -67,7 +52,7 @@ def test_descriptions_read_no_voxel(use):
     "make", [lv.Mean, lv.TSNR, lv.Histogram, lv.DVARS, lv.GlobalSignal, lv.Sum, lv.Min]
 )
 def test_building_planning_and_explaining_a_scan_read_no_voxel(make):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES)
     scan = lv.Scan(img.slicer[2:])
     scan.add(make())
     assert scan.plan("1GiB").passes in {1, 2}
@@ -93,7 +78,7 @@ def test_opening_reads_no_voxel(tmp_path):
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("memory", ["20MiB", "1GiB"])
 def test_a_pass_reads_each_byte_once(compression, memory, tmp_path):
-    source, img = image_over(CountingSource, compression=compression)
+    source, img = image_over(CountingSource, VALUES, compression=compression)
     scan = lv.Scan(img)
     for consumer in (lv.Mean(), lv.Std(), lv.Min(), lv.Write(tmp_path / "copy.nii")):
         scan.add(consumer)
@@ -103,7 +88,7 @@ def test_a_pass_reads_each_byte_once(compression, memory, tmp_path):
 
 
 def test_a_plain_file_is_read_where_its_volumes_are():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES)
     volumes = [0, 7, 8, 18]
     scan = lv.Scan(img, volumes=volumes)
     total = scan.add(lv.Sum())
@@ -125,7 +110,7 @@ def test_a_plain_file_is_read_where_its_volumes_are():
 
 
 def test_a_spatial_slice_of_a_plain_file_reads_its_slices_only():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES)
     big = lv.Scan(img.slicer[:, :, 3:5])
     big.add(lv.Mean())
     big.run()
@@ -135,7 +120,7 @@ def test_a_spatial_slice_of_a_plain_file_reads_its_slices_only():
 
 @pytest.mark.parametrize("passes", [1, 2])
 def test_saving_reads_each_byte_once_per_pass(tmp_path, passes):
-    source, img = image_over(CountingSource, slope=0.5)
+    source, img = image_over(CountingSource, VALUES, slope=0.5)
     scale = {1: {}, 2: {"dtype": "u1", "scale": "auto"}}[passes]
     lv.save(img, tmp_path / "copy.nii", **scale)
     assert source.bytes_read == passes * VALUES.nbytes

@@ -6,9 +6,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-import lazyvox as lv
-from lazyvox.array import FileReader
-from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.maskers import (
     MultiNiftiMasker,
     NiftiLabelsMasker,
@@ -17,24 +14,10 @@ from lazyvox.maskers import (
     NiftiSpheresMasker,
     transform_all,
 )
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource, TripwireSource
+from lazyvox.testing import CountingSource, TripwireSource, image_over
 
 SHAPE = (8, 9, 7, 30)
 VALUES = np.random.default_rng(3).normal(10, 1, SHAPE).astype(np.float32)
-OFFSET = 352
-
-
-def series(wrap, compression="gzip"):
-    content = bytes(OFFSET) + VALUES.tobytes(order="F")
-    source = wrap(MemorySource(content, compression=compression, path="/nowhere/run.nii"))
-    reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET))
-    header = nib.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_data_dtype(VALUES.dtype)
-    header.set_sform(np.eye(4), 1)
-    dataobj = lv.LazyArray.over(reader)
-    return source, lazy_image(nib.Nifti1Image, dataobj, np.eye(4), header, path=source.path)
 
 
 def labels():
@@ -67,7 +50,7 @@ KINDS = range(5)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fitting_with_given_regions_reads_no_voxel_of_the_images(kind):
-    _, img = series(TripwireSource, "none")
+    _, img = image_over(TripwireSource, VALUES)
     masker = maskers()[kind]
     if isinstance(masker, NiftiMasker):
         with pytest.warns(RuntimeWarning, match="the mask is used, the images are not"):
@@ -85,7 +68,7 @@ def test_fitting_with_given_regions_reads_no_voxel_of_the_images(kind):
     ids=["as they are", "smoothed and cleaned"],
 )
 def test_a_transform_reads_each_byte_once(kind, compression, parameters):
-    source, img = series(CountingSource, compression)
+    source, img = image_over(CountingSource, VALUES, compression=compression)
     masker = maskers(**parameters)[kind].fit()
     source.clear()
     masker.transform(img)
@@ -94,7 +77,7 @@ def test_a_transform_reads_each_byte_once(kind, compression, parameters):
 
 
 def test_all_maskers_share_one_pass_whatever_they_do_to_volumes():
-    source, img = series(CountingSource)
+    source, img = image_over(CountingSource, VALUES, compression="gzip")
     several = [one.fit() for one in maskers()]
     several += [one.fit() for one in maskers(smoothing_fwhm=3.0)[:2]]
     grid = {"target_affine": np.diag([2.0, 2, 2, 1]), "target_shape": (4, 4, 3)}
@@ -120,7 +103,7 @@ def test_what_is_written_back_is_computed_when_it_is_read():
 
 
 def test_the_volume_for_the_report_is_not_read():
-    _, img = series(TripwireSource, "none")
+    _, img = image_over(TripwireSource, VALUES)
     masker = maskers()[1].fit(img)
     assert masker._reporting_data["images"].shape == SHAPE[:3]
     assert masker._reporting_data["dim"] == 4

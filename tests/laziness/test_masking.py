@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array import FileReader
-from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.masking import (
     apply_mask,
     compute_background_mask,
@@ -15,24 +13,11 @@ from lazyvox.masking import (
     compute_multi_brain_mask,
     unmask,
 )
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource, TripwireSource
+from lazyvox.testing import CountingSource, TripwireSource, image_over
 
 SHAPE = (16, 17, 18, 19)
 VALUES = np.asfortranarray(np.random.default_rng(0).normal(size=SHAPE).astype("<f4"))
-OFFSET = 352
 MASK = nib.Nifti1Image(np.ones(SHAPE[:3], "u1"), np.eye(4))
-
-
-def image_over(wrap, compression="none"):
-    """Return a source and a lazy image over it."""
-    content = bytes(OFFSET) + VALUES.tobytes(order="F")
-    source = wrap(MemorySource(content, compression=compression, path="/nowhere/run.nii"))
-    header = nib.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_data_dtype(VALUES.dtype)
-    dataobj = lv.LazyArray.over(FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET)))
-    return source, lazy_image(nib.Nifti1Image, dataobj, np.eye(4), header, path=source.path)
 
 
 PASSES = {
@@ -47,7 +32,7 @@ PASSES = {
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("call", PASSES.values(), ids=PASSES)
 def test_each_byte_is_read_once(call, compression):
-    source, img = image_over(CountingSource, compression)
+    source, img = image_over(CountingSource, VALUES, compression=compression)
     call(img)
     source.assert_each_byte_once()
     assert source.bytes_read == VALUES.nbytes
@@ -55,12 +40,12 @@ def test_each_byte_is_read_once(call, compression):
 
 @pytest.mark.parametrize("call", PASSES.values(), ids=PASSES)
 def test_planning_reads_nothing(call):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES)
     assert lv.plan(call, img).passes == 1
 
 
 def test_the_template_needs_the_grid_alone():
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES)
     assert compute_brain_mask(img, opening=False).shape == SHAPE[:3]
     assert compute_multi_brain_mask([img, img], opening=False).shape == SHAPE[:3]
 
@@ -74,13 +59,13 @@ def test_the_template_needs_the_grid_alone():
     ids=["empty", "other grid"],
 )
 def test_masks_are_refused_before_the_series_is_read(mask_img):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES)
     with pytest.raises(ValueError, match="mask"):
         apply_mask(img, mask_img)
 
 
 def test_wrong_arguments_are_refused_before_the_series_is_read():
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES)
     for arguments in ({"opening": -1}, {"upper_cutoff": 2}, {"connected": "yes"}):
         with pytest.raises((ValueError, TypeError), match=next(iter(arguments))):
             compute_epi_mask(img, **arguments)

@@ -5,28 +5,13 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array import FileReader
 from lazyvox.image import resample_img, resample_to_img, smooth_img
-from lazyvox.lazyimage.classes import lazy_image
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource, TripwireSource, random_values
+from lazyvox.testing import CountingSource, TripwireSource, image_over, random_values
 
 SHAPE = (16, 17, 18, 19)
 VALUES = random_values(SHAPE, "<i2").astype("<f4")
-OFFSET = 352
 TARGET = nib.Nifti1Image(np.zeros((20, 21, 22), "u1"), np.diag([0.8, 0.8, 0.8, 1.0]))
 HALF_TURN = np.array([[0.0, 1, 0, 0], [-0.9, 0.1, 0, 9], [0, 0, 1, 0], [0, 0, 0, 1]])
-
-
-def image_over(wrap, compression="none"):
-    content = bytes(OFFSET) + VALUES.tobytes(order="F")
-    source = wrap(MemorySource(content, compression=compression, path="/nowhere/run.nii"))
-    reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET))
-    header = nib.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_data_dtype(VALUES.dtype)
-    header.set_sform(np.eye(4), code=1)
-    return source, lazy_image(nib.Nifti1Image, lv.LazyArray.over(reader), np.eye(4), header)
 
 
 CHAINS = {
@@ -41,7 +26,7 @@ CHAINS = {
 
 @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
 def test_building_and_planning_read_no_voxel(chain):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES)
     derived = chain(img)
     assert repr(derived)
     assert derived.slicer[2:5, ..., 3].shape[1:] == derived.shape[1:3]
@@ -53,7 +38,7 @@ def test_building_and_planning_read_no_voxel(chain):
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("chain", [one for one in CHAINS if one != "of a part"])
 def test_a_pass_reads_each_byte_once(chain, compression, tmp_path):
-    source, img = image_over(CountingSource, compression)
+    source, img = image_over(CountingSource, VALUES, compression=compression)
     derived = CHAINS[chain](img)
     scan = lv.Scan(derived)
     scan.add(lv.Mean())
@@ -72,7 +57,7 @@ def scan_of(img):
 
 
 def test_progress_counts_the_volumes_of_the_scan_only():
-    _, img = image_over(CountingSource)
+    _, img = image_over(CountingSource, VALUES)
     seen = []
     scan = scan_of(resample_img(img, TARGET.affine, TARGET.shape))
     scan.run("1GiB", progress=lambda done, total: seen.append((done, total)))
@@ -80,7 +65,7 @@ def test_progress_counts_the_volumes_of_the_scan_only():
 
 
 def test_a_clipped_image_that_is_clipped_again_plans_each_pass():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES)
     derived = resample_img(img, TARGET.affine, TARGET.shape)
     again = resample_img(derived, np.diag([1.5, 1.5, 1.5, 1.0]), (4, 4, 4))
     scan = scan_of(again)
@@ -91,7 +76,7 @@ def test_a_clipped_image_that_is_clipped_again_plans_each_pass():
 
 
 def test_clipping_splines_takes_one_pass_more_the_first_time(tmp_path):
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES)
     derived = resample_img(img, TARGET.affine, TARGET.shape)
     for passes in (2, 1):
         source.clear()
@@ -108,6 +93,6 @@ def test_clipping_splines_takes_one_pass_more_the_first_time(tmp_path):
 
 
 def test_one_volume_reads_one_volume():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES)
     assert smooth_img(img, 3).dataobj[..., 7].shape == SHAPE[:3]
     assert source.bytes_read == VALUES[..., 0].nbytes

@@ -3,10 +3,11 @@
 `lazyvox.testing.strategies` needs hypothesis and is imported by its own name.
 """
 
-from lazyvox.testing.contracts import check_array_reader, check_byte_source
+from lazyvox.testing.contracts import check_array_reader, check_byte_source, feed
 from lazyvox.testing.images import (
     compress,
     image_of,
+    image_over,
     nifti_bytes,
     random_values,
     write_lazy_array,
@@ -15,6 +16,7 @@ from lazyvox.testing.images import (
 from lazyvox.testing.points import MemoryPoints, find_points, gzip_member
 from lazyvox.testing.resources import (
     assert_bounded,
+    assert_no_thread_is_left,
     n_descriptors,
     own_threads,
     peak_of,
@@ -29,12 +31,15 @@ __all__ = [
     "MemorySource",
     "TripwireSource",
     "assert_bounded",
+    "assert_no_thread_is_left",
     "check_array_reader",
     "check_byte_source",
     "compress",
+    "feed",
     "find_points",
     "gzip_member",
     "image_of",
+    "image_over",
     "n_descriptors",
     "nifti_bytes",
     "own_threads",

@@ -1,18 +1,20 @@
-"""Contracts of byte sources and array readers, as functions that check them."""
+"""Contracts of byte sources and array readers, as functions that check them, and of consumers."""
 
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.array.reader import ArrayReader
 from lazyvox.errors import TruncatedFileError
+from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.indexing import Axis
 from lazyvox.store.files.source import ByteReader, ByteSource
 
-__all__ = ["check_array_reader", "check_byte_source"]
+__all__ = ["check_array_reader", "check_byte_source", "feed"]
 
 _N_THREADS = 8
 _EVERY_OTHER = slice(None, None, 2)
@@ -50,6 +52,47 @@ def check_byte_source(make_source: Callable[[], ByteSource], payload: bytes) -> 
     with ThreadPoolExecutor(_N_THREADS) as pool:
         results = list(pool.map(lambda _: _everything(source, payload), range(2 * _N_THREADS)))
     _hold(all(result == payload for result in results), "threads must not disturb each other")
+
+
+def feed(consumer: Any, img: Any, block_volumes: int = 4, slab_slices: int | None = None) -> Any:
+    """Hand the voxels of an image to a consumer, as a scan would, and return its result.
+
+    Parameters
+    ----------
+    consumer : Consumer
+        The consumer. No block stays as it is after its update: it must not keep one.
+    img : image
+        A series in memory.
+    block_volumes : int, default=4
+        Volumes of a block.
+    slab_slices : int, optional
+        Slices of a slab, for a consumer that takes slabs. By default it gets whole volumes.
+
+    Returns
+    -------
+    object
+        Result of `consumer.finalize`.
+
+    Examples
+    --------
+    >>> import nibabel
+    >>> from lazyvox.stream.voxelwise import Mean
+    >>> img = nibabel.Nifti1Image(np.ones((2, 3, 4, 9), np.float32), np.eye(4))
+    >>> feed(Mean(), img).shape
+    (2, 3, 4)
+    """
+    values = np.asanyarray(img.dataobj)
+    consumer.init(as_series(img).grid)
+    for start in range(0, values.shape[3], block_volumes):
+        block = np.array(values[..., start : start + block_volumes], order="F")
+        if slab_slices is None:
+            consumer.update(block, start)
+        else:
+            for k in range(0, values.shape[2], slab_slices):
+                slab = np.asfortranarray(block[:, :, k : k + slab_slices])
+                consumer.update_slab(slab, start, k)
+        block[...] = 0
+    return consumer.finalize()
 
 
 def _hold(condition: object, rule: str) -> None:

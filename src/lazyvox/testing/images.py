@@ -3,8 +3,9 @@
 import bz2
 import gzip
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import nibabel
 import numpy as np
@@ -14,18 +15,24 @@ from lazyvox._typing import Array, Shape
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import FileReader
+from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.planning.spec import ArraySpec
+from lazyvox.store.files.source import ByteSource
 from lazyvox.store.frames.decoders import load_zstd
 from lazyvox.store.opening import open_source
+from lazyvox.testing.sources import MemorySource
 
 __all__ = [
     "compress",
     "image_of",
+    "image_over",
     "nifti_bytes",
     "random_values",
     "write_lazy_array",
     "write_nifti",
 ]
+
+SourceT = TypeVar("SourceT", bound=ByteSource)
 
 _ENDINGS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
 
@@ -84,6 +91,61 @@ def image_of(values: npt.ArrayLike, affine: npt.ArrayLike | None = None) -> niba
     make: Any = nibabel.Nifti1Image
     img: nibabel.Nifti1Image = make(array, given, dtype=array.dtype)
     return img
+
+
+def image_over(
+    wrap: Callable[[ByteSource], SourceT],
+    values: Array,
+    affine: npt.ArrayLike | None = None,
+    *,
+    compression: str = "none",
+    slope: float = 1.0,
+    path: str = "/nowhere/run.nii",
+    offset: int = 352,
+) -> tuple[SourceT, LazyImage]:
+    """Return a source that watches or fails, and a lazy image whose voxels it holds.
+
+    Parameters
+    ----------
+    wrap : callable
+        Makes the source of one in memory: `CountingSource` or `TripwireSource`, say.
+    values : ndarray
+        Voxels as they are stored.
+    affine : array-like of shape (4, 4), optional
+        By default the identity.
+    compression : str, default="none"
+        Compression that the source claims.
+    slope : float, default=1.0
+        Factor of the stored values.
+    path : str, default="/nowhere/run.nii"
+        Path of the source; there is no file.
+    offset : int, default=352
+        Bytes before the voxels.
+
+    Returns
+    -------
+    tuple of ByteSource and LazyImage
+        The source, and the image.
+
+    Examples
+    --------
+    >>> from lazyvox.testing import CountingSource
+    >>> source, img = image_over(CountingSource, np.zeros((2, 3, 4, 5), np.int16))
+    >>> img.shape, source.bytes_read
+    ((2, 3, 4, 5), 0)
+    """
+    # nibabel's class has no types.
+    make: Any = nibabel.Nifti1Header
+    header = make()
+    header.set_data_shape(values.shape)
+    header.set_data_dtype(np.uint8 if values.dtype == np.bool_ else values.dtype)
+    given = np.eye(4) if affine is None else np.asarray(affine, np.float64)
+    header.set_sform(given, code=1)
+    content = bytes(offset) + values.tobytes(order="F")
+    source = wrap(MemorySource(content, compression=compression, path=path))
+    reader = FileReader(source, ArraySpec(values.shape, values.dtype, offset))
+    array = LazyArray.over(reader, Conversion(slope))
+    return source, lazy_image(nibabel.Nifti1Image, array, given, header, path=path)
 
 
 def compress(payload: bytes, compression: str) -> bytes:

@@ -8,7 +8,14 @@ from typing import Any
 from lazyvox.runtime.measure import measure
 from lazyvox.stream.scan import Scan
 
-__all__ = ["assert_bounded", "n_descriptors", "own_threads", "peak_of", "scan_peaks"]
+__all__ = [
+    "assert_bounded",
+    "assert_no_thread_is_left",
+    "n_descriptors",
+    "own_threads",
+    "peak_of",
+    "scan_peaks",
+]
 
 
 def peak_of(func: Callable[..., Any], *args: Any) -> int:
@@ -94,6 +101,16 @@ def own_threads() -> list[str]:
     Other libraries of the process have threads that come and go as they like.
     """
     return [one.name for one in threading.enumerate() if one.name.startswith("lazyvox")]
+
+
+def assert_no_thread_is_left() -> None:
+    """Raise `AssertionError` if a thread of lazyvox goes on; one that was asked to end may end."""
+    for thread in [one for one in threading.enumerate() if one.name.startswith("lazyvox")]:
+        # One that was never started is no thread, though Python lists it.
+        if thread.ident is not None:
+            thread.join(1)
+            if thread.is_alive():
+                raise AssertionError(thread)
 
 
 def n_descriptors() -> int:

@@ -22,12 +22,6 @@ from lazyvox.store.write.sinks import ByteSink
 
 
 @pytest.fixture
-def folder(example_folder, monkeypatch):
-    monkeypatch.chdir(example_folder)
-    return example_folder
-
-
-@pytest.fixture
 def values(folder):
     return np.asarray(load("run.nii.gz").dataobj)
 

@@ -26,12 +26,6 @@ GRID = (12, 14, 10)
 
 
 @pytest.fixture
-def folder(example_folder, monkeypatch):
-    monkeypatch.chdir(example_folder)
-    return example_folder
-
-
-@pytest.fixture
 def spooled(monkeypatch):
     """Have every table that goes to a file wait on disk, in blocks of a few columns."""
     monkeypatch.setattr("lazyvox.extraction.api._HELD_PART", 1 << 40)

@@ -12,6 +12,7 @@ from lazyvox.errors import (
 from lazyvox.extraction.labels import Labels
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
+from lazyvox.testing import feed
 
 SHAPE = (6, 5, 7)
 N_VOLUMES = 9
@@ -42,19 +43,6 @@ def run_values(dtype="f4", seed=1):
     return np.asfortranarray(values.astype(dtype))
 
 
-def feed(consumer, values, block_volumes=4, slab_slices=None):
-    consumer.init(as_series(image(values)).grid)
-    for start in range(0, values.shape[3], block_volumes):
-        block = np.array(values[..., start : start + block_volumes], order="F")
-        if slab_slices is None:
-            consumer.update(block, start)
-            block[...] = 0
-            continue
-        for k in range(0, values.shape[2], slab_slices):
-            consumer.update_slab(np.asfortranarray(block[:, :, k : k + slab_slices]), start, k)
-    return consumer.finalize()
-
-
 def check(labels, affine=None, **options):
     grid = as_series(image(run_values())).grid
     Labels(image(labels, affine), **options).check(grid)
@@ -64,7 +52,7 @@ def check(labels, affine=None, **options):
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4", "f8"])
 def test_columns_are_numpys_reductions_in_float64(strategy, dtype):
     values, labels = run_values(dtype), atlas()
-    signals = feed(Labels(image(labels), strategy=strategy), values)
+    signals = feed(Labels(image(labels), strategy=strategy), image(values))
     assert signals.labels == (1, 3, 7, 10**6)
     assert signals.names == ("1", "3", "7", "1000000")
     assert signals.dtype == np.float64
@@ -76,7 +64,7 @@ def test_columns_are_numpys_reductions_in_float64(strategy, dtype):
 @pytest.mark.parametrize("strategy", ["median", "minimum", "maximum"])
 def test_order_statistics_are_exact(strategy):
     values, labels = run_values(), atlas()
-    signals = feed(Labels(image(labels), strategy=strategy), values)
+    signals = feed(Labels(image(labels), strategy=strategy), image(values))
     expected = [
         ORACLES[strategy](values[labels == label].astype(float), axis=0) for label in (1, 3, 7)
     ]
@@ -86,12 +74,12 @@ def test_order_statistics_are_exact(strategy):
 @pytest.mark.parametrize("strategy", ORACLES)
 def test_result_does_not_depend_on_blocks_or_slabs(strategy):
     values, labels = run_values(), image(atlas())
-    whole = feed(Labels(labels, strategy=strategy), values, N_VOLUMES).values
+    whole = feed(Labels(labels, strategy=strategy), image(values), N_VOLUMES).values
     for block_volumes in (1, 2, 4):
-        found = feed(Labels(labels, strategy=strategy), values, block_volumes).values
+        found = feed(Labels(labels, strategy=strategy), image(values), block_volumes).values
         assert found.tobytes() == whole.tobytes()
     for slab_slices in (1, 2, 7):
-        found = feed(Labels(labels, strategy=strategy), values, 1, slab_slices).values
+        found = feed(Labels(labels, strategy=strategy), image(values), 1, slab_slices).values
         assert found.tobytes() == whole.tobytes()
 
 
@@ -100,15 +88,15 @@ def test_large_offsets_cost_no_precision():
     values += np.random.default_rng(0).integers(0, 2, values.shape).astype("f4")
     labels = image(np.ones(values.shape[:3], "u1"))
     exact = values.astype(np.float64)
-    mean = feed(Labels(labels), values).values[0, 0]
-    variance = feed(Labels(labels, strategy="variance"), values).values[0, 0]
+    mean = feed(Labels(labels), image(values)).values[0, 0]
+    variance = feed(Labels(labels, strategy="variance"), image(values)).values[0, 0]
     assert mean == pytest.approx(exact.mean(), rel=1e-14)
     assert variance == pytest.approx(exact.var(), rel=1e-10)
 
 
 def test_constant_region_does_not_vary():
     values = np.full((*SHAPE, 2), 1234.567, "f4")
-    found = feed(Labels(image(atlas()), strategy="standard_deviation"), values).values
+    found = feed(Labels(image(atlas()), strategy="standard_deviation"), image(values)).values
     assert np.abs(found).max() < 1e-9
 
 
@@ -116,8 +104,8 @@ def test_integers_do_not_overflow():
     values = np.full((*SHAPE, 2), 30000, "i2")
     labels = np.zeros(SHAPE, "i2")
     labels[0, 0, :3] = 1
-    assert feed(Labels(image(labels)), values).values.tolist() == [[30000.0], [30000.0]]
-    assert feed(Labels(image(labels), strategy="sum"), values).values[0, 0] == 90000.0
+    assert feed(Labels(image(labels)), image(values)).values.tolist() == [[30000.0], [30000.0]]
+    assert feed(Labels(image(labels), strategy="sum"), image(values)).values[0, 0] == 90000.0
 
 
 @pytest.mark.parametrize("strategy", ORACLES)
@@ -125,31 +113,31 @@ def test_nan_stays_in_its_region_and_volume(strategy):
     values, labels = run_values(), atlas()
     bad = tuple(np.argwhere(labels == 3)[0])
     values[(*bad, 4)] = np.nan
-    found = np.isnan(feed(Labels(image(labels), strategy=strategy), values).values)
+    found = np.isnan(feed(Labels(image(labels), strategy=strategy), image(values)).values)
     assert np.argwhere(found).tolist() == [[4, 1]]
 
 
 def test_infinity_in_a_volume_does_not_reach_the_next():
     values, labels = run_values(), atlas()
     values[(*np.argwhere(labels == 3)[0], 4)] = np.inf
-    found = feed(Labels(image(labels), strategy="variance"), values).values
+    found = feed(Labels(image(labels), strategy="variance"), image(values)).values
     assert np.argwhere(~np.isfinite(found)).tolist() == [[4, 1]]
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "f8", "u8"])
 def test_labels_of_any_type_of_number(dtype):
     labels = atlas((0, 1, 2, 200), dtype)
-    assert feed(Labels(image(labels)), run_values()).labels == (1, 2, 200)
+    assert feed(Labels(image(labels)), image(run_values())).labels == (1, 2, 200)
 
 
 def test_negative_labels_and_other_backgrounds():
     labels = atlas((-5, 0, 4))
-    assert feed(Labels(image(labels)), run_values()).labels == (-5, 4)
-    assert feed(Labels(image(labels), background_label=-5), run_values()).labels == (0, 4)
+    assert feed(Labels(image(labels)), image(run_values())).labels == (-5, 4)
+    assert feed(Labels(image(labels), background_label=-5), image(run_values())).labels == (0, 4)
 
 
 def test_dtype_float32():
-    signals = feed(Labels(image(atlas()), dtype="f4"), run_values())
+    signals = feed(Labels(image(atlas()), dtype="f4"), image(run_values()))
     assert signals.values.dtype == np.float32
 
 
@@ -161,7 +149,7 @@ def test_merge_joins_what_two_consumers_saw():
         consumer.init(grid)
         consumer.update(np.asfortranarray(values[..., part]), part.start)
     first.merge(second)
-    assert (first.finalize().values == feed(Labels(labels), values).values).all()
+    assert (first.finalize().values == feed(Labels(labels), image(values)).values).all()
 
 
 @pytest.mark.parametrize("ending", [".npy", ".tsv", ".csv", ".parquet"])
@@ -227,7 +215,7 @@ class TestRules:
         affine[:3, 3] = -0.5
         consumer = Labels(image(labels, affine), resample=True, lut=["one", "lost", "lost too"])
         with pytest.warns(LazyvoxWarning, match="2 of 3 labels have no voxel.*44, 55"):
-            signals = feed(consumer, run_values())
+            signals = feed(consumer, image(run_values()))
         assert signals.labels == (1,)
         assert signals.names == ("one",)
 

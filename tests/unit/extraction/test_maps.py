@@ -13,6 +13,7 @@ from lazyvox.extraction.linear_maps import solve_maps
 from lazyvox.extraction.maps import Maps
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
+from lazyvox.testing import feed
 
 SHAPE = (6, 5, 7)
 N_VOLUMES = 150
@@ -38,19 +39,6 @@ def oracle(maps, values):
     return np.linalg.lstsq(*flat, rcond=None)[0].T
 
 
-def feed(consumer, values, block_volumes=4, slab_slices=None):
-    consumer.init(as_series(image(values)).grid)
-    for start in range(0, values.shape[3], block_volumes):
-        block = np.array(values[..., start : start + block_volumes], order="F")
-        if slab_slices is None:
-            consumer.update(block, start)
-            block[...] = 0
-            continue
-        for k in range(0, values.shape[2], slab_slices):
-            consumer.update_slab(np.asfortranarray(block[:, :, k : k + slab_slices]), start, k)
-    return consumer.finalize()
-
-
 def check(maps, affine=None, **options):
     grid = as_series(image(run_values())).grid
     consumer = Maps(image(maps, affine), **options)
@@ -61,7 +49,7 @@ def check(maps, affine=None, **options):
 @pytest.mark.parametrize("dtype", ["u2", "i2", "f4", "f8"])
 def test_signals_are_those_of_least_squares_in_float64(dtype):
     values, maps = run_values(dtype), weights()
-    signals = feed(Maps(image(maps)), values)
+    signals = feed(Maps(image(maps)), image(values))
     assert signals.dtype == np.float64
     assert signals.names == ("0", "1", "2", "3")
     np.testing.assert_allclose(signals.values, oracle(maps, values), rtol=1e-10)
@@ -69,12 +57,12 @@ def test_signals_are_those_of_least_squares_in_float64(dtype):
 
 def test_results_do_not_depend_on_blocks():
     values = run_values()
-    expected = feed(Maps(image(weights())), values, N_VOLUMES).values
+    expected = feed(Maps(image(weights())), image(values), N_VOLUMES).values
     for block_volumes in (1, 7, 64, 65):
-        found = feed(Maps(image(weights())), values, block_volumes).values
+        found = feed(Maps(image(weights())), image(values), block_volumes).values
         np.testing.assert_array_equal(found, expected)
     for slab_slices in (1, 3):
-        found = feed(Maps(image(weights())), values, 1, slab_slices).values
+        found = feed(Maps(image(weights())), image(values), 1, slab_slices).values
         np.testing.assert_array_equal(found, expected)
 
 
@@ -85,7 +73,7 @@ def test_two_halves_merge():
         consumer.init(as_series(image(values)).grid)
         consumer.update(np.asfortranarray(values[..., part]), part.start)
     consumers[0].merge(consumers[1])
-    expected = feed(Maps(image(weights())), values).values
+    expected = feed(Maps(image(weights())), image(values)).values
     np.testing.assert_allclose(consumers[0].finalize().values, expected, rtol=1e-12)
 
 
@@ -104,7 +92,7 @@ def test_ill_conditioned_maps_are_solved_as_exactly_as_lstsq():
     maps = weights()
     maps[..., 3] = maps[..., 0] + 1e-6 * weights(seed=9)[..., 3] * (maps[..., 0] != 0)
     values = run_values("f8")
-    found = feed(Maps(image(maps)), values).values
+    found = feed(Maps(image(maps)), image(values)).values
     expected = oracle(maps, values)
     np.testing.assert_allclose(found, expected, atol=1e-7 * np.abs(expected).max())
 
@@ -112,13 +100,13 @@ def test_ill_conditioned_maps_are_solved_as_exactly_as_lstsq():
 def test_scale_of_a_map_does_not_matter():
     maps, values = weights(), run_values("f8")
     maps[..., 1] *= 1e-9
-    found = feed(Maps(image(maps)), values).values
+    found = feed(Maps(image(maps)), image(values)).values
     np.testing.assert_allclose(found, oracle(weights(), values) / [1, 1e-9, 1, 1], rtol=1e-8)
 
 
 def test_image_is_the_sum_of_the_maps():
     maps, values = weights(), run_values()
-    signals = feed(Maps(image(maps)), values)
+    signals = feed(Maps(image(maps)), image(values))
     expected = maps @ signals.values.T
     np.testing.assert_allclose(signals.to_img().get_fdata(), expected, atol=1e-8)
     assert signals.ijk is None
@@ -203,7 +191,7 @@ class TestWarnings:
         maps = weights()
         maps[..., 1] = 0
         with pytest.warns(LazyvoxWarning, match="1 of 4 maps hold no weight: 1. Their columns"):
-            signals = feed(Maps(image(maps)), run_values())
+            signals = feed(Maps(image(maps)), image(run_values()))
         assert signals.labels == (0, 1, 2, 3)
         assert (signals.values[:, 1] == 0).all()
         assert (signals.values[:, 2] != 0).all()
@@ -215,7 +203,7 @@ class TestWarnings:
         mask[:3] = 0
         with pytest.warns(LazyvoxWarning, match="inside of the mask: 1. They have no column"):
             signals = feed(
-                Maps(image(maps), mask_img=image(mask), names=list("abcd")), run_values()
+                Maps(image(maps), mask_img=image(mask), names=list("abcd")), image(run_values())
             )
         assert signals.names == ("a", "c", "d")
         assert signals.labels == (0, 2, 3)
@@ -225,7 +213,7 @@ class TestWarnings:
         maps[..., 3] = 2 * maps[..., 0]
         values = run_values()
         with pytest.warns(LazyvoxWarning, match="4 of them span 3 dimensions"):
-            signals = feed(Maps(image(maps)), values)
+            signals = feed(Maps(image(maps)), image(values))
         np.testing.assert_allclose(signals.values, oracle(maps, values), rtol=1e-8)
 
 
@@ -234,9 +222,9 @@ def test_nan_voxels():
     values[2, 2, 2, 5] = np.nan
     maps = weights()
     maps[2, 2, 2] = 1
-    signals = feed(Maps(image(maps)), values)
+    signals = feed(Maps(image(maps)), image(values))
     assert np.isnan(signals.values[5]).all()
     assert np.isfinite(np.delete(signals.values, 5, axis=0)).all()
     zeroed = np.nan_to_num(values)
-    found = feed(Maps(image(maps), ensure_finite=True), values).values
+    found = feed(Maps(image(maps), ensure_finite=True), image(values)).values
     np.testing.assert_allclose(found, oracle(maps, zeroed), rtol=1e-9)

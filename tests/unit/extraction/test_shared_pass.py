@@ -19,12 +19,6 @@ from lazyvox.stream.transformed_consumers import Through
 SEEDS = [(0, 0, 0), (9, 0, 3)]
 
 
-@pytest.fixture
-def folder(example_folder, monkeypatch):
-    monkeypatch.chdir(example_folder)
-    return example_folder
-
-
 def maps(seed=0):
     values = np.random.default_rng(seed).random((12, 14, 10, 3))
     return nibabel.Nifti1Image(values, load("run.nii.gz").affine)

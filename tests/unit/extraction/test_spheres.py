@@ -7,6 +7,7 @@ from lazyvox.extraction.seeds import looks_like_seeds, read_seeds
 from lazyvox.extraction.spheres import Spheres
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
+from lazyvox.testing import feed
 
 SHAPE = (8, 9, 7)
 N_VOLUMES = 11
@@ -29,18 +30,6 @@ def distances(seed):
     return np.sqrt(((xyz - np.asarray(seed)) ** 2).sum(axis=1)).reshape(SHAPE)
 
 
-def feed(consumer, values, slab_slices=None):
-    consumer.init(as_series(image(values)).grid)
-    for start in range(values.shape[3]):
-        block = np.array(values[..., start : start + 1], order="F")
-        if slab_slices is None:
-            consumer.update(block, start)
-            continue
-        for k in range(0, values.shape[2], slab_slices):
-            consumer.update_slab(np.asfortranarray(block[:, :, k : k + slab_slices]), start, k)
-    return consumer.finalize()
-
-
 def check(seeds, radius=None, **options):
     Spheres(seeds, radius, **options).check(as_series(image(run_values())).grid)
 
@@ -49,7 +38,7 @@ def check(seeds, radius=None, **options):
 @pytest.mark.parametrize("slab_slices", [None, 1, 3])
 def test_means_of_the_voxels_within_the_radius(dtype, slab_slices):
     values = run_values(dtype)
-    signals = feed(Spheres(SEEDS, 3.5), values, slab_slices)
+    signals = feed(Spheres(SEEDS, 3.5), image(values), 1, slab_slices)
     assert signals.dtype == np.float64
     assert signals.names == ("0", "1")
     for column, seed in zip(signals.values.T, SEEDS, strict=True):
@@ -59,7 +48,7 @@ def test_means_of_the_voxels_within_the_radius(dtype, slab_slices):
 
 def test_without_a_radius_the_nearest_voxel():
     values = run_values()
-    signals = feed(Spheres(SEEDS), values)
+    signals = feed(Spheres(SEEDS), image(values))
     for column, seed in zip(signals.values.T, SEEDS, strict=True):
         nearest = np.unravel_index(distances(seed).argmin(), SHAPE)
         np.testing.assert_array_equal(column, values[nearest])
@@ -68,17 +57,17 @@ def test_without_a_radius_the_nearest_voxel():
 def test_names_and_radii_of_a_table(tmp_path):
     (tmp_path / "seeds.csv").write_text("name,X,y,z,radius\na,-4,-3,-1,2\nb,3.2,4.1,2,5\n")
     values = run_values()
-    signals = feed(Spheres(tmp_path / "seeds.csv"), values)
+    signals = feed(Spheres(tmp_path / "seeds.csv"), image(values))
     assert signals.names == ("a", "b")
-    both = feed(Spheres(SEEDS[:1], 2), values), feed(Spheres(SEEDS[1:], 5), values)
+    both = feed(Spheres(SEEDS[:1], 2), image(values)), feed(Spheres(SEEDS[1:], 5), image(values))
     np.testing.assert_array_equal(signals.values, np.hstack([one.values for one in both]))
-    given = feed(Spheres(tmp_path / "seeds.csv", 2), values)
+    given = feed(Spheres(tmp_path / "seeds.csv", 2), image(values))
     np.testing.assert_array_equal(given.values[:, 0], signals.values[:, 0])
 
 
 def test_overlapping_spheres_show_their_mean():
     seeds = [(-4, -3, -1), (-2, -3, -1)]
-    signals = feed(Spheres(seeds, 3, allow_overlap=True), run_values())
+    signals = feed(Spheres(seeds, 3, allow_overlap=True), image(run_values()))
     img = signals.to_img().get_fdata()
     one, other = (distances(seed) <= 3 for seed in seeds)
     expected = signals.values.mean(axis=1)

@@ -13,6 +13,7 @@ from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
+from lazyvox.testing import feed
 from lazyvox.testing.images import random_values
 
 SHAPE = (5, 6, 4)
@@ -33,21 +34,6 @@ def masks(n_masks, seed=0):
     return [rng.random(SHAPE) < share for share in np.linspace(0.1, 0.9, n_masks)]
 
 
-def feed(consumer, values, block_volumes, slab_slices=None):
-    """Hand values to a consumer as a scan would."""
-    consumer.init(as_series(image(values)).grid)
-    for start in range(0, values.shape[3], block_volumes):
-        block = np.array(values[..., start : start + block_volumes], order="F")
-        if slab_slices is None:
-            consumer.update(block, start)
-            block[...] = 0
-            continue
-        for k in range(0, values.shape[2], slab_slices):
-            slab = np.asfortranarray(block[:, :, k : k + slab_slices])
-            consumer.update_slab(slab, start, k)
-    return consumer.finalize()
-
-
 def assert_same_bits(found, expected):
     assert found.dtype == expected.dtype
     assert found.tobytes() == np.ascontiguousarray(expected).tobytes()
@@ -58,7 +44,7 @@ def assert_same_bits(found, expected):
 def test_values_are_those_of_boolean_indexing_bit_by_bit(dtype, block_volumes):
     values = random_values((*SHAPE, N_VOLUMES), dtype)
     wanted = masks(3)
-    found = feed(Voxels([image(m.astype("u1")) for m in wanted]), values, block_volumes)
+    found = feed(Voxels([image(m.astype("u1")) for m in wanted]), image(values), block_volumes)
     for signals, mask in zip(found, wanted, strict=True):
         assert_same_bits(signals.values, values[mask].T)
 
@@ -67,7 +53,7 @@ def test_values_are_those_of_boolean_indexing_bit_by_bit(dtype, block_volumes):
 def test_slabs_give_the_same_as_volumes(slab_slices):
     values = random_values((*SHAPE, N_VOLUMES), "f4")
     wanted = masks(2)
-    found = feed(Voxels([image(m.astype("u1")) for m in wanted]), values, 1, slab_slices)
+    found = feed(Voxels([image(m.astype("u1")) for m in wanted]), image(values), 1, slab_slices)
     for signals, mask in zip(found, wanted, strict=True):
         assert_same_bits(signals.values, values[mask].T)
 
@@ -116,9 +102,9 @@ def test_small_budget_cuts_volumes_into_slabs(tmp_path):
 def test_result_has_the_form_of_the_masks():
     values = random_values((*SHAPE, 2), "i2")
     one, two = (image(m.astype("u1")) for m in masks(2))
-    assert isinstance(feed(Voxels(one), values, 1), Signals)
-    assert len(feed(Voxels([one]), values, 1)) == 1
-    assert list(feed(Voxels({"b": one, "a": two}), values, 1)) == ["b", "a"]
+    assert isinstance(feed(Voxels(one), image(values), 1), Signals)
+    assert len(feed(Voxels([one]), image(values), 1)) == 1
+    assert list(feed(Voxels({"b": one, "a": two}), image(values), 1)) == ["b", "a"]
 
 
 def test_merge_joins_what_two_consumers_saw():
@@ -138,14 +124,14 @@ def test_consumer_can_be_used_again_on_another_series():
     voxels = Voxels(image(mask.astype("u1")))
     for seed in range(2):
         values = random_values((*SHAPE, 3 + seed), "f4", seed)
-        assert_same_bits(feed(voxels, values, 2).values, values[mask].T)
+        assert_same_bits(feed(voxels, image(values), 2).values, values[mask].T)
 
 
 @pytest.mark.parametrize(("source", "dtype"), [("i2", "f4"), ("f8", "f4"), ("u1", "i4")])
 def test_dtype_casts_as_numpy_does(source, dtype):
     values = np.arange(SHAPE[0] * SHAPE[1] * SHAPE[2] * 2).reshape(*SHAPE, 2).astype(source)
     mask = masks(1)[0]
-    found = feed(Voxels(image(mask.astype("u1")), dtype=dtype), values, 2)
+    found = feed(Voxels(image(mask.astype("u1")), dtype=dtype), image(values), 2)
     assert_same_bits(found.values, values[mask].T.astype(dtype))
 
 
@@ -256,7 +242,7 @@ def test_resampled_mask_takes_the_nearest_voxels():
     fine[4:, 2:6, 3:] = 1
     affine = np.eye(4)
     affine[:3, 3] = -0.5
-    found = feed(Voxels(image(fine, affine), resample=True), values, 1)
+    found = feed(Voxels(image(fine, affine), resample=True), image(values), 1)
     mask = fine[1::2, 1::2, 1::2] != 0
     assert_same_bits(found.values, values[mask].T)
 

@@ -24,16 +24,6 @@ RAW = nib.Nifti1Image(np.arange(24, dtype="<i2").reshape(2, 3, 4), np.eye(4)).to
 PACKED = {"gzip": gzip.compress, "bzip2": bz2.compress, "zstd": load_zstd().compress}
 
 
-@pytest.fixture
-def write(tmp_path):
-    def _write(content, name="t.nii"):
-        path = tmp_path / name
-        path.write_bytes(content)
-        return str(path)
-
-    return _write
-
-
 NO_IMAGES = [
     ("html", b"<!DOCTYPE html>\n<html><head><title>404</title>", "HTML page"),
     ("html-space", b"\n  <HTML><body>Google Drive - Virus scan warning", "HTML page"),

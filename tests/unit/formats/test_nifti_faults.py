@@ -48,16 +48,6 @@ def _patched_all(*patches, raw=RAW):
     return raw
 
 
-@pytest.fixture
-def write(tmp_path):
-    def _write(content, name="t.nii"):
-        path = tmp_path / name
-        path.write_bytes(content)
-        return str(path)
-
-    return _write
-
-
 def warned(path):
     """Read a file that must warn exactly once, and name the file."""
     with pytest.warns(LazyvoxWarning) as caught:

@@ -13,37 +13,23 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array import FileReader
 from lazyvox.array.spool import Spool, SpooledReader
 from lazyvox.image import clean_img, cleaning, smooth_img
 from lazyvox.image.cleaning import CleaningJob
 from lazyvox.lazyimage.classes import lazy_image
-from lazyvox.planning.spec import ArraySpec
 from lazyvox.signal import clean
 from lazyvox.store.files import spool as spool_module
 from lazyvox.store.files.spool import FileStore
 from lazyvox.testing import (
     CountingSource,
     FlakySource,
-    MemorySource,
     TripwireSource,
+    image_over,
     own_threads,
 )
 
 SHAPE = (8, 9, 7, 40)
 VALUES = np.random.default_rng(0).normal(500, 9, SHAPE).astype("<f4")
-OFFSET = 352
-
-
-def image_over(wrap):
-    """Return a source and a lazy image over it."""
-    content = bytes(OFFSET) + VALUES.tobytes(order="F")
-    source = wrap(MemorySource(content, compression="gzip", path="/nowhere/run.nii.gz"))
-    reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET))
-    header = nib.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_data_dtype(VALUES.dtype)
-    return source, lazy_image(nib.Nifti1Image, lv.LazyArray.over(reader), np.eye(4), header)
 
 
 def on_disk(img):
@@ -58,7 +44,7 @@ def expected():
 
 
 def cleaned(wrap=CountingSource, **options):
-    source, img = image_over(wrap)
+    source, img = image_over(wrap, VALUES, compression="gzip")
     return source, clean_img(img, standardize="zscore_sample", **options)
 
 
@@ -91,7 +77,7 @@ def test_the_file_is_read_once_for_everything(place):
 
 
 def test_chains_are_one_pass_and_a_spool(tmp_path):
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES, compression="gzip")
     result = smooth_img(on_disk(clean_img(smooth_img(img, 3), standardize=None)), 2)
     lv.save(result, tmp_path / "out.nii.gz")
     source.assert_each_byte_once()

@@ -7,36 +7,21 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array import FileReader
 from lazyvox.image import math_img, smooth_img
-from lazyvox.lazyimage.classes import lazy_image
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource, TripwireSource, random_values
+from lazyvox.testing import CountingSource, TripwireSource, image_over, random_values
 
 SHAPE = (8, 9, 7, 11)
 VALUES = random_values(SHAPE, "<i2")
-OFFSET = 352
-
-
-def image_over(wrap):
-    """Return a source and a lazy image over it."""
-    content = bytes(OFFSET) + VALUES.tobytes(order="F")
-    source = wrap(MemorySource(content, compression="gzip", path="/nowhere/run.nii.gz"))
-    reader = FileReader(source, ArraySpec(SHAPE, VALUES.dtype, OFFSET))
-    header = nib.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_data_dtype(VALUES.dtype)
-    return source, lazy_image(nib.Nifti1Image, lv.LazyArray.over(reader), np.eye(4), header)
 
 
 @pytest.mark.parametrize("formula", ["img + 1", "img > 3", "img[..., ::2]", "np.exp(img[..., 0])"])
 def test_element_wise_formulas_read_no_voxel(formula):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES, compression="gzip")
     assert math_img(formula, img=img).shape[:3] == SHAPE[:3]
 
 
 def test_reductions_of_one_expression_share_a_pass():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES, compression="gzip")
     std = math_img("(np.mean(img, axis=-1) - img.min(axis=-1)) / np.std(img, axis=-1)", img=img)
     source.assert_each_byte_once()
     expected = (VALUES.mean(-1) - VALUES.min(-1)) / VALUES.std(-1)
@@ -44,7 +29,7 @@ def test_reductions_of_one_expression_share_a_pass():
 
 
 def test_a_formula_of_a_formula_is_one_pass():
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES, compression="gzip")
     smoothed = smooth_img(math_img("img * 2.5 - img", img=img), 2)
     scan = lv.Scan(smoothed)
     mean = scan.add(lv.Mean())
@@ -66,7 +51,7 @@ def paths(folder):
 
 
 def test_strict_refuses_what_reads_the_whole():
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES, compression="gzip")
     with lv.strict(), pytest.raises(lv.MaterializationError, match="median in a formula"):
         math_img("np.median(img, axis=-1)", img=img)
     with lv.strict(), pytest.raises(lv.MaterializationError, match="argsort in a formula"):
@@ -112,13 +97,13 @@ HOSTILE = [
 @pytest.mark.filterwarnings("ignore:every image should be part of the formula")
 @pytest.mark.parametrize("formula", HOSTILE, ids=lambda formula: formula[:30])
 def test_what_is_no_arithmetic_is_refused_before_anything_is_read(formula):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES, compression="gzip")
     with pytest.raises((lv.ParameterError, lv.ParameterTypeError), match="formula"):
         math_img(formula, img=img)
 
 
 def test_images_that_do_not_go_together(example_folder):
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES, compression="gzip")
     with pytest.raises(
         lv.GridMismatchError, match=r"share one voxel grid. b .*\(12, 14, 10\).*; a "
     ):
@@ -132,7 +117,7 @@ def test_images_that_do_not_go_together(example_folder):
 
 
 def test_images_that_are_not_used():
-    _, img = image_over(TripwireSource)
+    _, img = image_over(TripwireSource, VALUES, compression="gzip")
     with pytest.warns(lv.LazyvoxWarning, match=r"does not name \['a'\]"):
         math_img("image + 1", image=img, a=img)
     math_img("image + 1", "a", image=img, a=img)
@@ -158,7 +143,7 @@ FUNCTIONS = [
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
 @pytest.mark.parametrize("formula", FUNCTIONS)
 def test_functions_are_numpys_and_lazy(formula):
-    source, img = image_over(CountingSource)
+    source, img = image_over(CountingSource, VALUES, compression="gzip")
     found = math_img(formula, img=img)
     assert not source.reads
     expected = eval(formula, {"np": np, "float": float}, {"img": VALUES})
@@ -168,7 +153,7 @@ def test_functions_are_numpys_and_lazy(formula):
 
 
 def test_a_formula_knows_the_functions_that_images_know():
-    _, img = image_over(CountingSource)
+    _, img = image_over(CountingSource, VALUES, compression="gzip")
     for call, formula in (
         (lambda: np.clip(img, 0, None), "np.clip(img, 0, None)"),
         (lambda: np.fix(img / 2), "np.fix(img / 2)"),

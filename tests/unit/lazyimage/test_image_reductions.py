@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array.lazy_array import LazyArray
-from lazyvox.array.reader import FileReader
-from lazyvox.lazyimage.classes import LazyNifti1Image, lazy_image
-from lazyvox.planning.spec import ArraySpec
-from lazyvox.testing import CountingSource, MemorySource
+from lazyvox.testing import CountingSource, image_over
 
 GRID, N_VOLUMES = (5, 6, 7), 12
 RNG = np.random.default_rng(8)
@@ -23,11 +19,8 @@ AXES = [None, -1, 3, 0, (0, 1, 2), (0, 1), 2, (1, 3), (0, 1, 2, 3)]
 
 def counted(values):
     """Return a lazy image, and the source that counts what is read of it."""
-    source = CountingSource(MemorySource(values.tobytes(order="F"), compression="gzip"))
-    array = LazyArray.over(FileReader(source, ArraySpec(values.shape, values.dtype, 0)))
-    header = nib.Nifti1Header()
-    header.set_data_dtype(np.uint8 if values.dtype == bool else values.dtype)
-    return lazy_image(LazyNifti1Image, array, np.eye(4), header), source
+    source, img = image_over(CountingSource, values, compression="gzip")
+    return img, source
 
 
 def values_of(reduced):

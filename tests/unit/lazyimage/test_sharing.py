@@ -21,13 +21,7 @@ RUN = np.random.default_rng(3).normal(size=(5, 6, 7, 8)).astype(np.float32)
 COUNTS = np.random.default_rng(4).integers(-90, 90, (5, 6, 7, 8)).astype(np.int16)
 
 
-@pytest.fixture(autouse=True)
-def memory(tmp_path, monkeypatch):
-    """A folder in the place of the memory file system, which other processes use too."""
-    folder = tmp_path / "memory"
-    folder.mkdir()
-    monkeypatch.setattr(shared_room, "MEMORY_FOLDER", folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("memory")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import gc
 import os
 import random
 import signal
-import threading
 import warnings
 import zlib
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from lazyvox.store.index.cache import find_index, judge_all
 from lazyvox.store.index.writer import IndexWriter
 from lazyvox.store.indexed_source import MOST_AHEAD_BYTES, IndexedReader, ahead_bytes, ahead_count
 from lazyvox.store.opening import open_source
-from lazyvox.testing import find_points, gzip_member, own_threads
+from lazyvox.testing import assert_no_thread_is_left, find_points, gzip_member, own_threads
 
 SPACING = 60_000
 RAW = np.random.default_rng(0).normal(0, 100, 300_000).astype("<i2").tobytes()
@@ -227,15 +226,6 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(
         with pytest.raises(FileChangedError, match=message):
             reader.read_upto(500_000, 100_000)
     assert not own_threads()
-
-
-def assert_no_thread_is_left():
-    """Idle threads may have been asked to end and not have ended yet."""
-    for thread in [one for one in threading.enumerate() if one.name.startswith("lazyvox")]:
-        # One that was never started is no thread, though Python lists it.
-        if thread.ident is not None:
-            thread.join(5)
-            assert not thread.is_alive(), thread
 
 
 def test_no_thread_is_left_after_an_early_exit(source, points):

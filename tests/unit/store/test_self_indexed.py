@@ -25,10 +25,7 @@ RAW = np.random.default_rng(0).normal(0, 9, 400_000).astype("<i2").tobytes()
 SPACING = 50_000
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """No index is taken from the user's cache."""
-    monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def source_of(tmp_path, content, name="run.bin"):

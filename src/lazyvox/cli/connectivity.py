@@ -10,7 +10,7 @@ from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outputs import check_output, list_endings
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
-from lazyvox.connectome import ESTIMATORS, KINDS, Connectivity, Estimator
+from lazyvox.connectome import ESTIMATORS, KINDS, Estimator
 from lazyvox.connectome import connectivity as compute
 from lazyvox.connectome.api import COPIES_OF_SIGNALS, check_budget, memory_terms
 from lazyvox.connectome.matrix_file import MATRIX_ENDINGS
@@ -79,18 +79,14 @@ class _Matrices:
         pictures = [
             draw_heat_map(matrix.values, names, matrix.kind) for matrix in matrices if self.plots
         ]
-        written = [
-            self._write_matrix(path, matrix)
-            for path, matrix in zip(self.outputs, matrices, strict=True)
-        ]
+        written = []
+        for path, matrix in zip(self.outputs, matrices, strict=True):
+            matrix.save(path, overwrite=self.overwrite)
+            written.append(Written(path, matrix.shape, str(matrix.values.dtype), matrix.kind))
         for path, (content, size) in zip(self.plots, pictures, strict=True):
             write_file(path, content, overwrite=self.overwrite)
             written.append(Written(path, (*size, 4), "uint8"))
         return written
-
-    def _write_matrix(self, path: str, matrix: Connectivity) -> Written:
-        matrix.save(path, overwrite=self.overwrite)
-        return Written(path, matrix.shape, str(matrix.values.dtype), matrix.kind)
 
 
 @click.command(

@@ -116,7 +116,8 @@ def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
             if settings.explain:
                 return _Report(path, None, plan=plan_check(path, is_checked=is_checked))
             facts = describe_image(path)
-            index = _index_of(path)
+            source = open_source(path)
+            index = source.access_points() if isinstance(source, StreamSource) else None
             if not is_checked:
                 return _Report(path, facts, index=index)
             check = check_image(path, progress=settings.progress)
@@ -127,11 +128,6 @@ def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
     problem = "; ".join(check.problems)
     trouble = f"{printable(path)}: {problem}" if problem else ""
     return _Report(path, facts, check, trouble, index)
-
-
-def _index_of(path: str) -> AccessPoints | None:
-    source = open_source(path)
-    return source.access_points() if isinstance(source, StreamSource) else None
 
 
 def _print(report: _Report, *, is_last: bool) -> None:

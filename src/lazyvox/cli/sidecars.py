@@ -114,7 +114,12 @@ def write_sidecars(
     # The sources are named in full, and where they lie is nobody's business.
     del described["source"]
     for one, table in zip(inputs.regions.sets, tables, strict=True):
-        uris = {path: _uri(path, table) for path in inputs.sources(one)}
+        sidecar = sidecar_path(table)
+        own_root = dataset_root(sidecar)
+        uris = {
+            path: source_uri(path, sidecar, own_root=own_root, root=dataset_root(path))
+            for path in inputs.sources(one)
+        }
         record = Provenance(
             sources=[*uris.values()],
             regions_sha256={uris[path]: hash_file(path) for path in inputs.images(one)},
@@ -126,8 +131,3 @@ def write_sidecars(
             peak_bytes=peak_bytes,
         )
         write_sidecar(table, record.to_dict(), overwrite=overwrite)
-
-
-def _uri(path: str, table: str) -> str:
-    sidecar = sidecar_path(table)
-    return source_uri(path, sidecar, own_root=dataset_root(sidecar), root=dataset_root(path))

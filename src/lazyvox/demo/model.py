@@ -249,7 +249,9 @@ def _tissue(mask: BoolArray, affine: FloatArray, rng: np.random.Generator) -> Fl
     fold = _smooth(noise + noise[::-1], 8.5 / zoom)
     fold = fold / fold.std()
     depth = _smooth(mask, 18.0 / zoom)
-    white = _step(16 * (depth - 0.8 + 0.1 * fold)) * (1 - 0.75 * _nuclei(mask, affine))
+    thalamus = _solid(mask, affine, (11, -18, 8), (9, 13, 8))
+    nuclei = np.maximum(thalamus, _solid(mask, affine, (23, 4, 4), (7, 17, 10)))
+    white = _step(16 * (depth - 0.8 + 0.1 * fold)) * (1 - 0.75 * nuclei)
     sulci = 0.75 * np.exp(-((fold / 0.33) ** 2)) * np.clip((0.97 - depth) / 0.2, 0, 1)
     fluid = np.maximum(sulci, _solid(mask, affine, (8, -12, 20), (6, 30, 8)))
     uneven = _smooth(rng.standard_normal(mask.shape), 60.0 / zoom)
@@ -257,12 +259,6 @@ def _tissue(mask: BoolArray, affine: FloatArray, rng: np.random.Generator) -> Fl
     rim = np.clip(1.5 * _smooth(mask, 7.0 / zoom) - 0.35, 0.3, 1)
     tissue = rim * (820 - 260 * white + 250 * fluid) * (1 + 0.1 * uneven)
     return np.asarray(tissue, dtype=np.float32)
-
-
-def _nuclei(mask: BoolArray, affine: FloatArray) -> FloatArray:
-    """Return 1 within thalamus and basal ganglia, roughly."""
-    thalamus = _solid(mask, affine, (11, -18, 8), (9, 13, 8))
-    return np.maximum(thalamus, _solid(mask, affine, (23, 4, 4), (7, 17, 10)))
 
 
 def _solid(

@@ -113,10 +113,9 @@ def _is_sound(content: bytes, at: int, size: int, n_before: int, findings: Findi
 
 def _as_extension(code: int, value: bytes) -> Any:
     # The handler of DICOM takes the value apart when it is made, and fails on junk.
-    is_sound = _has_dicom_text(value) if code == _DICOM_CODE else code in extension_codes.handler
+    if code == _DICOM_CODE:
+        is_sound = len(value) >= 8 and value[4:6].isascii()
+    else:
+        is_sound = code in extension_codes.handler
     handler: Any = extension_codes.handler[code] if is_sound else Nifti1Extension
     return handler(code, value)
-
-
-def _has_dicom_text(value: bytes) -> bool:
-    return len(value) >= 8 and value[4:6].isascii()

@@ -86,6 +86,7 @@ class ImageWriter:
         _, compression = output.files[0]
         packing_bytes = sink_memory(compression, compresslevel, n_threads, seekable=seekable)
         self._memory = packing_bytes * len(output.files)
+        volume_bytes = math.prod(output.shape[:3]) * output.dtype.itemsize
         self._sinks: list[ByteSink] = []
         try:
             for path, packing in output.files:
@@ -96,7 +97,7 @@ class ImageWriter:
                     # A header is one chunk at most.
                     n_threads=1 if self._sinks else n_threads,
                     overwrite=overwrite,
-                    lengths=_part_lengths(output) if seekable else None,
+                    lengths=member_lengths(output.data_offset, volume_bytes) if seekable else None,
                 )
                 self._sinks.append(sink)
             self._sinks[-1].write(output.header)
@@ -204,12 +205,6 @@ class ImageWriter:
 
     def __exit__(self, *exc: object) -> None:
         self.abort()
-
-
-def _part_lengths(output: OutputSpec) -> Iterator[int]:
-    """Yield the lengths of parts that begin and end where volumes do."""
-    volume_bytes = math.prod(output.shape[:3]) * output.dtype.itemsize
-    return member_lengths(output.data_offset, volume_bytes)
 
 
 def _pieces(block: Array, most: int) -> Iterator[Array]:

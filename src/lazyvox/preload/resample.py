@@ -113,7 +113,8 @@ class LazyResampleVolume(LazyReadData):
 
     @override
     def _lazy_read(self) -> Any:
-        img = self._source_image()
+        source: Any = self._source
+        img = as_image(source.data if isinstance(source, LazyReadData) else source)
         affine, shape = self._grid()
         transform = self._transform
         if isinstance(transform, str):
@@ -131,10 +132,6 @@ class LazyResampleVolume(LazyReadData):
         found = resample_img(img, affine, shape, self._interpolation, clip=self._clips)
         self.data = self._read_by_us = in_memory(found, self._dtype)
         return self.data
-
-    def _source_image(self) -> Any:
-        source: Any = self._source
-        return as_image(source.data if isinstance(source, LazyReadData) else source)
 
     def _grid(self) -> tuple[Any, Any]:
         if self._target is None:

@@ -259,7 +259,9 @@ class StandIn(ABC):
             array = lazy_dataobj(source)
             return array.nbytes if self._dtype is None else array.astype(self._dtype).nbytes
         with suppress(OSError):
-            return image_bytes(source, self._dtype) if self._reader is None else _file_size(source)
+            if self._reader is None:
+                return image_bytes(source, self._dtype)
+            return os.stat(source).st_size  # noqa: PTH116 - a name in bytes or text
         return 0
 
     def _is_recorded(self, n_ahead: int) -> bool:
@@ -317,7 +319,3 @@ def _name_file(error: Exception, name: str) -> None:
         error.args = (f"{name}: {error.args[0]}",)
     else:
         error.add_note(f"while loading {name}")
-
-
-def _file_size(path: str) -> int:
-    return os.stat(path).st_size  # noqa: PTH116 - a name in bytes or text

@@ -27,7 +27,7 @@ _PIECE = 1 << 20
 class _Packer(Protocol):
     """Turns bytes into those of a compressed file."""
 
-    def pack(self, data: memoryview, /) -> Iterator[bytes]: ...
+    def pack(self, data: memoryview, /) -> Iterator[bytes | memoryview]: ...
     def finish(self) -> Iterator[bytes]: ...
     def close(self) -> None: ...
 
@@ -68,7 +68,7 @@ class ByteSink:
     As a context manager it aborts when the block raises, and when it ends without `commit`.
     """
 
-    def __init__(self, file: AtomicFile, packer: "_Packer | _PlainPacker") -> None:
+    def __init__(self, file: AtomicFile, packer: _Packer) -> None:
         self._file = file
         self._packer = packer
         self._is_finished = False
@@ -123,7 +123,7 @@ class ByteSink:
         finally:
             self._file.abort()
 
-    def _write(self, pieces: "Iterator[bytes] | Iterator[memoryview]") -> None:
+    def _write(self, pieces: "Iterator[bytes | memoryview]") -> None:
         try:
             for piece in pieces:
                 self._file.write(memoryview(piece))
@@ -281,7 +281,7 @@ def _make_packer(
     compresslevel: int | None,
     n_threads: int,
     lengths: Iterator[int] | None,
-) -> "_Packer | _PlainPacker":
+) -> _Packer:
     level = _check_options(printable(path), compression, compresslevel, n_threads)
     if lengths is not None and compression != "none":
         form = _member_form(path, compression, level)

@@ -1,23 +1,11 @@
 """Images as nibabel knows them, lazy: load, slice, save."""
 
-from lazyvox.lazyimage.classes import LazyImage
-from lazyvox.lazyimage.explaining import explain
-from lazyvox.lazyimage.load import load
-from lazyvox.lazyimage.parallel import map_images
-from lazyvox.lazyimage.random_access import ImageIndex, index
-from lazyvox.lazyimage.save import save
-from lazyvox.lazyimage.series import Grid
-from lazyvox.lazyimage.sharing import SharedHandle, shared
+import lazy_loader
 
-__all__ = [
-    "Grid",
-    "ImageIndex",
-    "LazyImage",
-    "SharedHandle",
-    "explain",
-    "index",
-    "load",
-    "map_images",
-    "save",
-    "shared",
-]
+# These two have the names of their modules, which would else take their place.
+from lazyvox.lazyimage.load import load as load
+from lazyvox.lazyimage.save import save as save
+
+# The names are in __init__.pyi; a process that loads an image has no need of shared memory,
+# pools of processes and indexes.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

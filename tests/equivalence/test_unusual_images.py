@@ -93,7 +93,7 @@ def test_surfaces_of_freesurfer_in_nifti_are_images_like_others(tmp_path):
     assert image.new_img_like(path, np.ones(values.shape[:3])).shape == values.shape[:3]
 
 
-def test_series_too_long_for_nifti_1_become_nifti_2(tmp_path):
+def test_series_too_long_for_nifti_1_become_nifti_2(tmp_path, caplog):
     path = tmp_path / "long.nii"
     nib.Nifti1Image(np.ones((2, 2, 2, 20_000), "u1"), A).to_filename(path)
     joined = image.concat_imgs([path, path])
@@ -107,6 +107,7 @@ def test_series_too_long_for_nifti_1_become_nifti_2(tmp_path):
     assert np.array_equal(volumes.get_fdata()[0, 0, 1], signals[:, 1])
     masker = maskers.NiftiMasker(mask, standardize=None).fit()
     assert masker.inverse_transform(signals).shape == (2, 2, 2, 40_000)
+    assert not caplog.messages, "nibabel found a header to mend"
 
 
 @pytest.mark.parametrize("dtype", ["f4", "i2"])

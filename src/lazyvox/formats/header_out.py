@@ -195,7 +195,10 @@ def _converted(kind: HeaderClass, header: Header) -> Header:
     if kind is MGHHeader:
         return kind()
     if _is_kind(header, AnalyzeHeader):
-        return kind.from_header(header, check=False)
+        made = kind.from_header(header, check=False)
+        # nibabel takes over the length of the other header, and logs that it is wrong later.
+        made["sizeof_hdr"] = made.sizeof_hdr
+        return made
     return _from_foreign(kind, header)
 
 

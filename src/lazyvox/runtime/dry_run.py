@@ -44,7 +44,9 @@ def plan(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
 
     Notes
     -----
-    Memory: masks and labels images are read, the series is not.
+    Memory: regions are read, the series is not: masks, labels images and maps, whose voxels
+    decide how much a pass holds. Regions that cannot fit the budget are refused with the first
+    that is too much.
 
     Examples
     --------

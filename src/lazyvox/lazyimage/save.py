@@ -245,7 +245,7 @@ def prepare_save(  # noqa: PLR0913 - as of `save`
         )
         if sum_terms(held) + N_BUFFERS * _SMALLEST_BLOCK_BYTES <= budget:
             break
-    plan = _plan(values, encoding, output, held, budget)
+    plan = _plan(values, encoding, output, held, budget, n_threads)
     return PreparedSave(
         img, values, encoding, full_path, plan, n_threads, compresslevel, seekable, overwrite
     )
@@ -286,6 +286,7 @@ def _plan(
     output: OutputSpec,
     held: tuple[MemoryTerm, ...],
     budget: int,
+    n_threads: int,
 ) -> Plan:
     """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
     room = min(N_BUFFERS * TARGET_BLOCK_BYTES, budget - sum_terms(held))
@@ -299,7 +300,7 @@ def _plan(
             msg,
             parameter="memory",
             value=budget,
-            hint=f"Pass memory={least} or more, or n_jobs=1.",
+            hint=f"Pass memory={least} or more{', or n_jobs=1' * (n_threads > 1)}.",
         )
     return plan_passes(
         array,

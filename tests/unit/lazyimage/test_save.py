@@ -325,6 +325,9 @@ def test_fewer_threads_where_the_budget_asks_for_it(tmp_path, monkeypatch):
         lv.save(img, tmp_path / "a.nii.gz")
         with pytest.raises(lv.MemoryBudgetError, match="or n_jobs=1"):
             lv.save(img, tmp_path / "b.nii.gz", n_jobs=8)
+    for n_jobs in (None, 1):
+        with pytest.raises(lv.MemoryBudgetError, match=r"Pass memory=\d+ or more\.$"):
+            lv.save(img, tmp_path / "b.nii.gz", n_jobs=n_jobs, memory="1KB")
     assert [one.name for one in tmp_path.iterdir()] == ["a.nii.gz"]
 
 

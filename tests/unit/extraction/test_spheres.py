@@ -2,7 +2,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from lazyvox.errors import GridMismatchError, ParameterError, RegionError
+from lazyvox.errors import GridMismatchError, LazyvoxWarning, ParameterError, RegionError
 from lazyvox.extraction.seeds import looks_like_seeds, read_seeds
 from lazyvox.extraction.spheres import Spheres
 from lazyvox.lazyimage.series import as_series
@@ -63,6 +63,12 @@ def test_names_and_radii_of_a_table(tmp_path):
     np.testing.assert_array_equal(signals.values, np.hstack([one.values for one in both]))
     given = feed(Spheres(tmp_path / "seeds.csv", 2), image(values))
     np.testing.assert_array_equal(given.values[:, 0], signals.values[:, 0])
+
+
+def test_seeds_of_one_name_are_numbered_and_named_as_seeds():
+    with pytest.warns(LazyvoxWarning, match=r"`seeds` should have names .* added to PCC\."):
+        spheres = Spheres(SEEDS, 2, names=["PCC"] * 2)
+    assert feed(spheres, run_values()).names == ("PCC 0", "PCC 1")
 
 
 def test_overlapping_spheres_show_their_mean():

@@ -199,3 +199,26 @@ class TestMessages:
         nib.save(nib.Nifti1Image(RUN[:, :, :, None], AFFINE), "five.nii")
         with pytest.raises(DimensionError, match=r"five\.nii: the image must be 4D. Got 5D"):
             make(standardize=None).fit_transform("five.nii")
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("run.nii", r"Its header says 1\.5: pass t_r=1\.5 if that is right\."),
+        ("none.nii", r"Its header has none: pass `t_r`\."),
+    ],
+)
+def test_filters_of_clean_img_ask_for_the_repetition_time_of_the_header(path, said):
+    with pytest.raises(lv.ParameterError, match=said):
+        clean_img(path, low_pass=0.1, standardize=None)
+
+
+@pytest.mark.usefixtures("files")
+def test_regions_on_another_grid_are_one_error_in_good_english():
+    nib.save(nib.Nifti1Image(ATLAS, AFFINE + np.eye(4, k=3)), "moved.nii")
+    masker = NiftiLabelsMasker("moved.nii", resampling_target=None)
+    with pytest.raises(lv.GridMismatchError, match=r"images must share one voxel grid\. imgs"):
+        masker.fit().transform("run.nii")
+    with pytest.warns(UserWarning, match="labels are not on the grid of the other images: labels"):
+        NiftiLabelsMasker("moved.nii").fit().transform("run.nii")

@@ -112,6 +112,14 @@ def test_a_filter_that_is_longer_than_the_signals_names_the_least_number_of_volu
     clean(np.zeros((6, 1)), high_pass=0.01, t_r=2.0, butterworth__padlen=5)
 
 
+def test_a_filter_that_is_too_long_names_another_only_where_that_does_the_same():
+    with pytest.raises(ParameterError, match=r"or filter='cosine'\.$"):
+        clean(np.zeros((10, 1)), high_pass=0.01, t_r=2.0)
+    for low_pass in ({"low_pass": 0.1}, {"low_pass": 0.1, "high_pass": 0.01}):
+        with pytest.raises(ParameterError, match=r"butterworth__padlen in clean\)\.$"):
+            clean(np.zeros((10, 1)), t_r=2.0, **low_pass)
+
+
 def test_a_cutoff_above_nyquist_warns_once_and_filters_nothing(signals):
     with pytest.warns(LazyvoxWarning, match=r"below half of the sampling rate, 0\.25 Hz") as seen:
         cleaned = clean(signals, low_pass=0.3, t_r=2.0)

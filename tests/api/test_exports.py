@@ -83,7 +83,8 @@ def describes_parameters_elsewhere(name):
         return False
     if dataclasses.is_dataclass(exported):
         text = inspect.getdoc(exported)
-        return all(field.name in text for field in dataclasses.fields(exported))
+        names = [field.name for field in dataclasses.fields(exported)]
+        return all(name in text for name in names if not name.startswith("_"))
     return "__init__" not in vars(exported)
 
 

@@ -163,7 +163,7 @@ def open_sink(
         Whether an existing file may be replaced; its permissions are kept.
     lengths : iterator of int, optional
         Decoded bytes of each member of a gzip file, or frame of a zstd file, for ever: then the
-        file tells where they are, and each can be decoded alone. See `planning.members`.
+        file tells where they are, and each can be decoded alone: see `member_lengths`.
 
     Returns
     -------

@@ -50,7 +50,10 @@ def explain(img: SpatialImage | LazyArray) -> str:
     >>> import lazyvox as lv
     >>> run = lv.load("run.nii.gz")
     >>> text = lv.explain((run - run.mean(axis=-1)) / run.std(axis=-1))
-    >>> print("\n".join(text.splitlines()[1:9]))
+    >>> print("\n".join(text.splitlines()[1:12]))
+    step       mean over axes (3,)
+    step       std over axes (3,)
+    step       (run.nii.gz - mean of run.nii.gz over axes (3,)) / std of run.nii.gz over axes (3,)
     graph      5 steps
       0        run.nii.gz, float32, shape (12, 14, 10, 40)
       1        mean of run.nii.gz over axes (3,), float32, shape (12, 14, 10)

@@ -248,3 +248,19 @@ def test_real_runs_by_path_pattern_and_list(parameters):
     (_, found), (_, expected) = both("MultiNiftiMasker", runs, {"mask_img": brain, "n_jobs": 2})
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_another_background_fills_what_labels_of_a_smaller_field_of_view_leave_out():
+    labels = np.ones((4, 10, 8), np.int16)
+    labels[0], labels[3] = 0, 2
+    options = {
+        "labels_img": nib.Nifti1Image(labels, AFFINE),
+        "background_label": 2,
+        "resampling_target": "data",
+    }
+    (_, found), (_, expected) = both("NiftiLabelsMasker", series(), options)
+    values = np.asarray(series().dataobj)
+    np.testing.assert_allclose(found[:, 0], values[0].mean(axis=(0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(found[:, 1], expected[:, 1], rtol=1e-5)
+    with_outside = np.concatenate([values[:1], values[4:]]).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(expected[:, 0], with_outside, rtol=1e-5)

@@ -340,8 +340,6 @@ def image_like(
     header = make_header(image_class.header_class, given, matrix, shape, stored)
     if copy_header:
         _set_display_limits(header, None if is_new_kind else data, extent)
-        # Of a surface, one of the fields that were reset holds the length of the first axis.
-        header.set_data_shape(header_shape(header, shape))
     if is_new_kind and hasattr(header, "set_intent"):
         header.set_intent("none")
     img = lazy_image(image_class, data, matrix, header)
@@ -382,7 +380,11 @@ def _set_display_limits(
 ) -> None:
     """Set the fields of a header that speak of its values; to 0, unset, where nothing is known."""
     fields = set(header) if isinstance(header, WrapStruct) else set()
-    for field in fields & {"glmax", "glmin", "cal_max", "cal_min"}:
+    limits = fields & {"glmax", "glmin", "cal_max", "cal_min"}
+    if "dim" in fields and header["dim"][1] == -1:
+        # Of a surface of FreeSurfer's, it holds the length of the first axis.
+        limits -= {"glmin"}
+    for field in limits:
         header[field] = 0
     if isinstance(data, np.ndarray) and data.size and data.dtype.kind in "biuf":
         extent = (np.min(data), np.max(data))

@@ -68,7 +68,7 @@ def test_names_and_radii_of_a_table(tmp_path):
 def test_seeds_of_one_name_are_numbered_and_named_as_seeds():
     with pytest.warns(LazyvoxWarning, match=r"`seeds` should have names .* added to PCC\."):
         spheres = Spheres(SEEDS, 2, names=["PCC"] * 2)
-    assert feed(spheres, run_values()).names == ("PCC 0", "PCC 1")
+    assert feed(spheres, image(run_values())).names == ("PCC 0", "PCC 1")
 
 
 def test_overlapping_spheres_show_their_mean():

@@ -53,6 +53,12 @@ class TestResampling:
             resample_to_img(path, target),
         )
 
+    def test_the_type_of_the_voxels(self, path, target):
+        found = lv.LazyResampleVolume(path, target, dtype="f8").data
+        expected = resample_to_img(path, target)
+        assert np.asarray(found.dataobj).dtype == np.float64
+        assert np.array_equal(np.asarray(found.dataobj), np.asarray(expected.dataobj))
+
     def test_an_affine_without_a_shape(self, path):
         lazy = lv.LazyResampleVolume(path, target_affine=np.eye(3) * 3)
         assert_same(lazy.data, resample_img(path, np.eye(3) * 3))

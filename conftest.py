@@ -1,6 +1,8 @@
 """What doctests, documents and tests have in common."""
 
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +94,10 @@ def _doctest_in_example_folder(
 @pytest.fixture(autouse=True)
 def _doctest_names(doctest_namespace: dict[str, object]) -> None:
     doctest_namespace["np"] = np
+
+
+@pytest.fixture(autouse=True)
+def python_handles_interrupts() -> None:
+    """Begin each test with Python's handler of SIGINT: a test that was interrupted may have lost it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)

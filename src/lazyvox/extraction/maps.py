@@ -17,7 +17,7 @@ from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.stream.gather import zero_non_finite
+from lazyvox.stream.gather import VoxelGather, zero_non_finite
 from lazyvox.stream.masks import RegionImage, read_mask
 
 __all__ = ["Maps"]
@@ -109,7 +109,7 @@ class Maps(RegionTable):
         self._keep = keep_masked_maps
         self._resample = resample
         self._allow_overlap = allow_overlap
-        self._index: Array
+        self._gather: VoxelGather
         self._maps: LinearMaps
         self._numbers: list[int] = []
         self._batch: Array | None = None
@@ -123,7 +123,7 @@ class Maps(RegionTable):
     @override
     def init(self, grid: Grid) -> None:
         super().init(grid)
-        self._batch = np.empty((self._batch_volumes(grid), len(self._index)), grid.dtype)
+        self._batch = np.empty((self._batch_volumes(grid), self._gather.n_voxels), grid.dtype)
         self._pending = range(0)
 
     @override
@@ -131,7 +131,7 @@ class Maps(RegionTable):
         n_volumes = block.shape[3]
         volumes = block.reshape(-1, n_volumes, order="F").T
         for number, volume in enumerate(volumes, start):
-            np.take(volume, self._index, out=self._row(number), mode="clip")
+            self._gather.take(volume, self._row(number))
             self._arrived(number)
 
     @property
@@ -142,11 +142,8 @@ class Maps(RegionTable):
     @override
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
         assert self._grid is not None, "bug in lazyvox: update before init"
-        n_i, n_j, n_k = self._grid.shape
-        values, first = slab.reshape(-1, order="F"), n_i * n_j * k
-        start, stop = np.searchsorted(self._index, (first, first + len(values)))
-        self._row(volume)[start:stop] = values[self._index[start:stop] - first]
-        if k + slab.shape[2] == n_k:
+        self._gather.take_slab(slab, k, self._row(volume))
+        if k + slab.shape[2] == self._grid.shape[2]:
             self._arrived(volume)
 
     @override
@@ -164,8 +161,8 @@ class Maps(RegionTable):
     @override
     def state_bytes(self, grid: Grid) -> int:
         self.check(grid)
-        batch = self._batch_volumes(grid) * len(self._index) * grid.dtype.itemsize
-        held = self._maps.nbytes + self._index.nbytes
+        batch = self._batch_volumes(grid) * self._gather.n_voxels * grid.dtype.itemsize
+        held = self._maps.nbytes + self._gather.nbytes
         solving = max(self._maps.solve_bytes, self._read_bytes)
         return held + max(batch + self._rows_plan.state_bytes, solving)
 
@@ -173,7 +170,7 @@ class Maps(RegionTable):
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         self.check(grid)
         n_volumes = self._batch_volumes(grid)
-        masks = n_volumes * len(self._index) * 2 if self._ensure_finite else 0
+        masks = n_volumes * self._gather.n_voxels * 2 if self._ensure_finite else 0
         row_bytes = self._rows_plan.work_bytes(n_volumes)
         return masks + self._maps.work_bytes(n_volumes) + row_bytes
 
@@ -196,7 +193,7 @@ class Maps(RegionTable):
         self._check_maps(maps, found)
         kept = self._keep or mask is None
         self._numbers = list(range(maps.n_maps)) if kept else found.numbers.tolist()
-        self._index, self._read_bytes = found.index, found.read_bytes
+        self._gather, self._read_bytes = VoxelGather(found.index), found.read_bytes
         columns = np.searchsorted(self._numbers, found.numbers)
         self._maps = solve_maps(found.weights, columns, len(self._numbers))
         self._names = _map_names(self._lut, maps.n_maps)
@@ -241,11 +238,11 @@ class Maps(RegionTable):
 
     @override
     def _placement(self) -> Placement:
-        return Placement(self._index, maps=self._maps)
+        return Placement(self._gather.index, maps=self._maps)
 
     def _batch_volumes(self, grid: Grid) -> int:
         """Return how many volumes are multiplied at a time, whatever the size of blocks."""
-        row_bytes = max(len(self._index) * grid.dtype.itemsize, 1)
+        row_bytes = max(self._gather.n_voxels * grid.dtype.itemsize, 1)
         return max(min(_BATCH_BYTES // row_bytes, _MOST_VOLUMES, grid.n_volumes), 1)
 
     def _row(self, volume: int) -> Array:

@@ -20,7 +20,7 @@ from lazyvox.extraction.tables import TableSpec, check_target
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.stream.consumer import Consumer
-from lazyvox.stream.gather import zero_non_finite
+from lazyvox.stream.gather import VoxelGather, zero_non_finite
 from lazyvox.stream.masks import RegionImage
 
 __all__ = ["GatheredRegions", "RegionLayout", "RegionTable", "TableOptions"]
@@ -247,6 +247,7 @@ class GatheredRegions(RegionTable):
     @override
     def init(self, grid: Grid) -> None:
         super().init(grid)
+        self._gather = VoxelGather(self._layout.index)
         self._regions = Regions(self._layout.starts, len(self._layout.index), grid.dtype)
 
     @override
@@ -256,7 +257,7 @@ class GatheredRegions(RegionTable):
         part = self._table.part(start, n_volumes)
         gathered = self._regions.gathered
         for volume, row in zip(volumes, part, strict=True):
-            np.take(volume, self._layout.index, out=gathered, mode="clip")
+            self._gather.take(volume, gathered)
             self._fill(row)
         self._table.add(part, start)
 
@@ -268,12 +269,8 @@ class GatheredRegions(RegionTable):
     @override
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
         assert self._grid is not None, "bug in lazyvox: update before init"
-        n_i, n_j, n_k = self._grid.shape
-        values, first = slab.reshape(-1, order="F"), n_i * n_j * k
-        index = self._layout.index
-        here = np.flatnonzero((index >= first) & (index < first + len(values)))
-        self._regions.gathered[here] = values[index[here] - first]
-        if k + slab.shape[2] == n_k:
+        self._gather.take_slab(slab, k, self._regions.gathered)
+        if k + slab.shape[2] == self._grid.shape[2]:
             part = self._table.part(volume, 1)
             self._fill(part[0])
             self._table.add(part, volume)
@@ -282,16 +279,17 @@ class GatheredRegions(RegionTable):
     def state_bytes(self, grid: Grid) -> int:
         self.check(grid)
         n_voxels = len(self._layout.index)
-        # The index, the columns of the placement, and the buffers of one volume.
-        held = n_voxels * (16 + Regions.bytes_per_voxel(grid.dtype))
+        # The index, in order too for slabs, the columns of the placement, and the buffers of one
+        # volume.
+        held = n_voxels * (32 + Regions.bytes_per_voxel(grid.dtype))
         held += sum(one.values.nbytes for one in self.imgs if isinstance(one, RegionImage))
         return held + self._rows_plan.state_bytes
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
         self.check(grid)
-        # A slab looks its voxels up with two masks and an index.
-        return len(self._layout.index) * 26 + self._rows_plan.work_bytes(block_volumes)
+        # A slab looks its voxels up: places and values.
+        return len(self._layout.index) * 16 + self._rows_plan.work_bytes(block_volumes)
 
     @override
     def _placement(self) -> Placement:

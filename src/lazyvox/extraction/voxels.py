@@ -187,13 +187,11 @@ class Voxels(Consumer[VoxelSignals]):
     @override
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
         assert self._grid is not None
-        n_i, n_j, n_k = self._grid.shape
-        values = slab.reshape(-1, order="F")
         if k == 0:
             self._parts = [rows.part(volume, 1) for rows in self._rows]
         for gather, part in zip(self._gathers, self._parts, strict=True):
-            gather.take_slab(values, n_i * n_j * k, part[0])
-        if k + slab.shape[2] == n_k:
+            gather.take_slab(slab, k, part[0])
+        if k + slab.shape[2] == self._grid.shape[2]:
             for rows, part in zip(self._rows, self._parts, strict=True):
                 if self._ensure_finite:
                     zero_non_finite(part)

@@ -1,6 +1,6 @@
 """Voxels of a mask, in the order of NumPy's boolean indexing: of volumes, and of a whole series."""
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -12,31 +12,23 @@ from lazyvox.stream.consumer import Consumer
 __all__ = ["MaskedVoxels", "VoxelGather", "zero_non_finite"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class VoxelGather:
-    """The voxels of one mask, ready to be taken out of volumes in Fortran order.
+    """Voxels of a grid, ready to be taken out of volumes in Fortran order, or out of slabs.
 
-    Attributes
+    Parameters
     ----------
     index : ndarray of shape (n,), intp
-        The voxels, numbered in Fortran order and listed in C order.
-    ascending : ndarray of shape (n,), intp
-        The same, sorted: a slab of a volume holds a range of them.
-    places : ndarray of shape (n,), intp
-        The position in `index` of each of the sorted ones.
+        The voxels, numbered in Fortran order; one may occur several times.
     """
 
-    index: IntArray
-    ascending: IntArray
-    places: IntArray
+    def __init__(self, index: IntArray) -> None:
+        self.index = index
 
     @classmethod
     def of(cls, mask: BoolArray) -> "VoxelGather":
-        """Return the gather of a mask of shape (i, j, k)."""
+        """Return the gather of a mask of shape (i, j, k), its voxels in C order."""
         i, j, k = np.nonzero(mask)
-        index = i + mask.shape[0] * (j + mask.shape[1] * k)
-        places = np.argsort(index, kind="stable")
-        return cls(index, index[places], places)
+        return cls(i + mask.shape[0] * (j + mask.shape[1] * k))
 
     @property
     def n_voxels(self) -> int:
@@ -45,23 +37,34 @@ class VoxelGather:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the gather holds."""
-        return self.index.nbytes + self.ascending.nbytes + self.places.nbytes
+        """Most bytes that the gather holds: the voxels, and what slabs need of them."""
+        return 3 * self.index.nbytes
 
     def take(self, volumes: Array, out: Array) -> None:
-        """Fill `out`, of shape (n, n_voxels), from flat volumes of shape (n, n_grid)."""
+        """Fill `out`, of shape (..., n_voxels), from flat volumes of shape (..., n_grid)."""
         if out.dtype == volumes.dtype and out.flags.c_contiguous:
             # Every index is on the grid by construction. "clip" only spares NumPy the copy that
             # it makes of `out` to undo a failure.
-            np.take(volumes, self.index, axis=1, out=out, mode="clip")
+            np.take(volumes, self.index, axis=-1, out=out, mode="clip")
         else:
-            np.copyto(out, np.take(volumes, self.index, axis=1), casting="unsafe")
+            np.copyto(out, np.take(volumes, self.index, axis=-1), casting="unsafe")
 
-    def take_slab(self, values: Array, first: int, out: Array) -> None:
-        """Fill the part of the row `out` that lies in voxels `first` ... of the grid."""
-        start, stop = np.searchsorted(self.ascending, (first, first + len(values)))
-        found = values[self.ascending[start:stop] - first]
-        out[self.places[start:stop]] = found.astype(out.dtype, copy=False)
+    def take_slab(self, slab: Array, k: int, out: Array) -> None:
+        """Fill the part of `out`, of shape (n_voxels,), that a slab from slice `k` on holds."""
+        first = slab.shape[0] * slab.shape[1] * k
+        places, ascending = self._sorted
+        start, stop = np.searchsorted(ascending, (first, first + slab.size))
+        found = slab.reshape(-1, order="F")[ascending[start:stop] - first]
+        out[places[start:stop]] = found.astype(out.dtype, copy=False)
+
+    @cached_property
+    def _sorted(self) -> tuple[IntArray, IntArray]:
+        """The voxels in ascending order, and before them their positions in `index`.
+
+        A slab holds a range of them. Volumes that come whole do not need it.
+        """
+        places = np.argsort(self.index, kind="stable")
+        return places, self.index[places]
 
 
 class MaskedVoxels(Consumer[Array]):
@@ -117,15 +120,13 @@ class MaskedVoxels(Consumer[Array]):
 
     @override
     def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        values = slab.reshape(-1, order="F")
-        if self._ensure_finite and self._dtype.kind in "biu" and values.dtype.kind == "f":
-            values = values.copy()
-            zero_non_finite(values)
-        n_plane = slab.shape[0] * slab.shape[1]
+        if self._ensure_finite and self._dtype.kind in "biu" and slab.dtype.kind == "f":
+            slab = slab.copy(order="F")
+            zero_non_finite(slab)
         row = self._held[volume]
         self._seen[volume] = True
         with np.errstate(over="ignore", invalid="ignore"):
-            self._gather.take_slab(values, n_plane * k, row)
+            self._gather.take_slab(slab, k, row)
         if self._ensure_finite and k + slab.shape[2] == self._n_slices:
             zero_non_finite(row)
 

@@ -1,8 +1,11 @@
 """Fixtures that tests in several folders use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from lazyvox.testing import own_threads
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +22,13 @@ def cache(tmp_path, monkeypatch) -> Path:
     """Folder of the indexes of this test; it does not exist yet."""
     monkeypatch.setenv("LAZYVOX_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache" / "indexes"
+
+
+@pytest.fixture
+def no_thread_left() -> Iterator[None]:
+    """Fail a test that leaves a thread of lazyvox behind."""
+    yield
+    assert own_threads() == []
 
 
 @pytest.fixture

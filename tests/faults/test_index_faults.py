@@ -21,6 +21,7 @@ from lazyvox.store.index.cache import IndexMemory
 from lazyvox.store.index.folder import cache_folder
 from lazyvox.store.index.writer import IndexWriter
 from lazyvox.store.opening import open_source
+from lazyvox.testing import write_index
 
 SPACING = 65536
 
@@ -37,11 +38,6 @@ def source(tmp_path):
     packer = zlib.compressobj(6, zlib.DEFLATED, 31, 4)
     (tmp_path / "run.nii.gz").write_bytes(packer.compress(raw) + packer.flush())
     return open_source(tmp_path / "run.nii.gz")
-
-
-def build(source, where="cache"):
-    with IndexWriter(source, SPACING, where) as writer:
-        return writer.commit(*build_points(source, SPACING, writer))
 
 
 def decoded(source, points):
@@ -69,7 +65,7 @@ def flips(n_bytes, n_sampled, seed):
 
 @pytest.mark.parametrize("ending", [".gzidx", ".gzidx.json"])
 def test_a_flipped_bit_is_noticed_wherever_it_is(source, ending):
-    build(source, "beside")
+    write_index(source, "beside")
     path = Path(source.path + ending)
     good = path.read_bytes()
     unnoticed = []
@@ -92,7 +88,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(source, ending):
 
 @pytest.mark.parametrize("ending", [".gzidx", ".gzidx.json"])
 def test_an_index_that_was_cut_off_is_passed_over(source, ending):
-    build(source, "beside")
+    write_index(source, "beside")
     path = Path(source.path + ending)
     good = path.read_bytes()
     step = max(len(good) // 150, 1)
@@ -104,7 +100,7 @@ def test_an_index_that_was_cut_off_is_passed_over(source, ending):
 @pytest.mark.parametrize("where", ["cache", "beside"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_disk_that_fails_leaves_what_was_there(source, monkeypatch, where, code):
-    before = build(source, where)
+    before = write_index(source, where)
     folder = Path(before.path).parent
     files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     write, calls, allowed = os.write, [], []
@@ -128,7 +124,7 @@ def test_a_disk_that_fails_leaves_what_was_there(source, monkeypatch, where, cod
 def tries_to_build(source, where, reason):
     """Return whether an index can be built; where not, check what is said."""
     try:
-        build(source, where)
+        write_index(source, where)
     except OutputError as error:
         if reason not in str(error):
             raise
@@ -144,7 +140,7 @@ def test_a_failure_at_the_end_leaves_no_wrong_index(source, monkeypatch, failing
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.replace" if failing == "os.replace" else failing, fail)
         with pytest.raises(OutputError, match=os.strerror(errno.EIO)):
-            build(source)
+            write_index(source)
     assert IndexMemory().find(source) is None
     assert list(cache_folder().indexes()) == []
 
@@ -153,11 +149,11 @@ def test_a_folder_that_cannot_be_created_is_an_error_of_building_only(source, tm
     (tmp_path / "cache").write_bytes(b"a file in its place")
     assert IndexMemory().find(source) is None
     with pytest.raises(OutputError, match="Set LAZYVOX_CACHE_DIR to another folder"):
-        build(source)
+        write_index(source)
 
 
 def test_a_disk_that_is_read_only_is_read_all_the_same(source, monkeypatch):
-    points = build(source)
+    points = write_index(source)
 
     def refuse(**_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -166,17 +162,17 @@ def test_a_disk_that_is_read_only_is_read_all_the_same(source, monkeypatch):
     monkeypatch.setattr("os.utime", lambda *_, **__: refuse())
     assert decoded(source, IndexMemory().find(source)) == decoded(source, points)
     with pytest.raises(OutputError, match="Read-only file system"):
-        build(source)
+        write_index(source)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to_is_read_all_the_same(source, cache):
-    points = build(source)
+    points = write_index(source)
     cache.chmod(0o500)
     try:
         assert decoded(source, IndexMemory().find(source)) == decoded(source, points)
         with pytest.raises(OutputError, match="Permission denied"):
-            build(source)
+            write_index(source)
     finally:
         cache.chmod(0o700)
 
@@ -187,7 +183,7 @@ def test_a_folder_that_is_deleted_while_building_is_an_error(source, cache):
         cache.rmdir()
         with pytest.raises(OutputError, match="No such file or directory"):
             writer.commit(*found)
-    assert decoded(source, build(source)) == raw_of(source)
+    assert decoded(source, write_index(source)) == raw_of(source)
 
 
 KILLED = textwrap.dedent("""
@@ -301,7 +297,7 @@ def test_sixteen_processes_that_build_at_once_end_with_one_good_index(source, wh
 
 
 def test_an_index_serves_a_forked_child(source):
-    points = build(source)
+    points = write_index(source)
     child = os.fork()
     if not child:
         status = 1

@@ -13,7 +13,7 @@ from lazyvox.testing.images import (
     write_lazy_array,
     write_nifti,
 )
-from lazyvox.testing.points import MemoryPoints, find_points, gzip_member
+from lazyvox.testing.points import MemoryPoints, find_points, gzip_member, write_index
 from lazyvox.testing.resources import (
     assert_bounded,
     assert_no_thread_is_left,
@@ -46,6 +46,7 @@ __all__ = [
     "peak_of",
     "random_values",
     "scan_peaks",
+    "write_index",
     "write_lazy_array",
     "write_nifti",
 ]

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.gzip.access_points import AccessPoint
 from lazyvox.store.gzip.point_recorder import build_points
+from lazyvox.store.index.file import GzidxFile
+from lazyvox.store.index.writer import IndexWriter
 
-__all__ = ["MemoryPoints", "find_points", "gzip_member"]
+__all__ = ["MemoryPoints", "find_points", "gzip_member", "write_index"]
 
 
 @dataclass(slots=True, eq=False)
@@ -103,6 +105,27 @@ def find_points(source: Any, *, spacing: int) -> MemoryPoints:
     size, checksums = build_points(known, spacing, points)
     points.decoded_size, points.checksums = size, np.array(checksums, np.uint32)
     return points
+
+
+def write_index(source: SourceFile, where: Any = "cache", spacing: int = 65536) -> GzidxFile:
+    """Build the index of a gzip file and keep it, as `lazyvox.build_index` does.
+
+    Parameters
+    ----------
+    source : SourceFile
+        The file.
+    where : str, default="cache"
+        Place of the index: "cache" or "beside".
+    spacing : int, default=65536
+        Decoded bytes between two points that are aimed at.
+
+    Returns
+    -------
+    GzidxFile
+        The access points of the index.
+    """
+    with IndexWriter(source, spacing, where) as writer:
+        return writer.commit(*build_points(source, spacing, writer))
 
 
 def gzip_member(

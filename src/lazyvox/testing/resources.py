@@ -100,17 +100,21 @@ def own_threads() -> list[str]:
 
     Other libraries of the process have threads that come and go as they like.
     """
-    return [one.name for one in threading.enumerate() if one.name.startswith("lazyvox")]
+    return [one.name for one in _own_threads()]
 
 
 def assert_no_thread_is_left() -> None:
     """Raise `AssertionError` if a thread of lazyvox goes on; one that was asked to end may end."""
-    for thread in [one for one in threading.enumerate() if one.name.startswith("lazyvox")]:
-        # One that was never started is no thread, though Python lists it.
-        if thread.ident is not None:
-            thread.join(1)
-            if thread.is_alive():
-                raise AssertionError(thread)
+    for thread in _own_threads():
+        thread.join(20)
+        if thread.is_alive():
+            raise AssertionError(thread)
+
+
+def _own_threads() -> list[threading.Thread]:
+    # One that was interrupted before it started is no thread, though Python lists it.
+    started = [one for one in threading.enumerate() if one.ident is not None]
+    return [one for one in started if one.name.startswith("lazyvox")]
 
 
 def n_descriptors() -> int:

@@ -20,22 +20,13 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.testing import write_nifti
+from lazyvox.testing import assert_no_thread_is_left, own_threads, write_nifti
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 FINE = np.diag([1.0, 1.0, 1.0, 1.0])
 
 
-def threads():
-    # One that was interrupted before it started is no thread, though Python lists it.
-    alive = [one for one in threading.enumerate() if one.ident is not None]
-    return [one for one in alive if one.name.startswith("lazyvox")]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left():
-    yield
-    assert not threads()
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 @pytest.fixture
@@ -252,7 +243,7 @@ class TestBadFiles:
         with pytest.raises(lv.TruncatedFileError, match=r"v4\.nii\.gz"):
             loop()
         assert len(got) == 4
-        assert not threads()
+        assert not own_threads()
         with pytest.raises(lv.TruncatedFileError, match=r"v4\.nii\.gz"):
             sum(volumes)
 
@@ -297,7 +288,7 @@ class TestLeaving:
 
         with pytest.raises(error, match="enough"):
             loop()
-        assert not threads()
+        assert not own_threads()
         assert not any(volume.preloading() for volume in volumes)
 
     def test_break_with_the_iterator_in_a_variable(self, files):
@@ -306,7 +297,7 @@ class TestLeaving:
         for volume in items:
             volume + 0
             break
-        assert not threads()
+        assert not own_threads()
         assert not any(volume.preloading() for volume in volumes)
         volume = next(items)
         assert volume is volumes[1]
@@ -341,7 +332,7 @@ class TestLeaving:
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             sum(lv.PreloadIterator(volumes, 2))
         helper.join()
-        assert not threads()
+        assert not own_threads()
         assert sum(volumes).data.tolist() == [5] * 3
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -365,9 +356,7 @@ class TestLeaving:
                     assert np.array_equal(found, expected)
                 # What an interrupted loop leaves in a cycle of references ends with it.
                 gc.collect()
-                for thread in threads():
-                    thread.join(20)
-                assert not threads()
+                assert_no_thread_is_left()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)

@@ -11,16 +11,9 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.testing import own_threads
 
-
-def threads():
-    return [one for one in threading.enumerate() if one.name.startswith("lazyvox")]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left():
-    yield
-    assert not threads()
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 100, None])
@@ -119,7 +112,7 @@ def test_an_error_appears_at_its_item_and_the_rest_can_be_had():
     assert [next(items) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="task 3 fails"):
         next(items)
-    assert not threads()
+    assert not own_threads()
     assert list(items) == [4, 5]
 
 
@@ -141,7 +134,7 @@ def test_break_leaves_no_thread():
     for item in lv.prefetch(range(1000), int, 3):
         if item == 5:
             break
-    assert not threads()
+    assert not own_threads()
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
@@ -154,14 +147,14 @@ def test_an_error_in_the_loop_leaves_no_thread(error):
     with pytest.raises(error, match="enough") as caught:
         loop()
     assert caught.tb is not None
-    assert not threads()
+    assert not own_threads()
 
 
 def test_a_context_closes():
     with lv.prefetch(range(9), int, 2) as items:
         assert next(items) == 0
-        assert threads()
-    assert not threads()
+        assert own_threads()
+    assert not own_threads()
     assert list(items) == []
 
 
@@ -177,7 +170,7 @@ def test_garbage_in_a_cycle_is_collected():
     del owner
     gc.collect()
     assert gone() is None
-    assert not threads()
+    assert not own_threads()
 
 
 def test_dropped_within_its_own_thread():
@@ -194,10 +187,10 @@ def test_dropped_within_its_own_thread():
     kept.append(items)
     del items
     deadline = time.monotonic() + 30
-    while threads() and time.monotonic() < deadline:
-        threads()[0].join(0.01)
+    while own_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
         kept.clear()
-    assert not threads()
+    assert not own_threads()
 
 
 def test_loads_under_way_end_before_the_loop_is_left():

@@ -6,16 +6,9 @@ import threading
 import pytest
 
 from lazyvox.runtime.prefetch import read_ahead
+from lazyvox.testing import own_threads
 
-
-def threads():
-    return [one for one in threading.enumerate() if one.name.startswith("lazyvox-readahead")]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_left():
-    yield
-    assert not threads()
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 @pytest.mark.parametrize("n_ahead", [1, 2, 3, 50])
@@ -117,7 +110,7 @@ def test_closing_twice_is_harmless():
     with ahead as items:
         next(iter(items))
     ahead.close()
-    assert not threads()
+    assert not own_threads()
 
 
 def test_an_interrupt_while_closing_waits_for_the_load_under_way():

@@ -19,6 +19,7 @@ from lazyvox.store.index.file import open_gzidx
 from lazyvox.store.index.foreign import open_foreign
 from lazyvox.store.index.writer import IndexWriter, export_index
 from lazyvox.store.opening import open_source
+from lazyvox.testing import write_index
 
 SPACING = 65536
 HEADER = struct.Struct("<5sBBQQIII")
@@ -57,11 +58,6 @@ def source_of(folder, kind):
     path = folder / "run.nii.gz"
     path.write_bytes(FILES[kind])
     return open_source(path)
-
-
-def build(source, where="cache"):
-    with IndexWriter(source, SPACING, where) as writer:
-        return writer.commit(*build_points(source, SPACING, writer))
 
 
 def foreign(program, source, path):
@@ -117,7 +113,7 @@ def test_points_come_back_as_they_were_written(tmp_path, kind):
 def test_other_programs_read_what_is_exported(tmp_path, kind, program):
     source = source_of(tmp_path, kind)
     exported = tmp_path / "exported.gzidx"
-    export_index(build(source), source, str(exported))
+    export_index(write_index(source), source, str(exported))
     raw = gzip.decompress(FILES[kind])
     offsets = np.random.default_rng(1).integers(0, len(raw), 60).tolist()
     if program == "rapidgzip":
@@ -163,7 +159,7 @@ def test_version_0_has_a_window_at_each_point_but_the_first(tmp_path):
 
 def test_many_members_are_found_by_their_headers(tmp_path):
     source = source_of(tmp_path, "small members")
-    points = build(source)
+    points = write_index(source)
     assert all(points.window(number) is None for number in range(len(points.bit_offsets)))
     for bit in points.bit_offsets:
         assert FILES["small members"][bit // 8 :].startswith(b"\x1f\x8b\x08")
@@ -353,7 +349,7 @@ def test_a_damaged_window_is_noticed_while_importing(tmp_path, good):
 
 def test_exporting_replaces_nothing_unasked(tmp_path):
     source = source_of(tmp_path, "one point")
-    points = build(source)
+    points = write_index(source)
     target = tmp_path / "there.gzidx"
     target.write_bytes(b"mine")
     with pytest.raises(OutputError, match="must not exist yet"):

@@ -19,6 +19,7 @@ from lazyvox.store.index.folder import cache_folder, cache_limit
 from lazyvox.store.index.growth import growing_index
 from lazyvox.store.index.writer import IndexWriter
 from lazyvox.store.opening import open_source
+from lazyvox.testing import write_index
 
 SPACING = 65536
 
@@ -35,11 +36,6 @@ def run_file(folder, name="run.nii.gz", seed=0):
     path = folder / name
     path.write_bytes(packed(seed))
     return open_source(path)
-
-
-def build(source, where="cache", spacing=SPACING):
-    with IndexWriter(source, spacing, where) as writer:
-        return writer.commit(*build_points(source, spacing, writer))
 
 
 def fresh(source):
@@ -60,14 +56,14 @@ def theirs(source):
 def test_an_index_is_found_after_it_was_built(tmp_path):
     source = run_file(tmp_path)
     assert find_index(source) is None
-    points = build(source)
+    points = write_index(source)
     assert find_index(source) is points
     assert fresh(source).checksums.tolist() == points.checksums.tolist()
     assert reasons(source) == {"beside": "there is none", "cache": ""}
 
 
 def test_nothing_is_left_but_index_and_record(tmp_path, cache):
-    build(run_file(tmp_path))
+    write_index(run_file(tmp_path))
     assert [entry.name.split(".", 1)[1] for entry in sorted(cache.iterdir())] == [
         "gzidx",
         "gzidx.json",
@@ -76,7 +72,7 @@ def test_nothing_is_left_but_index_and_record(tmp_path, cache):
 
 
 def test_the_folder_is_this_users_only(tmp_path, cache):
-    build(run_file(tmp_path))
+    write_index(run_file(tmp_path))
     assert cache.stat().st_mode & 0o777 == 0o700
     assert cache.parent.stat().st_mode & 0o777 == 0o700
 
@@ -84,7 +80,7 @@ def test_the_folder_is_this_users_only(tmp_path, cache):
 def test_an_index_of_another_process_is_found_although_there_was_none_before(tmp_path):
     source, memory = run_file(tmp_path), IndexMemory()
     assert memory.find(source) is None
-    build(source)
+    write_index(source)
     assert memory.find(source) is not None
 
 
@@ -98,15 +94,15 @@ def test_looking_twice_for_what_is_not_there_opens_nothing(tmp_path, monkeypatch
 
 def test_the_index_beside_the_file_comes_first(tmp_path):
     source = run_file(tmp_path)
-    build(source)
-    build(source, "beside", 2 * SPACING)
+    write_index(source)
+    write_index(source, "beside", 2 * SPACING)
     assert fresh(source).path == source.path + ".gzidx"
     assert reasons(source) == {"beside": "", "cache": ""}
 
 
 def test_a_damaged_index_beside_leaves_that_in_the_cache(tmp_path):
     source = run_file(tmp_path)
-    build(source)
+    write_index(source)
     Path(source.path + ".gzidx").write_bytes(b"GZIDX, or so it says")
     assert fresh(source).path != source.path + ".gzidx"
     assert "must be an index of the gzip file in GZIDX format" in reasons(source)["beside"]
@@ -139,7 +135,7 @@ def test_a_bare_index_of_a_file_of_another_size_is_not(tmp_path):
 
 def test_an_index_copied_to_another_file_is_not_believed(tmp_path):
     source = run_file(tmp_path)
-    build(source, "beside")
+    write_index(source, "beside")
     other = run_file(tmp_path, "other.nii.gz", seed=1)
     for ending in (".gzidx", ".gzidx.json"):
         Path(source.path + ending).rename(other.path + ending)
@@ -164,20 +160,20 @@ def same_size(size):
 @pytest.mark.parametrize("step", [0, 1, -(10**9)], ids=["same time", "later", "clock went back"])
 def test_the_index_of_a_file_that_was_replaced_is_not_believed(tmp_path, where, step):
     source = run_file(tmp_path)
-    build(source, where)
+    write_index(source, where)
     size, mtime_ns = source.identity.size, source.identity.mtime_ns
     now = replaced(source, same_size(size), mtime_ns + step)
     assert now.identity.size == size
     assert fresh(now) is None
     texts = " ".join(reasons(now).values())
     assert "64 KiB" in texts or "modified at" in texts or "earlier content" in texts
-    rebuilt = build(now, where)
+    rebuilt = write_index(now, where)
     assert fresh(now).bit_offsets.tolist() == rebuilt.bit_offsets.tolist()
 
 
 def test_a_file_that_is_moved_and_moved_back_has_its_index(tmp_path):
     source = run_file(tmp_path)
-    build(source)
+    write_index(source)
     Path(source.path).rename(tmp_path / "away")
     (tmp_path / "away").rename(source.path)
     assert fresh(open_source(source.path)) is not None
@@ -185,7 +181,7 @@ def test_a_file_that_is_moved_and_moved_back_has_its_index(tmp_path):
 
 def test_a_file_that_changed_after_it_was_opened_has_no_index(tmp_path):
     source = run_file(tmp_path)
-    build(source, "beside")
+    write_index(source, "beside")
     Path(source.path).write_bytes(packed(seed=2))
     with pytest.raises(FileChangedError, match="must stay as it was"):
         fresh(source)
@@ -193,7 +189,7 @@ def test_a_file_that_changed_after_it_was_opened_has_no_index(tmp_path):
 
 def test_a_link_and_its_file_share_one_index_in_the_cache(tmp_path):
     source = run_file(tmp_path)
-    build(source)
+    write_index(source)
     (tmp_path / "link.nii.gz").symlink_to("run.nii.gz")
     assert fresh(open_source(tmp_path / "link.nii.gz")) is not None
 
@@ -202,7 +198,7 @@ def test_a_link_and_its_file_share_one_index_in_the_cache(tmp_path):
 @pytest.mark.parametrize("ending", [".gzidx", ".gzidx.json"])
 def test_only_files_are_believed_and_replaced(tmp_path, kind, ending):
     source = run_file(tmp_path)
-    build(source, "beside")
+    write_index(source, "beside")
     path = Path(source.path + ending)
     precious = tmp_path / "precious"
     path.rename(precious)
@@ -216,13 +212,13 @@ def test_only_files_are_believed_and_replaced(tmp_path, kind, ending):
     assert fresh(source) is None
     assert "an index must be a file" in reasons(source)["beside"]
     with pytest.raises(OutputError, match=r"must be a|is in its place|it is a directory"):
-        build(source, "beside")
+        write_index(source, "beside")
     assert precious.read_bytes() == before
 
 
 def test_a_record_holds_names_and_numbers_only(tmp_path, cache):
     source = run_file(tmp_path)
-    points = build(source)
+    points = write_index(source)
     (record,) = cache.glob("*.json")
     fields = json.loads(record.read_text())
     assert fields["format"] == "lazyvox index 1"
@@ -246,7 +242,7 @@ def test_a_record_holds_names_and_numbers_only(tmp_path, cache):
 )
 def test_records_that_lazyvox_did_not_write_are_refused(tmp_path, data, message):
     source = run_file(tmp_path)
-    build(source, "beside")
+    write_index(source, "beside")
     Path(source.path + ".gzidx.json").write_bytes(data)
     assert fresh(source) is None
     assert message in reasons(source)["beside"]
@@ -254,7 +250,7 @@ def test_records_that_lazyvox_did_not_write_are_refused(tmp_path, data, message)
 
 def test_an_index_in_the_cache_without_record_is_refused(tmp_path, cache):
     source = run_file(tmp_path)
-    build(source)
+    write_index(source)
     next(cache.glob("*.json")).unlink()
     assert fresh(source) is None
     assert "must have its record" in reasons(source)["cache"]
@@ -262,10 +258,10 @@ def test_an_index_in_the_cache_without_record_is_refused(tmp_path, cache):
 
 def test_index_and_record_of_different_builds_are_refused(tmp_path):
     source = run_file(tmp_path)
-    build(source, "beside")
+    write_index(source, "beside")
     record = Path(source.path + ".gzidx.json")
     old = record.read_bytes()
-    build(source, "beside", 2 * SPACING)
+    write_index(source, "beside", 2 * SPACING)
     record.write_bytes(old)
     assert fresh(source) is None
     assert "its points are others" in reasons(source)["beside"]
@@ -273,18 +269,18 @@ def test_index_and_record_of_different_builds_are_refused(tmp_path):
 
 def test_what_reading_showed_to_be_wrong_is_not_believed_again(tmp_path):
     source = run_file(tmp_path)
-    points = build(source)
+    points = write_index(source)
     assert find_index(source) is points
     reject_index(points, "its segments decode to something else")
     assert find_index(source) is None
     assert reasons(source)["cache"] == "its segments decode to something else"
-    again = build(source)
+    again = write_index(source)
     assert find_index(source) is again
 
 
 def test_an_index_survives_the_eviction_of_its_file_until_windows_are_needed(tmp_path, cache):
     source = run_file(tmp_path)
-    points = build(source)
+    points = write_index(source)
     cache_folder().evict(0)
     assert list(cache.iterdir()) == []
     assert points.window(0) is None
@@ -295,15 +291,15 @@ def test_an_index_survives_the_eviction_of_its_file_until_windows_are_needed(tmp
 
 def test_windows_are_right_while_the_same_index_is_built_again(tmp_path):
     source = run_file(tmp_path)
-    points = build(source)
+    points = write_index(source)
     before = list(points_of(points))
-    build(source)
+    write_index(source)
     assert list(points_of(points)) == before
 
 
 def test_the_least_recently_used_goes_first(tmp_path, cache):
     sources = [run_file(tmp_path, f"{name}.nii.gz", seed) for seed, name in enumerate("abcd")]
-    paths = {source.path: build(source).path for source in sources}
+    paths = {source.path: write_index(source).path for source in sources}
     for age, source in enumerate(sources):
         for ending in ("", ".json"):
             os.utime(paths[source.path] + ending, ns=(0, 10**18 - age * 10**9))
@@ -320,14 +316,14 @@ def test_the_limit_holds_after_each_build_and_the_newest_stays(tmp_path, monkeyp
     sources = [run_file(tmp_path, f"{name}.nii.gz", seed) for seed, name in enumerate("abc")]
     size = 0
     for source in sources:
-        points = build(source)
+        points = write_index(source)
         size = max(size, *(stored.n_bytes for stored in cache_folder().indexes()))
     assert len(cache_folder().indexes()) == 3
     monkeypatch.setenv("LAZYVOX_CACHE_SIZE", str(2 * size))
-    build(sources[0], spacing=2 * SPACING)
+    write_index(sources[0], spacing=2 * SPACING)
     assert sum(stored.n_bytes for stored in cache_folder().indexes()) <= 2 * size
     monkeypatch.setenv("LAZYVOX_CACHE_SIZE", "1B")
-    points = build(sources[1])
+    points = write_index(sources[1])
     assert [stored.path for stored in cache_folder().indexes()] == [points.path]
 
 
@@ -342,7 +338,7 @@ def test_the_limit_is_2_gib_unless_told_otherwise(monkeypatch):
 
 
 def test_halves_are_removed(tmp_path, cache):
-    build(run_file(tmp_path))
+    write_index(run_file(tmp_path))
     (cache / "half.gzidx").write_bytes(b"x")
     (cache / "other.gzidx.json").write_bytes(b"x")
     removed = cache_folder().evict(1 << 40)
@@ -352,7 +348,7 @@ def test_halves_are_removed(tmp_path, cache):
 
 def test_a_folder_that_others_may_write_to_is_not_believed(tmp_path, cache):
     source = run_file(tmp_path)
-    build(source)
+    write_index(source)
     cache.chmod(0o777)
     memory = IndexMemory()
     with pytest.warns(LazyvoxWarning, match="others may write to it"):
@@ -361,23 +357,23 @@ def test_a_folder_that_others_may_write_to_is_not_believed(tmp_path, cache):
     assert memory.find(run_file(tmp_path, "b.nii.gz")) is None
     assert "others may write to it" in reasons(source)["cache"]
     with pytest.raises(OutputError, match="others may write to it"):
-        build(source)
+        write_index(source)
 
 
 def test_a_folder_of_somebody_else_is_not_believed(tmp_path, cache, monkeypatch):
     source = run_file(tmp_path)
-    build(source)
+    write_index(source)
     owner = os.geteuid()
     monkeypatch.setattr("os.geteuid", lambda: owner + 1)
     with pytest.warns(LazyvoxWarning, match=f"it belongs to user {owner}"):
         assert fresh(source) is None
     with pytest.raises(OutputError, match=f"it belongs to user {owner}"):
-        build(source)
+        write_index(source)
 
 
 def test_an_index_beside_of_somebody_who_owns_neither_is_not_believed(tmp_path, monkeypatch):
     source = run_file(tmp_path)
-    build(source, "beside")
+    write_index(source, "beside")
     status = os.fstat
 
     def of_another(fd):
@@ -406,7 +402,7 @@ def test_a_folder_that_is_none_is_not_used(tmp_path, cache, kind):
     with pytest.warns(LazyvoxWarning, match="it is not a folder"):
         assert fresh(source) is None
     with pytest.raises(OutputError, match="cannot be used: it is not a folder"):
-        build(source)
+        write_index(source)
 
 
 def test_the_cache_is_in_the_users_folder_unless_told_otherwise(monkeypatch):
@@ -419,7 +415,7 @@ def test_a_file_that_decodes_to_nothing_has_no_index(tmp_path, cache):
     (tmp_path / "run.nii.gz").write_bytes(gzip.compress(b""))
     source = open_source(tmp_path / "run.nii.gz")
     with pytest.raises(AccessPointError, match="it decodes to nothing"):
-        build(source)
+        write_index(source)
     assert list(cache.iterdir()) == []
 
 
@@ -447,7 +443,7 @@ def test_giving_up_leaves_nothing(tmp_path, cache):
 
 def test_finding_opens_no_descriptor_for_long(tmp_path):
     source = run_file(tmp_path)
-    build(source)
+    write_index(source)
     before = len(list(Path("/proc/self/fd").iterdir()))
     kept = [fresh(source) for _ in range(20)]
     windows = [points.window(1) for points in kept]

@@ -22,13 +22,17 @@ from lazyvox.errors import (
     TruncatedFileError,
 )
 from lazyvox.store.files.block_cache import shared_blocks
-from lazyvox.store.gzip.point_recorder import build_points
 from lazyvox.store.gzip.segments import SegmentSource
 from lazyvox.store.index.cache import find_index, judge_all
-from lazyvox.store.index.writer import IndexWriter
 from lazyvox.store.indexed_source import MOST_AHEAD_BYTES, IndexedReader, ahead_bytes, ahead_count
 from lazyvox.store.opening import open_source
-from lazyvox.testing import assert_no_thread_is_left, find_points, gzip_member, own_threads
+from lazyvox.testing import (
+    assert_no_thread_is_left,
+    find_points,
+    gzip_member,
+    own_threads,
+    write_index,
+)
 
 SPACING = 60_000
 RAW = np.random.default_rng(0).normal(0, 100, 300_000).astype("<i2").tobytes()
@@ -141,13 +145,8 @@ def test_points_of_another_file(tmp_path, source):
     assert read_in_steps(reader_of(source, points, stop=len(RAW))) == RAW
 
 
-def build(source):
-    with IndexWriter(source, SPACING) as writer:
-        return writer.commit(*build_points(source, SPACING, writer))
-
-
 def test_an_index_that_turns_out_wrong_is_not_used_again(source):
-    points = build(source)
+    points = write_index(source)
     points.checksums[3] ^= 1
     assert find_index(source) is points
     assert read_in_steps(reader_of(source, points)) == RAW
@@ -318,7 +317,7 @@ def test_parent_and_forked_child_both_read_on(source, points, n_ahead):
 
 
 def test_a_forked_child_opens_an_index_of_its_parent(source):
-    build(source)
+    write_index(source)
     with source.open_part(0, len(RAW)) as reader:
         reader.read_upto(0, 10)
 

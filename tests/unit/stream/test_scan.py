@@ -82,11 +82,7 @@ def path(tmp_path):
     return write_nifti(tmp_path / "run.nii.gz", VALUES, affine=AFFINE)
 
 
-@pytest.fixture(autouse=True)
-def no_thread_left():
-    yield
-    names = [one.name for one in threading.enumerate()]
-    assert not [name for name in names if name.startswith("lazyvox-readahead")]
+pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 class TestPlan:

@@ -5,6 +5,7 @@ import warnings
 import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.eulerangles import euler2mat
 
 from lazyvox.image import resample_img, resample_to_img, smooth_img
 
@@ -12,11 +13,6 @@ nilearn_image = pytest.importorskip("nilearn.image")
 
 #: Largest difference in float32, of the largest magnitude of the image.
 ROUNDING = 2e-6
-
-
-def turned(angle):
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
 
 
 def random_image(rng, dtypes=("f4", "f8", "i2", "u1", "i4", "u2", ">f4")):
@@ -34,7 +30,7 @@ def random_image(rng, dtypes=("f4", "f8", "i2", "u1", "i4", "u2", ">f4")):
     affine[:3, 3] = rng.normal(size=3) * 9
     way = rng.integers(0, 4)
     if way == 0:
-        affine[:3, :3] = turned(0.3) @ affine[:3, :3]
+        affine[:3, :3] = euler2mat(0.3) @ affine[:3, :3]
     elif way == 1:
         affine[:3, :3] = affine[rng.permutation(3), :3]
     return nib.Nifti1Image(values, affine)

@@ -2,18 +2,14 @@
 
 import warnings
 
-import nibabel as nib
 import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.testing import image_of as image
 from lazyvox.testing import write_nifti
 
 SHAPE = (40, 41, 30, 23)
-
-
-def image(values):
-    return nib.Nifti1Image(values, np.diag([2.0, 2, 2, 1]), dtype=values.dtype)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from lazyvox.testing.images import (
     image_over,
     nifti_bytes,
     random_values,
+    run_like,
     write_lazy_array,
     write_nifti,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "own_threads",
     "peak_of",
     "random_values",
+    "run_like",
     "scan_peaks",
     "write_index",
     "write_lazy_array",

@@ -28,6 +28,7 @@ __all__ = [
     "image_over",
     "nifti_bytes",
     "random_values",
+    "run_like",
     "write_lazy_array",
     "write_nifti",
 ]
@@ -65,15 +66,41 @@ def random_values(shape: Shape, dtype: npt.DTypeLike, seed: int = 0) -> Array:
     return np.frombuffer(payload, kind).reshape(shape, order="F").copy(order="F")
 
 
+def run_like(shape: Shape, dtype: npt.DTypeLike = "f4", seed: int = 1) -> Array:
+    """Return seeded values that look like those of a run: mean 1000, standard deviation 50.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    dtype : dtype-like, default="f4"
+        Its type.
+    seed : int, default=1
+        Seed of the generator.
+
+    Returns
+    -------
+    ndarray of shape `shape`
+        Values in Fortran order.
+
+    Examples
+    --------
+    >>> run_like((2, 3, 4, 5)).mean().round()
+    np.float32(997.0)
+    """
+    values = np.random.default_rng(seed).normal(1000, 50, shape)
+    return np.asfortranarray(values.astype(dtype))
+
+
 def image_of(values: npt.ArrayLike, affine: npt.ArrayLike | None = None) -> nibabel.Nifti1Image:
     """Return a NIfTI image in memory that keeps the type of its values.
 
     Parameters
     ----------
     values : array-like
-        Voxels, of a type that NIfTI stores.
+        Voxels, of a type that NIfTI stores, or bool.
     affine : array-like of shape (4, 4), optional
-        By default the identity.
+        Voxel indices to world coordinates in mm; by default voxels of 2 mm.
 
     Returns
     -------
@@ -86,10 +113,12 @@ def image_of(values: npt.ArrayLike, affine: npt.ArrayLike | None = None) -> niba
     'int64'
     """
     array = np.asarray(values)
-    given = np.eye(4) if affine is None else np.asarray(affine, np.float64)
-    # nibabel's class has no types.
+    given = np.diag([2.0, 2.0, 2.0, 1.0]) if affine is None else np.asarray(affine, np.float64)
+    # nibabel's class has no types; NIfTI has no bool, though an image in memory may hold it.
     make: Any = nibabel.Nifti1Image
-    img: nibabel.Nifti1Image = make(array, given, dtype=array.dtype)
+    stored = array.view(np.uint8) if array.dtype == np.bool_ else array
+    img: nibabel.Nifti1Image = make(stored, given, dtype=stored.dtype)
+    img._dataobj = array
     return img
 
 

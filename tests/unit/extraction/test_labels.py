@@ -1,4 +1,5 @@
-import nibabel
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -12,10 +13,12 @@ from lazyvox.errors import (
 from lazyvox.extraction.labels import Labels
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
-from lazyvox.testing import feed
+from lazyvox.testing import feed, run_like
+from lazyvox.testing import image_of as image
 
 SHAPE = (6, 5, 7)
 N_VOLUMES = 9
+run_values = partial(run_like, (*SHAPE, N_VOLUMES))
 ORACLES = {
     "mean": np.mean,
     "sum": np.sum,
@@ -27,20 +30,8 @@ ORACLES = {
 }
 
 
-def image(values, affine=None):
-    img = nibabel.Nifti1Image(np.zeros(values.shape, np.float32), np.eye(4))
-    img._dataobj = values
-    img._affine = np.diag([2.0, 2, 2, 1]) if affine is None else np.asarray(affine, float)
-    return img
-
-
 def atlas(labels=(0, 1, 3, 7, 10**6), dtype=np.int32, seed=0):
     return np.random.default_rng(seed).choice(labels, SHAPE).astype(dtype)
-
-
-def run_values(dtype="f4", seed=1):
-    values = np.random.default_rng(seed).normal(1000, 50, (*SHAPE, N_VOLUMES))
-    return np.asfortranarray(values.astype(dtype))
 
 
 def check(labels, affine=None, **options):

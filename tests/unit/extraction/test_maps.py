@@ -1,4 +1,5 @@
-import nibabel
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -13,25 +14,18 @@ from lazyvox.extraction.linear_maps import solve_maps
 from lazyvox.extraction.maps import Maps
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
-from lazyvox.testing import feed
+from lazyvox.testing import feed, run_like
+from lazyvox.testing import image_of as image
 
 SHAPE = (6, 5, 7)
 N_VOLUMES = 150
 N_MAPS = 4
-
-
-def image(values, affine=None):
-    return nibabel.Nifti1Image(values, np.diag([2.0, 2, 2, 1]) if affine is None else affine)
+run_values = partial(run_like, (*SHAPE, N_VOLUMES))
 
 
 def weights(n_maps=N_MAPS, seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(*SHAPE, n_maps)) * (rng.random((*SHAPE, 1)) < 0.7)
-
-
-def run_values(dtype="f4", seed=1):
-    values = np.random.default_rng(seed).normal(1000, 50, (*SHAPE, N_VOLUMES))
-    return np.asfortranarray(values.astype(dtype))
 
 
 def oracle(maps, values):

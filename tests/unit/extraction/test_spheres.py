@@ -1,3 +1,5 @@
+from functools import partial
+
 import nibabel
 import numpy as np
 import pytest
@@ -7,21 +9,17 @@ from lazyvox.extraction.seeds import looks_like_seeds, read_seeds
 from lazyvox.extraction.spheres import Spheres
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
-from lazyvox.testing import feed
+from lazyvox.testing import feed, run_like
 
 SHAPE = (8, 9, 7)
 N_VOLUMES = 11
+run_values = partial(run_like, (*SHAPE, N_VOLUMES))
 AFFINE = np.array([[2.0, 0, 0, -8], [0, 2, 0, -9], [0, 0, 2, -7], [0, 0, 0, 1]])
 SEEDS = [(-4, -3, -1), (3.2, 4.1, 2)]
 
 
 def image(values, affine=AFFINE):
     return nibabel.Nifti1Image(values, affine)
-
-
-def run_values(dtype="f4", seed=1):
-    values = np.random.default_rng(seed).normal(1000, 50, (*SHAPE, N_VOLUMES))
-    return np.asfortranarray(values.astype(dtype))
 
 
 def distances(seed):

@@ -14,19 +14,12 @@ from lazyvox.extraction.voxels import Voxels
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
 from lazyvox.testing import feed
+from lazyvox.testing import image_of as image
 from lazyvox.testing.images import random_values
 
 SHAPE = (5, 6, 4)
 N_VOLUMES = 7
 DTYPES = ["u1", "i2", "u2", "i4", "i8", "u8", "f4", "f8", "c8"]
-
-
-def image(values, affine=None):
-    """An image in memory that has exactly these values, of any type."""
-    img = nibabel.Nifti1Image(np.zeros(values.shape, np.float32), np.eye(4))
-    img._dataobj = values
-    img._affine = np.diag([2.0, 2, 2, 1]) if affine is None else np.asarray(affine, float)
-    return img
 
 
 def masks(n_masks, seed=0):

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from nibabel.eulerangles import euler2mat
 from scipy.ndimage import affine_transform
 
 from lazyvox.geometry.interpolation import aligned_map
@@ -70,18 +71,13 @@ def test_whole_voxels_are_taken_as_they_are():
     np.testing.assert_array_equal(applied(found, values, -1), expected)
 
 
-def turned(angle):
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-
-
 def test_other_axes_are_not_parallel():
-    assert aligned_map((5, 6, 7), turned(0.2), np.zeros(3), (5, 5, 5), 1) is None
-    assert aligned_map((5, 6, 7), turned(1e-7), np.full(3, 0.2), (5, 5, 5), 1) is None
+    assert aligned_map((5, 6, 7), euler2mat(0.2), np.zeros(3), (5, 5, 5), 1) is None
+    assert aligned_map((5, 6, 7), euler2mat(1e-7), np.full(3, 0.2), (5, 5, 5), 1) is None
 
 
 def test_rounding_counts_as_parallel_where_it_cannot_flip_a_choice():
     clear, edge = np.full(3, 0.2), np.zeros(3)
-    assert aligned_map((9, 9, 9), turned(1e-13), clear, (5, 5, 5), 1) is not None
-    assert aligned_map((9, 9, 9), turned(1e-13), edge, (5, 5, 5), 1) is None
-    assert aligned_map((9, 9, 9), turned(1e-13), np.full(3, 0.5), (5, 5, 5), 0) is None
+    assert aligned_map((9, 9, 9), euler2mat(1e-13), clear, (5, 5, 5), 1) is not None
+    assert aligned_map((9, 9, 9), euler2mat(1e-13), edge, (5, 5, 5), 1) is None
+    assert aligned_map((9, 9, 9), euler2mat(1e-13), np.full(3, 0.5), (5, 5, 5), 0) is None

@@ -20,7 +20,7 @@ import numpy as np
 from lazyvox._typing import Array, Shape, override
 from lazyvox.array.reduction_states import PIECE_VALUES, State
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "TrendMoments"]
 
 
 class Moments(State):
@@ -75,6 +75,20 @@ class Moments(State):
             np.add(part, center, out=part)
         return result
 
+    def mean_square(self) -> Array:
+        """Return the mean of the squares of the values.
+
+        Returns
+        -------
+        ndarray of shape `shape`, float64
+            A new array.
+        """
+        result = self.variance(0)
+        for part, (first, mean) in _pieces(result, self._first_values, self._mean):
+            center = first + mean
+            np.add(part, center * center, out=part)
+        return result
+
     def tsnr(self, ddof: int) -> Array:
         """Return the ratio of mean and standard deviation, 0 where values do not vary.
 
@@ -120,16 +134,71 @@ class Moments(State):
         np.subtract(step, mean, out=change)
         np.multiply(change, 1.0 / self.count, out=step)
         np.add(mean, step, out=mean)
+        self._add_products(change, slices)
         np.multiply(change, step, out=change)
         np.multiply(change, self.count - 1.0, out=change)
         np.add(squares, change, out=squares)
 
+    def _add_products(self, change: Array, slices: slice) -> None:
+        """Take the deviations of a volume from the mean of those before; nothing by default."""
+
+    def _shift(self, other: Self) -> Array:
+        """Return the mean of later values minus that of these."""
+        shift: Array = (other._first_values - self._first_values) + (other._mean - self._mean)
+        return shift
+
     @override
     def _join(self, other: Self) -> None:
         n_all = self.count + other.count
-        shift = (other._first_values - self._first_values) + (other._mean - self._mean)
+        shift = self._shift(other)
         self._mean += shift * (other.count / n_all)
         self._squares += other._squares + shift**2 * (self.count * other.count / n_all)
+
+
+class TrendMoments(Moments):
+    """Moments, and sums of the products of deviations of values and of times from their means."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self._products: Array = np.empty(0)
+
+    @property
+    @override
+    def nbytes(self) -> int:
+        return super().nbytes + 8 * (self._size + self._part_size)
+
+    def detrended_mean_square(self) -> Array:
+        """Return the mean of the squares of what mean and linear trend leave.
+
+        Returns
+        -------
+        ndarray of shape `shape`, float64
+            A new array; NaN where a value is not finite.
+        """
+        result, n = self.variance(0), self.count
+        if n > 1:
+            # The sum of squares of the times about their mean is n (n^2 - 1) / 12.
+            for part, (products,) in _pieces(result, self._products):
+                trend = products**2 * (12 / (n**2 * (n**2 - 1.0)))
+                np.subtract(part, trend, out=part)
+                np.maximum(part, 0, out=part)
+        return result
+
+    @override
+    def _allocate(self) -> None:
+        super()._allocate()
+        self._products = np.zeros(self.shape, order="F")
+
+    @override
+    def _add_products(self, change: Array, slices: slice) -> None:
+        # The time of a volume is (count - 1) / 2 after the mean of the times up to it.
+        self._products[..., slices] += change * ((self.count - 1) / 2)
+
+    @override
+    def _join(self, other: Self) -> None:
+        n_apart = self.count * other.count / 2
+        self._products += other._products + self._shift(other) * n_apart
+        super()._join(other)
 
 
 def _pieces(result: Array, *arrays: Array) -> Iterator[tuple[Array, list[Array]]]:

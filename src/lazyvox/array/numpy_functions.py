@@ -16,6 +16,7 @@ from lazyvox.errors import ParameterTypeError
 __all__ = [
     "ELEMENTWISE",
     "REDUCING",
+    "REDUCING_VOLUMES",
     "WHOLE",
     "Elementwise",
     "cast",
@@ -135,7 +136,9 @@ def needs_all(func: Callable[..., Any]) -> bool:
         False for functions that say something of any object, such as `numpy.shape`, and for those
         that are unknown.
     """
-    return func in ELEMENTWISE or func.__name__ in (WHOLE - _OF_OBJECTS) | _OF_MANY
+    return (
+        func in ELEMENTWISE or func.__name__ in (WHOLE - _OF_OBJECTS) | REDUCING_VOLUMES | _OF_MANY
+    )
 
 
 def power_of(dtype: DType, exponent: Any) -> np.ufunc | None:
@@ -270,6 +273,29 @@ REDUCING: MappingProxyType[Any, str] = MappingProxyType(
     }
 )
 
+#: Functions that reduce axes and are no methods; formulas compute them volume by volume where the
+#: axes allow that.
+REDUCING_VOLUMES = frozenset(
+    [
+        "median",
+        "prod",
+        "ptp",
+        "percentile",
+        "quantile",
+        "nanmean",
+        "nanstd",
+        "nanvar",
+        "nansum",
+        "nanmin",
+        "nanmax",
+        "nanmedian",
+        "nanprod",
+        "nanpercentile",
+        "nanquantile",
+        "count_nonzero",
+    ]
+)
+
 #: Functions that act element by element though they are no ufuncs.
 ELEMENTWISE: MappingProxyType[Any, Elementwise] = MappingProxyType(
     {
@@ -355,25 +381,9 @@ WHOLE = frozenset(
 #: Those of them that say something of any object, and take an image for one.
 _OF_OBJECTS = frozenset({"array_equal", "array_equiv", "atleast_1d", "ndim", "shape", "size"})
 
-#: Functions of a whole array that formulas do not know, or know how to compute block by block.
+#: Functions of a whole array that formulas do not know.
 _OF_MANY = frozenset(
     [
-        "median",
-        "prod",
-        "ptp",
-        "percentile",
-        "quantile",
-        "nanmean",
-        "nanstd",
-        "nanvar",
-        "nansum",
-        "nanmin",
-        "nanmax",
-        "nanmedian",
-        "nanprod",
-        "nanpercentile",
-        "nanquantile",
-        "count_nonzero",
         "stack",
         "concatenate",
         "vstack",

@@ -10,24 +10,14 @@ from lazyvox.array.numpy_functions import REDUCING, lazy_call, needs_all, power_
 from lazyvox.array.reduction_methods import Reductions, reducing_call
 from lazyvox.errors import ParameterTypeError
 
-__all__ = ["Operators"]
+__all__ = ["Arithmetic", "Operators"]
 
 
-class Operators(Reductions):
-    """Arithmetic, comparisons and NumPy's element-wise functions, by way of one method.
-
-    ``a += b`` makes a new object and gives it the name `a`, as for Python's numbers: nothing is
-    changed in place. ``==`` and ``!=`` compare element by element, like the other operators; what
-    is neither a number, an array nor an image is unequal, and Python says so.
-    """
+class Arithmetic:
+    """Python's arithmetic, by way of one method that takes NumPy's ufunc of each operator."""
 
     def _combined(self, function: Callable[..., Any], *operands: Any, **options: Any) -> Any:
         """Return a function of operands, computed later; NotImplemented where one is foreign."""
-        raise NotImplementedError
-
-    @property
-    def _value_dtype(self) -> DType:
-        """Type of the elements."""
         raise NotImplementedError
 
     def __add__(self, other: Any) -> Any:
@@ -67,11 +57,38 @@ class Operators(Reductions):
         return self._combined(np.remainder, other, self)
 
     def __pow__(self, other: Any) -> Any:
-        one = power_of(self._value_dtype, other)
-        return self._combined(np.power, self, other) if one is None else self._combined(one, self)
+        return self._combined(np.power, self, other)
 
     def __rpow__(self, other: Any) -> Any:
         return self._combined(np.power, other, self)
+
+    def __neg__(self) -> Any:
+        return self._combined(np.negative, self)
+
+    def __pos__(self) -> Any:
+        return self._combined(np.positive, self)
+
+    def __abs__(self) -> Any:
+        return self._combined(np.absolute, self)
+
+
+class Operators(Arithmetic, Reductions):
+    """Arithmetic, comparisons and NumPy's element-wise functions, by way of one method.
+
+    ``a += b`` makes a new object and gives it the name `a`, as for Python's numbers: nothing is
+    changed in place. ``==`` and ``!=`` compare element by element, like the other operators; what
+    is neither a number, an array nor an image is unequal, and Python says so.
+    """
+
+    @property
+    def _value_dtype(self) -> DType:
+        """Type of the elements."""
+        raise NotImplementedError
+
+    @override
+    def __pow__(self, other: Any) -> Any:
+        one = power_of(self._value_dtype, other)
+        return self._combined(np.power, self, other) if one is None else self._combined(one, self)
 
     def __and__(self, other: Any) -> Any:
         return self._combined(np.bitwise_and, self, other)
@@ -90,15 +107,6 @@ class Operators(Reductions):
 
     def __rxor__(self, other: Any) -> Any:
         return self._combined(np.bitwise_xor, other, self)
-
-    def __neg__(self) -> Any:
-        return self._combined(np.negative, self)
-
-    def __pos__(self) -> Any:
-        return self._combined(np.positive, self)
-
-    def __abs__(self) -> Any:
-        return self._combined(np.absolute, self)
 
     def __invert__(self) -> Any:
         return self._combined(np.invert, self)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.array.moments import Moments
+from lazyvox.array.moments import Moments, TrendMoments
 from lazyvox.array.reduction_states import (
     Fold,
     LaggedProducts,
@@ -148,6 +148,26 @@ _RECORDS = (
     _moments("var", Moments.variance),
     _moments("std", _std),
     _moments("tsnr", Moments.tsnr),
+    Reduction(
+        "mean_square",
+        "moments",
+        lambda shape, *_: Moments(shape),
+        lambda state, _: state.mean_square(),
+        lambda _: np.dtype(np.float64),
+        n_extra=1,
+        needs="real",
+    ),
+    Reduction(
+        "detrended_mean_square",
+        "trend_moments",
+        lambda shape, *_: TrendMoments(shape),
+        lambda state, _: state.detrended_mean_square(),
+        lambda _: np.dtype(np.float64),
+        n_extra=1,
+        needs="real",
+        over_space=False,
+        needs_time=True,
+    ),
     _positions("argmin", np.less_equal),
     _positions("argmax", np.greater_equal),
     Reduction(

@@ -7,6 +7,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
+from lazyvox.array.numpy_functions import REDUCING, REDUCING_VOLUMES
 from lazyvox.array.reduction_reader import reduced, reduced_each
 from lazyvox.array.reductions import REDUCTIONS as STREAMED
 from lazyvox.image.formula_functions import apply_whole
@@ -14,40 +15,7 @@ from lazyvox.image.formula_functions import apply_whole
 __all__ = ["REDUCTIONS", "reduce_array"]
 
 #: Functions that reduce axes, and may do so volume by volume.
-REDUCTIONS = frozenset(
-    [
-        "mean",
-        "std",
-        "var",
-        "sum",
-        "min",
-        "max",
-        "amin",
-        "amax",
-        "any",
-        "all",
-        "median",
-        "prod",
-        "ptp",
-        "percentile",
-        "quantile",
-        "nanmean",
-        "nanstd",
-        "nanvar",
-        "nansum",
-        "nanmin",
-        "nanmax",
-        "nanmedian",
-        "nanprod",
-        "nanpercentile",
-        "nanquantile",
-        "count_nonzero",
-        "argmin",
-        "argmax",
-    ]
-)
-
-_RENAMED = {"amin": "min", "amax": "max"}
+REDUCTIONS = REDUCING_VOLUMES | {function.__name__ for function in REDUCING}
 
 
 def reduce_array(name: str, value: Any, options: dict[str, Any]) -> Any:
@@ -68,7 +36,7 @@ def reduce_array(name: str, value: Any, options: dict[str, Any]) -> Any:
         Of the shape and type that NumPy gives.
     """
     function = getattr(np, name)
-    short = _RENAMED.get(name, name)
+    short = REDUCING.get(function, name)
     if isinstance(value, np.ndarray) and 0 < value.ndim <= 4 and short in {"sum", "nansum"}:
         value = in_memory_array(value, "an array in a formula")
     if not isinstance(value, LazyArray) or value.ndim > 4:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, override
+from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.image.checking import check_niimg_4d
 from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.single_scan import scan_once
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.signal.variance import check_numbers, detrending_basis, main_courses, strongest
-from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.gather import MaskedVoxels, zero_non_finite
+from lazyvox.stream.voxelwise import OneVolume
 
 if TYPE_CHECKING:
+    from lazyvox.array.reduction_states import State
     from lazyvox.lazyimage.load import ImageLike
     from lazyvox.lazyimage.series import Grid
 
@@ -101,61 +103,45 @@ def high_variance_confounds(
     )
 
 
-class _Power(Consumer[Array]):
-    """Mean over time of the squares of every voxel, after its trend was removed if asked.
-
-    Values are taken as differences to the first volume, which keeps what varies exact.
-    """
+class _Power(OneVolume[Array]):
+    """Mean over time of the squares of every voxel, after its trend was removed if asked."""
 
     def __init__(self, mask: BoolArray | None, *, detrend: bool) -> None:
         self._mask = mask
         self._detrend = detrend
 
     @override
-    def init(self, grid: Grid) -> None:
-        self._n_volumes = grid.n_volumes
-        self._first: Array | None = None
-        self._sums = np.zeros((3, *grid.shape[::-1])).T
+    def _new_state(self, grid: Grid) -> State:
+        self._reduction = self._reduction_of(grid)
+        return self._reduction.new_state(grid.shape, grid.dtype, grid.n_volumes)
 
     @override
     def update(self, block: Array, start: int) -> None:
-        total, slope, squares = (self._sums[..., i] for i in range(3))
         for i in range(block.shape[3]):
-            values = block[..., i].astype(np.float64)
-            if self._mask is not None:
-                zero_non_finite(values)
-            if self._first is None:
-                self._first = values.copy() if self._is_trended else np.zeros_like(values)
-            with np.errstate(invalid="ignore", over="ignore"):
-                values -= self._first
-                total += values
-                slope += values * (start + i - (self._n_volumes - 1) / 2)
-                values *= values
-                squares += values
-
-    @property
-    def _is_trended(self) -> bool:
-        return self._detrend and self._n_volumes > 1
+            self.update_slab(block[..., i : i + 1], start + i, 0)
 
     @override
-    def merge(self, other: Self) -> None:
-        msg = "bug in lazyvox: differences to different volumes"
-        raise AssertionError(msg)
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        if self._mask is not None:
+            slab = slab.copy(order="F")
+            zero_non_finite(slab)
+        super().update_slab(slab, volume, k)
 
     @override
     def finalize(self) -> Array:
-        n = self._n_volumes
-        total, slope, squares = (self._sums[..., i] for i in range(3))
-        if self._is_trended:
-            with np.errstate(invalid="ignore", over="ignore"):
-                squares -= total**2 / n + slope**2 * (12 / (n * (n**2 - 1.0)))
-                np.maximum(squares, 0, out=squares)
-        return squares / n
+        return self._reduction.finalize(self._state, 0)
 
     @override
     def state_bytes(self, grid: Grid) -> int:
-        return 7 * 8 * grid.n_voxels
+        reduction = self._reduction_of(grid)
+        return reduction.nbytes(grid.shape, grid.dtype, grid.n_volumes)
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
-        return 3 * 8 * grid.n_voxels
+        # A volume whose values are made finite, and which are.
+        return 0 if self._mask is None else grid.n_voxels * (grid.dtype.itemsize + 2)
+
+    def _reduction_of(self, grid: Grid) -> Reduction:
+        # One volume has no trend.
+        is_trended = self._detrend and grid.n_volumes > 1
+        return REDUCTIONS["detrended_mean_square" if is_trended else "mean_square"]

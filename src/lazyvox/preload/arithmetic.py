@@ -54,24 +54,26 @@ class Operation:
     function: Callable[[Any, Any], Any]
 
 
-#: The operations that count.
-OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+#: The operations that count, by ufunc.
+OPERATIONS: Mapping[Any, Operation] = MappingProxyType(
     {
-        "add": Operation("+", np.add, operator.add),
-        "sub": Operation("-", np.subtract, operator.sub),
-        "mul": Operation("*", np.multiply, operator.mul),
-        "truediv": Operation("/", np.true_divide, operator.truediv),
-        "floordiv": Operation("//", np.floor_divide, operator.floordiv),
-        "mod": Operation("%", np.remainder, operator.mod),
-        "pow": Operation("**", np.power, operator.pow),
+        one.ufunc: one
+        for one in (
+            Operation("+", np.add, operator.add),
+            Operation("-", np.subtract, operator.sub),
+            Operation("*", np.multiply, operator.mul),
+            Operation("/", np.true_divide, operator.truediv),
+            Operation("//", np.floor_divide, operator.floordiv),
+            Operation("%", np.remainder, operator.mod),
+            Operation("**", np.power, operator.pow),
+        )
     }
 )
 
 
-def operation_of(ufunc: Any) -> Operation | None:
-    """Return the operation of a NumPy ufunc, None if it does not count."""
-    found = [one for one in OPERATIONS.values() if one.ufunc is ufunc]
-    return found[0] if found else None
+def operation_of(ufunc: Any) -> Operation:
+    """Return the operation of a NumPy ufunc of two arguments."""
+    return OPERATIONS.get(ufunc) or Operation(ufunc.__name__, ufunc, ufunc)
 
 
 def combine(
@@ -207,7 +209,7 @@ def combine_in_place(operation: Operation, left: Any, right: Any, *, is_free: bo
 
 def change(ufunc: Any, value: Any) -> Any:
     """Return the result of a ufunc of one argument."""
-    _refuse_meshes(Operation(ufunc.__name__, ufunc, ufunc), value, 0)
+    _refuse_meshes(operation_of(ufunc), value, 0)
     if isinstance(value, SpatialImage):
         return image_like(
             value, storable(ufunc(_voxels_of(value))), np.asarray(value.affine), is_new_kind=True

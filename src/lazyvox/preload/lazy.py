@@ -15,11 +15,13 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.preload.arithmetic import (
+    OPERATIONS,
     as_expression,
     change,
     combine,
     combine_in_place,
     in_memory_result,
+    operation_of,
 )
 from lazyvox.preload.held import Held
 from lazyvox.preload.operators import Operators
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lazyvox._typing import Array, PathLike
-    from lazyvox.preload.arithmetic import Operation
     from lazyvox.preload.readers import ReaderLike
     from lazyvox.preload.recorded import Program
 
@@ -190,27 +191,31 @@ class LazyReadData(StandIn, Operators):
         return Held(value)
 
     @override
-    def _combined(
-        self, operation: Operation, left: Any, right: Any, *, counts: bool = True
-    ) -> Any:
-        if any(isinstance(one, LazyReadData) and one._is_auto() for one in (left, right)):
-            return _recorded(operation, _as_leaf(left), _as_leaf(right))
+    def _combined(self, function: Any, *operands: Any, **options: Any) -> Any:
+        if len(operands) == 1:
+            return self._changed(function)
+        left, right = operands
+        if any(isinstance(one, LazyReadData) and one._is_auto() for one in operands):
+            return _recorded(operation_of(function), _as_leaf(left), _as_leaf(right))
         pair = (left,) if left is right else (left, right)
+        places = 3 - len(pair) if function in OPERATIONS else 0
         with ExitStack() as stack:
-            taken = [_taken(one, counts * (3 - len(pair)), stack) for one in pair]
+            taken = [_taken(one, places, stack) for one in pair]
             (first, is_first_free), (second, is_second_free) = taken[0], taken[-1]
-            return LazyReadData(combine(operation, first, second, (is_first_free, is_second_free)))
+            free = is_first_free, is_second_free
+            return LazyReadData(combine(operation_of(function), first, second, free))
 
     @override
-    def _edited(self, operation: Operation, other: Any) -> Any:
+    def _edited(self, function: Any, other: Any) -> Any:
         if self._is_auto() or (isinstance(other, LazyReadData) and other._is_auto()):
-            return self._combined(operation, self, other)
+            return self._combined(function, self, other)
         with ExitStack() as stack:
             value, _ = (None, False) if other is self else _taken(other, 1, stack)
             with self._locked():
                 held = self._loaded()
                 is_free = held.n_users == 0 and not self._is_shared
                 right = held.value if other is self else value
+                operation = operation_of(function)
                 result = combine_in_place(operation, held.value, right, is_free=is_free)
                 self._counts_down(1 + (other is self))
                 self._held = Held(result, is_edited=True)
@@ -218,7 +223,6 @@ class LazyReadData(StandIn, Operators):
         self._was_used()
         return self
 
-    @override
     def _changed(self, ufunc: Any) -> Any:
         if self._is_auto():
             return _recorded(ufunc, self)

@@ -244,6 +244,33 @@ class TestLaggedProducts:
             reduced(array, "lag1_products", axis=0)
 
 
+class TestMeanSquares:
+    """Mean of the squares, and of what mean and linear trend leave."""
+
+    @pytest.mark.parametrize("mean", [0.0, 1e7])
+    @pytest.mark.parametrize("n_volumes", [1, 2, 3, 40])
+    def test_are_those_of_least_squares(self, mean, n_volumes):
+        values = mean + np.cumsum(RNG.normal(size=(3, 4, 5, n_volumes)), axis=-1)
+        array = in_memory_array(values, "run")
+        plain = reduced(array, "mean_square", axis=-1).read()
+        np.testing.assert_allclose(plain, (values**2).mean(axis=-1), rtol=1e-12)
+        series = values.reshape(-1, n_volumes).T
+        design = np.column_stack([np.ones(n_volumes), np.arange(n_volumes)])
+        left = series - design @ np.linalg.lstsq(design, series, rcond=None)[0]
+        expected = (left**2).mean(axis=0).reshape(values.shape[:3])
+        found = reduced(array, "detrended_mean_square", axis=-1).read()
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12 + mean * 1e-14)
+
+    @pytest.mark.parametrize("name", ["mean_square", "detrended_mean_square"])
+    def test_are_nan_where_a_value_is_not_finite(self, name):
+        values = np.ones((2, 1, 1, 5))
+        values[1, 0, 0, 3] = np.inf
+        with np.errstate(invalid="ignore"):
+            found = reduced(in_memory_array(values, "run"), name, axis=-1).read()
+        assert np.isfinite(found[0]).all()
+        assert np.isnan(found[1]).all()
+
+
 class TestDoors:
     """Methods, NumPy's functions and formulas give one answer."""
 

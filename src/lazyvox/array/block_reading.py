@@ -1,16 +1,16 @@
 """The block loop: an array read ahead in one thread, block after block, into recycled buffers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import Array, DType
+from lazyvox._typing import Array, DType, ExitInfo, override
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArraySession, kept_shape
@@ -316,26 +316,38 @@ class _Read:
     parts: list[Array]
 
 
-class _Buffers(Protocol):
-    """Reads parts in one thread, and computes the values of blocks in another."""
+class _Buffers(ABC):
+    """Buffers that are filled in turn in one thread, and made into values in another."""
+
+    def __init__(self) -> None:
+        self._turns: list[list[Array | None] | None] = [None] * N_BUFFERS
 
     def fill(self, number: int, index: Index) -> _Read:
         """Read a part into the buffers whose turn it is; in the reading thread."""
+        turn = number % N_BUFFERS
+        buffers = self._turns[turn]
+        if buffers is None:
+            buffers = self._turns[turn] = self._new()
+        return _Read(index, self._read(index, buffers))
 
+    @abstractmethod
+    def close(self, *info: *ExitInfo) -> None:
+        """End the reading sessions; what an error of the pass was is handed on to them."""
+
+    @abstractmethod
+    def _new(self) -> list[Array | None]:
+        """Return buffers for one part."""
+
+    @abstractmethod
+    def _read(self, index: Index, buffers: list[Array | None]) -> list[Array]:
+        """Read a part; return what was read, in the buffers where there are any."""
+
+    @abstractmethod
     def convert(self, read: _Read) -> Array:
         """Return the values of a block; their memory is used again."""
 
-    def close(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        """End the reading sessions."""
 
-
-class _StoredBuffers:
+class _StoredBuffers(_Buffers):
     """Buffers of stored values.
 
     Where these must be converted, the thread that takes the blocks does so, into one more buffer:
@@ -345,40 +357,35 @@ class _StoredBuffers:
     def __init__(
         self, array: LazyArray, dtype: DType, n_values: int, session: ArraySession
     ) -> None:
+        super().__init__()
         self._array = array
         self._dtype = dtype
         self._n_values = n_values
         self._conversion = _conversion(array, dtype)
-        self._buffers: list[Array | None] = [None] * N_BUFFERS
         self._converted: Array | None = None
         self._session = session.__enter__()
 
-    def close(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        """End the reading session."""
-        self._session.__exit__(kind, error, trace)
+    @override
+    def close(self, *info: *ExitInfo) -> None:
+        self._session.__exit__(*info)
 
-    def fill(self, number: int, index: Index) -> _Read:
-        """Read the stored values of a part."""
-        place = number % N_BUFFERS
-        buffer = self._buffers[place]
-        if buffer is None:
-            buffer = np.empty(self._n_values, self._array.reader.dtype)
-            self._buffers[place] = buffer
+    @override
+    def _new(self) -> list[Array | None]:
+        return [np.empty(self._n_values, self._array.reader.dtype)]
+
+    @override
+    def _read(self, index: Index, buffers: list[Array | None]) -> list[Array]:
+        (buffer,) = buffers
+        assert buffer is not None, "bug in lazyvox: stored values without a buffer"
         part = self._array.view(index)
         values = buffer[: part.size].reshape(part.shape, order="F")
         # Axes that were dropped or added by slicing are none of the file.
         target = values.reshape(kept_shape(part.window.axes), order="F")
         self._session.read(part.window.axes, target)
-        return _Read(index, [values])
+        return [values]
 
+    @override
     def convert(self, read: _Read) -> Array:
-        """Scale and cast the values, piece by piece."""
         (values,) = read.parts
         if self._conversion is None:
             return values
@@ -391,42 +398,35 @@ class _StoredBuffers:
         return target.reshape(values.shape, order="F")
 
 
-class _StagedBuffers:
+class _StagedBuffers(_Buffers):
     """Buffers for the sources of a stage, whose transform runs outside of the reading thread."""
 
     def __init__(self, reading: BlockReading, staging: Staging, workers: Workers | None) -> None:
+        super().__init__()
         self._staging = staging
         self._n_volumes = reading.layout.block_volumes
         self._workers = workers
         self._n_jobs = reading.n_jobs
-        self._buffers: list[list[Array | None] | None] = [None] * N_BUFFERS
         shape = (*reading.array.shape[:3], self._n_volumes)
         self._result: Array = np.empty(shape, reading.dtype, order="F")
         self._sources = SourceBlocks(staging.sources)
 
-    def close(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        """End the reading sessions of the sources."""
-        self._sources.close(kind, error, trace)
+    @override
+    def close(self, *info: *ExitInfo) -> None:
+        self._sources.close(*info)
 
-    def fill(self, number: int, index: Index) -> _Read:
-        """Read the volumes of a part from each source."""
-        place = number % N_BUFFERS
-        buffers = self._buffers[place]
-        if buffers is None:
-            buffers = [self._new_buffer(source) for source in self._staging.sources]
-            self._buffers[place] = buffers
+    @override
+    def _new(self) -> list[Array | None]:
+        return [self._new_buffer(source) for source in self._staging.sources]
+
+    @override
+    def _read(self, index: Index, buffers: list[Array | None]) -> list[Array]:
         volumes = range(index[3].start, index[3].stop)
         parts = [None if one is None else one[..., : len(volumes)] for one in buffers]
-        return _Read(index, self._sources.read(volumes, parts))
+        return self._sources.read(volumes, parts)
 
+    @override
     def convert(self, read: _Read) -> Array:
-        """Apply the transform, to parts of the block in several threads where there are any."""
         n_volumes = read.index[3].stop - read.index[3].start
         out = self._result[..., :n_volumes]
         n_parts = min(self._n_jobs, n_volumes)

@@ -71,7 +71,13 @@ class VoxelSums:
     """
 
     def __init__(
-        self, n_voxels: int, n_rows: int, n_lags: int = 0, *, dtype: DType, n_waiting: int = N_WAITING
+        self,
+        n_voxels: int,
+        n_rows: int,
+        n_lags: int = 0,
+        *,
+        dtype: DType,
+        n_waiting: int = N_WAITING,
     ) -> None:
         self.count = 0
         self.reference: FloatArray = np.zeros(n_voxels)
@@ -215,8 +221,8 @@ class VoxelSums:
         """
         self.products *= by[:, None]
         self.lags *= by * by
-        for one in (self.total, self.first, self.last, self.reference):
-            one *= by
+        for part in (self.total, self.first, self.last, self.reference):
+            np.multiply(part, by, out=part)
 
     def part(self, voxels: slice) -> Self:
         """Return finished sums of some voxels, as a copy.

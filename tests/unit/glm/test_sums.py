@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,9 @@ SUMMED = ("products", "total", "lags", "first", "last", "row_sums")
 
 
 def made(values, rows, n_lags, cuts=(), n_waiting=64):
-    sums = VoxelSums(values.shape[1], rows.shape[1], n_lags, dtype=values.dtype, n_waiting=n_waiting)
+    sums = VoxelSums(
+        values.shape[1], rows.shape[1], n_lags, dtype=values.dtype, n_waiting=n_waiting
+    )
     for start, stop in zip((0, *cuts), (*cuts, len(values)), strict=True):
         sums.add(values[start:stop], rows[start:stop])
     sums.finish()
@@ -20,7 +24,9 @@ def plain(values, rows, n_lags, reference):
     """Return the sums by their definition."""
     y = values.astype(float) - reference
     n = len(y)
-    lags = [(y[: n - k] * y[k:]).sum(axis=0) if k < n else 0 * reference for k in range(n_lags + 1)]
+    lags = [
+        (y[: n - k] * y[k:]).sum(axis=0) if k < n else 0 * reference for k in range(n_lags + 1)
+    ]
     return {
         "products": y.T @ rows,
         "total": y.sum(axis=0),
@@ -73,9 +79,7 @@ def test_ranges_shorter_than_the_lags_merge(splits, n_lags):
     rng = np.random.default_rng(5)
     values, rows = rng.standard_normal((12, 2)), rng.standard_normal((12, 2))
     edges = [0, *sorted(splits), 12]
-    parts = [
-        made(values[a:b], rows[a:b], n_lags) for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    parts = [made(values[a:b], rows[a:b], n_lags) for a, b in itertools.pairwise(edges)]
     for part in parts[1:]:
         parts[0].merge(part)
     assert_sums(parts[0], plain(values, rows, n_lags, parts[0].reference))

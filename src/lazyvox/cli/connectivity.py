@@ -15,10 +15,10 @@ from lazyvox.connectome import connectivity as compute
 from lazyvox.connectome.api import COPIES_OF_SIGNALS, check_budget, memory_terms
 from lazyvox.connectome.matrix_file import MATRIX_ENDINGS
 from lazyvox.connectome.signals_file import SignalsFile, open_signals
-from lazyvox.extraction.tables import split_target
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.optional import require
+from lazyvox.store.files.paths import split_target
 from lazyvox.store.write.atomic import write_file
 
 __all__ = ["connectivity"]

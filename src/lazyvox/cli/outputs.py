@@ -8,8 +8,7 @@ from pathlib import Path
 
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
-from lazyvox.extraction.tables import split_target
-from lazyvox.store.files.paths import printable
+from lazyvox.store.files.paths import printable, split_target
 from lazyvox.store.write.atomic import annexed_reason
 
 __all__ = [

@@ -16,8 +16,7 @@ from lazyvox.cli.outputs import (
 from lazyvox.cli.region_options import Regions
 from lazyvox.cli.settings import Settings
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.tables import split_target
-from lazyvox.store.files.paths import printable
+from lazyvox.store.files.paths import printable, split_target
 
 __all__ = ["TABLE_ENDINGS", "Targets", "choose_targets"]
 

@@ -15,10 +15,10 @@ from lazyvox.extraction.lut import Lut
 from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.seeds import SeedsLike, looks_like_seeds
 from lazyvox.extraction.spheres import Spheres
-from lazyvox.extraction.tables import refuse_existing, split_target
+from lazyvox.extraction.tables import refuse_existing
 from lazyvox.extraction.voxels import Voxels, region_names
 from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, split_target
 from lazyvox.stream.labels import is_integral, shown_values
 from lazyvox.stream.masks import (
     RegionImage,

@@ -5,7 +5,7 @@ All are written row by row, under a temporary name until they are complete.
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from lazyvox.extraction.table_writers import (
     parquet_group_rows,
 )
 from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
-from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.files.paths import absolute_path, file_names, printable
 from lazyvox.store.write.atomic import annexed_reason
 from lazyvox.store.write.sinks import open_sink
 from lazyvox.tables.delimited import open_delimited
@@ -43,7 +43,6 @@ __all__ = [
     "open_table",
     "refuse_existing",
     "save_table",
-    "split_target",
     "table_memory",
     "write_npz",
 ]
@@ -164,30 +163,6 @@ def refuse_existing(path: str, *, overwrite: bool) -> None:
         raise OutputExistsError(msg)
 
 
-def split_target(path: PathLike, names: Sequence[str]) -> list[str]:
-    """Return one path per name, the name inserted before the ending.
-
-    Parameters
-    ----------
-    path : path-like
-        The path that was asked for.
-    names : sequence of str
-        Names of region sets. What a file name should not hold becomes an underscore.
-
-    Returns
-    -------
-    list of str
-        The paths, all different.
-
-    Examples
-    --------
-    >>> [path.rsplit('/', 1)[1] for path in split_target("out.npy", ["left", "a/b", "left"])]
-    ['out_left.npy', 'out_a_b.npy', 'out_left_2.npy']
-    """
-    full = Path(absolute_path(path))
-    return [str(full.with_name(f"{full.stem}_{name}{full.suffix}")) for name in _file_names(names)]
-
-
 def open_table(path: str, spec: TableSpec, *, overwrite: bool) -> TableWriter:
     """Begin to write a table.
 
@@ -279,7 +254,7 @@ def write_npz(path: PathLike, tables: Sequence[tuple[str, Array]], *, overwrite:
     refuse_existing(full, overwrite=overwrite)
     with open_sink(full, compression="none", overwrite=overwrite) as sink:
         with zipfile.ZipFile(SinkFile(sink), "w", zipfile.ZIP_STORED) as archive:
-            names = _file_names([name for name, _ in tables])
+            names = file_names([name for name, _ in tables])
             for name, (_, values) in zip(names, tables, strict=True):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     _write_npy(member.write, values)
@@ -317,19 +292,6 @@ def _write_npy(write: Callable[[bytes | memoryview], object], values: Array) -> 
     write(npy_header(values.shape, values.dtype))
     for start in range(0, len(values), 4096):
         write(np.ascontiguousarray(values[start : start + 4096]).data.cast("B"))
-
-
-def _file_names(names: Sequence[str]) -> Iterator[str]:
-    """Yield names that are fit for files, and all different."""
-    seen: set[str] = set()
-    for name in names:
-        fit = "".join(c if c.isalnum() or c in "._-+" else "_" for c in name).lstrip(".") or "_"
-        candidate, number = fit, 1
-        while candidate.casefold() in seen:
-            number += 1
-            candidate = f"{fit}_{number}"
-        seen.add(candidate.casefold())
-        yield candidate
 
 
 def _ending(path: str) -> str:

@@ -19,12 +19,11 @@ from lazyvox.extraction.tables import (
     TableSpec,
     check_target,
     refuse_existing,
-    split_target,
     write_npz,
 )
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, split_target
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.gather import VoxelGather, zero_non_finite
 from lazyvox.stream.masks import RegionImage, read_mask

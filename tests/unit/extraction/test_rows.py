@@ -9,10 +9,10 @@ from lazyvox.extraction.tables import (
     StoredTable,
     TableSpec,
     save_table,
-    split_target,
     table_memory,
     write_npz,
 )
+from lazyvox.store.files.paths import split_target
 
 ENDINGS = [".npy", ".tsv", ".csv", ".parquet"]
 

@@ -1,12 +1,13 @@
 """Paths as users write them, as files are opened by them, and as messages show them."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError, ParameterTypeError
 
-__all__ = ["absolute_path", "expand_home", "printable"]
+__all__ = ["absolute_path", "expand_home", "file_names", "printable", "split_target"]
 
 
 def expand_home(path: str) -> str:
@@ -54,3 +55,40 @@ def printable(path: str) -> str:
     if path.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in path):
         return path
     return ascii(path)
+
+
+def split_target(path: PathLike, names: Sequence[str]) -> list[str]:
+    """Return one path per name, the name inserted before the ending.
+
+    Parameters
+    ----------
+    path : path-like
+        The path that was asked for.
+    names : sequence of str
+        Names of region sets. What a file name should not hold becomes an underscore.
+
+    Returns
+    -------
+    list of str
+        The paths, all different.
+
+    Examples
+    --------
+    >>> [path.rsplit('/', 1)[1] for path in split_target("out.npy", ["left", "a/b", "left"])]
+    ['out_left.npy', 'out_a_b.npy', 'out_left_2.npy']
+    """
+    full = Path(absolute_path(path))
+    return [str(full.with_name(f"{full.stem}_{name}{full.suffix}")) for name in file_names(names)]
+
+
+def file_names(names: Sequence[str]) -> Iterator[str]:
+    """Yield names that are fit for files, and all different."""
+    seen: set[str] = set()
+    for name in names:
+        fit = "".join(c if c.isalnum() or c in "._-+" else "_" for c in name).lstrip(".") or "_"
+        candidate, number = fit, 1
+        while candidate.casefold() in seen:
+            number += 1
+            candidate = f"{fit}_{number}"
+        seen.add(candidate.casefold())
+        yield candidate

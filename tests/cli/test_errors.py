@@ -18,7 +18,7 @@ USAGE = [
     (["--json", "info"], "no such option: --json; options of a command follow its name, see lazyvox --help"),
     (["mean", "--zzz"], "no such option: --zzz; see lazyvox mean --help"),
     (["extrat"], "no such command: extrat; did you mean extract?"),
-    (["xyz"], "no such command: xyz; there are info, extract, connectivity, mean, std, tsnr, slice, concat, convert, index, cache, compare, demo"),
+    (["xyz"], "no such command: xyz; see lazyvox --help"),
     (["mean"], "Missing argument 'RUN...'; see lazyvox mean --help"),
     (["mean", "run.nii.gz"], "missing option -o/--output: where should the result go?"),
     (["extract", "run.nii.gz", "-o", "o.npy"], "no regions: pass --mask MASK, once or more, --labels ATLAS, --maps MAPS or --seeds TABLE, or several of them"),

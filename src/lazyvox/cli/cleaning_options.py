@@ -10,7 +10,7 @@ import numpy as np
 from lazyvox._typing import BoolArray, IntArray
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.settings import PATH
+from lazyvox.cli.settings import PATH, parse_widths
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.lazyimage.series import Series
@@ -193,15 +193,7 @@ def _keep_fwhm(ctx: click.Context, param: click.Parameter, value: str | None) ->
     """Store widths as `lazyvox.image.smooth_img` takes them."""
     fwhm: float | tuple[float, ...] | str | None = value
     if value is not None and value != "fast":
-        try:
-            numbers = tuple(float(part) for part in value.split(","))
-        except ValueError:
-            numbers = ()
-        is_width = all(0 <= number < np.inf for number in numbers) and any(numbers)
-        if len(numbers) not in {1, 3} or not is_width:
-            msg = f"must be a width in mm, three of them as in 6,6,8, or fast. Got {value!r}"
-            raise click.BadParameter(msg, ctx, param)
-        fwhm = numbers[0] if len(numbers) == 1 else numbers
+        fwhm = parse_widths(ctx, param, value, "three of them as in 6,6,8, or fast")
     _keep(ctx, param, fwhm)
 
 

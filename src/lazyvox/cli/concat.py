@@ -3,9 +3,17 @@
 import click
 import numpy as np
 
-from lazyvox.cli.job import Written, perform, save_job
-from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
+from lazyvox.cli.image_output import (
+    OUTPUT_TEXT,
+    REALS,
+    ImageOutput,
+    dtype_option,
+    save_job,
+    scale_option,
+)
+from lazyvox.cli.job import perform
 from lazyvox.cli.settings import (
+    POSITIVE,
     Command,
     Settings,
     common_options,
@@ -16,58 +24,53 @@ from lazyvox.cli.settings import (
 from lazyvox.image import concat_imgs
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.save import PreparedSave, prepare_save
 
 __all__ = ["concat"]
-
-_TYPES = ("uint8", "int16", "int32", "float32", "float64")
 
 
 @click.command(
     cls=Command,
     epilog=examples(
         "lazyvox concat run-1.nii.gz run-2.nii.gz -o runs.nii.gz",
-        "lazyvox concat volume_*.nii -o series.nii.gz",
+        "lazyvox concat volume_*.nii --t-r 2.5 -o series.nii.gz",
     ),
 )
 @runs_argument
-@output_option(f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}.")
+@output_option(OUTPUT_TEXT)
+@dtype_option(
+    REALS,
+    "Type of the values; by default that which holds those of all images, or float32 where "
+    "integers are scaled.",
+)
+@scale_option
 @click.option(
-    "--dtype",
-    type=click.Choice(_TYPES),
-    metavar="TYPE",
-    help="Type of the values; by default that which holds those of all images, or float32 where "
-    f"integers are scaled. One of {', '.join(_TYPES)}.",
+    "--t-r",
+    metavar="SECONDS",
+    type=POSITIVE,
+    help="Time between volumes, for the header; by default that of the first image.",
 )
 @common_options
 @click.pass_context
 def concat(
-    ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: str | None
+    ctx: click.Context,
+    runs: tuple[str, ...],
+    output: str | None,
+    dtype: str | None,
+    scale: str | None,
+    t_r: float | None,
 ) -> None:
     """Write images on one grid as one image, joined along time.
 
     All images are 3D, or all are 4D. One pass; each block is written as it is read.
     """
     settings = Settings.of(ctx)
-    target = check_output(output, IMAGE_ENDINGS, runs, settings)
+    target = ImageOutput.checked(output, runs, settings, dtype, scale)
     img = _joined(runs)
-    array = lazy_dataobj(img)
-    stored = array.dtype if dtype is None else np.dtype(dtype)
-
-    def prepare() -> PreparedSave:
-        return prepare_save(
-            img,
-            target or "series.nii.gz",
-            dtype=stored,
-            overwrite=settings.overwrite,
-            n_jobs=settings.jobs,
-        )
-
-    def written() -> Written:
-        return Written(target, array.shape, str(stored))
-
-    perform(save_job("concat", runs, prepare, written, settings), settings)
+    if t_r is not None:
+        set_repetition_time(img.header, t_r)
+    perform(save_job("concat", runs, img, target, settings), settings)
 
 
 def _joined(paths: tuple[str, ...]) -> LazyImage:

@@ -1,11 +1,11 @@
 """`lazyvox convert`: the same image in another format, type or compression."""
 
-import click
-import numpy as np
+from dataclasses import replace
 
-from lazyvox.cli.job import Written, perform, save_job
-from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
+import click
+
+from lazyvox.cli.image_output import ImageOutput, dtype_option, save_job, scale_option
+from lazyvox.cli.job import perform
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -14,8 +14,7 @@ from lazyvox.cli.settings import (
     examples,
     overwrite_option,
 )
-from lazyvox.lazyimage.load import as_image, load
-from lazyvox.lazyimage.save import PreparedSave, prepare_save
+from lazyvox.lazyimage.load import as_image
 
 __all__ = ["convert"]
 
@@ -36,18 +35,8 @@ _TYPES = (
 @click.argument("image", metavar="IN", type=PATH)
 @click.argument("output", metavar="OUT", type=PATH)
 @overwrite_option
-@click.option(
-    "--dtype",
-    type=click.Choice(_TYPES),
-    metavar="TYPE",
-    help=f"Type on disk; by default that of IN. One of {', '.join(_TYPES)}.",
-)
-@click.option(
-    "--scale",
-    metavar="auto|SLOPE,INTER",
-    help="Scaling of integers: auto finds slope and intercept in a pass of its own. "
-    "Without it values are rounded, and refused where they do not fit.",
-)
+@dtype_option(_TYPES, "Type on disk; by default that of IN.")
+@scale_option
 @click.option(
     "--compresslevel",
     type=int,
@@ -77,37 +66,9 @@ def convert(
     bit. Images larger than memory are no problem; OUT appears when it is complete.
     """
     settings = Settings.of(ctx)
-    scaling = _parse_scale(scale)
-    target = check_output(output, IMAGE_ENDINGS, [image], settings)
-    img = as_image(image)
-
-    def prepare() -> PreparedSave:
-        return prepare_save(
-            img,
-            target,
-            dtype=dtype,
-            compresslevel=compresslevel,
-            scale=scaling,
-            seekable=seekable,
-            overwrite=settings.overwrite,
-            n_jobs=settings.jobs,
-        )
-
-    def written() -> Written:
-        stored = np.dtype(load(target).header.get_data_dtype())
-        return Written(target, tuple(img.shape), str(stored.newbyteorder("=")))
-
-    perform(save_job("convert", [image], prepare, written, settings), settings)
-
-
-def _parse_scale(text: str | None) -> str | tuple[float, float] | bool | None:
-    if text is None or text == "auto":
-        return text
-    if text == "none":
-        return False
-    try:
-        slope, inter = (float(part) for part in text.split(","))
-    except ValueError:
-        msg = f"--scale must be auto, none or two numbers such as 0.5,0. Got {text!r}"
-        raise WrongUsageError(msg) from None
-    return slope, inter
+    form = replace(
+        ImageOutput.checked(output, [image], settings, dtype, scale),
+        compresslevel=compresslevel,
+        seekable=seekable,
+    )
+    perform(save_job("convert", [image], as_image(image), form, settings), settings)

@@ -18,7 +18,11 @@ _COMMANDS = {
     "mean": "Write the mean over time of every voxel.",
     "std": "Write the standard deviation over time of every voxel.",
     "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",
+    "calc": "Write the image that a formula of images gives, or print the number.",
+    "smooth": "Smooth every volume with a Gaussian.",
+    "resample": "Resample images to another grid or voxel size.",
     "slice": "Write a part of an image, such as one volume.",
+    "split": "Write every volume of an image as an image of its own.",
     "concat": "Join images along time.",
     "convert": "Write an image in another format, data type or compression.",
     "index": "Build an index so that any volume of a .nii.gz can be read immediately.",
@@ -62,8 +66,6 @@ class LazyGroup(click.Group):
         if name in _COMMANDS or ctx.resilient_parsing or name.startswith("-"):
             return super().resolve_command(ctx, args)
         near = get_close_matches(name, _COMMANDS, n=2)
-        hint = (
-            f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_COMMANDS)}"
-        )
+        hint = f"did you mean {' or '.join(near)}?" if near else "see lazyvox --help"
         msg = f"no such command: {name}; {hint}"
         raise WrongUsageError(msg, ctx)

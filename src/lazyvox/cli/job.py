@@ -5,22 +5,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 from lazyvox._typing import Shape, override
 from lazyvox._version import __version__
 from lazyvox.cli.settings import Settings
-from lazyvox.lazyimage.save import PreparedSave
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.store.files.block_cache import shared_blocks
 from lazyvox.store.files.paths import printable
 
-__all__ = ["Job", "Written", "perform", "print_json", "save_job"]
+__all__ = ["Job", "Result", "Written", "perform", "print_json"]
+
+
+class Result(Protocol):
+    """A result of a command: its text for people, and its facts for JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Job:
     plan : callable
         Returns the plan, without reading a voxel of the series.
     work : callable
-        Does the work and returns what it has written.
+        Does the work and returns its results: what it has written, or found.
     facts : mapping
         Further keys of the JSON object.
     remark : str
@@ -80,7 +85,7 @@ class Job:
     command: str
     inputs: Sequence[str]
     plan: Callable[[], Plan]
-    work: Callable[[], Sequence[Written]]
+    work: Callable[[], Sequence[Result]]
     facts: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
 
@@ -124,30 +129,13 @@ def perform(job: Job, settings: Settings) -> None:
         click.echo("\n".join([*map(str, written), *remarks]))
 
 
-def save_job(
-    command: str,
-    inputs: Sequence[str],
-    prepare: Callable[[], PreparedSave],
-    written: Callable[[], Written],
-    settings: Settings,
-) -> Job:
-    """Return the job of a command that saves an image; it is prepared once, if at all."""
-    prepared = cache(prepare)
-
-    def work() -> list[Written]:
-        prepared().run(settings.progress)
-        return [written()]
-
-    return Job(command, inputs, lambda: prepared().plan, work)
-
-
 def print_json(record: object) -> None:
     """Print one JSON value in one line."""
     click.echo(json.dumps(record, allow_nan=False))
 
 
 def _measured(
-    written: Sequence[Written], seconds: float, peak: PeakMemory | None
+    written: Sequence[Result], seconds: float, peak: PeakMemory | None
 ) -> dict[str, Any]:
     return {
         "outputs": [one.to_dict() for one in written],

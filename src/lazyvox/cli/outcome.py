@@ -47,6 +47,7 @@ _OPTIONS = {
             "fd_threshold",
             "filter",
             "high_pass",
+            "interpolation",
             "inverse",
             "low_pass",
             "lut",
@@ -68,6 +69,7 @@ _OPTIONS = {
         )
     },
     "fwhm": "--smoothing-fwhm",
+    "formula": "FORMULA",
     "imgs": "RUN",
     "labels_img": "--labels",
     "maps_img": "--maps",

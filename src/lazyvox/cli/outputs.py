@@ -84,7 +84,8 @@ def check_output(
         raise WrongUsageError(msg)
     # A plan is of a run that could begin; a file that exists may be gone until then.
     may_exist = replace(settings, overwrite=settings.overwrite or settings.explain)
-    check_files(files or _files_of_image(output), inputs, may_exist, option=option)
+    named = [one for file in files or [output] for one in _files_of_image(file)]
+    check_files(named, inputs, may_exist, option=option)
     return output
 
 

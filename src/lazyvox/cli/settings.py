@@ -1,5 +1,6 @@
 """Base of all commands, the type of their paths, and the options that every command has."""
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from lazyvox.store.files.paths import expand_home
 __all__ = [
     "FOLDER_PATH",
     "PATH",
+    "POSITIVE",
     "Command",
     "CommandGroup",
     "Settings",
@@ -27,6 +29,7 @@ __all__ = [
     "examples",
     "output_option",
     "overwrite_option",
+    "parse_widths",
     "reporting_options",
     "runs_argument",
 ]
@@ -51,6 +54,21 @@ PATH = _HomePath(readable=False, path_type=str)
 
 #: A path as a `pathlib.Path`.
 FOLDER_PATH = _HomePath(readable=False, path_type=Path)
+
+
+class _Positive(click.FloatRange):
+    """A number above 0 that is finite."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number above 0.", param, ctx)
+        return number
+
+
+#: A width, a distance or a time.
+POSITIVE = _Positive(min=0, min_open=True)
 
 
 class Command(click.Command):
@@ -147,6 +165,43 @@ class Settings:
     def budget(self) -> AbstractContextManager[object]:
         """Return the context in which the memory budget holds."""
         return nullcontext() if self.memory is None else memory_budget(self.memory)
+
+
+def parse_widths(
+    ctx: click.Context, param: click.Parameter, value: str, others: str = "or three of them"
+) -> float | tuple[float, ...]:
+    """Return a width in mm, or one for each axis, from the text of an option.
+
+    Parameters
+    ----------
+    ctx : click.Context
+        The command.
+    param : click.Parameter
+        The option.
+    value : str
+        Its value: a number, or three with commas between them.
+    others : str, default="or three of them"
+        What else it may be, for the message.
+
+    Returns
+    -------
+    float or tuple of 3 floats
+        The width or widths: finite, not below 0, and not all 0.
+
+    Raises
+    ------
+    click.BadParameter
+        If the text is anything else.
+    """
+    try:
+        numbers = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        numbers = ()
+    is_width = all(0 <= number < math.inf for number in numbers) and any(numbers)
+    if len(numbers) not in {1, 3} or not is_width:
+        msg = f"must be a width in mm, {others}. Got {value!r}"
+        raise click.BadParameter(msg, ctx, param)
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:

@@ -4,18 +4,19 @@ import re
 from collections.abc import Sequence
 
 import click
-import numpy as np
+from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import override
-from lazyvox.cli.index_text import Entry, parse_index
-from lazyvox.cli.job import Job, Written, perform, save_job
+from lazyvox.cli.image_output import ImageOutput, save_job
+from lazyvox.cli.index_text import Entry, parse_index, parse_ranges
+from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.npy import plan_npy, write_npy
+from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
-from lazyvox.errors import ImageIndexError
-from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.errors import DimensionError, ImageIndexError
+from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.save import PreparedSave, prepare_save
 from lazyvox.planning.indexing import expand_key
 
 __all__ = ["slice_command"]
@@ -42,14 +43,25 @@ class _IndexCommand(Command):
         'lazyvox slice run.nii.gz "..., 700" -o volume.nii.gz',
         'lazyvox slice run.nii.gz ":, :, 10:20, ::2" -o part.nii.gz',
         'lazyvox slice run.nii.gz "30, 36, 30, :" -o voxel.npy',
+        "lazyvox slice run.nii.gz --volumes 4: -o steady.nii.gz",
+        "lazyvox slice run.nii.gz --volumes 0:10,50,-1 -o some.nii.gz",
     ),
 )
 @click.argument("run", type=PATH)
-@click.argument("index")
+@click.argument("index", required=False)
+@click.option(
+    "--volumes",
+    metavar="RANGES",
+    help="In place of INDEX: whole volumes, as ranges such as 4: or :-10 or ::2, and numbers, "
+    "separated by commas. They count from 0, negative ones from the end; the stop of a range is "
+    "not part of it. The result is 4D, but for one number by itself.",
+)
 @output_option(_OUTPUT_TEXT)
 @common_options
 @click.pass_context
-def slice_command(ctx: click.Context, run: str, index: str, output: str | None) -> None:
+def slice_command(
+    ctx: click.Context, run: str, index: str | None, volumes: str | None, output: str | None
+) -> None:
     """Write the part INDEX of the image RUN; decodes no more than it needs.
 
     INDEX is what NumPy takes: integers, slices and an ellipsis, separated by commas. Negative
@@ -59,40 +71,50 @@ def slice_command(ctx: click.Context, run: str, index: str, output: str | None) 
     voxel sizes fit the part. A .npy file has the axes that NumPy gives: an integer drops its axis.
     """
     settings = Settings.of(ctx)
-    key = parse_index(index)
+    if (index is None) == (volumes is None):
+        msg = "give either INDEX, such as '..., 7', or --volumes, such as 4:"
+        raise WrongUsageError(msg)
     target = check_output(output, _ENDINGS, [run], settings)
-    is_array = target.lower().endswith(".npy")
-    job = (
-        _array_job(run, key, target, settings)
-        if is_array
-        else _image_job(run, key, target, settings)
-    )
+    key: tuple[Entry, ...] | None = None if index is None else parse_index(index)
+    ranges = None if volumes is None else parse_ranges(volumes, "--volumes")
+    img = as_image(run)
+    if key is None:
+        assert ranges is not None, "bug in lazyvox: neither an index nor volumes"
+        key = _key_of_volumes(ranges, img)
+    if target.lower().endswith(".npy"):
+        job = _array_job(img, run, key, target, settings)
+    else:
+        part = img.slicer[spatial_key(key, img.shape)]
+        job = save_job("slice", [run], part, ImageOutput(target), settings)
     perform(job, settings)
 
 
-def _array_job(run: str, key: tuple[Entry, ...], target: str, settings: Settings) -> Job:
-    array = lazy_dataobj(as_image(run)).view(key)
+def _key_of_volumes(ranges: Sequence[int | slice], img: SpatialImage) -> tuple[Entry, ...]:
+    """Return the index of whole volumes: a number, a slice, or a list where there are several."""
+    if len(img.shape) != 4:
+        msg = f"--volumes takes those of a 4D image. Got shape {img.shape} of {name_of(img)}."
+        raise DimensionError(msg)
+    n_volumes = img.shape[3]
+    far = [one for one in ranges if isinstance(one, int) and not -n_volumes <= one < n_volumes]
+    if far:
+        msg = f"--volumes must be among the {n_volumes} of {name_of(img)}. Got {far[0]}."
+        raise ImageIndexError(msg)
+    if len(ranges) == 1:
+        return (Ellipsis, ranges[0])
+    taken = [range(n_volumes)[one] for one in ranges]
+    return (Ellipsis, [n for one in taken for n in ([one] if isinstance(one, int) else one)])
+
+
+def _array_job(
+    img: SpatialImage, run: str, key: tuple[Entry, ...], target: str, settings: Settings
+) -> Job:
+    array = lazy_dataobj(img).view(key)
 
     def work() -> list[Written]:
         write_npy(array, target, overwrite=settings.overwrite)
         return [Written(target, array.shape, str(array.dtype))]
 
     return Job("slice", [run], lambda: plan_npy(array), work)
-
-
-def _image_job(run: str, key: tuple[Entry, ...], target: str, settings: Settings) -> Job:
-    img = as_image(run)
-    part = img.slicer[spatial_key(key, img.shape)]
-    array = lazy_dataobj(part)
-
-    def prepare() -> PreparedSave:
-        path = target or "part.nii.gz"
-        return prepare_save(part, path, overwrite=settings.overwrite, n_jobs=settings.jobs)
-
-    def written() -> Written:
-        return Written(target, array.shape, str(np.dtype(part.get_data_dtype())))
-
-    return save_job("slice", [run], prepare, written, settings)
 
 
 def spatial_key(key: tuple[Entry, ...], shape: Sequence[int]) -> tuple[Entry, ...]:

@@ -31,12 +31,14 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj, storable
 from lazyvox.lazyimage.grids import check_same_grid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from nibabel.spatialimages import SpatialImage
 
     from lazyvox._typing import Array
     from lazyvox.lazyimage.classes import LazyImage
 
-__all__ = ["math_img"]
+__all__ = ["formula_array", "math_img", "unused_names"]
 
 
 def math_img(formula: str, copy_header_from: str | None = None, **imgs: Any) -> LazyImage:
@@ -46,7 +48,8 @@ def math_img(formula: str, copy_header_from: str | None = None, **imgs: Any) -> 
     ----------
     formula : str
         A Python expression of the images, by the names that they are passed under, numbers,
-        operators, indices, and functions of NumPy as ``np.name``. It is never evaluated as code.
+        operators, indices, and functions of NumPy as ``np.name`` or ``name``. It is never
+        evaluated as code.
     copy_header_from : str, optional
         Name of the image whose header the result gets; by default the header is new. The result
         must have as many axes as that image.
@@ -96,10 +99,11 @@ def math_img(formula: str, copy_header_from: str | None = None, **imgs: Any) -> 
     (12, 14, 10, 40)
     """
     tree = parse_formula(formula)
-    _warn_of_unused(tree, formula, copy_header_from, imgs)
+    _warn_of_unused(formula, copy_header_from, imgs)
     loaded = {name: check_niimg(img) for name, img in imgs.items()}
     _check_images(loaded, copy_header_from)
-    value = _evaluated(tree, formula, loaded)
+    evaluation = Evaluation(tree, {name: lazy_dataobj(img) for name, img in loaded.items()})
+    value = _evaluated(evaluation.value, formula)
     if copy_header_from is None:
         template = list(loaded.values())[-1]
         return _as_image(template, value, copy_header=False)
@@ -113,11 +117,40 @@ def math_img(formula: str, copy_header_from: str | None = None, **imgs: Any) -> 
     return _as_image(template, value, copy_header=True)
 
 
-def _warn_of_unused(
-    tree: ast.expr, formula: str, copy_header_from: str | None, imgs: dict[str, Any]
-) -> None:
+def formula_array(formula: str, arrays: Mapping[str, LazyArray]) -> Any:
+    """Return the value of a formula of series and volumes; reads no voxel.
+
+    Parameters
+    ----------
+    formula : str
+        As for `math_img`.
+    arrays : mapping of str to LazyArray
+        Voxels of images on one grid, of 3 or 4 axes. Unlike NumPy, an operation on 3 and 4 axes
+        takes the volume for each volume of the series.
+
+    Returns
+    -------
+    LazyArray, ndarray or numpy scalar
+        The value; its reductions are computed when it is read.
+
+    Raises
+    ------
+    ParameterError, ParameterTypeError, MaterializationError
+        As from `math_img`.
+    """
+    evaluation = Evaluation(parse_formula(formula), arrays, aligns_space=True)
+    return _evaluated(evaluation.pending_value, formula)
+
+
+def unused_names(formula: str, names: Iterable[str]) -> list[str]:
+    """Return those of some names that a formula does not use, sorted."""
+    tree = parse_formula(formula)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    unused = sorted(set(imgs) - used - {copy_header_from})
+    return sorted(set(names) - used)
+
+
+def _warn_of_unused(formula: str, copy_header_from: str | None, imgs: dict[str, Any]) -> None:
+    unused = unused_names(formula, set(imgs) - {copy_header_from})
     if unused:
         msg = f"every image should be part of the formula. {formula!r} does not name {unused}."
         warnings.warn(msg, LazyvoxWarning, stacklevel=3)
@@ -138,10 +171,10 @@ def _check_images(loaded: dict[str, SpatialImage], copy_header_from: str | None)
         raise ParameterError(msg)
 
 
-def _evaluated(tree: ast.expr, formula: str, loaded: dict[str, SpatialImage]) -> Any:
+def _evaluated(evaluate: Callable[[], Any], formula: str) -> Any:
     """Return the array that a formula gives; errors name the formula."""
     try:
-        value = Evaluation(tree, {name: lazy_dataobj(img) for name, img in loaded.items()}).value()
+        value = evaluate()
     except (FormulaError, FormulaTypeError) as error:
         msg = f"in the formula {formula!r}: {error}"
         raise type(error)(msg) from error
@@ -150,7 +183,7 @@ def _evaluated(tree: ast.expr, formula: str, loaded: dict[str, SpatialImage]) ->
         raise
     except (ValueError, TypeError, IndexError) as error:
         kind = _kind_of(error)
-        msg = f"the formula {formula!r} must be one that NumPy computes. It says: {error}."
+        msg = f"the formula {formula!r} must be one that NumPy computes. It says: {str(error).rstrip('.')}."
         raise kind(msg) from error
     if isinstance(value, LazyArray | np.ndarray | np.generic):
         return value

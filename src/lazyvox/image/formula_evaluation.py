@@ -101,15 +101,25 @@ class Evaluation:
         From `parse_formula`.
     names : mapping of str to LazyArray
         The voxels of each image.
+    aligns_space : bool, default=False
+        Whether volumes have one meaning beside series: of operands with 3 and 4 axes, those with
+        3 get a time axis of length 1. NumPy aligns the last axes instead.
     """
 
-    def __init__(self, tree: ast.expr, names: Mapping[str, LazyArray]) -> None:
+    def __init__(
+        self, tree: ast.expr, names: Mapping[str, LazyArray], *, aligns_space: bool = False
+    ) -> None:
         self._tree = tree
         self._names = names
+        self._aligns_space = aligns_space
+
+    def pending_value(self) -> Any:
+        """Return the result of the formula; reductions are computed when it is read."""
+        return self._value(self._tree)
 
     def value(self) -> Any:
         """Return the result of the formula: lazy, in memory, or no array at all."""
-        value = self._value(self._tree)
+        value = self.pending_value()
         if not isinstance(value, LazyArray):
             return value
         has_reductions = bool(pending_reductions((value,)))
@@ -143,20 +153,20 @@ class Evaluation:
     def _binop(self, node: ast.BinOp) -> Any:
         left, right = self._value(node.left), self._value(node.right)
         if isinstance(node.op, ast.Pow):
-            return power(_operand(left), _operand(right))
+            return power(*self._operands(left, right))
         kind = type(node.op)
-        return _applied(_BINARY[kind], _PLAIN[kind], left, right)
+        return self._applied(_BINARY[kind], _PLAIN[kind], left, right)
 
     def _unaryop(self, node: ast.UnaryOp) -> Any:
         if isinstance(node.op, ast.Not):
             _refuse_truth("not")
-        return _applied(*_UNARY[type(node.op)], self._value(node.operand))
+        return self._applied(*_UNARY[type(node.op)], self._value(node.operand))
 
     def _compare(self, node: ast.Compare) -> Any:
         if len(node.ops) > 1:
             _refuse_truth("a chain of comparisons")
         left, right = self._value(node.left), self._value(node.comparators[0])
-        return _applied(*_COMPARED[type(node.ops[0])], left, right)
+        return self._applied(*_COMPARED[type(node.ops[0])], left, right)
 
     def _boolop(self, node: ast.BoolOp) -> Any:
         _refuse_truth("and" if isinstance(node.op, ast.And) else "or")
@@ -185,13 +195,35 @@ class Evaluation:
                 _refuse_attribute(function.attr)
             value = self._value(function.value)
             return self._applied_to(function.attr, [value, *arguments], options)
-        called = self._value(function)
+        called = self._called(function)
         if called is np.absolute or isinstance(called, type):
             return _converted(called, arguments, options)
         if not callable(called):
             msg = f"{ast.unparse(function)} must be a function to be called with arguments."
             raise FormulaTypeError(msg)
         return self._applied_to(called.__name__, arguments, options, called)
+
+    def _called(self, function: ast.expr) -> Any:
+        """Return what is called: a function of NumPy may be named without ``np.``."""
+        name = function.id if isinstance(function, ast.Name) else ""
+        is_known = name in self._names or name in _BUILTINS
+        if name and not is_known and hasattr(np, name):
+            return _from_numpy(name)
+        return self._value(function)
+
+    def _operands(self, *values: Any) -> list[Any]:
+        """Return values that can be computed with, and beside each other."""
+        checked = [_operand(value) for value in values]
+        axes = {np.ndim(one) for one in checked if isinstance(one, LazyArray | np.ndarray)}
+        if not self._aligns_space or not axes >= {3, 4}:
+            return checked
+        return [taken(one, (..., None)) if np.ndim(one) == 3 else one for one in checked]
+
+    def _applied(self, ufunc: np.ufunc, plain: Callable[..., Any], *operands: Any) -> Any:
+        checked = self._operands(*operands)
+        if any(isinstance(operand, LazyArray) for operand in checked):
+            return apply_elementwise(ufunc, *checked)
+        return plain(*checked)
 
     def _applied_to(
         self,
@@ -211,7 +243,7 @@ class Evaluation:
             call = lazy_call(found, arguments, options)
             if call is not None:
                 found, operands, given = call
-                return apply_elementwise(found, *map(_operand, operands), **given)
+                return apply_elementwise(found, *self._operands(*operands), **given)
         if name in REDUCTIONS and arguments:
             value, *rest = arguments
             named = dict(zip(_positions(name), rest, strict=False)) | options
@@ -230,13 +262,6 @@ def _from_numpy(name: str) -> Any:
     if is_elementwise(found) or is_dtype or name in _CONSTANTS | _CASTS | REDUCTIONS | WHOLE:
         return found
     return _refuse_attribute(f"np.{name}")
-
-
-def _applied(ufunc: np.ufunc, plain: Callable[..., Any], *operands: Any) -> Any:
-    checked = [_operand(operand) for operand in operands]
-    if any(isinstance(operand, LazyArray) for operand in checked):
-        return apply_elementwise(ufunc, *checked)
-    return plain(*checked)
 
 
 def _operand(value: Any) -> Any:

@@ -20,10 +20,10 @@ from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.load import ImageLike
 
-__all__ = ["SmoothTransform", "smooth_img"]
+__all__ = ["FWHM_OF_SIGMA", "SmoothTransform", "checked_fwhm", "smooth_img"]
 
 #: Full width at half maximum of a Gaussian of standard deviation 1.
-_FWHM_OF_SIGMA = float(np.sqrt(8 * np.log(2)))
+FWHM_OF_SIGMA = float(np.sqrt(8 * np.log(2)))
 
 #: Weight of each of the six neighbours, against 1 for the voxel itself, where fwhm is "fast".
 _NEIGHBOUR_WEIGHT = 0.2
@@ -89,7 +89,7 @@ class SmoothTransform:
         assert affine is not None, "bug in lazyvox: widths in mm without an affine"
         inverted(affine, f"the affine of {name}, for widths in mm,")
         matrices = tuple(
-            gaussian_matrix(length, width / (_FWHM_OF_SIGMA * size)) if width else None
+            gaussian_matrix(length, width / (FWHM_OF_SIGMA * size)) if width else None
             for length, width, size in zip(grid, widths, voxel_sizes(affine), strict=True)
         )
         said = f"{widths[0]:g}" if len(set(widths)) == 1 else str(widths)

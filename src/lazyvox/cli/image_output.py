@@ -68,12 +68,14 @@ class ImageOutput:
 
         Parameters
         ----------
-        output, dtype, scale : str or None
-            Values of -o, --dtype and --scale.
+        output : str or None
+            Value of -o.
         inputs : sequence of str
             Files that the command reads.
         settings : Settings
             Whether the output may exist, and whether it is needed at all.
+        dtype, scale : str or None
+            Values of --dtype and --scale.
 
         Returns
         -------

@@ -50,6 +50,7 @@ from .maskers import transform_all
 from .planning import Plan
 from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadList
 from .runtime import Measurement, measure, memory_budget, peak_memory, plan, prefetch, strict
+from .seedmaps import seed_map
 from .stream import (
     DVARS,
     TSNR,
@@ -148,6 +149,7 @@ __all__ = [
     "prefetch",
     "preload",
     "save",
+    "seed_map",
     "shared",
     "signal",
     "std_img",

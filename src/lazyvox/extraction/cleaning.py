@@ -146,8 +146,11 @@ class CleaningOptions:
             return given
         return np.repeat(np.arange(len(series.runs)), [run.n_volumes for run in series.runs])
 
+    def periods(self, series: Series) -> list[float | None]:
+        """Return the repetition time of each run of a series, or one for all of them."""
+        return self._periods(series, self._labels(series))
+
     def _periods(self, series: Series, labels: Any) -> list[float | None]:
-        """Return the repetition time of each run, or one for all of them."""
         if self.t_r is not None or series.grid.t_r is not None or not self._is_filtered:
             return [series.grid.t_r if self.t_r is None else self.t_r]
         runs = [np.nan if run.t_r is None else run.t_r for run in series.runs]

@@ -187,6 +187,26 @@ class RegionTable(Consumer[Signals]):
         return self._rows_plan.scratch_bytes
 
     @property
+    def column_names(self) -> Sequence[str]:
+        """Name of each column; known once the consumer was checked against a grid."""
+        return self._column_names()
+
+    def rows_taken(self, start: int, stop: int) -> Array:
+        """Return rows of volumes that were taken, of a table that is in memory and not cleaned.
+
+        Parameters
+        ----------
+        start, stop : int
+            Numbers of the volumes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_columns)
+            A view of the table.
+        """
+        return self._table.part(start, stop - start)
+
+    @property
     def _table(self) -> Rows:
         assert self._rows is not None, "bug in lazyvox: no table was begun"
         return self._rows

@@ -58,6 +58,8 @@ class RegionOptions:
         Radius of spheres, in mm.
     mask_img : image or path, optional
         A mask that labels, maps and spheres are confined to.
+    allow_overlap : bool
+        Whether spheres may share voxels.
     """
 
     strategy: str | None = None
@@ -66,6 +68,7 @@ class RegionOptions:
     resample: bool = False
     radius: float | None = None
     mask_img: ImageLike | None = None
+    allow_overlap: bool = False
 
     @property
     def are_default(self) -> bool:
@@ -125,7 +128,10 @@ class RoiSet:
 
 
 def resolve_rois(
-    rois: RoiLike | Sequence[RoiLike] | Mapping[Any, RoiLike], options: RegionOptions
+    rois: RoiLike | Sequence[RoiLike] | Mapping[Any, RoiLike],
+    options: RegionOptions,
+    *,
+    parameter: str = "rois",
 ) -> RoiSet:
     """Return the consumers for what `rois` means; reads the masks and labels images.
 
@@ -137,6 +143,8 @@ def resolve_rois(
         and `Spheres` say the kind themselves.
     options : RegionOptions
         For what does not say it itself.
+    parameter : str, default="rois"
+        What messages call the regions.
 
     Returns
     -------
@@ -167,14 +175,19 @@ def resolve_rois(
         # Opened once, however many region sets it confines.
         options = replace(options, mask_img=as_image(options.mask_img))
     if not items:
-        msg = "`rois` must hold at least one mask, labels image, image of maps or seed. Got none."
+        msg = (
+            f"`{parameter}` must hold at least one mask, labels image, image of maps or seed. Got "
+            f"none."
+        )
         raise ParameterError(msg)
-    shown = ["rois"] if is_single else [f"rois[{key!r}]" for key in keys or range(len(items))]
+    shown = [parameter]
+    if not is_single:
+        shown = [f"{parameter}[{key!r}]" for key in keys or range(len(items))]
     sources = [_source(item) for item in items]
     names = region_names(sources) if keys is None else [str(key) for key in keys]
     consumers = tuple(
-        _consumer(item, parameter, name, options)
-        for item, parameter, name in zip(items, shown, names, strict=True)
+        _consumer(item, place, name, options)
+        for item, place, name in zip(items, shown, names, strict=True)
     )
     _check_options(items, consumers, options)
     return RoiSet(consumers, tuple(names), keys, is_single)
@@ -225,10 +238,11 @@ def _consumer(roi: Any, parameter: str, name: str, options: RegionOptions) -> Ro
     if isinstance(roi, RoiConsumer):
         return roi
     if looks_like_seeds(roi):
-        _refuse_array(roi)
+        _refuse_array(roi, parameter)
         return Spheres(
             roi,
             options.radius,
+            allow_overlap=options.allow_overlap,
             mask_img=options.mask_img,
             dtype=options.dtype,
             resample=options.resample,
@@ -327,13 +341,13 @@ def _check_concern(
     raise ParameterError(msg, hint=hint, cli_hint="Give an atlas as --labels, not as --mask.")
 
 
-def _refuse_array(roi: Any) -> None:
+def _refuse_array(roi: Any, parameter: str) -> None:
     """Raise for arrays that cannot be coordinates."""
     if not isinstance(roi, np.ndarray) or roi.shape == (3,):
         return
     if roi.ndim != 2 or roi.shape[1] != 3 or not len(roi):
         msg = (
-            f"`rois`: an array must hold the seeds of spheres, of shape (n, 3). Got shape "
+            f"`{parameter}`: an array must hold the seeds of spheres, of shape (n, 3). Got shape "
             f"{roi.shape}. An array that is a mask needs its affine: "
             f"nibabel.Nifti1Image(mask.astype('uint8'), img.affine)."
         )

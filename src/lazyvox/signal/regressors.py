@@ -103,6 +103,13 @@ class Regressors:
             warnings.warn(msg, LazyvoxWarning, stacklevel=6)
         return basis
 
+    def kept_columns(self) -> FloatArray:
+        """Return the kept volumes of confounds and cosines as they are: (n_kept, n_columns)."""
+        n_confounds = self.n_columns - self.n_cosines
+        n_columns = n_confounds + self._n_own_cosines()
+        parts = [slice(0, n_confounds), slice(n_confounds, n_columns)]
+        return np.concatenate([self._columns(part, n_confounds) for part in parts], axis=1)
+
     def _n_own_cosines(self) -> int:
         """Return how many cosines are added."""
         if self.confounds is None or not self.n_cosines:

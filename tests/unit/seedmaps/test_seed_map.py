@@ -1,0 +1,194 @@
+"""Seed maps equal those of cleaning first and relating afterwards, for every measure and option."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import lazyvox as lv
+from lazyvox.image import clean_img, smooth_img
+from lazyvox.signal import clean
+from lazyvox.testing import image_of
+
+SHAPE = (7, 8, 6)
+N = 90
+T_R = 2.0
+RNG = np.random.default_rng(0)
+TIMES = np.arange(N)
+COMMON = np.sin(TIMES / 7) + RNG.normal(size=N)
+VALUES = (
+    500
+    + 20 * RNG.normal(size=(*SHAPE, N))
+    + RNG.uniform(-1, 1, SHAPE)[..., None] * (8 * COMMON + 0.3 * TIMES)
+).astype("f4")
+AFFINE = np.diag([3.0, 3.0, 3.0, 1])
+CONFOUNDS = np.cumsum(RNG.normal(size=(N, 4)), axis=0) + 10
+KEPT = np.delete(TIMES, [0, 1, 30, 31, 32, 70])
+SEED = (6.0, 9.0, 6.0)
+MASK = RNG.random(SHAPE) < 0.7
+
+
+def run_of(values, t_r=T_R):
+    img = image_of(values, AFFINE)
+    img.header.set_zooms((3, 3, 3, t_r))
+    img.header.set_xyzt_units("mm", "sec")
+    return img
+
+
+RUN = run_of(VALUES)
+
+
+def near(xyz, radius):
+    ijk = np.stack(np.indices(SHAPE), axis=-1) * 3.0
+    return ((ijk - xyz) ** 2).sum(axis=-1) <= radius**2
+
+
+def projector(kept=None, confounds=None, order=0, band=None, cosines=None, n=N):
+    """Return a function that removes regressors from columns, by least squares."""
+    columns = [np.linspace(-1, 1, n)[:, None] ** np.arange(order + 1)]
+    if band is not None:
+        numbers = np.arange(1, n // 2 + 1)
+        low, high = band
+        bad = (numbers < low * n * T_R - 1e-6) | (numbers > high * n * T_R + 1e-6)
+        phase = 2 * np.pi * np.outer(np.arange(n), numbers[bad]) / n
+        # Half of the sampling rate has no sine.
+        columns += [np.cos(phase), np.sin(phase)[:, 2 * numbers[bad] < n]]
+    if cosines is not None:
+        n_cosines = int(2 * n * T_R * cosines)
+        columns.append(
+            np.cos(np.pi / n * np.outer(np.arange(n) + 0.5, np.arange(1, n_cosines + 1)))
+        )
+    if confounds is not None:
+        columns.append(confounds)
+    rows = np.arange(n) if kept is None else kept
+    design = np.concatenate(columns, axis=1)[rows]
+    design /= np.abs(design).max(axis=0)
+    inverse = np.linalg.pinv(design, rcond=1e-10)
+    rank = np.linalg.matrix_rank(design, tol=1e-9)
+
+    def cleaned(courses):
+        taken = courses[rows]
+        taken = taken - taken[0]
+        return taken - design @ (inverse @ taken)
+
+    return cleaned, len(rows) - rank
+
+
+def related(seed, voxels, measure, n_left):
+    """Return a measure of two cleaned signals, by its definition."""
+    products = voxels.T @ seed
+    if measure == "regression":
+        return products / (seed @ seed)
+    r = products / np.sqrt((voxels**2).sum(axis=0) * (seed @ seed))
+    if measure == "correlation":
+        return r
+    if measure == "fisher-z":
+        return np.arctanh(r)
+    return r * np.sqrt((n_left - 1) / (1 - r**2))
+
+
+def expected(cleaned, measure, n_left, voxels=VALUES, seed=None):
+    signal = VALUES[near(SEED, 4)].mean(axis=0, dtype=float) if seed is None else seed
+    columns = voxels.reshape(-1, voxels.shape[3]).astype(float).T
+    maps = related(cleaned(signal[:, None])[:, 0], cleaned(columns), measure, n_left)
+    return maps.reshape(SHAPE)
+
+
+MEASURES = ("correlation", "fisher-z", "regression", "t")
+CASES = {
+    "mean only": ({}, {}),
+    "confounds": ({"confounds": CONFOUNDS}, {"confounds": CONFOUNDS}),
+    "trends": ({"drift_order": 3}, {"order": 3}),
+    "few out of band": (
+        {"high_pass": 0.01, "confounds": CONFOUNDS},
+        {"band": (0.01, np.inf), "confounds": CONFOUNDS},
+    ),
+    "few in band": (
+        {"high_pass": 0.02, "low_pass": 0.1, "confounds": CONFOUNDS, "drift_order": 1},
+        {"band": (0.02, 0.1), "confounds": CONFOUNDS, "order": 1},
+    ),
+    "in band, volumes left out": (
+        {"high_pass": 0.02, "low_pass": 0.1, "confounds": CONFOUNDS, "sample_mask": KEPT},
+        {"band": (0.02, 0.1), "confounds": CONFOUNDS, "kept": KEPT},
+    ),
+    "out of band, volumes left out": (
+        {"high_pass": 0.02, "sample_mask": KEPT, "drift_order": 2},
+        {"band": (0.02, np.inf), "kept": KEPT, "order": 2},
+    ),
+    "cosines": (
+        {"high_pass": 0.015, "filter": "cosine", "confounds": CONFOUNDS, "drift_order": 1},
+        {"cosines": 0.015, "confounds": CONFOUNDS, "order": 1},
+    ),
+    "cosines, volumes left out": (
+        {"high_pass": 0.015, "filter": "cosine", "sample_mask": KEPT},
+        {"cosines": 0.015, "kept": KEPT},
+    ),
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize(("options", "design"), CASES.values(), ids=CASES)
+def test_equals_cleaning_first_and_relating_afterwards(options, design, measure):
+    got = lv.seed_map(RUN, SEED, radius=4, measure=measure, **options)
+    cleaned, n_left = projector(**design)
+    np.testing.assert_allclose(
+        got.get_fdata(), expected(cleaned, measure, n_left), rtol=1e-6, atol=1e-7
+    )
+
+
+CLEANED = {
+    "trend": ({"drift_order": 1}, {"detrend": True}),
+    "confounds and cosines": (
+        {"drift_order": 1, "confounds": CONFOUNDS, "high_pass": 0.012, "filter": "cosine"},
+        {"detrend": True, "confounds": CONFOUNDS, "high_pass": 0.012, "filter": "cosine"},
+    ),
+    "Butterworth": (
+        {"drift_order": 1, "confounds": CONFOUNDS, "high_pass": 0.01, "low_pass": 0.1, "filter": "butterworth"},
+        {"detrend": True, "confounds": CONFOUNDS, "high_pass": 0.01, "low_pass": 0.1},
+    ),
+    "Butterworth, volumes left out": (
+        {"high_pass": 0.01, "low_pass": 0.1, "filter": "butterworth", "sample_mask": KEPT},
+        {"detrend": False, "high_pass": 0.01, "low_pass": 0.1, "sample_mask": KEPT},
+    ),
+}  # fmt: skip
+
+
+def by_signal_clean(courses, **cleaning):
+    cleaned = clean(courses, standardize=None, t_r=T_R, **cleaning)
+    return cleaned - cleaned.mean(axis=0)
+
+
+@pytest.mark.parametrize("measure", ["correlation", "regression"])
+@pytest.mark.parametrize(("options", "cleaning"), CLEANED.values(), ids=CLEANED)
+def test_equals_signal_clean_of_seed_and_voxels(options, cleaning, measure):
+    got = lv.seed_map(RUN, SEED, radius=4, measure=measure, **options)
+
+    want = expected(partial(by_signal_clean, **cleaning), measure, 0)
+    np.testing.assert_allclose(got.get_fdata(), want, atol=1e-6)
+
+
+def test_equals_clean_img_of_the_run():
+    options = {"high_pass": 0.01, "low_pass": 0.1, "t_r": T_R, "confounds": CONFOUNDS}
+    img = clean_img(RUN, detrend=True, standardize="zscore_sample", **options)
+    values = img.get_fdata().reshape(-1, N)
+    seed = img.get_fdata()[2, 3, 2]
+    got = lv.seed_map(RUN, SEED, filter="butterworth", drift_order=1, **options)
+    np.testing.assert_allclose(got.get_fdata().reshape(-1), values @ seed / (N - 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["fourier", "butterworth"])
+def test_voxels_are_smoothed_and_seeds_are_not(kind):
+    options = {"high_pass": 0.02, "low_pass": 0.1, "filter": kind}
+    run = run_of(VALUES.astype(float))
+    got = lv.seed_map(run, SEED, radius=4, smoothing_fwhm=6, **options)
+    smooth = smooth_img(run, 6).get_fdata()
+    if kind == "fourier":
+        cleaned, _ = projector(band=(0.02, 0.1))
+    else:
+        cleaned = partial(by_signal_clean, detrend=False, high_pass=0.02, low_pass=0.1)
+    want = expected(cleaned, "correlation", 0, voxels=smooth)
+    np.testing.assert_allclose(got.get_fdata(), want, atol=1e-6)
+    both = lv.seed_map(smooth_img(run, 6), SEED, radius=4, **options)
+    seed = smooth[near(SEED, 4)].mean(axis=0)
+    want = expected(cleaned, "correlation", 0, voxels=smooth, seed=seed)
+    np.testing.assert_allclose(both.get_fdata(), want, atol=1e-6)

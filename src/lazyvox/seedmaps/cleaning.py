@@ -1,6 +1,5 @@
 """Cleaning of the courses that seed maps relate: by regression in one pass, or through the spool."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 

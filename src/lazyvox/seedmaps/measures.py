@@ -56,12 +56,9 @@ class RelationSums:
 
     def add(self, other: "RelationSums") -> None:
         """Add the sums over other volumes to these."""
-        for mine, others in (
-            (self.products, other.products),
-            (self.squares, other.squares),
-            (self.seed_squares, other.seed_squares),
-        ):
-            mine += others
+        np.add(self.products, other.products, out=self.products)
+        np.add(self.squares, other.squares, out=self.squares)
+        np.add(self.seed_squares, other.seed_squares, out=self.seed_squares)
 
     def values(self, measure: Measure, seed: int, n_left: int) -> FloatArray:
         """Return the measure of every voxel for one seed.

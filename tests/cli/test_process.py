@@ -100,7 +100,7 @@ def test_closed_output_is_no_error(folder):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
-@pytest.mark.parametrize("locale", ["C", pytest.param("C.UTF-8", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_any_name_can_be_read_written_and_printed(shell, folder, name, locale):
     try:
         (folder / "run.nii.gz").rename(folder / name)
@@ -128,12 +128,12 @@ def test_warning_is_one_line(shell, folder):
     assert re.fullmatch(r"lazyvox: warning: \S+run\.nii\.gz: .+\n", done.err)
 
 
-def test_no_bar_where_stderr_is_no_terminal(lazyvox):
-    assert lazyvox("mean", "run.nii.gz", "-o", "o.nii").err == ""
+def test_no_bar_where_stderr_is_no_terminal(shell):
+    assert shell("mean", "run.nii.gz", "-o", "o.nii").err == ""
 
 
-def test_bar_on_demand_shows_rate_and_memory(lazyvox):
-    done = lazyvox("mean", "run.nii.gz", "-o", "o.nii", "--progress")
+def test_bar_on_demand_shows_rate_and_memory(shell):
+    done = shell("mean", "run.nii.gz", "-o", "o.nii", "--progress")
     assert done.code == 0
     assert "40/40" in done.err
     assert re.search(r"volumes/s, mem [0-9.]+ MiB", done.err)
@@ -161,18 +161,14 @@ def test_bar_on_a_terminal(start):
 
 
 @pytest.mark.parametrize("columns", ["10", "80"])
-def test_help_fits_any_terminal(lazyvox, monkeypatch, columns):
-    monkeypatch.setenv("COLUMNS", columns)
-    monkeypatch.setenv("NO_COLOR", "1")
-    done = lazyvox("extract", "--help")
+def test_help_fits_any_terminal(shell, columns):
+    done = shell("extract", "--help", env={"COLUMNS": columns, "NO_COLOR": "1"})
     assert (done.code, done.err) == (0, "")
     assert "--mask" in done.out
     assert "\x1b" not in done.out
 
 
-@pytest.mark.parametrize(
-    "kind", ["bash", *(pytest.param(one, marks=pytest.mark.slow) for one in ("zsh", "fish"))]
-)
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
 def test_completion_script_is_printed(shell, kind):
     if kind == "bash" and not Path("/bin/bash").exists():
         pytest.skip("no bash here")
@@ -184,10 +180,10 @@ def test_completion_script_is_printed(shell, kind):
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
+        ("lazyvox ex", ["plain,extract"]),
+        ("lazyvox extract --me", ["plain,--memory"]),
         ("lazyvox extract --strategy med", ["plain,median"]),
-        pytest.param("lazyvox ex", ["plain,extract"], marks=pytest.mark.slow),
-        pytest.param("lazyvox extract --me", ["plain,--memory"], marks=pytest.mark.slow),
-        pytest.param("lazyvox mean run", ["file,run"], marks=pytest.mark.slow),
+        ("lazyvox mean run", ["file,run"]),
     ],
 )
 def test_completion_knows_commands_options_values_and_files(shell, words, wanted):
@@ -228,17 +224,12 @@ def test_overview_loads_no_command(folder, argv):
     "argv",
     [
         ["mean", "run.nii.gz", "-o", "o.nii.gz"],
+        ["extract", "run.nii.gz", "--mask", "left.nii.gz", "-o", "o.npz"],
         ["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--smoothing-fwhm", "6", *CLEANING],
-        *(
-            pytest.param(argv, marks=pytest.mark.slow)
-            for argv in (
-                ["extract", "run.nii.gz", "--mask", "left.nii.gz", "-o", "o.npz"],
-                ["slice", "run.nii.gz", "..., 3", "-o", "o.nii.gz"],
-                ["info", "run.nii.gz"],
-            )
-        ),
+        ["slice", "run.nii.gz", "..., 3", "-o", "o.nii.gz"],
+        ["info", "run.nii.gz"],
     ],
-    ids=["mean", "extract and clean", "extract", "slice", "info"],
+    ids=["mean", "extract", "extract and clean", "slice", "info"],
 )
 def test_command_loads_what_it_needs_only(folder, argv):
     (folder / "keep.txt").write_text("\n".join(map(str, range(3, 40))))

@@ -122,7 +122,7 @@ class _Builder:
         return self._add(("constant", *_key_of(value)), Constant(value), value)
 
     def built(self) -> Built:
-        """Return the lookup tables that expressions which begin with this one reuse."""
+        """Return what expressions that begin with this one need not find again."""
         return Built(self._numbers, tuple(self._examples))
 
     def _inlined(self, inner: ExpressionReader) -> int:
@@ -234,7 +234,7 @@ def _shape_of(operand: Operand) -> Shape:
 
 
 def _called(function: Callable[..., Any], *operands: Operand, **options: Any) -> LazyArray:
-    """Return a function of arrays that raises NumPy's type errors as errors of lazyvox."""
+    """Return a function of arrays; what NumPy says against their types, as an error of ours."""
     try:
         return elementwise(function, *operands, **options)
     except TypeError as error:

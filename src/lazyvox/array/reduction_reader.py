@@ -84,7 +84,7 @@ class ReducedReader(ComputedReader):
     @property
     @override
     def is_random_access(self) -> bool:
-        """True: the values are in memory."""
+        """True: what is read is in memory."""
         return True
 
     @property

@@ -200,7 +200,7 @@ def connectivity(
 def memory_terms(
     shape: tuple[int, ...], kinds: Sequence[str], *, more: int = 0
 ) -> tuple[MemoryTerm, ...]:
-    """Return the plan of matrices of signals: the memory that they take at most.
+    """Return what matrices of signals take at most.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def connectivity_values(
 
 
 def _checked(signals: npt.ArrayLike, names: Sequence[str] | None) -> FloatArray:
-    """Return signals in float64, or raise an error that names the requirement."""
+    """Return signals in float64, or say what they must be."""
     array = np.asarray(signals)
     if array.dtype.kind not in "biuf" or array.ndim != 2:
         msg = (

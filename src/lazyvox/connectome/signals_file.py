@@ -48,7 +48,7 @@ class SignalsFile:
 
 
 def open_signals(path: PathLike) -> SignalsFile:
-    """Return shape and names of a file of signals; the lines of a text are counted.
+    """Return what a file of signals holds; of a text, the lines are counted.
 
     Parameters
     ----------

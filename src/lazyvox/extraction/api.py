@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
 from lazyvox.extraction.signals import Signals
-from lazyvox.extraction.tables import write_npz
+from lazyvox.extraction.tables import write_gathered
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.planning.sample_mask import checked_sample_mask
@@ -37,10 +37,11 @@ def extract(  # noqa: PLR0913
     imgs: ImageLike | Sequence[ImageLike],
     rois: RoiLike | Sequence[RoiLike] | Mapping[Any, RoiLike],
     *,
-    strategy: str | None = None,
+    strategy: str | Sequence[str] | None = None,
     lut: Lut | None = None,
     radius: float | None = None,
     mask_img: ImageLike | None = None,
+    min_coverage: float | None = None,
     sample_mask: npt.ArrayLike | None = None,
     runs: npt.ArrayLike | str | None = None,
     censored: str = "drop",
@@ -75,16 +76,20 @@ def extract(  # noqa: PLR0913
         (an array of shape (n, 3), a list of triples, a table or its file) one per sphere.
         `lazyvox.Voxels`, `Labels`, `Maps` and `Spheres` say the kind themselves. Masks may
         overlap.
-    strategy : str, optional
-        How to combine the voxels of each label, or of each mask: "mean", "sum", "median",
-        "minimum", "maximum", "standard_deviation" or "variance". By default the mean for labels,
-        and a column per voxel for masks.
+    strategy : str or list of str, optional
+        How to combine the voxels of each label, sphere or mask: "mean", "sum", "median", "min",
+        "max", "std", "var" or "eigenvariate"; see `lazyvox.Labels`. Of several, as in "mean,std", each has a
+        column. By default the mean for labels and spheres, and a column per voxel for masks.
     lut : path, table, dict or list, optional
         Names of labels or maps; see `lazyvox.Labels`.
     radius : float, optional
         Radius of spheres in mm; by default a sphere is the one voxel nearest to its seed.
     mask_img : image or path, optional
         A mask that labels, maps and spheres are confined to.
+    min_coverage : float, optional
+        Part of its voxels, from 0 to 1, that must hold signal for a label, sphere or mask with a
+        `strategy` to have values; see `lazyvox.Labels`. `Signals.coverage` has that part in any
+        case.
     sample_mask : array-like, optional
         The volumes to keep: their numbers, ascending, or a boolean for every volume. With
         cleaning, a list of one such mask for each run is taken too.
@@ -118,9 +123,11 @@ def extract(  # noqa: PLR0913
     dtype : dtype-like, optional
         Type of the signals; by default that of the images for voxels, float64 for regions.
     out : path-like, optional
-        File to write instead of holding the result in memory: ``.npy``, ``.tsv``, ``.csv`` or
-        ``.parquet``. For a list or dict the name of each region set is inserted before the
-        ending; ``.npz`` gathers the sets in one file, from memory.
+        File to write instead of holding the result in memory: ``.npy``, ``.tsv``, ``.csv``,
+        ``.parquet``, or ``.txt`` or ``.1D``, which hold numbers only. For a list or dict the name
+        of each region set is inserted before the ending; one file gathers the sets where it ends
+        in ``.npz``, or in ``.txt`` or ``.1D``, where their columns stand side by side: these are
+        written from memory.
     overwrite : bool, default=False
         Whether existing files may be replaced.
     resample : bool, default=False
@@ -183,7 +190,9 @@ def extract(  # noqa: PLR0913
     scan, assemble = build_scan(
         as_series(imgs),
         rois,
-        options=RegionOptions(strategy, lut, dtype, resample, radius, mask_img),
+        options=RegionOptions(
+            strategy, lut, dtype, resample, radius, mask_img, min_coverage=min_coverage
+        ),
         preparation=Preparation(
             smoothing_fwhm,
             CleaningOptions(
@@ -306,8 +315,8 @@ def _hung(
 
     def assemble() -> Any:
         results = [handle.result() for handle in handles]
-        if out is not None and regions.is_npz(out):
-            write_npz(out, _by_name(regions, results), overwrite=overwrite)
+        if out is not None and regions.is_gathered(out):
+            write_gathered(out, _by_name(regions, results), overwrite=overwrite)
         return regions.assemble(results)
 
     return assemble

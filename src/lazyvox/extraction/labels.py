@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, PathLike, override
-from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, RegionError
+from lazyvox.errors import LazyvoxWarning, ParameterTypeError, RegionError
 from lazyvox.extraction.lut import Lut, names_of_labels
-from lazyvox.extraction.reduction import STRATEGIES, Strategy
 from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.load import ImageLike
@@ -38,9 +37,11 @@ class Labels(GatheredRegions):
     labels_img : image or path
         A 3D image of integers, of whatever type, on the grid of the series. Negative labels are
         labels.
-    strategy : str, default="mean"
-        One of "mean", "sum", "median", "minimum", "maximum", "standard_deviation", "variance";
-        the last two divide by the number of voxels.
+    strategy : str or list of str, default="mean"
+        Statistics over the voxels of a region: "mean", "sum", "median", "minimum" or "min",
+        "maximum" or "max", "standard_deviation" or "std", "variance" or "var" (these two divide
+        by the number of voxels), and "eigenvariate", the first principal time course. Of several, also as "mean,std", each has a column:
+        those of a region stand side by side, and have names such as "LeftFront_std".
     lut : path, table, dict or list, optional
         Names of the regions: a BIDS ``dseg.tsv``, an FSL atlas ``.xml``, a FreeSurfer colour
         table, a pandas.DataFrame with columns "index" and "name", a dict of names by label, or
@@ -65,6 +66,9 @@ class Labels(GatheredRegions):
         Whether labels that vanish keep a column, of zeros.
     ensure_finite : bool, default=False
         Whether NaN and infinite voxels count as zero.
+    min_coverage : float, optional
+        Part of its voxels, from 0 to 1, that must hold signal for a region to have values: its
+        columns are NaN below it, and a warning names it. See `Signals.coverage`.
 
     Raises
     ------
@@ -78,8 +82,15 @@ class Labels(GatheredRegions):
     -----
     A NaN voxel makes the value of its region NaN, in that volume, as NumPy's reductions do,
     unless `ensure_finite` is true.
-    Results do not depend on the size of blocks. Memory: the result, and 40 bytes per labelled
-    voxel, however large the labels are.
+    The eigenvariate is sqrt(n_volumes) times the first left singular vector of the voxels, the
+    mean of each removed: mean 0, variance 1, its product with the mean of the region not negative.
+    It equals ``fslmeants --eig``. Runs that are joined are one series for it. A voxel that is not
+    finite makes all of it NaN. It needs the voxels of all regions over all volumes: in memory, or
+    in a temporary file where they take more than a quarter of the budget.
+
+    Results do not depend on the size of blocks. Memory: the result, and 64 bytes per labelled
+    voxel, however large the labels are; with `min_coverage` the result stays in memory until it
+    is written.
 
     Examples
     --------
@@ -96,7 +107,7 @@ class Labels(GatheredRegions):
         self,
         labels_img: ImageLike | RegionImage,
         *,
-        strategy: str = "mean",
+        strategy: str | Sequence[str] = "mean",
         lut: Lut | None = None,
         dtype: npt.DTypeLike | None = None,
         out: PathLike | None = None,
@@ -106,9 +117,10 @@ class Labels(GatheredRegions):
         mask_img: ImageLike | RegionImage | None = None,
         keep_masked_labels: bool = False,
         ensure_finite: bool = False,
+        min_coverage: float | None = None,
     ) -> None:
         super().__init__(
-            _checked_strategy(strategy), TableOptions(dtype, out, overwrite, ensure_finite)
+            strategy, TableOptions(dtype, out, overwrite, ensure_finite, min_coverage)
         )
         self._labels_img = labels_img
         self._mask_img = mask_img
@@ -164,16 +176,16 @@ class Labels(GatheredRegions):
         )
 
     @override
-    def _column_names(self) -> Sequence[str]:
+    def _region_names(self) -> Sequence[str]:
         return [self._names[label] for label in self._atlas.labels]
 
     @override
-    def _labels(self) -> Sequence[int]:
+    def _region_labels(self) -> Sequence[int]:
         return self._atlas.labels
 
     @override
     def describe(self) -> str:
-        return f"Labels, {self._strategy}"
+        return f"Labels, {', '.join(self._strategies.given)}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,6 +220,7 @@ def _read_atlas(
         )
         raise RegionError(msg)
     placed = regrid(region, values, grid, resample=resample, fill=background)
+    whole, counts = placed, None
     if mask is not None:
         placed = np.where(mask, placed, background)
     flat = placed.reshape(-1, order="F")
@@ -217,7 +230,10 @@ def _read_atlas(
     if not keep:
         _warn_of_lost(region, np.setdiff1d(all_labels, present), len(all_labels))
     labels = all_labels if keep else present
-    layout = RegionLayout(index, starts, np.searchsorted(labels, present))
+    if mask is not None or keep:
+        known = np.searchsorted(labels, whole[np.isin(whole, labels)])
+        counts = np.bincount(known, minlength=len(labels))
+    layout = RegionLayout(index, starts, np.searchsorted(labels, present), counts)
     return _Atlas(layout, tuple(labels.tolist()), tuple(all_labels.tolist()))
 
 
@@ -235,14 +251,6 @@ def _warn_of_lost(region: RegionImage, lost: Array, n_labels: int) -> None:
             f"the images, inside of the mask if there is one, and no column: {shown_values(lost)}."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
-
-
-def _checked_strategy(strategy: str) -> Strategy:
-    for known in STRATEGIES:
-        if strategy == known:
-            return known
-    msg = f"`strategy` must be one of {', '.join(STRATEGIES)}. Got {strategy!r}."
-    raise ParameterError(msg)
 
 
 def _checked_background(background: object) -> int:

@@ -1,17 +1,108 @@
-"""Reduce the voxels of one volume to one value per region."""
+"""Reduce the voxels of one volume to one value per region; the strategies, and their names."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from lazyvox._typing import Array, DType, IntArray
+from lazyvox.errors import ParameterError, ParameterTypeError
 
-__all__ = ["STRATEGIES", "Regions", "Strategy"]
+__all__ = ["EIGENVARIATE", "SHORT_NAMES", "STRATEGIES", "Regions", "Strategies", "Strategy"]
 
 Strategy: TypeAlias = Literal[
     "mean", "sum", "median", "minimum", "maximum", "standard_deviation", "variance"
 ]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+
+#: The strategy that needs all volumes; the others need one at a time.
+EIGENVARIATE = "eigenvariate"
+
+#: Other names of strategies.
+SHORT_NAMES: dict[str, Strategy] = {
+    "min": "minimum",
+    "max": "maximum",
+    "std": "standard_deviation",
+    "var": "variance",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Strategies:
+    """Statistics over the voxels of a region, one or several.
+
+    Attributes
+    ----------
+    given : tuple of str
+        Their names as they were given, which columns are called by.
+    """
+
+    given: tuple[str, ...]
+
+    @classmethod
+    def of(cls, strategy: str | Sequence[str]) -> "Strategies":
+        """Return the strategies that a name, names with commas between them, or a list holds.
+
+        Parameters
+        ----------
+        strategy : str or sequence of str
+            Any of `STRATEGIES`, `SHORT_NAMES` and "eigenvariate".
+
+        Returns
+        -------
+        Strategies
+            At least one, all different.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown, or one strategy is given twice.
+        ParameterTypeError
+            If it is no text, and no list of texts.
+
+        Examples
+        --------
+        >>> Strategies.of("mean,std").given
+        ('mean', 'std')
+        """
+        listed = strategy.split(",") if isinstance(strategy, str) else strategy
+        if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
+            msg = f"`strategy` must be a name, or a list of names. Got {strategy!r}."
+            raise ParameterTypeError(msg)
+        given = tuple(one.strip() for one in listed)
+        known = (*STRATEGIES, *SHORT_NAMES, EIGENVARIATE)
+        for one in given or ("",):
+            if one not in known:
+                msg = f"`strategy` must be one of {', '.join(known)}, or several. Got {one!r}."
+                raise ParameterError(msg, value=one)
+        meant = [SHORT_NAMES.get(one, one) for one in given]
+        for one in meant:
+            if meant.count(one) > 1:
+                msg = f"`strategy` must hold each statistic once. Got {one!r} twice."
+                raise ParameterError(msg, value=one)
+        return cls(given)
+
+    def __len__(self) -> int:
+        """Return the number of strategies, which is that of the columns of a region."""
+        return len(self.given)
+
+    @property
+    def of_volumes(self) -> list[tuple[int, Strategy]]:
+        """Strategies that need one volume at a time, each with its place among all."""
+        meant = [SHORT_NAMES.get(one, one) for one in self.given]
+        return [(meant.index(one), one) for one in STRATEGIES if one in meant]
+
+    @property
+    def eigenvariate(self) -> int | None:
+        """Place of the eigenvariate among all, None where it is not among them."""
+        return self.given.index(EIGENVARIATE) if EIGENVARIATE in self.given else None
+
+    def column_names(self, regions: Sequence[str]) -> list[str]:
+        """Return the name of each column: the columns of a region stand side by side."""
+        if len(self) == 1:
+            return list(regions)
+        return [f"{region}_{strategy}" for region in regions for strategy in self.given]
 
 
 class Regions:

@@ -1,7 +1,7 @@
 """Consumers for `rois`: masks, labels images, maps, seeds, or consumers that say it themselves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from lazyvox.extraction.lut import Lut
 from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.seeds import SeedsLike, looks_like_seeds
 from lazyvox.extraction.spheres import Spheres
-from lazyvox.extraction.tables import refuse_existing
+from lazyvox.extraction.tables import is_gathered, refuse_existing
 from lazyvox.extraction.voxels import Voxels, region_names
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.store.files.paths import absolute_path, split_target
@@ -46,8 +46,8 @@ class RegionOptions:
 
     Attributes
     ----------
-    strategy : str, optional
-        See `lazyvox.Labels`; None is the mean for labels, and every voxel for masks.
+    strategy : str or sequence of str, optional
+        See `lazyvox.Labels`; None is the mean for labels and spheres, and every voxel for masks.
     lut : path, table, dict or list, optional
         See `lazyvox.Labels`.
     dtype : dtype-like, optional
@@ -60,21 +60,38 @@ class RegionOptions:
         A mask that labels, maps and spheres are confined to.
     allow_overlap : bool
         Whether spheres may share voxels.
+    min_coverage : float, optional
+        See `lazyvox.Labels`.
     """
 
-    strategy: str | None = None
+    strategy: str | Sequence[str] | None = None
     lut: Lut | None = None
     dtype: npt.DTypeLike | None = None
     resample: bool = False
     radius: float | None = None
     mask_img: ImageLike | None = None
     allow_overlap: bool = False
+    min_coverage: float | None = None
 
     @property
     def are_default(self) -> bool:
         """True if nothing is set."""
-        given = (self.strategy, self.lut, self.dtype, self.radius, self.mask_img)
-        return not self.resample and all(value is None for value in given)
+        return all(getattr(self, one.name) == one.default for one in fields(self))
+
+    @property
+    def reduced(self) -> dict[str, Any]:
+        """Options of the regions whose voxels are reduced to their statistics."""
+        return {
+            "strategy": "mean" if self.strategy is None else self.strategy,
+            "mask_img": self.mask_img,
+            "min_coverage": self.min_coverage,
+            **self.common,
+        }
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Options of all regions."""
+        return {"dtype": self.dtype, "resample": self.resample}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +116,13 @@ class RoiSet:
     is_single: bool
 
     def writing_to(self, out: PathLike, *, overwrite: bool) -> "RoiSet":
-        """Return the set with every consumer writing its own file; .npz is left to the caller."""
+        """Return the set with every consumer writing its own file.
+
+        One file for several sets is left to the caller.
+        """
         if self.is_single:
             paths = [absolute_path(out)]
-        elif self.is_npz(out):
+        elif self.is_gathered(out):
             refuse_existing(absolute_path(out), overwrite=overwrite)
             return self
         else:
@@ -116,9 +136,9 @@ class RoiSet:
         cleaned = tuple(one.cleaned_by(cleaning) for one in self.consumers)
         return replace(self, consumers=cleaned)
 
-    def is_npz(self, out: PathLike) -> bool:
+    def is_gathered(self, out: PathLike) -> bool:
         """Return whether the results of several region sets go into one file."""
-        return not self.is_single and absolute_path(out).lower().endswith(".npz")
+        return not self.is_single and is_gathered(absolute_path(out))
 
     def assemble(self, results: Sequence[Any]) -> Any:
         """Return results in the form in which the region sets were given."""
@@ -222,15 +242,12 @@ def mask_consumer(img: Any, parameter: str, name: str, options: RegionOptions) -
         If the image is no mask.
     """
     if options.strategy is None:
-        return Voxels(img, dtype=options.dtype, resample=options.resample)
+        return Voxels(img, **options.common)
     region = read_region_image(img, parameter)
     return _MaskSignal(
         replace(region, values=as_mask(region).astype(np.uint8)),
-        strategy=options.strategy,
         lut={1: name},
-        dtype=options.dtype,
-        resample=options.resample,
-        mask_img=options.mask_img,
+        **options.reduced,
     )
 
 
@@ -239,14 +256,7 @@ def _consumer(roi: Any, parameter: str, name: str, options: RegionOptions) -> Ro
         return roi
     if looks_like_seeds(roi):
         _refuse_array(roi, parameter)
-        return Spheres(
-            roi,
-            options.radius,
-            allow_overlap=options.allow_overlap,
-            mask_img=options.mask_img,
-            dtype=options.dtype,
-            resample=options.resample,
-        )
+        return Spheres(roi, options.radius, allow_overlap=options.allow_overlap, **options.reduced)
     if isinstance(roi, Mapping | list | tuple):
         msg = (
             f"`{parameter}` must be one image, lazyvox.Voxels([...]) for several masks, or (x, y, z) "
@@ -257,13 +267,7 @@ def _consumer(roi: Any, parameter: str, name: str, options: RegionOptions) -> Ro
         return _of_volume(roi, parameter, name, options)
     img = as_image(roi)
     if len(img.shape) == 4 and img.shape[3] != 1:
-        return Maps(
-            img,
-            names=options.lut,
-            mask_img=options.mask_img,
-            dtype=options.dtype,
-            resample=options.resample,
-        )
+        return Maps(img, names=options.lut, mask_img=options.mask_img, **options.common)
     return _of_volume(read_region_image(img, parameter), parameter, name, options)
 
 
@@ -279,14 +283,7 @@ def _of_volume(
     if not region.values.any():
         msg = f"{region.name}: there must be a region in it. Got zeros only."
         raise RegionError(msg)
-    return Labels(
-        region,
-        strategy=options.strategy or "mean",
-        lut=options.lut,
-        dtype=options.dtype,
-        resample=options.resample,
-        mask_img=options.mask_img,
-    )
+    return Labels(region, lut=options.lut, **options.reduced)
 
 
 def _source(roi: Any) -> Any:
@@ -307,14 +304,14 @@ def _check_options(
     ]
     if not implicit and not options.are_default:
         msg = (
-            "`strategy`, `lut`, `dtype`, `resample`, `radius` and `mask_img` hold for images, "
-            "paths and coordinates. Got lazyvox.Voxels, Labels, Maps or Spheres only: set them "
-            "there."
+            "`strategy`, `lut`, `dtype`, `resample`, `radius`, `mask_img` and `min_coverage` hold "
+            "for images, paths and coordinates. Got lazyvox.Voxels, Labels, Maps or Spheres only: "
+            "set them there."
         )
         raise ParameterError(msg)
-    # The signal of a sphere is a mean: that may be said.
-    reduced = (Labels, Spheres) if options.strategy == "mean" else (Labels,)
+    reduced = (Labels, Spheres)
     _check_concern(implicit, "strategy", reduced, is_set=options.strategy is not None)
+    _check_concern(implicit, "min_coverage", reduced, is_set=options.min_coverage is not None)
     named = [consumer for consumer in implicit if not isinstance(consumer, _MaskSignal)]
     _check_concern(named, "lut", (Labels, Maps), is_set=options.lut is not None)
     _check_concern(implicit, "radius", (Spheres,), is_set=options.radius is not None)

@@ -1,5 +1,6 @@
 """Tables that grow by rows, one volume after the other: in memory, or straight into a file."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.cleaning import Cleaning
+from lazyvox.extraction.cleaning import Cleaning, ColumnTable
 from lazyvox.extraction.table_stores import HeldTable, SpooledTable
 from lazyvox.extraction.tables import (
     StoredTable,
@@ -18,7 +19,7 @@ from lazyvox.extraction.tables import (
 )
 from lazyvox.store.files.paths import printable
 
-__all__ = ["CleanedRows", "FileRows", "MemoryRows", "Rows", "RowsPlan"]
+__all__ = ["CompletedRows", "FileRows", "MemoryRows", "Rows", "RowsPlan"]
 
 #: Rows of a cleaned table that are handed to its file at a time.
 _PIECE_BYTES = 1 << 20
@@ -118,18 +119,18 @@ class FileRows:
         self._writer.abort()
 
 
-class CleanedRows:
-    """A table that is cleaned when its last row is there.
+class CompletedRows:
+    """A table whose columns are filled in, cleaned or blanked when its last row is there.
 
     Parameters
     ----------
     plan : RowsPlan
-        Where the table goes; has a `cleaning`.
+        Where the table goes, and what is done to it.
     """
 
     def __init__(self, plan: "RowsPlan") -> None:
-        assert plan.cleaning is not None, "bug in lazyvox: nothing to clean with"
-        self._spec, self._path, self._cleaning = plan.spec, plan.path, plan.cleaning
+        self._plan = plan
+        self._spec, self._path = plan.spec, plan.path
         self._seen: list[slice] = []
         self._n_seen = 0
         self._writer: TableWriter | None = None
@@ -142,20 +143,20 @@ class CleanedRows:
         return self._table.part(start, n_rows)
 
     def add(self, part: Array, start: int) -> None:
-        """Keep the rows; the last ones have a table cleaned that goes to a file, and written."""
+        """Keep the rows; the last ones have a table completed that goes to a file, and written."""
         self._table.write_rows(start, part)
         self._seen.append(slice(start, start + len(part)))
         self._n_seen += len(part)
         if self._writer is not None and self._n_seen == self._spec.shape[0]:
-            self._cleaning.clean(self._table)
+            self._complete()
             self._write(self._writer)
 
     def finish(self) -> Array | StoredTable:
-        """Return the cleaned table, or put its file in its place."""
-        n_rows = self._cleaning.n_rows_out
+        """Return the completed table, or put its file in its place."""
+        n_rows = self._plan.cleaned_spec.shape[0]
         if self._writer is None or self._path is None:
             assert isinstance(self._table, HeldTable), "bug in lazyvox: a result on disk"
-            self._cleaning.clean(self._table)
+            self._complete()
             return self._table.take(n_rows)
         self._writer.commit()
         self._table.close()
@@ -163,9 +164,10 @@ class CleanedRows:
 
     def merge(self, other: "Rows") -> None:
         """Copy the rows that the other one was given."""
-        if self._writer is not None or not isinstance(other, CleanedRows):
+        if self._writer is not None or not isinstance(other, CompletedRows):
             msg = (
-                "results that are cleaned and written to a file cannot be merged. Leave out=None."
+                "results that are completed and written to a file cannot be merged. Leave "
+                "out=None."
             )
             raise ParameterError(msg)
         for rows in other._seen:
@@ -177,8 +179,16 @@ class CleanedRows:
         if self._writer is not None:
             self._writer.abort()
 
+    def _complete(self) -> None:
+        if self._plan.fill is not None:
+            self._plan.fill(self._table)
+        if self._plan.cleaning is not None:
+            self._plan.cleaning.clean(self._table)
+        if self._plan.blank is not None:
+            self._plan.blank(self._table)
+
     def _write(self, writer: TableWriter) -> None:
-        n_rows = self._cleaning.n_rows_out
+        n_rows = self._plan.cleaned_spec.shape[0]
         step = max(_PIECE_BYTES // max(self._spec.row_bytes, 1), 1)
         for start in range(0, n_rows, step):
             rows = self._table.read_rows(start, min(start + step, n_rows))
@@ -186,7 +196,7 @@ class CleanedRows:
         writer.prepare()
 
 
-Rows: TypeAlias = MemoryRows | FileRows | CleanedRows
+Rows: TypeAlias = MemoryRows | FileRows | CompletedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,20 +213,31 @@ class RowsPlan:
         Whether an existing file may be replaced.
     cleaning : Cleaning or None
         What is done to the table when it is complete.
+    fill : callable or None
+        Fills columns of the table that are known when all volumes were seen, before the cleaning.
+    blank : callable or None
+        Takes values out of the table, after the cleaning.
     """
 
     spec: TableSpec
     path: str | None = None
     overwrite: bool = False
     cleaning: Cleaning | None = None
+    fill: Callable[[ColumnTable], None] | None = None
+    blank: Callable[[ColumnTable], None] | None = None
 
     def open(self) -> Rows:
         """Begin the table."""
-        if self.cleaning is not None:
-            return CleanedRows(self)
+        if self.is_completed:
+            return CompletedRows(self)
         if self.path is None:
             return MemoryRows(self.spec)
         return FileRows(self.spec, self.path, overwrite=self.overwrite)
+
+    @property
+    def is_completed(self) -> bool:
+        """True if the table is changed after its last row came, and so is kept until then."""
+        return not (self.cleaning is None and self.fill is None and self.blank is None)
 
     @property
     def is_spooled(self) -> bool:
@@ -241,7 +262,7 @@ class RowsPlan:
     def state_bytes(self) -> int:
         """Bytes held from the first row to the last."""
         held = 0 if self.path is None else table_memory(self.path, self.cleaned_spec)
-        if self.path is None or (self.cleaning is not None and not self.is_spooled):
+        if self.path is None or (self.is_completed and not self.is_spooled):
             held += self.spec.nbytes
         if self.cleaning is not None:
             held += self.cleaning.work_bytes(self.spec, is_spooled=self.is_spooled)
@@ -249,6 +270,6 @@ class RowsPlan:
 
     def work_bytes(self, n_rows: int) -> int:
         """Return the bytes that adding so many rows takes for its duration."""
-        if self.path is None or (self.cleaning is not None and not self.is_spooled):
+        if self.path is None or (self.is_completed and not self.is_spooled):
             return 0
         return n_rows * self.spec.row_bytes

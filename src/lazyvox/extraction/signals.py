@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, DType, IntArray, PathLike, Shape, override
+from lazyvox._typing import Array, DType, FloatArray, IntArray, PathLike, Shape, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
+from lazyvox.errors import ParameterError
+from lazyvox.extraction.coverage import Coverage
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
 from lazyvox.lazyimage.classes import LazyImage, image_like
@@ -18,7 +20,7 @@ from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.optional import require
 from lazyvox.store.files.paths import printable
 
-__all__ = ["Placement", "Signals"]
+__all__ = ["Placement", "RegionSummary", "Signals"]
 
 #: Columns that `plot` draws as lines; more become an image.
 _MOST_LINES = 20
@@ -66,6 +68,35 @@ class Placement:
         return [f"{i}_{j}_{k}" for i, j, k in ijk.tolist()]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionSummary:
+    """Regions of a table of signals, each of which has a column for each strategy.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Name of each region.
+    labels : tuple of int, or None
+        Its label.
+    strategies : tuple of str
+        Statistics over its voxels.
+    coverage : Coverage
+        Its voxels, and how many of them hold signal.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[int, ...] | None
+    strategies: tuple[str, ...]
+    coverage: Coverage
+
+    def coverage_rows(self) -> list[tuple[str, int | str, int, int, float]]:
+        """Return name, label, voxels, covered voxels and coverage of each region."""
+        labels = self.labels or ("n/a",) * len(self.names)
+        found = self.coverage
+        columns = (found.n_voxels.tolist(), found.n_covered.tolist(), found.fraction.tolist())
+        return list(zip(self.names, labels, *columns, strict=True))
+
+
 class Signals:
     """Signals of voxels or regions: an array of shape (n_volumes, n_columns), with its labels.
 
@@ -85,6 +116,8 @@ class Signals:
         One name per column, for regions.
     labels : sequence of int, optional
         The label of each column, for regions.
+    regions : RegionSummary, optional
+        The regions that columns belong to.
 
     Examples
     --------
@@ -96,7 +129,7 @@ class Signals:
     (12, 14, 10, 40)
     """
 
-    __slots__ = ("_grid", "_labels", "_names", "_placement", "_values")
+    __slots__ = ("_grid", "_labels", "_names", "_placement", "_regions", "_values")
 
     def __init__(
         self,
@@ -106,7 +139,9 @@ class Signals:
         placement: Placement,
         names: Sequence[str] | None = None,
         labels: Sequence[int] | None = None,
+        regions: RegionSummary | None = None,
     ) -> None:
+        self._regions = regions
         self._values = values
         self._grid = grid
         self._placement = placement
@@ -132,6 +167,23 @@ class Signals:
     def labels(self) -> tuple[int, ...] | None:
         """Label of each column, or None for voxels."""
         return self._labels
+
+    @property
+    def coverage(self) -> FloatArray | None:
+        """Part of the voxels of each column's region that hold signal; None for voxels and maps.
+
+        Such a voxel is finite in all volumes, not zero in all of them, and inside of the mask
+        that regions are confined to. The part is of all voxels of the region on the grid of the
+        images.
+        """
+        if self._regions is None:
+            return None
+        return np.repeat(self._regions.coverage.fraction, len(self._regions.strategies))
+
+    @property
+    def regions(self) -> RegionSummary | None:
+        """The regions: names, labels, strategies and coverage; None for voxels and maps."""
+        return self._regions
 
     @property
     def ijk(self) -> IntArray | None:
@@ -167,6 +219,11 @@ class Signals:
             their region, the mean of their spheres, or the sum of the maps weighted by their
             signals; zero elsewhere.
 
+        Raises
+        ------
+        ParameterError
+            If regions have several columns, for several strategies.
+
         Notes
         -----
         Memory: nothing until it is read or saved, then the volumes asked for. The signals are not
@@ -181,6 +238,13 @@ class Signals:
         >>> bool((img.dataobj[..., 7][mask] == run.dataobj[..., 7][mask]).all())
         True
         """
+        if self._regions is not None and len(self._regions.strategies) > 1:
+            shown = ", ".join(self._regions.strategies)
+            msg = (
+                f"`strategy` must be a single one for an image, in which a voxel has one value. "
+                f"Got {shown}. Extract one of them."
+            )
+            raise ParameterError(msg)
         volumes = _Volumes(self)
         name = f"the image of {self!r}"
         placed: Any = LazyArray.over(MemoryReader(volumes, name, volumes.shape, volumes.dtype))

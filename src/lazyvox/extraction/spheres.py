@@ -25,11 +25,11 @@ from lazyvox.stream.masks import RegionImage, read_mask
 __all__ = ["Spheres"]
 
 #: Bytes for each voxel of the spheres.
-_VOXEL_BYTES = 40
+_VOXEL_BYTES = 64
 
 
 class Spheres(GatheredRegions):
-    """One signal per sphere: the mean of the voxels around a seed.
+    """One signal per sphere: the mean, or another statistic, of the voxels around a seed.
 
     The result is a `Signals` of shape (n_volumes, n_seeds), its columns in the order of the seeds.
 
@@ -59,6 +59,10 @@ class Spheres(GatheredRegions):
     ensure_finite : bool, default=False
         Whether NaN and infinite voxels count as zero. By default they make the value of their
         sphere NaN in that volume.
+    strategy : str or list of str, default="mean"
+        Statistics over the voxels of a sphere; see `Labels`.
+    min_coverage : float, optional
+        Part of its voxels that must hold signal for a sphere to have values; see `Labels`.
 
     Raises
     ------
@@ -72,7 +76,7 @@ class Spheres(GatheredRegions):
     -----
     Besides the voxels within the radius a sphere holds, as in nilearn, the voxel nearest to the
     seed and the first one that has the same whole millimetres as the seed. Memory: the result,
-    and 40 bytes per voxel of the spheres.
+    and 64 bytes per voxel of the spheres.
 
     Examples
     --------
@@ -97,8 +101,12 @@ class Spheres(GatheredRegions):
         overwrite: bool = False,
         resample: bool = False,
         ensure_finite: bool = False,
+        strategy: str | Sequence[str] = "mean",
+        min_coverage: float | None = None,
     ) -> None:
-        super().__init__("mean", TableOptions(dtype, out, overwrite, ensure_finite))
+        super().__init__(
+            strategy, TableOptions(dtype, out, overwrite, ensure_finite, min_coverage)
+        )
         self._seeds = read_seeds(seeds)
         self._radii = _checked_radii(radius, self._seeds.radii, len(self._seeds.xyz))
         self._mask_img = mask_img
@@ -140,10 +148,15 @@ class Spheres(GatheredRegions):
                 self._refuse_overlap(voxels)
             self._share = 1 / counts[index]
         starts = np.cumsum([0, *[len(one) for one in voxels[:-1]]])
-        self._layout = RegionLayout(index, starts, np.arange(self.n_seeds))
+        whole = None
+        if mask is not None:
+            spheres = zip(self._seeds.xyz, self._radii, strict=True)
+            sizes = [len(sphere_voxels(*one, grid.affine, grid.shape)) for one in spheres]
+            whole = np.array(sizes)
+        self._layout = RegionLayout(index, starts, np.arange(self.n_seeds), whole)
 
     @override
-    def _column_names(self) -> Sequence[str]:
+    def _region_names(self) -> Sequence[str]:
         return self._names
 
     @override
@@ -153,7 +166,10 @@ class Spheres(GatheredRegions):
 
     @override
     def describe(self) -> str:
-        return f"Spheres around {self.n_seeds} seed{'s' * (self.n_seeds > 1)}"
+        kinds = (
+            "" if self._strategies.given == ("mean",) else f", {', '.join(self._strategies.given)}"
+        )
+        return f"Spheres around {self.n_seeds} seed{'s' * (self.n_seeds > 1)}{kinds}"
 
     def _refuse_empty(self, voxels: Sequence[IntArray], *, has_mask: bool) -> None:
         empty = [number for number, one in enumerate(voxels) if not len(one)]

@@ -135,8 +135,8 @@ class SpooledTable:
                 written = os.pwrite(self._file.fileno(), view, offset)
             except OSError as error:
                 msg = (
-                    f"signals that are cleaned need {self._spec.nbytes} bytes of temporary space "
-                    f"in {tempfile.gettempdir()}. Writing failed: {error.strerror}. Set TMPDIR to "
+                    f"signals that wait until the last volume need {self._spec.nbytes} bytes of "
+                    f"temporary space in {tempfile.gettempdir()}. Writing failed: {error.strerror}. Set TMPDIR to "
                     f"a folder with room, or raise the memory budget."
                 )
                 raise OutputError(msg) from error

@@ -16,11 +16,13 @@ from lazyvox.store.write.sinks import ByteSink
 
 __all__ = [
     "PARQUET_CHUNK_BYTES",
+    "TEXT_FORMS",
     "NpyWriter",
     "ParquetWriter",
     "SinkFile",
     "TableSpec",
     "TableWriter",
+    "TextForm",
     "TextWriter",
     "harmless_name",
     "load_parquet",
@@ -110,22 +112,62 @@ class NpyWriter(_Writer):
         self._sink.write(np.ascontiguousarray(rows).data)
 
 
-class TextWriter(_Writer):
-    """Writes a header line and one line per row."""
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """Text form of a table.
 
-    def __init__(self, sink: ByteSink, spec: TableSpec, delimiter: str) -> None:
+    Attributes
+    ----------
+    delimiter : str
+        Between two values.
+    has_names : bool
+        Whether the first line has the names of the columns.
+    missing : str
+        The text of NaN.
+    """
+
+    delimiter: str
+    has_names: bool = True
+    missing: str = "nan"
+
+    def line(self, *rows: Array) -> str:
+        """Return the values of a row, or of several that stand side by side, as a line."""
+        return self.delimiter.join(cell for row in rows for cell in self._cells(row)) + "\n"
+
+    def _cells(self, row: Array) -> list[str]:
+        # The shortest text that reads back as the very same number; numbers need no quotes.
+        values = (row.view(np.uint8) if row.dtype.kind == "b" else row).tolist()
+        cells = list(map(repr, values))
+        if self.missing == "nan" or row.dtype.kind != "f":
+            return cells
+        return [self.missing if cell == "nan" else cell for cell in cells]
+
+
+#: Text forms by ending. BIDS has n/a for what is missing; FSL and AFNI read numbers only.
+TEXT_FORMS = {
+    ".tsv": TextForm("\t", missing="n/a"),
+    ".csv": TextForm(","),
+    ".txt": TextForm(" ", has_names=False),
+    ".1d": TextForm(" ", has_names=False),
+}
+
+
+class TextWriter(_Writer):
+    """Writes a line of names, where the form has one, and one line per row."""
+
+    def __init__(self, sink: ByteSink, spec: TableSpec, form: TextForm) -> None:
         super().__init__(sink)
         self._lines = io.StringIO(newline="")
-        self._delimiter = delimiter
-        self._lines.write(text_line([harmless_name(name) for name in spec.names()], delimiter))
-        self._flush()
+        self._form = form
+        if form.has_names:
+            names = [harmless_name(name) for name in spec.names()]
+            self._lines.write(text_line(names, form.delimiter))
+            self._flush()
 
     def write(self, rows: Array) -> None:
         """Append rows."""
         for row in rows:
-            # The shortest text that reads back as the very same number; numbers need no quotes.
-            values = (row.view(np.uint8) if row.dtype.kind == "b" else row).tolist()
-            self._lines.write(self._delimiter.join(map(repr, values)) + "\n")
+            self._lines.write(self._form.line(row))
             self._flush()
 
     def _flush(self) -> None:

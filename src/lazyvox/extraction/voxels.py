@@ -18,8 +18,9 @@ from lazyvox.extraction.signals import Placement, Signals
 from lazyvox.extraction.tables import (
     TableSpec,
     check_target,
+    is_gathered,
     refuse_existing,
-    write_npz,
+    write_gathered,
 )
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
@@ -49,9 +50,9 @@ class Voxels(Consumer[VoxelSignals]):
         Type of the result; by default that of the series.
     out : path-like, optional
         File that is written while the series is read: ``.npy``, ``.tsv``, ``.csv`` or
-        ``.parquet``. For a list or dict of masks the name of each mask (its key, or its file
-        without ending) is inserted before the ending; ``.npz`` gathers them in one file, written
-        at the end.
+        ``.parquet``, or ``.txt`` or ``.1D`` (numbers only). For a list or dict of masks the name
+        of each mask (its key, or its file without ending) is inserted before the ending; ``.npz``,
+        ``.txt`` and ``.1D`` gather them in one file, written at the end.
     overwrite : bool, default=False
         Whether existing files may be replaced.
     resample : bool, default=False
@@ -210,10 +211,10 @@ class Voxels(Consumer[VoxelSignals]):
             for gather, rows in zip(self._gathers, self._rows, strict=True)
         ]
         self._rows = []
-        if self._is_npz and self._out is not None:
+        if self._is_gathered and self._out is not None:
             arrays = [one.values for one in signals]
             tables = list(zip(self._set_names(), arrays, strict=True))
-            write_npz(self._out, tables, overwrite=self._overwrite)
+            write_gathered(self._out, tables, overwrite=self._overwrite)
         if self._keys is not None:
             return dict(zip(self._keys, signals, strict=True))
         return signals[0] if self._is_single else signals
@@ -249,8 +250,8 @@ class Voxels(Consumer[VoxelSignals]):
         return "Voxels" if n_masks == 1 else f"Voxels of {n_masks} masks"
 
     @property
-    def _is_npz(self) -> bool:
-        return self._out is not None and Path(self._out).suffix.lower() == ".npz"
+    def _is_gathered(self) -> bool:
+        return self._out is not None and not self._is_single and is_gathered(self._out)
 
     @property
     @override
@@ -272,7 +273,7 @@ class Voxels(Consumer[VoxelSignals]):
         paths: list[str | None] = [None] * len(self._gathers)
         if self._out is not None and self._is_single:
             paths = [self._out]
-        elif self._out is not None and not self._is_npz:
+        elif self._out is not None and not self._is_gathered:
             paths = [*split_target(self._out, self._set_names())]
         return [
             RowsPlan(
@@ -290,7 +291,7 @@ class Voxels(Consumer[VoxelSignals]):
 
     def _check_targets(self) -> None:
         """Raise if a table cannot be written."""
-        if self._out is not None and self._is_npz and not self._is_single:
+        if self._out is not None and self._is_gathered:
             refuse_existing(self._out, overwrite=self._overwrite)
         for plan in self._plans:
             if plan.path is not None:

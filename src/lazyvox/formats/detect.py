@@ -155,7 +155,7 @@ def _refuse_disguised_mgh(path: str) -> None:
 
 
 def _compare_suffix(source: ByteSource, findings: Findings) -> None:
-    """Record a compression that differs from the file's ending; the content decides."""
+    """Tell of a compression that is not what the name says; the content wins."""
     suffix = Path(source.path).suffix.lower()
     said = _COMPRESSION_OF_SUFFIX.get(suffix, "none")
     if said == source.compression:

@@ -183,7 +183,7 @@ class LeadingBits(Consumer[list[Array]]):
 
 
 def _keys(values: Array, *, two_sided: bool) -> Array:
-    """Return unsigned integers that ascend with magnitudes, or with the non-negative values."""
+    """Return unsigned integers that ascend with magnitudes, or with what is not negative."""
     kind: Any = np.dtype(f"u{values.dtype.itemsize}")
     if values.dtype.kind == "f":
         bits = values.view(kind)

@@ -125,7 +125,7 @@ def load(
 
 
 def as_image(img: Any) -> SpatialImage:
-    """Return an image: the argument itself, or the image at its path.
+    """Return an image: the argument itself, or what its path holds.
 
     Parameters
     ----------

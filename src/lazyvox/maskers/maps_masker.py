@@ -294,7 +294,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         *,
         displayed_maps: Any = 10,
     ) -> HtmlReport:
-        """Make a page that shows the regions of the masker over an image.
+        """Make a page that shows what the masker takes signals from.
 
         Parameters
         ----------

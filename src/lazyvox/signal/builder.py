@@ -1,4 +1,4 @@
-"""The steps of cleaning one run, built from checked options: first an outline, then its arrays."""
+"""From checked options to the steps of one run: first an outline, then what it takes to clean."""
 
 from dataclasses import dataclass, replace
 

@@ -37,7 +37,7 @@ class VoxelGather:
 
     @property
     def nbytes(self) -> int:
-        """Most bytes that the gather holds: the voxels, and the copies that slabs need."""
+        """Most bytes that the gather holds: the voxels, and what slabs need of them."""
         return 3 * self.index.nbytes
 
     def take(self, volumes: Array, out: Array) -> None:

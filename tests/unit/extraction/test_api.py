@@ -304,10 +304,19 @@ class TestRois:
         self.assert_refused("mask.nii.gz", ParameterError, match, lut="atlas.tsv", strategy="mean")
 
     def test_strategy_of_spheres_and_maps(self, folder):
-        match = "`strategy` holds for labels images. Got seeds of spheres only"
-        self.assert_refused([(0, 0, 0)], ParameterError, match, strategy="median")
-        mean = extract("run.nii.gz", [(0, 0, 0)], strategy="mean")
-        assert np.array_equal(mean, extract("run.nii.gz", [(0, 0, 0)]))
+        path = self.other(np.random.default_rng(0).random((12, 14, 10, 3), "f4"))
+        match = "`strategy` holds for labels images and seeds of spheres. Got images of maps only"
+        self.assert_refused(path, ParameterError, match, strategy="median")
+        found = extract("run.nii.gz", [(0, 0, 0)], radius=6, strategy="mean,max")
+        assert found.names == ("0_mean", "0_max")
+        mean = extract("run.nii.gz", [(0, 0, 0)], radius=6)
+        assert np.array_equal(found.values[:, :1], mean)
+        assert (found.values[:, 1] > found.values[:, 0]).all()
+
+    def test_least_coverage_of_voxels(self, folder):
+        match = "`min_coverage` holds for labels images and seeds of spheres. Got masks only"
+        self.assert_refused("mask.nii.gz", ParameterError, match, min_coverage=0.5)
+        assert extract("run.nii.gz", "mask.nii.gz").coverage is None
 
     @pytest.mark.parametrize(
         "options",

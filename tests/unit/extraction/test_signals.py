@@ -111,7 +111,9 @@ def test_saved_file_equals_one_written_during_the_pass(regions, example_files, t
 
 
 def test_unknown_ending_says_which_there_are(regions, tmp_path):
-    with pytest.raises(ParameterError, match=r"must end in \.npy, \.tsv, \.csv, \.parquet"):
+    with pytest.raises(
+        ParameterError, match=r"must end in \.npy, \.tsv, \.csv, \.txt, \.1D, \.parquet"
+    ):
         regions.save(tmp_path / "signals.mat")
 
 

@@ -308,7 +308,9 @@ class TestOutputs:
         assert not list(tmp_path.iterdir())
 
     def test_unknown_ending_is_refused(self, tmp_path):
-        with pytest.raises(ParameterError, match=r"must end in \.npy, \.tsv, \.csv, \.parquet"):
+        with pytest.raises(
+            ParameterError, match=r"must end in \.npy, \.tsv, \.csv, \.txt, \.1D, \.parquet"
+        ):
             self.run(tmp_path, np.zeros((*SHAPE, 2), "f4"), tmp_path / "out.xlsx")
 
     def test_result_in_a_file_takes_no_state(self, tmp_path):

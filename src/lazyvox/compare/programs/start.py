@@ -78,7 +78,7 @@ def _cpu_seconds() -> float:
 
 
 def _read_bytes() -> dict[str, int]:
-    """Return the bytes read by this process and its ended children; None outside of Linux."""
+    """Return what this process and its ended children have read; nothing outside of Linux."""
     try:
         text = Path("/proc/self/io").read_text(encoding="ascii")
     except OSError:

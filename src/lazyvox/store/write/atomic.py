@@ -155,7 +155,7 @@ class AtomicFile:
         self._sync_folder()
 
     def abort(self) -> None:
-        """Remove the temporary file; the target stays unchanged. Harmless when repeated."""
+        """Remove the temporary file; the target stays what it was. Harmless when repeated."""
         if self._state in ("committed", "aborted"):
             return
         self._state = "aborted"

@@ -34,12 +34,15 @@ from .errors import (
 )
 from .extraction import Labels, Maps, Signals, Spheres, Voxels, extract
 from .image import (
+    ar1_img,
     dvars,
     global_signal,
     histogram,
     max_img,
     mean_img,
+    median_img,
     min_img,
+    percentile_img,
     std_img,
     sum_img,
     tsnr_img,
@@ -52,6 +55,7 @@ from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadL
 from .runtime import Measurement, measure, memory_budget, peak_memory, plan, prefetch, strict
 from .seedmaps import seed_map
 from .stream import (
+    AR1,
     DVARS,
     TSNR,
     Consumer,
@@ -59,7 +63,9 @@ from .stream import (
     Histogram,
     Max,
     Mean,
+    Median,
     Min,
+    Percentile,
     Scan,
     Std,
     Sum,
@@ -68,6 +74,7 @@ from .stream import (
 )
 
 __all__ = [
+    "AR1",
     "DVARS",
     "TSNR",
     "AccessPointError",
@@ -99,6 +106,7 @@ __all__ = [
     "Max",
     "Mean",
     "Measurement",
+    "Median",
     "MemoryBudgetError",
     "Min",
     "MissingDependencyError",
@@ -107,6 +115,7 @@ __all__ = [
     "OutputFolderError",
     "ParameterError",
     "ParameterTypeError",
+    "Percentile",
     "Plan",
     "PreloadIterator",
     "PreloadList",
@@ -125,6 +134,7 @@ __all__ = [
     "Voxels",
     "Write",
     "__version__",
+    "ar1_img",
     "confounds",
     "connectivity",
     "dvars",
@@ -142,9 +152,11 @@ __all__ = [
     "max_img",
     "mean_img",
     "measure",
+    "median_img",
     "memory_budget",
     "min_img",
     "peak_memory",
+    "percentile_img",
     "plan",
     "prefetch",
     "preload",

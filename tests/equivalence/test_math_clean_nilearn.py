@@ -55,6 +55,8 @@ np.min(a, -1) + np.max(b, axis=-1)
 a > np.percentile(a, 80)
 np.percentile(a, 50, axis=(0, 1, 2))
 np.median(a, axis=-1)
+np.percentile(a, 30, axis=-1)
+np.percentile(a, q=30.5, axis=3, keepdims=True)[..., 0]
 np.sort(a, axis=-1)
 a[..., 0]
 a[..., 2:5]

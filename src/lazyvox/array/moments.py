@@ -20,7 +20,7 @@ import numpy as np
 from lazyvox._typing import Array, Shape, override
 from lazyvox.array.reduction_states import PIECE_VALUES, State
 
-__all__ = ["Moments", "TrendMoments"]
+__all__ = ["Moments", "TrendMoments", "pieces"]
 
 
 class Moments(State):
@@ -68,7 +68,7 @@ class Moments(State):
             warnings.warn("degrees of freedom <= 0: too few volumes", RuntimeWarning, stacklevel=2)
         with np.errstate(divide="ignore", invalid="ignore"):
             result = np.asfortranarray(self._squares / max(self.count - ddof, 0))
-        for part, (first, mean) in _pieces(result, self._first_values, self._mean):
+        for part, (first, mean) in pieces(result, self._first_values, self._mean):
             # Nothing is left of a finite mean, and NaN of an infinite one.
             center = first + mean
             center -= center
@@ -84,7 +84,7 @@ class Moments(State):
             A new array.
         """
         result = self.variance(0)
-        for part, (first, mean) in _pieces(result, self._first_values, self._mean):
+        for part, (first, mean) in pieces(result, self._first_values, self._mean):
             center = first + mean
             np.add(part, center * center, out=part)
         return result
@@ -103,7 +103,7 @@ class Moments(State):
             A new array.
         """
         result = self.variance(ddof)
-        for part, (first, mean) in _pieces(result, self._first_values, self._mean):
+        for part, (first, mean) in pieces(result, self._first_values, self._mean):
             spread, center = np.sqrt(part), first + mean
             # A voxel whose spread is mere rounding of its mean does not vary either.
             is_still = spread <= 8 * np.finfo(np.float64).eps * np.abs(center)
@@ -178,7 +178,7 @@ class TrendMoments(Moments):
         result, n = self.variance(0), self.count
         if n > 1:
             # The sum of squares of the times about their mean is n (n^2 - 1) / 12.
-            for part, (products,) in _pieces(result, self._products):
+            for part, (products,) in pieces(result, self._products):
                 trend = products**2 * (12 / (n**2 * (n**2 - 1.0)))
                 np.subtract(part, trend, out=part)
                 np.maximum(part, 0, out=part)
@@ -201,8 +201,23 @@ class TrendMoments(Moments):
         super()._join(other)
 
 
-def _pieces(result: Array, *arrays: Array) -> Iterator[tuple[Array, list[Array]]]:
-    """Yield parts of arrays in Fortran order that fit the processor's cache."""
+def pieces(result: Array, *arrays: Array) -> Iterator[tuple[Array, list[Array]]]:
+    """Yield parts of arrays that fit the processor's cache.
+
+    Parameters
+    ----------
+    result : ndarray
+        In Fortran order, as the others.
+    *arrays : ndarray
+        Of the same size.
+
+    Yields
+    ------
+    ndarray
+        A part of `result`, flat; writing to it writes to `result`.
+    list of ndarray
+        The same part of each of the others.
+    """
     flat, *others = (one.reshape(-1, order="F") for one in (result, *arrays))
     for start in range(0, flat.size, PIECE_VALUES):
         part = slice(start, start + PIECE_VALUES)

@@ -35,17 +35,20 @@ class Accumulator:
     take : callable
         Takes the next volume, of four axes, and its number.
     result : callable
-        Gives a reduction for its name and "delta degrees of freedom", all four axes kept.
+        Gives a reduction for its name and the number that it takes, all four axes kept.
+    file_bytes : int
+        Bytes of a temporary file.
     """
 
     key: Hashable
     nbytes: int
     take: Callable[[Array, int], None]
-    result: Callable[[str, int], Array]
+    result: Callable[[str, float], Array]
+    file_bytes: int = 0
 
 
 def accumulator_of(
-    reduction: Reduction, axes: tuple[int, ...], ddof: int, source: LazyArray
+    reduction: Reduction, axes: tuple[int, ...], ddof: float, source: LazyArray
 ) -> Accumulator:
     """Return the accumulator of a reduction before the first volume.
 
@@ -134,7 +137,7 @@ def _over_time(reduction: Reduction, axes: tuple[int, ...], source: LazyArray) -
     grid, n_volumes, dtype = source.shape[:3], source.shape[3], _native(source)
     state: Any = reduction.new_state(grid, dtype, n_volumes)
 
-    def result(name: str, ddof: int) -> Array:
+    def result(name: str, ddof: float) -> Array:
         values = REDUCTIONS[name].finalize(state, ddof) if len(axes) == 1 else state.flat()
         return values[..., None]
 
@@ -143,6 +146,7 @@ def _over_time(reduction: Reduction, axes: tuple[int, ...], source: LazyArray) -
         reduction.nbytes(grid, dtype, n_volumes),
         lambda volume, _: state.take(volume[..., 0], slice(0, grid[2])),
         result,
+        state.file_bytes,
     )
 
 

@@ -47,8 +47,8 @@ class ReducedReader(ComputedReader):
         Whether they stay, with length 1.
     dtype : numpy.dtype
         Type of the result.
-    ddof : int
-        For reductions that have it.
+    ddof : float
+        For reductions that have it; the percentile of one.
     options : tuple of (str, object)
         Keyword arguments of a function that is called for each volume by itself.
     """
@@ -58,7 +58,7 @@ class ReducedReader(ComputedReader):
     axes: tuple[int, ...]
     keepdims: bool
     dtype: DType = field()
-    ddof: int = 0
+    ddof: float = 0
     options: tuple[tuple[str, Any], ...] | None = None
     _result: OncePerProcess[Array] = field(default_factory=OncePerProcess, repr=False)
 
@@ -133,6 +133,12 @@ class ReducedReader(ComputedReader):
             MemoryTerm("state", self.accumulator().nbytes, self.step),
             *pass_memory(_four_axes(self.source)),
         )
+
+    @property
+    @override
+    def file_bytes(self) -> int:
+        """Bytes on disk while it is computed: those of the courses of voxels."""
+        return self.accumulator().file_bytes if self.is_pending else 0
 
     @property
     @override
@@ -215,6 +221,7 @@ def reduced(
     keepdims: bool = False,
     ddof: int = 0,
     dtype: npt.DTypeLike | None = None,
+    q: float = 0,
 ) -> LazyArray:
     """Return a reduction of an array; reads nothing.
 
@@ -232,6 +239,8 @@ def reduced(
         For "std", "var" and "tsnr", as in NumPy.
     dtype : dtype-like, optional
         Type in which values are taken and the result is returned, for "sum", "mean", "std", "var".
+    q : float, default=0
+        For "percentile": 0 to 100.
 
     Returns
     -------
@@ -258,7 +267,11 @@ def reduced(
         msg = f"{name} needs real values. Got {native}."
         raise ParameterTypeError(msg, hint="Take abs(), np.real or np.imag of them.")
     result = native if dtype is not None else reduction.result_dtype(native)
-    return LazyArray.over(ReducedReader(array, name, axes, bool(keepdims), result, int(given)))
+    option = float(q) if name == "percentile" else int(given)
+    if not 0 <= q <= 100:
+        msg = f"`q`, a percentile, must be from 0 to 100. Got {q!r}."
+        raise ParameterError(msg, value=q)
+    return LazyArray.over(ReducedReader(array, name, axes, bool(keepdims), result, option))
 
 
 def reduced_each(

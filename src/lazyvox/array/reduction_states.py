@@ -46,6 +46,11 @@ class State(ABC):
     def nbytes(self) -> int:
         """Most bytes held between updates and during one."""
 
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of a temporary file."""
+        return 0
+
     def take(self, values: Array, slices: slice) -> None:
         """Take some slices of the next volume.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, DType, Shape
+from lazyvox.array.courses import Courses
 from lazyvox.array.moments import Moments, TrendMoments
 from lazyvox.array.reduction_states import (
     Fold,
@@ -17,8 +18,9 @@ from lazyvox.array.reduction_states import (
     WideSums,
     sum_dtype,
 )
+from lazyvox.array.residuals import Residuals
 
-__all__ = ["REDUCTIONS", "Reduction"]
+__all__ = ["REDUCTIONS", "Reduction", "reduction_of_residuals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class Reduction:
         Gives the state for a shape of entries, a type of values, and a number of values of each
         entry.
     finalize : callable
-        Gives the result for a state and "delta degrees of freedom", in the type of the state. The
-        state of a mean is used up by it.
+        Gives the result for a state and the one number that the reduction takes: "delta degrees of
+        freedom", or the percentile. In the type of the state.
     result_dtype : callable
         Gives NumPy's type of the result for a type of values.
     n_extra : int
@@ -47,17 +49,20 @@ class Reduction:
         Whether axes of space can be reduced together with time, by merging states.
     needs_time : bool
         Whether time is the only axis that can be reduced.
+    shares_state : bool
+        Whether several results can be made of one state; else the first uses it up.
     """
 
     name: str
     family: str
     new_state: Callable[[Shape, DType, int], State]
-    finalize: Callable[[Any, int], Array]
+    finalize: Callable[[Any, Any], Array]
     result_dtype: Callable[[DType], DType]
     n_extra: int = 0
     needs: str = ""
     over_space: bool = True
     needs_time: bool = False
+    shares_state: bool = False
 
     @property
     def has_ddof(self) -> bool:
@@ -72,6 +77,10 @@ class Reduction:
         """Return the most bytes of state and result."""
         extra = 8 * self.n_extra * int(np.prod(shape, dtype=np.int64))
         return self.new_state(shape, dtype, n_values).nbytes + extra
+
+    def file_bytes(self, shape: Shape, dtype: DType, n_values: int) -> int:
+        """Return the bytes of the temporary file of the state."""
+        return self.new_state(shape, dtype, n_values).file_bytes
 
 
 def _sums(shape: Shape, dtype: DType, n_values: int) -> State:
@@ -111,7 +120,60 @@ def _positions(name: str, stays: np.ufunc) -> Reduction:
 
 def _moments(name: str, finalize: Callable[[Moments, int], Array]) -> Reduction:
     return Reduction(
-        name, "moments", lambda shape, *_: Moments(shape), finalize, _inexact, 1, "real"
+        name,
+        "moments",
+        lambda shape, *_: Moments(shape),
+        finalize,
+        _inexact,
+        n_extra=1,
+        needs="real",
+        shares_state=True,
+    )
+
+
+def _of_courses(name: str, finalize: Callable[[Courses, float], Array]) -> Reduction:
+    return Reduction(
+        name,
+        "courses",
+        Courses,
+        finalize,
+        _inexact,
+        n_extra=1,
+        needs="real",
+        over_space=False,
+        needs_time=True,
+        shares_state=True,
+    )
+
+
+def reduction_of_residuals(name: str, order: int) -> Reduction:
+    """Return the record of a reduction after a polynomial trend was removed over time.
+
+    Parameters
+    ----------
+    name : {"var", "std", "tsnr", "ar1"}
+        The reduction.
+    order : int
+        Order of the trend; 0 is the mean.
+
+    Returns
+    -------
+    Reduction
+        Its family is that of the order.
+    """
+    return Reduction(
+        name,
+        f"residuals of order {order}",
+        lambda shape, _, n_values: Residuals(shape, n_values, order),
+        {"var": Residuals.variance, "std": _std, "tsnr": Residuals.tsnr, "ar1": Residuals.ar1}[
+            name
+        ],
+        _inexact,
+        n_extra=1,
+        needs="real",
+        over_space=False,
+        needs_time=True,
+        shares_state=True,
     )
 
 
@@ -123,9 +185,30 @@ def _mean(state: Fold, _: int) -> Array:
     return np.divide(state.values, state.count, out=state.values)
 
 
-def _std(state: Moments, ddof: int) -> Array:
+def _std(state: Moments | Residuals, ddof: int) -> Array:
     spread = state.variance(ddof)
     return np.sqrt(spread, out=spread)
+
+
+def _median(state: Courses, _: float) -> Array:
+    return _of_each(state, lambda block: np.median(block, axis=1, overwrite_input=True))
+
+
+def _percentile(state: Courses, percentile: float) -> Array:
+    return _of_each(
+        state, lambda block: np.percentile(block, percentile, axis=1, overwrite_input=True)
+    )
+
+
+def _of_each(state: Courses, function: Callable[[Array], Any]) -> Array:
+    """Return a function of the course of every entry."""
+    result = np.empty(state.shape, order="F")
+    flat = result.reshape(-1, order="F")
+    for entries, courses in state.blocks():
+        # Between two infinite values there is NaN.
+        with np.errstate(invalid="ignore"):
+            flat[entries] = function(courses)
+    return result
 
 
 def _inexact(dtype: DType) -> DType:
@@ -156,6 +239,7 @@ _RECORDS = (
         lambda _: np.dtype(np.float64),
         n_extra=1,
         needs="real",
+        shares_state=True,
     ),
     Reduction(
         "detrended_mean_square",
@@ -168,6 +252,8 @@ _RECORDS = (
         over_space=False,
         needs_time=True,
     ),
+    _of_courses("median", _median),
+    _of_courses("percentile", _percentile),
     _positions("argmin", np.less_equal),
     _positions("argmax", np.greater_equal),
     Reduction(

@@ -15,9 +15,9 @@ from lazyvox.planning.blocks import DECODER
 from lazyvox.planning.indexing import Axis, View
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.once import OncePerProcess
-from lazyvox.store.files.spool import ByteStore, FileStore, MemoryStore
+from lazyvox.store.files.spool import FileStore, MemoryStore, Spool
 
-__all__ = ["Spool", "SpoolJob", "SpooledReader"]
+__all__ = ["SpoolJob", "SpooledReader"]
 
 
 class SpoolJob(Protocol):
@@ -51,52 +51,8 @@ class SpoolJob(Protocol):
     def memory(self) -> tuple[MemoryTerm, ...]:
         """Terms of the memory that `fill` holds at the most."""
 
-    def fill(self, spool: "Spool") -> None:
+    def fill(self, spool: Spool) -> None:
         """Read the sources, and leave the result in the first rows of the spool."""
-
-
-class Spool:
-    """Rows of voxels, one for each volume, of which columns can be read and written too.
-
-    Parameters
-    ----------
-    n_columns : int
-        Voxels of a row.
-    dtype : numpy.dtype
-        Their type.
-    store : ByteStore
-        Where they are kept.
-    """
-
-    def __init__(self, n_columns: int, dtype: DType, store: ByteStore) -> None:
-        self.n_columns = n_columns
-        self.dtype = dtype
-        self._store = store
-
-    def write_row(self, number: int, values: Array) -> None:
-        """Write one row, contiguous and of the type of the spool."""
-        self._store.write(self._offset(number), values.view(np.uint8).data)
-
-    def read_row(self, number: int, out: Array) -> None:
-        """Fill `out`, contiguous and of the type of the spool, with one row."""
-        self._store.readinto(self._offset(number), out.reshape(-1, order="A").view(np.uint8).data)
-
-    def read_columns(self, columns: range, out: Array) -> None:
-        """Fill `out`, of shape (n, len(columns)) in C order, with columns of the first n rows."""
-        for number, row in enumerate(out):
-            self._store.readinto(self._offset(number, columns.start), row.view(np.uint8).data)
-
-    def write_columns(self, columns: range, values: Array) -> None:
-        """Write columns of the first rows; `values` is in C order."""
-        for number, row in enumerate(values):
-            self._store.write(self._offset(number, columns.start), row.view(np.uint8).data)
-
-    def close(self) -> None:
-        """Give the space back."""
-        self._store.close()
-
-    def _offset(self, row: int, column: int = 0) -> int:
-        return (row * self.n_columns + column) * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,8 +23,11 @@ from lazyvox.image.smoothing import smooth_img
 from lazyvox.image.thresholding import binarize_img, threshold_img
 from lazyvox.image.volume_statistics import dvars, global_signal, histogram
 from lazyvox.image.voxel_statistics import (
+    ar1_img,
     max_img,
+    median_img,
     min_img,
+    percentile_img,
     std_img,
     sum_img,
     tsnr_img,
@@ -33,6 +36,7 @@ from lazyvox.image.voxel_statistics import (
 
 __all__ = [
     "BoundingBoxError",
+    "ar1_img",
     "binarize_img",
     "check_niimg",
     "check_niimg_3d",
@@ -54,8 +58,10 @@ __all__ = [
     "math_img",
     "max_img",
     "mean_img",
+    "median_img",
     "min_img",
     "new_img_like",
+    "percentile_img",
     "reorder_img",
     "resample_img",
     "resample_to_img",

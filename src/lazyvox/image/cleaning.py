@@ -12,7 +12,7 @@ from lazyvox._threads import Workers
 from lazyvox.array.block_reading import Block, BlockReading, prepare_reading
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
-from lazyvox.array.spool import Spool, SpooledReader
+from lazyvox.array.spool import SpooledReader
 from lazyvox.errors import (
     LazyvoxWarning,
     ParameterError,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lazyvox.lazyimage.load import ImageLike
     from lazyvox.planning.plan import Plan
     from lazyvox.signal.cleaner import Cleaner
+    from lazyvox.store.files.spool import Spool
 
 __all__ = ["clean_img"]
 

@@ -45,12 +45,26 @@ def reduce_array(name: str, value: Any, options: dict[str, Any]) -> Any:
         short = short.removeprefix("nan")
     rest = {key: one for key, one in options.items() if key != "axis"}
     axis = options.get("axis")
-    is_plain = set(rest) <= {"keepdims", "ddof", "dtype"}
-    if short in STREAMED and is_plain and STREAMED[short].takes(value.dtype):
-        return reduced(value, short, axis=axis, **rest)
     axes = normalize_axis_tuple(range(value.ndim) if axis is None else axis, value.ndim)
+    if _is_streamed(short, value, axes, rest):
+        return reduced(value, short, axis=axis, **rest)
     keepdims = bool(rest.pop("keepdims", False))
     is_plain = set(rest) <= {"ddof", "dtype", "q"} and np.ndim(rest.get("q", 0)) == 0
     if value.ndim == 4 and value.size and axes and 3 not in axes and is_plain:
         return reduced_each(value, function, tuple(axes), keepdims=keepdims, options=rest)
     return apply_whole(function, value, **options)
+
+
+def _is_streamed(
+    name: str, value: LazyArray, axes: tuple[int, ...], options: dict[str, Any]
+) -> bool:
+    """Return whether a function is one of the kit of reductions, called so."""
+    if name not in STREAMED or not STREAMED[name].takes(value.dtype):
+        return False
+    if STREAMED[name].needs_time:
+        # Their states hold the courses of voxels.
+        is_course = value.ndim == 4 and axes == (3,) and value.size > 0
+        return (
+            is_course and set(options) <= {"keepdims", "q"} and np.ndim(options.get("q", 0)) == 0
+        )
+    return set(options) <= {"keepdims", "ddof", "dtype"}

@@ -4,10 +4,22 @@ from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.histogram import Histogram
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.series_stats import DVARS, GlobalSignal
-from lazyvox.stream.voxelwise import TSNR, Max, Mean, Min, Std, Sum, Variance
+from lazyvox.stream.voxelwise import (
+    AR1,
+    TSNR,
+    Max,
+    Mean,
+    Median,
+    Min,
+    Percentile,
+    Std,
+    Sum,
+    Variance,
+)
 from lazyvox.stream.write import Write
 
 __all__ = [
+    "AR1",
     "DVARS",
     "TSNR",
     "Consumer",
@@ -16,7 +28,9 @@ __all__ = [
     "Histogram",
     "Max",
     "Mean",
+    "Median",
     "Min",
+    "Percentile",
     "Scan",
     "Std",
     "Sum",

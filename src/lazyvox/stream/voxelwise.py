@@ -7,13 +7,26 @@ import numpy as np
 
 from lazyvox._typing import Array, override
 from lazyvox.array.reduction_states import State
-from lazyvox.array.reductions import REDUCTIONS, Reduction
+from lazyvox.array.reductions import REDUCTIONS, Reduction, reduction_of_residuals
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.stream.consumer import Consumer, ResultT
 
-__all__ = ["TSNR", "Max", "Mean", "Min", "OneVolume", "Std", "Sum", "Variance", "Voxelwise"]
+__all__ = [
+    "AR1",
+    "TSNR",
+    "Max",
+    "Mean",
+    "Median",
+    "Min",
+    "OneVolume",
+    "Percentile",
+    "Std",
+    "Sum",
+    "Variance",
+    "Voxelwise",
+]
 
 
 class OneVolume(Consumer[ResultT]):
@@ -56,8 +69,12 @@ class Voxelwise(OneVolume[LazyImage]):
     """Base class of the consumers whose result is the image of a reduction over time."""
 
     _name: ClassVar[str]
-    _ddof: int = 0
+    #: The number that the reduction takes.
+    _option: float = 0
+    #: Order of the polynomial trend that is removed first, if one is.
+    _detrend: int | None = None
     _leader: "Voxelwise | None" = None
+    _n_results: int = 1
 
     @override
     def check(self, grid: Grid) -> None:
@@ -66,20 +83,31 @@ class Voxelwise(OneVolume[LazyImage]):
             wanted = {"ordered": "voxels that can be ordered"}.get(reduction.needs, "real voxels")
             msg = f"{type(self).__name__} needs {wanted}. Got {grid.dtype}."
             raise ParameterTypeError(msg)
+        if self._detrend is not None and self._detrend >= grid.n_volumes:
+            msg = (
+                f"`detrend` must be smaller than the number of volumes. Got detrend={self._detrend} "
+                f"and {grid.n_volumes} volumes."
+            )
+            raise ParameterError(msg, parameter="detrend", value=self._detrend)
 
     @override
     def lean_on(self, consumers: Sequence[Consumer[Any]]) -> None:
-        self._leader = None
-        # The states of others are used up by their results.
-        if self._reduction.family != "moments":
+        self._leader, self._n_results = None, 1
+        if not self._reduction.shares_state:
             return
-        families = (one for one in consumers if isinstance(one, Voxelwise))
-        first = next(one for one in families if one._reduction.family == "moments")
-        self._leader = None if first is self else first
+        family = self._reduction.family
+        alike = [
+            one
+            for one in consumers
+            if isinstance(one, Voxelwise) and one._reduction.family == family
+        ]
+        self._leader = None if alike[0] is self else alike[0]
+        self._n_results = len(alike)
 
     @override
     def init(self, grid: Grid) -> None:
         self._grid = grid
+        self._n_waiting = self._n_results
         super().init(grid)
 
     @override
@@ -98,11 +126,15 @@ class Voxelwise(OneVolume[LazyImage]):
 
     @override
     def finalize(self) -> LazyImage:
-        state = self._state if self._leader is None else self._leader._state
+        leader = self if self._leader is None else self._leader
         try:
-            values = self._reduction.finalize(state, self._ddof)
+            values = self._reduction.finalize(leader._state, self._option)
         except ParameterError as error:
             raise error.at(name_of(self._grid.template)) from error
+        leader._n_waiting -= 1
+        if not leader._n_waiting:
+            # Gives back memory, or the space on disk, while the results of others are made.
+            leader._state = self._new_state(self._grid)
         return image_like(self._grid.template, values, self._grid.affine, is_new_kind=True)
 
     @override
@@ -111,9 +143,22 @@ class Voxelwise(OneVolume[LazyImage]):
             return 8 * self._reduction.n_extra * grid.n_voxels
         return self._reduction.nbytes(grid.shape, grid.dtype, grid.n_volumes)
 
+    @override
+    def scratch_bytes(self, grid: Grid) -> int:
+        if self._leader is not None:
+            return 0
+        return self._reduction.file_bytes(grid.shape, grid.dtype, grid.n_volumes)
+
+    @override
+    def abort(self) -> None:
+        if hasattr(self, "_grid"):
+            self._state = self._new_state(self._grid)
+
     @property
     def _reduction(self) -> Reduction:
-        return REDUCTIONS[self._name]
+        if self._detrend is None:
+            return REDUCTIONS[self._name]
+        return reduction_of_residuals(self._name, self._detrend)
 
 
 class Sum(Voxelwise):
@@ -183,11 +228,15 @@ class Variance(Voxelwise):
     ----------
     ddof : int, default=0
         The sum of squares is divided by the number of volumes minus `ddof`, as in NumPy.
+    detrend : int, optional
+        Order of the polynomial that is removed from the course of every voxel first: 0 for its
+        mean, which changes nothing, 1 for a line. By default none.
 
     Notes
     -----
     Memory: three float64 volumes, shared by all variances, standard deviations and tSNRs of a
-    scan, and the result: one float64 volume.
+    scan, and the result: one float64 volume. With `detrend`, 6 + 2 `detrend` volumes in place of
+    the three.
 
     Examples
     --------
@@ -198,14 +247,9 @@ class Variance(Voxelwise):
 
     _name = "var"
 
-    def __init__(self, ddof: int = 0) -> None:
-        if isinstance(ddof, bool) or not isinstance(ddof, int | np.integer):
-            msg = f"`ddof` must be an integer. Got {ddof!r}."
-            raise ParameterTypeError(msg)
-        if ddof < 0:
-            msg = f"`ddof` must be 0 or larger. Got {ddof}."
-            raise ParameterError(msg)
-        self._ddof = int(ddof)
+    def __init__(self, ddof: int = 0, *, detrend: int | None = None) -> None:
+        self._option = _checked_count(ddof, "ddof")
+        self._detrend = None if detrend is None else _checked_count(detrend, "detrend")
 
 
 class Std(Variance):
@@ -214,6 +258,8 @@ class Std(Variance):
     Parameters
     ----------
     ddof : int, default=0
+        As in `Variance`.
+    detrend : int, optional
         As in `Variance`.
 
     Examples
@@ -236,6 +282,8 @@ class TSNR(Variance):
     ----------
     ddof : int, default=0
         As in `Variance`.
+    detrend : int, optional
+        As in `Variance`; the mean is that of the values as they are.
 
     Examples
     --------
@@ -245,3 +293,101 @@ class TSNR(Variance):
     """
 
     _name = "tsnr"
+
+
+class AR1(Voxelwise):
+    """Autocorrelation of lag one of every voxel, the coefficient of an AR(1) model, in float64.
+
+    It is ``sum(r[1:] * r[:-1]) / sum(r**2)``, the estimate of Yule and Walker, of the residuals ``r``
+    of a polynomial trend. 0 where nothing varies.
+
+    Parameters
+    ----------
+    detrend : int, default=0
+        Order of the polynomial: 0 for the mean.
+
+    Notes
+    -----
+    One pass. Memory: 6 + 2 `detrend` float64 volumes, shared by all statistics with the same
+    `detrend`, and the result: one float64 volume.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> lv.ar1_img("run.nii.gz").shape
+    (12, 14, 10)
+    """
+
+    _name = "ar1"
+
+    def __init__(self, *, detrend: int = 0) -> None:
+        self._detrend = _checked_count(detrend, "detrend")
+
+
+class Median(Voxelwise):
+    """Median over time of every voxel, in float64; NaN where a value is NaN.
+
+    Of an even number of volumes it is the mean of the two in the middle, as by NumPy.
+
+    Notes
+    -----
+    The pass writes all values to a nameless temporary file, in the folder that TMPDIR names, or
+    keeps them in memory where they take at most 8 MiB; medians and percentiles of one scan share
+    it. Memory: about 12 MiB, and one float64 volume.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> lv.median_img("run.nii.gz").shape
+    (12, 14, 10)
+    """
+
+    _name = "median"
+
+
+class Percentile(Voxelwise):
+    """Percentile over time of every voxel, in float64; NaN where a value is NaN.
+
+    Between two values it is interpolated linearly, as by `numpy.percentile`.
+
+    Parameters
+    ----------
+    q : float
+        0 to 100.
+
+    Notes
+    -----
+    Values are kept as those of `Median`.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> lv.percentile_img("run.nii.gz", 90).shape
+    (12, 14, 10)
+    """
+
+    _name = "percentile"
+
+    def __init__(self, q: float) -> None:
+        if isinstance(q, bool) or not isinstance(q, int | float | np.integer | np.floating):
+            msg = f"`q`, a percentile, must be a number. Got {q!r}."
+            raise ParameterTypeError(msg, parameter="q", value=q)
+        if not 0 <= q <= 100:
+            msg = f"`q`, a percentile, must be from 0 to 100. Got {q:g}."
+            raise ParameterError(msg, parameter="q", value=float(q))
+        self._option = float(q)
+
+    @override
+    def describe(self) -> str:
+        return f"Percentile({self._option:g})"
+
+
+def _checked_count(value: object, name: str) -> int:
+    """Return an integer that is 0 or larger."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        msg = f"`{name}` must be an integer. Got {value!r}."
+        raise ParameterTypeError(msg)
+    if value < 0:
+        msg = f"`{name}` must be 0 or larger. Got {value}."
+        raise ParameterError(msg)
+    return int(value)

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.array.spool import Spool, SpooledReader
+from lazyvox.array.spool import SpooledReader
 from lazyvox.image import clean_img, cleaning, smooth_img
 from lazyvox.image.cleaning import CleaningJob
 from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.signal import clean
 from lazyvox.store.files import spool as spool_module
-from lazyvox.store.files.spool import FileStore
+from lazyvox.store.files.spool import FileStore, Spool
 from lazyvox.testing import (
     CountingSource,
     FlakySource,

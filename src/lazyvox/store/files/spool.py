@@ -9,10 +9,11 @@ from typing import NoReturn, Protocol
 
 import numpy as np
 
+from lazyvox._typing import Array, DType
 from lazyvox.errors import OutputError
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["ByteStore", "FileStore", "MemoryStore", "spool_folder"]
+__all__ = ["ByteStore", "FileStore", "MemoryStore", "Spool", "spool_folder"]
 
 
 class ByteStore(Protocol):
@@ -98,6 +99,50 @@ class FileStore:
     def close(self) -> None:
         """Close the file, which removes it."""
         self._closer()
+
+
+class Spool:
+    """Rows of voxels, one for each volume, of which columns can be read and written too.
+
+    Parameters
+    ----------
+    n_columns : int
+        Voxels of a row.
+    dtype : numpy.dtype
+        Their type.
+    store : ByteStore
+        Where they are kept.
+    """
+
+    def __init__(self, n_columns: int, dtype: DType, store: ByteStore) -> None:
+        self.n_columns = n_columns
+        self.dtype = dtype
+        self._store = store
+
+    def write_row(self, number: int, values: Array) -> None:
+        """Write one row, contiguous and of the type of the spool."""
+        self._store.write(self._offset(number), values.view(np.uint8).data)
+
+    def read_row(self, number: int, out: Array) -> None:
+        """Fill `out`, contiguous and of the type of the spool, with one row."""
+        self._store.readinto(self._offset(number), out.reshape(-1, order="A").view(np.uint8).data)
+
+    def read_columns(self, columns: range, out: Array) -> None:
+        """Fill `out`, of shape (n, len(columns)) in C order, with columns of the first n rows."""
+        for number, row in enumerate(out):
+            self._store.readinto(self._offset(number, columns.start), row.view(np.uint8).data)
+
+    def write_columns(self, columns: range, values: Array, first: int = 0) -> None:
+        """Write columns of the rows from `first` on; the rows of `values` are contiguous."""
+        for number, row in enumerate(values, first):
+            self._store.write(self._offset(number, columns.start), row.view(np.uint8).data)
+
+    def close(self) -> None:
+        """Give the space back."""
+        self._store.close()
+
+    def _offset(self, row: int, column: int = 0) -> int:
+        return (row * self.n_columns + column) * self.dtype.itemsize
 
 
 def spool_folder() -> Path:

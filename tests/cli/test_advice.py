@@ -27,6 +27,7 @@ WORKING = {
     "extract": LABELS,
     "connectivity": ["connectivity", "signals.tsv", "-o", "matrix.tsv"],
     "mean": ["mean", "run.nii.gz", "-o", "o.nii"],
+    "tstat": ["tstat", "run.nii.gz", "--median", "o.nii"],
     "std": ["std", "run.nii.gz", "-o", "o.nii"],
     "tsnr": ["tsnr", "run.nii.gz", "-o", "o.nii"],
     "slice": ["slice", "run.nii.gz", "..., 0", "-o", "o.nii"],

@@ -63,6 +63,7 @@ CONSUMERS = {
     "std and tsnr": lambda: [lv.Std(), lv.TSNR()],
     "histogram in two passes": lambda: [lv.Histogram()],
     "dvars": lambda: [lv.DVARS()],
+    "order statistics and trends": lambda: [lv.Median(), lv.Percentile(90), lv.AR1(detrend=1)],
     "many": lambda: [lv.Mean(), lv.Std(), lv.Min(), lv.Max(), lv.GlobalSignal(), lv.Sum()],
 }
 

@@ -1,4 +1,4 @@
-"""What is left of the course of every voxel once a polynomial trend is removed, in one pass.
+"""Residuals of a polynomial trend in the course of every voxel: sums over them, in one pass.
 
 With ``q_i`` the orthonormal polynomials of the volumes' numbers, ``b_i = sum(q_i * x)`` and ``r`` the
 residual, ``sum(r**2) = sum(x**2) - sum_i b_i**2``; the products of neighbours follow in the same

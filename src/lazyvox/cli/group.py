@@ -15,6 +15,7 @@ _COMMANDS = {
     "info": "Show headers, the cost of loading, and whether images are intact.",
     "extract": "Extract the time series of masks, atlas regions, maps and spheres, with cleaning.",
     "connectivity": "Compute connectivity matrices from the time series of regions.",
+    "tstat": "Write statistics over time of every voxel, such as median and tSNR, in one pass.",
     "mean": "Write the mean over time of every voxel.",
     "std": "Write the standard deviation over time of every voxel.",
     "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",
@@ -35,7 +36,7 @@ _COMMANDS = {
 _OBJECTS = {"slice": "slice_command"}
 
 #: Commands that share a module; others have one of their name.
-_MODULES = dict.fromkeys(("mean", "std", "tsnr"), "voxelwise")
+_MODULES = dict.fromkeys(("tstat", "mean", "std", "tsnr"), "voxelwise")
 
 
 class LazyGroup(click.Group):

@@ -86,9 +86,9 @@ def math_img(formula: str, copy_header_from: str | None = None, **imgs: Any) -> 
     Element-wise operations are computed block by block when the result is read or saved: one pass
     over each file, a few MiB of intermediate results. Values and data types are NumPy's, so that
     integers wrap: load images with ``dtype=`` to avoid it. Reductions (mean, std, var, sum, min,
-    max, any, all, and others along axes of space) are computed at once, in one pass in bounded
-    memory for all those of one expression. Other functions (`numpy.percentile`, `numpy.sort`)
-    read their argument whole.
+    max, any, all; median and percentile over time, and others along axes of space) are computed
+    at once, in one pass in bounded memory for all those of one expression. Other functions
+    (`numpy.percentile` of all axes, `numpy.sort`) read their argument whole.
 
     Examples
     --------

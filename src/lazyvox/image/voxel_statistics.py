@@ -356,7 +356,6 @@ def median_img(
     (in memory where they take at most 8 MiB). NaN where a value is NaN. Memory: about 12 MiB, one
     float64 volume and the block buffers.
 
-
     Examples
     --------
     >>> import lazyvox as lv
@@ -409,7 +408,6 @@ def percentile_img(
     (in memory where they take at most 8 MiB). NaN where a value is NaN. Memory: about 12 MiB, one
     float64 volume and the block buffers.
 
-
     Examples
     --------
     >>> import lazyvox as lv
@@ -460,7 +458,6 @@ def ar1_img(
     -----
     ``sum(r[1:] * r[:-1]) / sum(r**2)`` of the residuals ``r`` of the polynomial, 0 where nothing
     varies. One pass. Memory: 7 + 2 `detrend` float64 volumes and the block buffers.
-
 
     Examples
     --------

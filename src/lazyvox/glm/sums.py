@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from lazyvox._typing import Array, DType, FloatArray
+from lazyvox._typing import Array, DType, FloatArray, IntArray
 from lazyvox.signal.products import MOST_STEPS
 
 __all__ = ["N_WAITING", "VoxelSums", "stack_lagged"]
@@ -21,7 +21,7 @@ __all__ = ["N_WAITING", "VoxelSums", "stack_lagged"]
 N_WAITING = 64
 
 #: Voxels whose float64 values stay in the second level of the processor's cache.
-_N_VOXELS = 512
+_N_VOXELS = 1024
 
 
 class VoxelSums:
@@ -59,7 +59,7 @@ class VoxelSums:
 
     Notes
     -----
-    Memory: `nbytes`, besides half a megabyte while volumes are added.
+    Memory: `nbytes`, besides a megabyte while volumes are added.
 
     Examples
     --------
@@ -224,12 +224,12 @@ class VoxelSums:
         for part in (self.total, self.first, self.last, self.reference):
             np.multiply(part, by, out=part)
 
-    def part(self, voxels: slice) -> Self:
+    def part(self, voxels: slice | IntArray) -> Self:
         """Return finished sums of some voxels, as a copy.
 
         Parameters
         ----------
-        voxels : slice
+        voxels : slice, or ndarray of int
             The voxels.
 
         Returns

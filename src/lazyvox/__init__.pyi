@@ -1,4 +1,4 @@
-from . import confounds, image, maskers, masking, preload, signal
+from . import confounds, glm, image, maskers, masking, preload, signal
 from ._version import __version__
 from .array import LazyArray
 from .confounds import Confounds, load_confounds
@@ -33,6 +33,7 @@ from .errors import (
     UnsupportedFormatError,
 )
 from .extraction import Labels, Maps, Signals, Spheres, Voxels, extract
+from .glm import GLM
 from .image import (
     ar1_img,
     dvars,
@@ -76,6 +77,7 @@ from .stream import (
 __all__ = [
     "AR1",
     "DVARS",
+    "GLM",
     "TSNR",
     "AccessPointError",
     "Confounds",
@@ -140,6 +142,7 @@ __all__ = [
     "dvars",
     "explain",
     "extract",
+    "glm",
     "global_signal",
     "histogram",
     "image",

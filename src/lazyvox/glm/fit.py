@@ -17,7 +17,7 @@ from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.glm.design import Design
 from lazyvox.glm.noise import Whitening, bin_coefficients, noise_order, whiten, yule_walker
-from lazyvox.glm.scaling import Scaling, scale_sums, still_voxels
+from lazyvox.glm.scaling import Scaling, scaling_factors, still_voxels
 from lazyvox.glm.sums import VoxelSums
 from lazyvox.signal.products import MOST_STEPS
 
@@ -101,6 +101,8 @@ class Fit:
         Which noise each voxel has.
     by_label : dict of LabelFit
         The fit of the voxels of each label.
+    factor, offset : ndarray of shape (n_voxels,), float64
+        What was fitted is factor times value plus offset.
     n_still : int
         Number of voxels that do not vary.
     """
@@ -108,7 +110,16 @@ class Fit:
     model: Model
     labels: Array
     by_label: dict[Any, LabelFit] = field(repr=False)
-    n_still: int
+    factor: FloatArray = field(repr=False)
+    offset: FloatArray = field(repr=False)
+    n_still: int = 0
+
+    def gathered(self, name: str) -> FloatArray:
+        """Return "dispersion" or "r_square" of all voxels, of shape (n_voxels,)."""
+        values = np.zeros(len(self.labels))
+        for label, one in self.by_label.items():
+            values[self.labels == label] = getattr(one, name)
+        return values
 
 
 def fit_sums(sums: VoxelSums, model: Model) -> Fit:
@@ -143,7 +154,7 @@ def fit_sums(sums: VoxelSums, model: Model) -> Fit:
         # Other residuals than those of voxels that are zero throughout are as good as any.
         still &= parts.gathered(lambda part: part.lags[0] <= part.count * _ZERO**2, bool)
     if not model.order:
-        labels = np.zeros(len(still))
+        labels: Array = np.zeros(len(still))
         known: dict[Any, FloatArray] = {0.0: np.zeros(0)}
     else:
         mean = 0.0 if model.design.constant is not None else parts.mean_residual()
@@ -155,7 +166,7 @@ def fit_sums(sums: VoxelSums, model: Model) -> Fit:
         label: parts.fit(np.flatnonzero(labels == label), one, still)
         for label, one in known.items()
     }
-    return Fit(model, labels, by_label, int(still.sum()))
+    return Fit(model, labels, by_label, parts.factor, parts.offset, int(still.sum()))
 
 
 class _Parts:
@@ -168,11 +179,13 @@ class _Parts:
         # Products with matrices of that rank stay on one core, as those of a pass do.
         most = max(MOST_STEPS // max(rank * rank, 1), 16)
         self._step = max(min(_PART_BYTES // (8 * numbers), most), 1)
-        self._grand_mean = float(np.mean(sums.reference + sums.total / max(sums.count, 1)))
+        self.factor, self.offset = scaling_factors(sums, model.scaling)
 
     def _part(self, voxels: slice | IntArray) -> VoxelSums:
         part = self._sums.part(voxels)
-        scale_sums(part, self._model.scaling, self._grand_mean)
+        if self._model.scaling not in {"none", "volume"}:
+            part.scale(self.factor[voxels])
+            part.reference += self.offset[voxels]
         if self._model.design.constant is None:
             # Nothing takes the mean out of these residuals.
             part.shift(part.reference.copy())

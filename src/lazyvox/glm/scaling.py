@@ -1,15 +1,15 @@
-"""Scaling of voxels that depends on their mean or spread: of their sums, once these are known."""
+"""Scaling of voxels that depends on their mean or spread, which are known once the sums are."""
 
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from lazyvox._typing import BoolArray
+from lazyvox._typing import BoolArray, FloatArray
 from lazyvox.errors import ParameterError
 from lazyvox.glm.sums import VoxelSums
 from lazyvox.signal.options import check_standardize
 
-__all__ = ["Scaling", "scale_sums", "scaling_of", "still_voxels"]
+__all__ = ["Scaling", "scaling_factors", "scaling_of", "still_voxels"]
 
 Scaling: TypeAlias = Literal["none", "voxel", "volume", "grand", "psc", "zscore_sample"]
 
@@ -47,43 +47,37 @@ def scaling_of(signal_scaling: Any, standardize: Any = None) -> Scaling:
     return "none" if how is None else how
 
 
-def scale_sums(sums: VoxelSums, scaling: Scaling, grand_mean: float) -> None:
-    """Scale voxels by scaling their sums, in place.
+def scaling_factors(sums: VoxelSums, scaling: Scaling) -> tuple[FloatArray, FloatArray]:
+    """Return the factor and the offset that scale the values of each voxel.
 
     Parameters
     ----------
     sums : VoxelSums
-        Finished sums. The data of a voxel are y and its reference.
+        Finished sums, of values as they are.
     scaling : str
         What is done; "volume" was done before.
-    grand_mean : float
-        Mean of all voxels over all volumes.
+
+    Returns
+    -------
+    factor, offset : ndarray of shape (n_voxels,), float64
+        Scaled values are factor times value plus offset.
     """
+    mean = sums.reference + sums.total / max(sums.count, 1)
     if scaling in {"none", "volume"}:
-        return
-    mean = sums.reference + sums.total / sums.count
+        return np.ones_like(mean), np.zeros_like(mean)
     if scaling == "zscore_sample":
-        sums.shift(sums.reference - mean)
-        spread = np.sqrt(np.maximum(sums.lags[0], 0) / max(sums.count - 1, 1))
+        squares = sums.lags[0] - sums.total**2 / sums.count
+        spread = np.sqrt(np.maximum(squares, 0) / max(sums.count - 1, 1))
         # nilearn leaves alone what has no spread.
         spread[spread < np.finfo(np.float64).eps] = 1
-        sums.scale(1 / spread)
-        sums.reference[:] = 0
-        return
-    center = np.full_like(mean, grand_mean) if scaling == "grand" else mean
+        return 1 / spread, -mean / spread
     if scaling == "psc":
-        at_zero = np.abs(center) < np.finfo(np.float64).eps
-        factor = np.where(at_zero, 0, 100 / np.where(at_zero, 1, np.abs(center)))
-    else:
-        center = np.maximum(center, 1)
-        factor = 100 / center
-    if scaling == "grand":
-        sums.scale(factor)
-        sums.reference -= 100
-    else:
-        sums.shift(sums.reference - center)
-        sums.scale(factor)
-        sums.reference[:] = 0
+        center = np.abs(mean)
+        at_zero = center < np.finfo(np.float64).eps
+        factor = np.where(at_zero, 0, 100 / np.where(at_zero, 1, center))
+        return factor, -mean * factor
+    center = mean if scaling == "voxel" else np.full_like(mean, mean.mean())
+    return 100 / np.maximum(center, 1), np.full_like(mean, -100)
 
 
 def still_voxels(sums: VoxelSums) -> BoolArray:

@@ -27,7 +27,7 @@ from lazyvox.masking import (
 )
 from lazyvox.stream.masks import RegionImage
 
-__all__ = ["MASK_STRATEGIES", "NiftiMasker", "supported_arguments"]
+__all__ = ["MASK_STRATEGIES", "NiftiMasker", "stage_of_mask", "supported_arguments"]
 
 MASK_STRATEGIES = ("background", "epi", "whole-brain-template", "gm-template", "wm-template")
 
@@ -281,17 +281,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
 
     @override
     def _work(self, img: Any, confounds: Any, sample_mask: Any) -> Work:
-        mask_img = self.mask_img_
-        stage = Stage(smoothing_fwhm=self.smoothing_fwhm)
-        if not same_grid(img, mask_img):
-            msg = (
-                f"images should be on the grid of the mask. Got shape {tuple(img.shape[:3])} and "
-                f"{tuple(mask_img.shape)}: images are resampled, which takes time. Pass "
-                f"target_affine=imgs.affine, or a mask on the grid of the images."
-            )
-            warnings.warn(msg, MaskerWarning, stacklevel=4)
-            mask_img = crop_img(mask_img, copy=False)
-            stage = Stage(mask_img.affine, tuple(mask_img.shape), self.smoothing_fwhm)
+        mask_img, stage = stage_of_mask(img, self.mask_img_, self.smoothing_fwhm)
         mask = np.asarray(mask_img.dataobj) != 0
         affine = img.affine if stage.affine is None else mask_img.affine
         return self._make_work(
@@ -328,6 +318,42 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
         self._tell("Computing image from signals")
         img = unmask(values, self.mask_img_)
         return self._as_asked(img, values.dtype)
+
+
+def stage_of_mask(img: Any, mask_img: Any, smoothing_fwhm: float | None) -> tuple[Any, Stage]:
+    """Return the mask that voxels are taken with, and how volumes are prepared for it.
+
+    Parameters
+    ----------
+    img : nibabel image
+        The images.
+    mask_img : nibabel image
+        The mask.
+    smoothing_fwhm : float, optional
+        Width of the kernel, in mm.
+
+    Returns
+    -------
+    mask_img : nibabel image
+        The mask; around its voxels only, where images have to be resampled to it.
+    stage : Stage
+        Resampling, where the grids differ, and smoothing.
+
+    Warns
+    -----
+    MaskerWarning
+        If the grids differ.
+    """
+    if same_grid(img, mask_img):
+        return mask_img, Stage(smoothing_fwhm=smoothing_fwhm)
+    msg = (
+        f"images should be on the grid of the mask. Got shape {tuple(img.shape[:3])} and "
+        f"{tuple(mask_img.shape)}: images are resampled, which takes time. Pass "
+        f"target_affine=imgs.affine, or a mask on the grid of the images."
+    )
+    warnings.warn(msg, MaskerWarning, stacklevel=5)
+    mask_img = crop_img(mask_img, copy=False)
+    return mask_img, Stage(mask_img.affine, tuple(mask_img.shape), smoothing_fwhm)
 
 
 def supported_arguments(

@@ -35,7 +35,7 @@ _CLEANING = ("detrend", "low_pass", "high_pass", "clean_args")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FittedRun:
-    """What predictions and residuals of a run are computed from."""
+    """Fit of a run, and the volumes that its residuals are computed from."""
 
     fit: Fit = field(repr=False)
     mask: BoolArray = field(repr=False)

@@ -45,7 +45,7 @@ class Model:
     noise_model : str
         ``"ols"`` or ``"arN"``.
     bins : int
-        How finely voxels are told apart by their noise.
+        Number of steps, or of clusters, of the coefficients of noise.
     scaling : str
         What is done to the signals before.
     random_state : object

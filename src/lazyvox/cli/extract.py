@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 import click
 import numpy as np
@@ -18,6 +18,7 @@ from lazyvox.cli.settings import (
     PATH,
     Command,
     Settings,
+    chosen,
     common_options,
     examples,
     output_option,
@@ -48,7 +49,6 @@ _OUTPUT_TEXT = (
     "the ending, except in .npz. In a folder files get BIDS names, and a JSON file beside each."
 )
 _TYPES = ("float32", "float64")
-_Choice = TypeVar("_Choice", Regions, CleaningChoice, ConfoundChoice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +186,9 @@ def extract(
     settings = Settings.of(ctx)
     inputs = Inputs(
         runs,
-        _chosen(ctx, Regions),
-        _chosen(ctx, CleaningChoice),
-        _chosen(ctx, ConfoundChoice),
+        chosen(ctx, Regions),
+        chosen(ctx, CleaningChoice),
+        chosen(ctx, ConfoundChoice),
         sample_mask,
         dtype,
     )
@@ -197,13 +197,6 @@ def extract(
     facts = {"censored_volumes": work.cleaning.censored.tolist()}
     job = Job("extract", inputs.paths, work.plan, work.work, facts, work.cleaning.remark)
     perform(job, settings)
-
-
-def _chosen(ctx: click.Context, kind: type[_Choice]) -> _Choice:
-    """Return the options that belong to one record."""
-    given = ctx.ensure_object(dict)
-    values: dict[str, Any] = {one.name: given[one.name] for one in fields(kind)}
-    return kind(**values)
 
 
 def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extraction:

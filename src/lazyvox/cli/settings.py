@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
@@ -18,6 +18,9 @@ from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
 from lazyvox.store.files.paths import expand_home
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = [
     "FOLDER_PATH",
     "PATH",
@@ -25,6 +28,7 @@ __all__ = [
     "Command",
     "CommandGroup",
     "Settings",
+    "chosen",
     "common_options",
     "examples",
     "output_option",
@@ -36,6 +40,7 @@ __all__ = [
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 _Option = Callable[[_Decorated], _Decorated]
+_Record = TypeVar("_Record", bound="DataclassInstance")
 
 _KEY = "lazyvox.settings."
 
@@ -202,6 +207,13 @@ def parse_widths(
         msg = f"must be a width in mm, {others}. Got {value!r}"
         raise click.BadParameter(msg, ctx, param)
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def chosen(ctx: click.Context, kind: type[_Record]) -> _Record:
+    """Return a record of the values that options left in the object of the context."""
+    given = ctx.ensure_object(dict)
+    values: dict[str, Any] = {one.name: given[one.name] for one in fields(kind)}
+    return kind(**values)
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:

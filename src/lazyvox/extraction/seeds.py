@@ -34,13 +34,13 @@ class SeedTable:
         Coordinates in mm.
     names : tuple of str, or None
         A name for each.
-    radii : tuple of float, or None
-        A radius in mm for each.
+    radii : tuple of float or None, or None
+        A radius in mm for each; None for those that are one voxel.
     """
 
     xyz: Array
     names: tuple[str, ...] | None = None
-    radii: tuple[float, ...] | None = None
+    radii: tuple[float | None, ...] | None = None
 
 
 def looks_like_seeds(roi: object) -> bool:
@@ -73,7 +73,7 @@ def read_seeds(seeds: Any) -> SeedTable:
 
     Parameters
     ----------
-    seeds : array-like of shape (n, 3) or (3,), pandas.DataFrame, or path
+    seeds : array-like of shape (n, 3) or (3,), pandas.DataFrame, path, or SeedTable
         Coordinates in mm. Tables, ``.tsv`` and ``.csv`` files among them, have the columns x, y
         and z, and may have "radius", and "name", or else "label" or "region".
 
@@ -92,6 +92,8 @@ def read_seeds(seeds: Any) -> SeedTable:
     >>> read_seeds([(0, -52, 18)]).xyz
     array([[  0., -52.,  18.]])
     """
+    if isinstance(seeds, SeedTable):
+        return seeds
     if isinstance(seeds, str | bytes | os.PathLike):
         return _from_file(absolute_path(seeds))
     if _is_frame(seeds):

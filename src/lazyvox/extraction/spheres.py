@@ -202,7 +202,7 @@ class Spheres(GatheredRegions):
 
 
 def _checked_radii(
-    radius: Any, listed: Sequence[float] | None, n_seeds: int
+    radius: Any, listed: Sequence[float | None] | None, n_seeds: int
 ) -> list[float | None]:
     """Return a radius for each seed: the one that was given, else the table's, else None."""
     if radius is None and listed is None:
@@ -210,11 +210,13 @@ def _checked_radii(
     given = listed if radius is None else [radius] * n_seeds
     assert given is not None, "bug in lazyvox: no radius"
     for one in given:
+        if one is None:
+            continue
         is_number = isinstance(one, int | float | np.number) and not isinstance(one, bool)
         if not is_number or not 0 <= one < np.inf:
             msg = f"`radius` must be a length in mm, 0 or more, or None. Got {one!r}."
             raise ParameterError(msg)
-    return [float(one) for one in given]
+    return [None if one is None else float(one) for one in given]
 
 
 def _names(names: Sequence[str] | None, n_seeds: int) -> tuple[str, ...]:

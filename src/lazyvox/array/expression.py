@@ -11,7 +11,11 @@ from lazyvox.array.kernels import Built, Call, Constant, Expression, Source, Ste
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array, snapshot
 from lazyvox.array.numpy_functions import cast
-from lazyvox.array.pointwise import ExpressionReader, expression_reader
+from lazyvox.array.pointwise import (
+    ExpressionReader,
+    SeriesExpressionReader,
+    VolumeExpressionReader,
+)
 from lazyvox.array.reduction_reader import reduced
 from lazyvox.errors import ParameterError, ParameterTypeError
 
@@ -76,7 +80,8 @@ def elementwise(function: Callable[..., Any], *operands: Operand, **options: Any
     builder = _Builder(shape)
     expression = builder.call(function, operands, options)
     sources = tuple(builder.sources)
-    reader = expression_reader(sources, expression, shape, builder.built())
+    make = VolumeExpressionReader if len(shape) == 3 else SeriesExpressionReader
+    reader = make(sources, expression, shape, expression.dtype, builder.built())
     return LazyArray.over(reader).view((0,) * n_new)
 
 
@@ -127,7 +132,9 @@ class _Builder:
 
     def _inlined(self, inner: ExpressionReader) -> int:
         """Take the steps of another expression over; return the number of its result."""
-        steps = _steps_of(inner)
+        expression = inner.transform
+        assert isinstance(expression, Expression), "bug in lazyvox: no expression"
+        steps = expression.steps
         if inner.built is not None and not self._steps:
             self._numbers = dict(inner.built.numbers)
             self._examples = list(inner.built.examples)
@@ -208,12 +215,6 @@ def _expression_of(array: LazyArray, shape: Shape) -> ExpressionReader | None:
     if not is_whole or array.ndim != len(shape) or array.shape[3:] != shape[3:]:
         return None
     return reader
-
-
-def _steps_of(reader: ExpressionReader) -> tuple[Step, ...]:
-    expression = reader.transform
-    assert isinstance(expression, Expression), "bug in lazyvox: no expression"
-    return expression.steps
 
 
 def _aligned(array: LazyArray, shape: Shape) -> LazyArray:

@@ -53,7 +53,6 @@ __all__ = [
     "ExpressionReader",
     "SeriesExpressionReader",
     "VolumeExpressionReader",
-    "expression_reader",
 ]
 
 #: Values of a piece, and pieces of each file that exist at a time: one is used, one is filled.
@@ -69,14 +68,6 @@ FEW_SERIES = 4
 
 #: Threads that decode; more of them wait for the one that computes.
 MOST_THREADS = 4
-
-
-def expression_reader(
-    sources: tuple[LazyArray, ...], expression: Expression, shape: Shape, built: Built
-) -> "ExpressionReader":
-    """Return the reader of an expression, of 3 or 4 axes."""
-    make = VolumeExpressionReader if len(shape) == 3 else SeriesExpressionReader
-    return make(sources, expression, shape, expression.dtype, built)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

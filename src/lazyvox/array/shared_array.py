@@ -13,7 +13,7 @@ __all__ = ["SharedArray", "SharedRecord", "open_shared", "writable_values"]
 
 @dataclass(frozen=True, slots=True)
 class SharedRecord:
-    """Which values of a shared file an array is.
+    """Place, type and shape of an array in a shared file.
 
     Attributes
     ----------

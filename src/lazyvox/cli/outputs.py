@@ -32,7 +32,7 @@ _KINDS = (".nii", ".hdr", ".img", ".mgh", ".mgz", ".head", ".brik", ".mnc")
 
 
 class _UnfitFileError(Exception):
-    """Why a file cannot be written."""
+    """Reason that a file cannot be written."""
 
 
 def check_output(

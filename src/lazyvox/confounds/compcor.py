@@ -1,4 +1,4 @@
-"""Which CompCor columns belong to which mask, by the table's JSON file."""
+"""The CompCor columns of each mask, by the table's JSON file."""
 
 import json
 import os

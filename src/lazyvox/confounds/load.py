@@ -185,7 +185,8 @@ def load_confounds(  # noqa: PLR0913
         *parse_strategy(split_names(strategy, "strategy"), models, table.names),
         *(Component("columns", name) for name in split_names(columns or (), "columns")),
     )
-    facts = read_metadata(metadata, path_or_table) if _needs_metadata(components) else None
+    needs_metadata = any(one.kind == "compcor" for one in components)
+    facts = read_metadata(metadata, path_or_table) if needs_metadata else None
     return _load(table, components, facts, limits, demean=demean)
 
 
@@ -215,7 +216,9 @@ def _load(
     reasons |= _scrubbed(scrubs, read[:, n_names:n_numbers], limits.shortest)
     reasons = {reason: volumes for reason, volumes in reasons.items() if len(volumes)}
     values = np.ascontiguousarray(read[:, :n_names])
-    _fill_first_row(values)
+    absent = np.isnan(values[0])
+    if absent.any():
+        values[0, absent] = values[1, absent]
     kept = _kept(reasons, len(values), table.source)
     if demean:
         values -= values.mean(axis=0) if kept is None else values[kept].mean(axis=0)
@@ -240,12 +243,6 @@ def _chosen(
             warnings.warn(msg, LazyvoxWarning, stacklevel=4)
         chosen += found
     return chosen
-
-
-def _fill_first_row(values: FloatArray) -> None:
-    absent = np.isnan(values[0])
-    if absent.any():
-        values[0, absent] = values[1, absent]
 
 
 def _flagged(names: Sequence[str], flags: FloatArray) -> dict[str, IntArray]:
@@ -289,10 +286,6 @@ def _kept(reasons: Mapping[str, IntArray], n_volumes: int, source: str) -> IntAr
         )
         raise ParameterError(msg, hint=hint)
     return kept
-
-
-def _needs_metadata(components: Sequence[Component]) -> bool:
-    return any(one.kind == "compcor" for one in components)
 
 
 def _n_components(n_compcor: int | str) -> int | None:

@@ -28,7 +28,7 @@ _MOST_LINES = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """Which voxels the columns of a table belong to.
+    """Voxels of the columns of a table.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which header layout the first bytes of a file have."""
+"""Header layouts, recognised by the first bytes of a file."""
 
 import struct
 from dataclasses import dataclass

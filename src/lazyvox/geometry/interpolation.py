@@ -41,7 +41,7 @@ class Line:
 
     @property
     def is_inside(self) -> BoolArray:
-        """Which voxels lie between the outermost centres of the source."""
+        """Mask of the voxels that lie between the outermost centres of the source."""
         inside: BoolArray = (self.places >= 0) & (self.places <= self.length - 1)
         return inside
 

@@ -81,7 +81,10 @@ def crop_img(
     del copy
     check_flag(copy_header, "copy_header")
     checked = check_niimg(img)
-    low, high = _extremes(checked, memory)
+    scan = Scan(checked)
+    lowest, highest = scan.add(Min()), scan.add(Max())
+    scan.run(memory=memory)
+    low, high = np.asarray(lowest.result().dataobj), np.asarray(highest.result().dataobj)
     inside = _above(low, high, rtol)
     if inside.any():
         offset = _bounds(inside, pad=pad)
@@ -101,14 +104,6 @@ def crop_img(
         extent=(low[offset].min(), high[offset].max()),
     )
     return (cropped, offset) if return_offset else cropped
-
-
-def _extremes(img: Any, memory: int | str | None) -> tuple[Array, Array]:
-    """Return the smallest and the largest value over time of every voxel."""
-    scan = Scan(img)
-    lowest, highest = scan.add(Min()), scan.add(Max())
-    scan.run(memory=memory)
-    return np.asarray(lowest.result().dataobj), np.asarray(highest.result().dataobj)
 
 
 def _above(low: Array, high: Array, rtol: float) -> BoolArray:

@@ -69,7 +69,10 @@ def reorder_img(
     [-16.5, -19.5, -13.5]
     """
     check_flag(copy_header, "copy_header")
-    _check_interpolation(resample)
+    allowed = (None, "continuous", "linear", "nearest")
+    if resample not in allowed:
+        msg = f"`resample` must be one of {allowed}. Got {resample!r}."
+        raise ParameterError(msg)
     checked = check_niimg(img)
     matrix = np.asarray(checked.affine, dtype=np.float64)
     if not ((np.abs(matrix[:3, :3]) > _ROTATION_TOLERANCE).sum(axis=0) == 1).all():
@@ -155,13 +158,6 @@ class TransposeTransform:
     def apply(self, blocks: Sequence[Array], out: Array) -> None:
         """Fill `out`."""
         np.copyto(out, blocks[0].transpose(*self.order, 3))
-
-
-def _check_interpolation(resample: object) -> None:
-    allowed = (None, "continuous", "linear", "nearest")
-    if resample not in allowed:
-        msg = f"`resample` must be one of {allowed}. Got {resample!r}."
-        raise ParameterError(msg)
 
 
 def _straightened(img: Any, matrix: Array, resample: str | None) -> LazyImage:

@@ -166,7 +166,7 @@ class ResampleTransform:
         n_in, n_out = (
             int(np.prod(grid, dtype=np.int64)) for grid in (shapes[0], self.target_shape)
         )
-        working = _working_dtype(result)
+        working = result if result.kind in "fc" else np.dtype(np.float64)
         # A volume in the type of the work, one of the result in it, and what is not finite.
         total = n_in * working.itemsize + n_out * (working.itemsize + 2)
         if self.aligned is None:
@@ -230,7 +230,8 @@ class ResampleTransform:
             return None
         else:
             low, high = values.min(), values.max()
-        if self.order and low in {0, 1} and high == 1 and _is_binary(values):
+        may_be_binary = self.order and low in {0, 1} and high == 1
+        if may_be_binary and ((values == 0) | (values == 1)).all():
             self._warn(
                 BinaryImageWarning,
                 "an image of zeros and ones is interpolated, which gives values in between. Pass "
@@ -292,15 +293,6 @@ class ResampleTransform:
         if category not in self._warned:
             self._warned.add(category)
             warnings.warn(text, category, stacklevel=2)
-
-
-def _working_dtype(result: DType) -> DType:
-    """Return the type that interpolation computes in."""
-    return result if result.kind in "fc" else np.dtype(np.float64)
-
-
-def _is_binary(values: Array) -> bool:
-    return bool(((values == 0) | (values == 1)).all())
 
 
 def _round_into(floats: Array, out: Array) -> None:

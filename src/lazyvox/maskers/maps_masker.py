@@ -221,7 +221,10 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
             stage = Stage(affine, tuple(maps_img.shape[:3]), self.smoothing_fwhm)
         check_one_grid({"maps_img": maps_img, "mask_img": mask_img or maps_img})
         weights: Any = image_like(maps_img, lazy_dataobj(maps_img), affine)
-        mask = None if mask_img is None else _region(mask_img, affine)
+        mask = None
+        if mask_img is not None:
+            inside = (np.asarray(mask_img.dataobj) != 0).astype(np.uint8)
+            mask = RegionImage(inside, np.asarray(affine, np.float64), "`mask_img`", None)
         of_maps = lazy_dataobj(maps_img).dtype
 
         def extractor(dtype: DType) -> Maps:
@@ -398,11 +401,6 @@ def _has_weight(maps_img: Any, mask_img: Any) -> bool:
         if (values if inside is None else values[inside]).any():
             return True
     return False
-
-
-def _region(mask_img: Any, affine: Array) -> RegionImage:
-    values = (np.asarray(mask_img.dataobj) != 0).astype(np.uint8)
-    return RegionImage(values, np.asarray(affine, np.float64), "`mask_img`", None)
 
 
 def _placement_of_maps(maps_img: Any, mask: BoolArray | None) -> Placement:

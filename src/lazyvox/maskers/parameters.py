@@ -99,8 +99,9 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
             f"that may be used, set `memory_budget`."
         )
         raise ParameterTypeError(msg)
+    dtype = parameters.get("dtype")
     # Only where it is that type itself: np.dtype of other things may be bool too.
-    if parameters.get("dtype") is not None and _is_bool(parameters["dtype"]):
+    if dtype is bool or dtype is np.bool_ or dtype in ("bool", "?"):
         msg = "`dtype` must be a type of numbers. Got bool: signals are not true or false."
         raise ParameterTypeError(msg)
 
@@ -129,7 +130,3 @@ def check_choice(name: str, value: object, allowed: Iterable[object]) -> None:
     shown = ", ".join(repr(choice) for choice in choices)
     msg = f"`{name}` must be one of {shown}. Got {value!r}."
     raise ParameterError(msg)
-
-
-def _is_bool(dtype: object) -> bool:
-    return dtype is bool or dtype is np.bool_ or dtype in ("bool", "?")

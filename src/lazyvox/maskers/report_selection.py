@@ -1,4 +1,4 @@
-"""Which maps or spheres a report shows, and how its numbers and parameters read."""
+"""Selection of the maps or spheres of a report, and the text of its numbers and parameters."""
 
 import os
 from collections.abc import Mapping

@@ -88,7 +88,8 @@ def apply_mask(
     check_fwhm(smoothing_fwhm)
     mask, affine = load_mask_img(mask_img)
     img = check_niimg(imgs)
-    _check_grid(img, mask, affine)
+    check_dimensions(img)
+    VoxelGrid(mask.shape, affine, "`mask_img`").require(voxel_grid(img))
     return mask_values(
         img, mask, dtype=dtype, smoothing_fwhm=smoothing_fwhm, ensure_finite=ensure_finite
     )
@@ -203,11 +204,6 @@ def check_fwhm(smoothing_fwhm: Any) -> None:
             f"the axes differ."
         )
         raise ParameterTypeError(msg)
-
-
-def _check_grid(img: SpatialImage, mask: BoolArray, affine: Array) -> None:
-    check_dimensions(img)
-    VoxelGrid(mask.shape, affine, "`mask_img`").require(voxel_grid(img))
 
 
 def _cast(img: SpatialImage, target: DType) -> SpatialImage:

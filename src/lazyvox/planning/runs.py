@@ -1,4 +1,4 @@
-"""Which byte ranges hold the values of an index, and where in them the values lie. Pure."""
+"""Byte ranges that hold the values of an index, and the places of the values in them. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which ways there are, and how they are chosen."""
+"""Ways of a comparison, and their choice."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Which byte ranges are read, and the rule by which neighbours are merged."""
+"""Byte ranges that are read, and the rule by which neighbours are merged."""
 
 import numpy as np
 import pytest

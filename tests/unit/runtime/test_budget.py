@@ -1,4 +1,4 @@
-"""Which budget holds where."""
+"""The budget in force, by call, context and thread."""
 
 import asyncio
 import threading

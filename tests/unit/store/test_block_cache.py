@@ -1,4 +1,4 @@
-"""Which decoded blocks are kept, and for how long."""
+"""Decoded blocks that are kept, and for how long."""
 
 import os
 import threading

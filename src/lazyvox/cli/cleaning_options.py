@@ -17,7 +17,12 @@ from lazyvox.lazyimage.series import Series
 from lazyvox.signal.filling import CENSORED
 from lazyvox.store.files.paths import printable
 
-__all__ = ["CleaningChoice", "PreparedCleaning", "cleaning_options"]
+__all__ = [
+    "CleaningChoice",
+    "PreparedCleaning",
+    "cleaning_options",
+    "image_cleaning_options",
+]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 
@@ -77,7 +82,7 @@ class CleaningChoice:
     smoothing_fwhm : float, tuple of 3 floats, "fast" or None
         Width of the Gaussian, in mm.
     detrend : bool
-        Whether mean and linear trend are removed.
+        Whether mean and trend are removed.
     standardize : str or None
         What is done last.
     filter : str or None
@@ -86,10 +91,14 @@ class CleaningChoice:
         Cutoffs in Hz.
     t_r : float or None
         Seconds between volumes.
-    join_runs : bool
-        Whether all runs are cleaned as one series.
     censored : str
         Treatment of the volumes that are left out.
+    join_runs : bool
+        Whether all runs are cleaned as one series.
+    trend_degree : int
+        Degree of the polynomial that the trend is.
+    keep_mean : bool
+        Whether means are kept.
     """
 
     smoothing_fwhm: float | tuple[float, ...] | str | None
@@ -99,8 +108,10 @@ class CleaningChoice:
     low_pass: float | None
     high_pass: float | None
     t_r: float | None
-    join_runs: bool
     censored: str
+    join_runs: bool = False
+    trend_degree: int = 1
+    keep_mean: bool = False
 
     def __post_init__(self) -> None:
         """Refuse contradictory options."""
@@ -112,6 +123,9 @@ class CleaningChoice:
             raise WrongUsageError(msg)
         if self.filter == "cosine" and self.low_pass is not None:
             msg = "--filter cosine removes slow changes only. Leave out --low-pass, or --filter"
+            raise WrongUsageError(msg)
+        if self.keep_mean and self.standardize is not None:
+            msg = "--keep-mean keeps the means that --standardize removes. Leave out one of them"
             raise WrongUsageError(msg)
 
     @property
@@ -166,6 +180,7 @@ class CleaningChoice:
             t_r=self.t_r,
             runs="joined" if self.join_runs else None,
             censored=self.censored,
+            clean_args={"trend_degree": self.trend_degree, "keep_mean": self.keep_mean},
         )
         is_whole = kept.all() or self.censored == "keep"
         mask = None if is_whole else np.flatnonzero(kept).tolist()
@@ -187,6 +202,12 @@ def _ranges(numbers: IntArray) -> str:
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
     ctx.ensure_object(dict)[param.name] = value
+
+
+def _keep_degree(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    """Store whether there is a trend to remove, and its degree."""
+    _keep(ctx, param, value is not None)
+    ctx.ensure_object(dict)["trend_degree"] = 1 if value is None else value
 
 
 def _keep_fwhm(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
@@ -225,22 +246,52 @@ def _choice(option: str, choices: Sequence[str], text: str) -> Any:
     )
 
 
+_SMOOTHING = click.option(
+    "--smoothing-fwhm",
+    "--fwhm",
+    "smoothing_fwhm",
+    metavar="MM",
+    expose_value=False,
+    callback=_keep_fwhm,
+    help="Smooth volumes first: full width at half maximum of a Gaussian, or three, as in "
+    "6,6,8, for the axes; or fast.",
+)
+
+_DETREND = click.option(
+    "--detrend",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep,
+    help="Remove mean and linear trend.",
+)
+
+_DETREND_DEGREE = click.option(
+    "--detrend",
+    metavar="N",
+    type=click.IntRange(min=0),
+    expose_value=False,
+    callback=_keep_degree,
+    help="Remove the mean (0), mean and linear trend (1, as nilearn does), or polynomials up to "
+    "degree N, as 3dTproject -polort.",
+)
+
+_KEEP_MEAN = click.option(
+    "--keep-mean",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep,
+    help="Last, bring the mean of each voxel over the volumes that are kept to what it was.",
+)
+
+_JOIN_RUNS = click.option(
+    "--join-runs",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep,
+    help="Clean all runs as one series; by default each is cleaned by itself.",
+)
+
 _OPTIONS = (
-    click.option(
-        "--smoothing-fwhm",
-        metavar="MM",
-        expose_value=False,
-        callback=_keep_fwhm,
-        help="Smooth volumes first: full width at half maximum of a Gaussian, or three, as in "
-        "6,6,8, for the axes; or fast.",
-    ),
-    click.option(
-        "--detrend",
-        is_flag=True,
-        expose_value=False,
-        callback=_keep,
-        help="Remove mean and linear trend.",
-    ),
     _number("--low-pass", "HZ", "Low-pass cutoff in Hz.", may_be_zero=False),
     _number("--high-pass", "HZ", "High-pass cutoff in Hz."),
     _number(
@@ -300,18 +351,20 @@ _OPTIONS = (
         help="Volumes that --confounds censor or --sample-mask leaves out: drop their rows, keep "
         "the volumes all the same, write zeros, or interpolate between the nearest kept volumes.",
     ),
-    click.option(
-        "--join-runs",
-        is_flag=True,
-        expose_value=False,
-        callback=_keep,
-        help="Clean all runs as one series; by default each is cleaned by itself.",
-    ),
 )
 
 
 def cleaning_options(command: _Decorated) -> _Decorated:
-    """Add the options about cleaning; their values are in the object of the context."""
-    for option in reversed(_OPTIONS):
+    """Add the options about cleaning signals; `lazyvox.cli.settings.chosen` gives their values."""
+    return _with_options(command, (_SMOOTHING, _DETREND, *_OPTIONS, _JOIN_RUNS))
+
+
+def image_cleaning_options(command: _Decorated) -> _Decorated:
+    """Add the options about cleaning the voxels of one run."""
+    return _with_options(command, (_SMOOTHING, _DETREND_DEGREE, *_OPTIONS, _KEEP_MEAN))
+
+
+def _with_options(command: _Decorated, options: Sequence[Any]) -> _Decorated:
+    for option in reversed(options):
         command = option(command)
     return command

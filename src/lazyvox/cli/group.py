@@ -21,6 +21,7 @@ _COMMANDS = {
     "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",
     "calc": "Write the image that a formula of images gives, or print the number.",
     "smooth": "Smooth every volume with a Gaussian.",
+    "clean": "Remove trends, frequencies and confounds from every voxel of a run.",
     "resample": "Resample images to another grid or voxel size.",
     "slice": "Write a part of an image, such as one volume.",
     "split": "Write every volume of an image as an image of its own.",

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -210,9 +210,16 @@ def parse_widths(
 
 
 def chosen(ctx: click.Context, kind: type[_Record]) -> _Record:
-    """Return a record of the values that options left in the object of the context."""
+    """Return a record of the values that options left in the object of the context.
+
+    Fields with a default may be those of options that the command has not.
+    """
     given = ctx.ensure_object(dict)
-    values: dict[str, Any] = {one.name: given[one.name] for one in fields(kind)}
+    values: dict[str, Any] = {
+        one.name: given[one.name]
+        for one in fields(kind)
+        if one.name in given or one.default is MISSING
+    }
     return kind(**values)
 
 

@@ -1,6 +1,6 @@
 """JSON files beside tables of signals: their sources and parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.region_options import Regions, RegionSet
 from lazyvox.planning.plan import Plan
 
-__all__ = ["Inputs", "write_sidecars"]
+__all__ = ["Inputs", "provenance_of", "write_sidecars"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +110,73 @@ def write_sidecars(
     OutputError
         If a file cannot be written.
     """
-    described = plan.to_dict()
-    # The sources are named in full, and where they lie is nobody's business.
-    del described["source"]
     for one, table in zip(inputs.regions.sets, tables, strict=True):
-        sidecar = sidecar_path(table)
-        own_root = dataset_root(sidecar)
-        uris = {
-            path: source_uri(path, sidecar, own_root=own_root, root=dataset_root(path))
-            for path in inputs.sources(one)
-        }
-        record = Provenance(
-            sources=[*uris.values()],
-            regions_sha256={uris[path]: hash_file(path) for path in inputs.images(one)},
-            parameters={**inputs.parameters(one), "confounds": list(cleaning.confound_names)},
-            n_volumes=len(cleaning.kept),
-            censored=cleaning.censored.tolist(),
+        record = provenance_of(
+            table,
+            inputs.sources(one),
+            inputs.images(one),
+            inputs.parameters(one),
+            cleaning,
+            plan,
             t_r=t_r,
-            plan=described,
             peak_bytes=peak_bytes,
         )
         write_sidecar(table, record.to_dict(), overwrite=overwrite)
+
+
+def provenance_of(
+    output: str,
+    sources: Sequence[str],
+    regions: Sequence[str],
+    parameters: Mapping[str, Any],
+    cleaning: PreparedCleaning,
+    plan: Plan,
+    *,
+    t_r: float | None,
+    peak_bytes: int,
+) -> Provenance:
+    """Return the provenance of one result.
+
+    Parameters
+    ----------
+    output : str
+        The file that the JSON file will lie beside.
+    sources : sequence of str
+        All files that it was made from.
+    regions : sequence of str
+        Of these, the files of masks and atlases.
+    parameters : mapping
+        What was asked for, by name.
+    cleaning : PreparedCleaning
+        What was done to signals.
+    plan : Plan
+        Plan of the pass.
+    t_r : float or None
+        Seconds between volumes.
+    peak_bytes : int
+        Peak memory that was measured.
+
+    Returns
+    -------
+    Provenance
+        The content of the JSON file.
+    """
+    described = plan.to_dict()
+    # The sources are named in full, and where they lie is nobody's business.
+    del described["source"]
+    sidecar = sidecar_path(output)
+    own_root = dataset_root(sidecar)
+    uris = {
+        path: source_uri(path, sidecar, own_root=own_root, root=dataset_root(path))
+        for path in sources
+    }
+    return Provenance(
+        sources=[*uris.values()],
+        regions_sha256={uris[path]: hash_file(path) for path in regions},
+        parameters={**parameters, "confounds": list(cleaning.confound_names)},
+        n_volumes=len(cleaning.kept),
+        censored=cleaning.censored.tolist(),
+        t_r=t_r,
+        plan=described,
+        peak_bytes=peak_bytes,
+    )

@@ -22,7 +22,7 @@ __all__ = ["Cleaning", "CleaningOptions", "ColumnTable"]
 #: read, and small against any budget.
 _BLOCK_BYTES = 8 << 20
 
-_CLEAN_ARGS = ("runs", "ensure_finite", "extrapolate")
+_CLEAN_ARGS = ("runs", "ensure_finite", "extrapolate", "trend_degree", "keep_mean")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

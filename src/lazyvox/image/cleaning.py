@@ -93,7 +93,8 @@ def clean_img(
         The voxels to clean, on the grid of `imgs`; others become 0.
     **kwargs : object
         Further options of `lazyvox.signal.clean`, their names preceded by ``clean__``:
-        ``clean__sample_mask``, ``clean__filter``.
+        ``clean__sample_mask``, ``clean__filter``, ``clean__censored``, ``clean__trend_degree``,
+        ``clean__keep_mean``.
 
     Returns
     -------

@@ -201,4 +201,4 @@ def _n_lost(cleaner: Cleaner) -> int:
     n_confounds = sum(
         0 if run.regressors is None else run.regressors.n_columns for run in cleaner.runs
     )
-    return n_confounds + sum(run.detrends for run in cleaner.runs)
+    return n_confounds + sum(run.degree or 0 for run in cleaner.runs)

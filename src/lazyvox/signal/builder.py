@@ -39,8 +39,8 @@ class RunOutline:
         Volumes that are filtered.
     kept, filled : ndarray of int, or None
         Of these the kept ones, and those that are interpolated; None where none is.
-    detrends : bool
-        Whether mean and trend are removed.
+    degree : int or None
+        Degree of the polynomial that is removed; None removes none.
     band : TwoWayFilter or None
         The filter.
     regressors : Regressors or None
@@ -52,7 +52,7 @@ class RunOutline:
     n_volumes: int
     kept: IntArray | None
     filled: IntArray | None
-    detrends: bool
+    degree: int | None
     band: TwoWayFilter | None
     regressors: Regressors | None
 
@@ -61,7 +61,7 @@ class RunOutline:
         spline = None
         if self.filled is not None and self.kept is not None:
             spline = Spline.through(self.kept, self.filled)
-        trend = trend_basis(self.n_volumes) if self.detrends else None
+        trend = None if self.degree is None else trend_basis(self.n_volumes, self.degree)
         steps = TemporalSteps(self.n_volumes, self.filled, self.kept, spline, trend, self.band)
         basis = None if self.regressors is None else self.regressors.basis(steps)
         run = RunCleaning(self.volumes.kept_rows, self.rows_out, steps, basis)
@@ -85,7 +85,8 @@ class RunOutline:
         if self.filled is not None and self.kept is not None:
             spline = sum(one.weight_bytes for one in spline_windows(self.kept, self.filled))
         # Rows of the run, its trend, and the constant that is cleaned to see what is left of it.
-        held = 8 * 8 * self.n_volumes
+        # A trend of high degree is found by a decomposition, which copies it.
+        held = 8 * (8 + 3 * max((self.degree or 0) - 1, 0)) * self.n_volumes
         return held + spline + (0 if self.regressors is None else self.regressors.peak_bytes)
 
 
@@ -95,8 +96,8 @@ class RunBuilder:
 
     Attributes
     ----------
-    detrend : bool
-        Whether mean and trend are removed.
+    degree : int or None
+        Degree of the polynomial that is removed; None removes none.
     standardize_confounds : bool
         Whether means are removed from confounds.
     extrapolate : bool
@@ -107,7 +108,7 @@ class RunBuilder:
         Further options of a Butterworth filter.
     """
 
-    detrend: bool
+    degree: int | None
     standardize_confounds: bool
     extrapolate: bool
     choice: FilterChoice
@@ -153,8 +154,14 @@ class RunBuilder:
                     f"at least 2 kept volumes. Got {len(kept)}. Keep more, or pass filter='cosine'."
                 )
                 raise ParameterError(msg)
-        if self.detrend and n_volumes == 1:
+        if self.degree is not None and n_volumes == 1:
             warn_of_one_volume("Detrending")
+        elif (self.degree or 0) > 1 and n_volumes <= (self.degree or 0):
+            msg = (
+                f"`trend_degree` must be below the number of volumes of each run. Got "
+                f"{self.degree} for {n_volumes}."
+            )
+            raise ParameterError(msg, value=self.degree)
         band, n_cosines = None, 0
         if choice.kind == "butterworth":
             rate = 1 / choice.t_r
@@ -169,7 +176,7 @@ class RunBuilder:
             n_volumes,
             kept,
             filled,
-            self.detrend and n_volumes > 1,
+            self.degree if n_volumes > 1 else None,
             band,
             regressors if regressors.n_columns else None,
         )

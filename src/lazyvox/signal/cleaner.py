@@ -42,6 +42,8 @@ class Cleaner:
         Whether results are float64 whatever the signals are.
     filling : Filling or None
         Values of the volumes that are left out; None where they have no row.
+    keeps_mean : bool
+        Whether the mean of each run is what it was.
     stored_dtype : dtype or None
         Type of the voxels that signals are means of; None where it is that of the signals.
     steps : tuple of str
@@ -55,6 +57,7 @@ class Cleaner:
     ensure_finite: bool
     is_double: bool = False
     filling: Filling | None = None
+    keeps_mean: bool = False
     stored_dtype: DType | None = None
     steps: tuple[str, ...] = ()
     _prepared: OncePerProcess[tuple[RunCleaning, ...]] = field(
@@ -197,7 +200,10 @@ class Cleaner:
         self, run: RunCleaning, signals: FloatArray, *, is_single: bool
     ) -> tuple[FloatArray, int]:
         size = largest(signals)
+        before = signals.mean(axis=0) if self.keeps_mean else None
         cleaned, means = run.apply(signals)
+        if before is not None:
+            cleaned += before - cleaned.mean(axis=0)
         if self.standardize is None or len(cleaned) == 1:
             return cleaned, 0
         if self.standardize == "psc" and run.restores_mean:

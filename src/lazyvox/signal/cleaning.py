@@ -44,6 +44,8 @@ def clean(
     extrapolate: bool = False,
     *,
     censored: str = "drop",
+    trend_degree: int = 1,
+    keep_mean: bool = False,
     n_jobs: int | None = 1,
     overwrite: bool = False,
     **kwargs: object,
@@ -57,7 +59,8 @@ def clean(
     runs : array-like of shape (n_volumes,), optional
         The run of each volume; every run is cleaned on its own.
     detrend : bool
-        Whether mean and linear trend are removed, from confounds too.
+        Whether mean and linear trend are removed, from confounds too; or the polynomial of
+        `trend_degree`.
     standardize : {"zscore_sample", "psc", True, False} or None
         What is done last: mean 0 and variance 1, or percent of the mean. True is
         "zscore_sample", False is None; both with the warning of nilearn.
@@ -83,6 +86,12 @@ def clean(
         Volumes that are left out: they have no row; nothing is left out that confounds censor;
         their rows are zeros; or their rows lie on the line between the nearest kept volumes of
         their run, and are the nearest one at its ends.
+    trend_degree : int
+        Degree of the polynomial that `detrend` removes: 0 the mean, 1 mean and line, as nilearn
+        does, 2 and more as ``3dTproject -polort``.
+    keep_mean : bool
+        Whether the mean over the kept volumes of each run is what it was before: added last, in
+        place of what is left of it. Not with `standardize`.
     n_jobs : int or None
         Threads; -1 for all cores.
     overwrite : bool
@@ -139,6 +148,8 @@ def clean(
         ensure_finite=ensure_finite,
         extrapolate=extrapolate,
         censored=censored,
+        trend_degree=trend_degree,
+        keep_mean=keep_mean,
         **kwargs,
     )
     out = _target(signals, cleaner) if overwrite else None
@@ -161,6 +172,8 @@ def prepare_cleaning(
     ensure_finite: bool = False,
     extrapolate: bool = False,
     censored: str = "drop",
+    trend_degree: int = 1,
+    keep_mean: bool = False,
     **kwargs: object,
 ) -> Cleaner:
     """Check all options of `clean` and work out what does not depend on the signals.
@@ -175,7 +188,7 @@ def prepare_cleaning(
         As in `clean`.
     t_r : float, list of float, or None
         As in `clean`; a list holds the repetition time of each run.
-    ensure_finite, extrapolate, censored : object
+    ensure_finite, extrapolate, censored, trend_degree, keep_mean : object
         As in `clean`.
     **kwargs : object
         As in `clean`.
@@ -221,8 +234,14 @@ def prepare_cleaning(
     periods = t_r if isinstance(t_r, list | tuple) else [t_r]
     choices = [check_filter(filter, low_pass, high_pass, period) for period in periods]
     padding = check_padding(kwargs)
-    builder = RunBuilder(removes_trend, centres, bool(extrapolate), choices[0], padding)
+    degree = _check_degree(trend_degree, removes_trend=removes_trend)
+    builder = RunBuilder(degree, centres, bool(extrapolate), choices[0], padding)
     how = check_standardize(standardize, warns_on_bool=True)
+    if check_flag(keep_mean, "keep_mean") and how is not None:
+        msg = (
+            f"`keep_mean` keeps the means that standardize={how!r} removes. Leave out one of them."
+        )
+        raise ParameterError(msg)
     if confounds is not None and not removes_trend and not centres:
         _warn_of_means()
     table = join_confounds(confounds, n_volumes)
@@ -245,22 +264,32 @@ def prepare_cleaning(
         warn_of_one_volume("Standardising")
     is_double = padding.copy and choices[0].kind == "butterworth"
     n_confounds = 0 if table is None else table.values.shape[1]
-    steps = _named_steps(removes_trend, choices[0], n_confounds, how)
+    steps = _named_steps(degree, choices[0], n_confounds, how)
     if len(parts) > 1:
         steps = (f"{len(parts)} runs, each by itself", *steps)
     if len(rows_out) < n_volumes:
         steps = (f"{len(rows_out)} of {n_volumes} volumes", *steps)
-    return Cleaner(n_volumes, len(rows_out), parts, how, replaces, is_double, filling, steps=steps)
+    return Cleaner(
+        n_volumes,
+        len(rows_out),
+        parts,
+        how,
+        replaces,
+        is_double,
+        filling,
+        keeps_mean=bool(keep_mean),
+        steps=steps,
+    )
 
 
 def _named_steps(
-    detrend: bool,
+    degree: int | None,
     choice: FilterChoice,
     n_confounds: int,
     standardize: str | None,
 ) -> tuple[str, ...]:
     """Return the names of the steps of cleaning, in their order."""
-    steps = ["detrend"] if detrend else []
+    steps = [] if degree is None else ["detrend" if degree == 1 else f"detrend, degree {degree}"]
     cutoffs = [None if one is None else f"{one:g}" for one in (choice.high_pass, choice.low_pass)]
     if choice.kind is not None:
         low, high = cutoffs
@@ -271,6 +300,17 @@ def _named_steps(
     if standardize is not None:
         steps.append(f"standardize {standardize}")
     return tuple(steps)
+
+
+def _check_degree(value: object, *, removes_trend: bool) -> int | None:
+    """Return the degree of the polynomial that is removed, None where none is."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        msg = f"`trend_degree` must be 0, 1 or a larger integer. Got {value!r}."
+        raise ParameterError(msg)
+    if value != 1 and not removes_trend:
+        msg = f"`trend_degree` concerns `detrend`, which is False. Got trend_degree={value}."
+        raise ParameterError(msg, parameter="trend_degree")
+    return int(value) if removes_trend else None
 
 
 def _check_finite_option(value: object) -> bool:

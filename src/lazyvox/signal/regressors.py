@@ -94,7 +94,8 @@ class Regressors:
         if basis.shape[1] < n_given:
             names = () if self.confounds is None else self.confounds.names
             _warn_of_rank(basis.shape[1], is_empty, filtered.shape, names)
-        n_left = self.volumes.n_kept - basis.shape[1] - 2 * (steps.trend is not None)
+        n_trend = 0 if steps.trend is None else steps.trend.shape[1]
+        n_left = self.volumes.n_kept - basis.shape[1] - n_trend
         if n_left <= 0 and self.volumes.n_kept > 1:
             msg = (
                 f"Nothing but rounding errors is left of signals: {basis.shape[1]} independent "

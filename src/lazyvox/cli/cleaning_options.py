@@ -133,6 +133,12 @@ class CleaningChoice:
         """True if there is a cutoff."""
         return self.low_pass is not None or self.high_pass is not None
 
+    @property
+    def _further(self) -> dict[str, Any]:
+        """Options of `lazyvox.signal.clean` that nilearn has not, where they are set."""
+        degree = {} if self.trend_degree == 1 else {"trend_degree": self.trend_degree}
+        return {**degree, **({"keep_mean": True} if self.keep_mean else {})}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options, for JSON."""
         return asdict(self)
@@ -180,7 +186,7 @@ class CleaningChoice:
             t_r=self.t_r,
             runs="joined" if self.join_runs else None,
             censored=self.censored,
-            clean_args={"trend_degree": self.trend_degree, "keep_mean": self.keep_mean},
+            clean_args=self._further,
         )
         is_whole = kept.all() or self.censored == "keep"
         mask = None if is_whole else np.flatnonzero(kept).tolist()

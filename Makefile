@@ -17,7 +17,7 @@ IN_DEMO = .venv-demo/bin/python
 IN_BENCH = .venv-bench/bin/python
 IN_DOCS = .venv-docs/bin/python
 
-.PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn bench-asv
+.PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn bench-cli bench-asv
 .PHONY: parity clean environment
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make docs-check  run every example of README.md and docs/"
 	@echo "make bench       measure every stated figure, next to nibabel and nilearn (an hour)"
 	@echo "make bench-nilearn   the maskers and functions of nilearn's names, next to nilearn"
+	@echo "make bench-cli   the commands, next to niimath and MRtrix3 where they are installed"
 	@echo "make bench-asv   the small benchmarks of benchmarks/suite, with asv"
 	@echo "make parity      compare every function with nilearn's, and write docs/parity.md"
 	@echo "make clean       remove the environments and caches"
@@ -76,6 +77,10 @@ bench:
 bench-nilearn:
 	@tools/build-environment .venv-bench bench
 	@$(IN_BENCH) benchmarks/against_nilearn.py $(ARGS)
+
+bench-cli:
+	@tools/build-environment .venv-bench bench
+	@$(IN_BENCH) benchmarks/command_line.py $(ARGS)
 
 bench-asv:
 	@tools/build-environment .venv-bench bench

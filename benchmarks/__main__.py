@@ -40,6 +40,7 @@ class Part:
 
 PARTS = {
     "run": Part("Streaming one image", "run.py"),
+    "cli": Part("Commands next to niimath and MRtrix3", "command_line.py"),
     "nilearn": Part("Maskers next to nilearn's", "against_nilearn.py"),
     "nilearn-scaled": Part("The same, scaled int16", "against_nilearn.py", ("--scaled",)),
     "clean": Part("Cleaning next to nilearn's", "clean.py", has_folder=False),

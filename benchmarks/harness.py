@@ -1,6 +1,7 @@
 """Run a command in a fresh process, and know what it took: seconds, and the peak of its tree."""
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,7 @@ class Result:
     """Costs of one or several runs of a command."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     output: str
 
@@ -62,8 +64,11 @@ def repeat(
 
     timed = [run(is_watched=False) for _ in range(n_runs)]
     watched = run(is_watched=True) if is_watched else timed[-1]
-    seconds = statistics.median(result.seconds for result in timed or [watched])
-    return Result(seconds, watched.peak_mib, watched.output)
+    seconds, cpu_seconds = (
+        statistics.median(getattr(result, field) for result in timed or [watched])
+        for field in ("seconds", "cpu_seconds")
+    )
+    return Result(seconds, cpu_seconds, watched.peak_mib, watched.output)
 
 
 def _environment(scratch: Path, cache: Path | None, *, hides: bool) -> dict[str, str]:
@@ -81,7 +86,7 @@ def _environment(scratch: Path, cache: Path | None, *, hides: bool) -> dict[str,
 def _run(command: list[str], environment: dict[str, str], *, is_watched: bool) -> Result:
     """Run a command to its end; its peak is the sampled PSS of its process tree."""
     peak = 0
-    start = time.perf_counter()
+    start, cpu_before = time.perf_counter(), _cpu_seconds()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -93,7 +98,14 @@ def _run(command: list[str], environment: dict[str, str], *, is_watched: bool) -
     if process.returncode:
         msg = f"{' '.join(command[:6])} ... failed with {process.returncode}:\n{errors}"
         raise RuntimeError(msg)
-    return Result(seconds, peak / 2**20, output)
+    # The children of a child count once they have ended, and it has waited for them.
+    return Result(seconds, _cpu_seconds() - cpu_before, peak / 2**20, output)
+
+
+def _cpu_seconds() -> float:
+    """Return the processor seconds of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def python(code: str, *arguments: str) -> list[str]:

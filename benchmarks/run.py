@@ -121,7 +121,7 @@ class Table:
             f"  {verdict}",
             flush=True,
         )
-        return Result(taken, peak, "")
+        return Result(taken, taken, peak, "")
 
 
 def one_image(table: Table, files: Reference) -> None:

@@ -25,7 +25,8 @@ def write_table(folder: Path) -> None:
 
 def _table(comparison: dict[str, Any]) -> str:
     rows = [_row(record) for record in comparison["records"]]
-    title = f"**{comparison['title']}**, lazyvox {comparison['version']}"
+    workers = f"{comparison['n_jobs']} workers where there are some"
+    title = f"**{comparison['title']}**, {workers}, lazyvox {comparison['version']}"
     facts = "; ".join(f"{name}: {_cell(value)}" for name, value in comparison["machine"].items())
     return "\n".join([title, "", *_HEADER, *rows, "", facts, ""])
 

@@ -1,9 +1,12 @@
 """Try ways one after the other, each in a process tree of its own."""
 
 import json
+import os
 import re
+import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,8 @@ _PIECE_BYTES = 4 << 20
 #: What of the available memory may be used by a way.
 _SHARE = 0.9
 _LONGEST_REASON = 300
+#: Where semaphores of worker processes, and segments of shared memory, have their names.
+_SHARED_ROOM = Path("/dev/shm")
 _HINTS: dict[int, str] = {
     signal.SIGKILL: ", which is mostly the system's, out of memory",
     signal.SIGBUS: ", which is what a full /dev/shm gives",
@@ -124,6 +129,8 @@ def _try_way(way: Way, job: Job, folder: Path) -> Record:
     absent = missing_packages(way)
     if absent:
         return Record(way, f"missing: {', '.join(absent)}")
+    if lacking := _lacks_shared_memory(way, job):
+        return Record(way, f"skipped: {lacking}")
     needed, left = way.estimate(job.decoded_bytes, job.n_workers), available_memory()
     if needed > _SHARE * left:
         reason = f"needs about {format_bytes(needed)}, {format_bytes(left)} are available"
@@ -134,13 +141,28 @@ def _try_way(way: Way, job: Job, folder: Path) -> Record:
         "module": way.module,
         "function": way.function,
         "modules": way.modules,
+        "has_workers": way.has_workers,
         "package_folder": str(Path(lazyvox.__file__).parents[1]),
+        "began": time.monotonic(),
     }
     (folder / "job.json").write_text(json.dumps(described), encoding="utf-8")
     program = Path(__file__).parent / "programs" / "start.py"
     command = [sys.executable, "-P", str(program), str(folder)]
     tree = run_tree(command, folder)
     return _record(way, tree, folder, _folders_of(job))
+
+
+def _lacks_shared_memory(way: Way, job: Job) -> str:
+    """Return why a way has not the shared memory that it needs; empty if it has."""
+    # Elsewhere it is no folder.
+    if sys.platform != "linux" or not way.has_workers:
+        return ""
+    if not os.access(_SHARED_ROOM, os.W_OK | os.X_OK):
+        return f"its workers need {_SHARED_ROOM}, which is missing or cannot be written to"
+    needed, left = int(way.shared_copies * job.decoded_bytes), shutil.disk_usage(_SHARED_ROOM).free
+    if needed <= left:
+        return ""
+    return f"needs {format_bytes(needed)} in {_SHARED_ROOM}, {format_bytes(left)} are free"
 
 
 def _folders_of(job: Job) -> list[str]:
@@ -164,6 +186,7 @@ def _record(way: Way, tree: Tree, folder: Path, folders: Sequence[str]) -> Recor
         way,
         status,
         seconds=known.get("seconds"),
+        work_seconds=known.get("work_seconds"),
         total_seconds=tree.seconds,
         cpu_seconds=known.get("cpu_seconds"),
         peak_mib=tree.peak_bytes / _MIB,

@@ -15,8 +15,6 @@ _COLOURS = {"lazyvox": "#3f7f6f", "NumPy": "#7d93ab", "nibabel": "#7d93ab", "nil
 _INK, _SOFT, _LINE = "#22303c", "#6b7884", "#c5ccd3"
 _ROW_INCHES, _MARGIN_INCHES, _WIDTH_INCHES = 0.36, 1.55, 12.0
 _DPI = 150
-#: From here on short bars would be invisible beside long ones.
-_LOG_RATIO = 10.0
 _LETTER_INCHES = 0.083
 _SHORT_REASON, _LONGEST_TITLE = 34, 100
 
@@ -74,7 +72,7 @@ def draw(comparison: Comparison) -> bytes:
         memory.set_yticks(range(len(records)), labels, size=9.5, color=_INK)
         clock.set_yticks([])
         _title(memory, "Peak memory of all processes (MiB)")
-        _title(clock, "Wall time (s)")
+        _title(clock, "Wall time from the start of the process (s)")
         file = io.BytesIO()
         figure.savefig(file, format="png")
     return file.getvalue()
@@ -100,20 +98,16 @@ def _bars(
     shown = [
         value if record.is_done else None for record, value in zip(records, values, strict=True)
     ]
-    positive = [value for value in shown if value]
-    most, least = max(positive, default=1.0), min(positive, default=1.0)
-    is_log = most > _LOG_RATIO * least
-    start = least / 2 if is_log else 0.0
     for row, (record, value) in enumerate(zip(records, shown, strict=True)):
         if value:
             colour = _COLOURS[record.way.family.name]
-            axes.barh(row, value - start, left=start, color=colour, height=0.66)
+            axes.barh(row, value, color=colour, height=0.66)
         text = text_of(value) if value is not None else _shortened(record.status, _SHORT_REASON)
         if record.agrees is False:
             text += "  (other values!)"
         axes.annotate(
             text,
-            (value or start, row),
+            (value or 0, row),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
@@ -121,12 +115,8 @@ def _bars(
             color=_INK if value is not None else _SOFT,
             style="normal" if value is not None else "italic",
         )
-    if is_log:
-        axes.set_xscale("log")
-        # A quarter of the width stays for the longest bar's text.
-        axes.set_xlim(start, start * (most / start) ** 1.35)
-    else:
-        axes.set_xlim(0, 1.35 * most)
+    # Lengths that are compared begin at zero. A quarter of the width stays for the longest's text.
+    axes.set_xlim(0, 1.35 * max((value for value in shown if value), default=1.0))
     axes.set_ylim(len(records) - 0.5, -0.5)
     _lighten(axes)
 
@@ -136,8 +126,7 @@ def _shortened(text: str, longest: int) -> str:
 
 
 def _title(axes: Any, text: str) -> None:
-    scale = ", logarithmic" if axes.get_xscale() == "log" else ""
-    axes.set_title(text.replace(")", f"{scale})"), loc="left", size=10.5, weight="bold", pad=8)
+    axes.set_title(text, loc="left", size=10.5, weight="bold", pad=8)
 
 
 def _lighten(axes: Any) -> None:

@@ -19,11 +19,15 @@ DEFINITIONS = {
         "not tried; 'failed: ' and what it said."
     ),
     "seconds": (
-        "Wall time of the work: from the end of the main process's imports until all results are "
-        "there. Starting workers, and their imports, count."
+        "Wall time from the start of the process until all results are there: the start of Python "
+        "and of workers, and imports, count."
     ),
-    "total_seconds": "Wall time from the start of the process to its end, imports included.",
-    "cpu_seconds": "Processor time of the work, all processes together.",
+    "work_seconds": "That part of it that came after the imports of the main process.",
+    "total_seconds": (
+        "Wall time from the start of the process to its end, with handing the results over to be "
+        "compared."
+    ),
+    "cpu_seconds": "Processor time of all processes together, start and imports included.",
     "peak_mib": (
         "Peak memory in MiB: the highest sample of the proportional set sizes (PSS) of all "
         "processes of the tree together, imports included, or the high-water mark of the first "
@@ -69,6 +73,8 @@ class Record:
         None where there is nothing to compare with.
     remark : str
         What else there is to say.
+    work_seconds : float or None
+        None where it is not known.
     """
 
     way: Way
@@ -84,6 +90,7 @@ class Record:
     agrees: bool | None = None
     largest_difference: float | None = None
     remark: str = ""
+    work_seconds: float | None = None
 
     @property
     def is_done(self) -> bool:

@@ -50,9 +50,9 @@ class Way:
         The program among `lazyvox.compare.programs`.
     has_workers : bool
         Whether each region is the work of a worker process.
-    copies, worker_copies : float
+    copies, worker_copies, shared_copies : float
         How often all values are in memory, in the process tree and besides in each worker: what
-        was measured, to refuse work that would not fit.
+        was measured, to refuse work that would not fit; and in named shared memory.
     group : str
         Only results of one group are compared with each other.
     """
@@ -66,6 +66,7 @@ class Way:
     has_workers: bool = False
     copies: float = 0.0
     worker_copies: float = 0.0
+    shared_copies: float = 0.0
     group: str = "values"
 
     @property
@@ -105,19 +106,29 @@ _OURS = Family("lazyvox", (), ("lazyvox.extraction", "lazyvox.image"), 70 * _MIB
 
 
 def _region_way(
-    name: str, method: str, given: str, family: Family, *, tree: float = 0.0, worker: float = 0.0
+    name: str,
+    method: str,
+    given: str,
+    family: Family,
+    *,
+    tree: float = 0.0,
+    worker: float = 0.0,
+    shared: float = 0.0,
 ) -> Way:
     function = name.replace("-", "_")
-    has_workers = name != "lazyvox-one-pass"
-    return Way(name, method, given, family, "ways_regions", function, has_workers, tree, worker)
+    has_workers = not name.endswith(("-one-process", "-one-pass"))
+    program = ("ways_regions", function, has_workers)
+    return Way(name, method, given, family, *program, tree, worker, shared)
 
 
 EXTRACT = (
+    _region_way("nilearn-one-process", "NiftiMasker", "one image, no workers", _NILEARN, tree=2),
     _region_way("nilearn-paths", "NiftiMasker", "paths", _NILEARN, worker=2),
     _region_way("nilearn-memory", "NiftiMasker", "images in memory", _NILEARN, tree=1, worker=1.5),
+    _region_way("numpy-one-process", "NumPy indexing", "one array, no workers", _NUMPY, tree=1),
     _region_way("numpy-paths", "NumPy indexing", "paths", _NUMPY, worker=1),
     _region_way("numpy-memory", "NumPy indexing", "arrays in memory", _NUMPY, tree=2),
-    _region_way("numpy-shared", "NumPy indexing", "shared memory", _NUMPY, tree=2),
+    _region_way("numpy-shared", "NumPy indexing", "shared memory", _NUMPY, tree=2, shared=1),
     _region_way("lazyvox-paths", "lazyvox extract", "paths", _OURS),
     _region_way("lazyvox-image", "lazyvox extract", "lazy image", _OURS),
     _region_way("lazyvox-shared", "lazyvox extract", "shared handle", _OURS, tree=1),

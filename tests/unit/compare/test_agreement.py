@@ -7,6 +7,8 @@ from lazyvox.compare.agreement import compare_results, judge
 from lazyvox.compare.records import DONE, Record
 from lazyvox.compare.ways import EXTRACT, LOAD
 
+WAYS = {way.name: way for way in EXTRACT}
+
 VALUES = np.random.default_rng(5).normal(100, 5, (30, 7)).astype(np.float32)
 
 
@@ -73,7 +75,12 @@ def test_empty_results_and_results_that_are_missing(tmp_path):
 
 
 def test_numpy_is_the_reference_and_what_failed_is_not_compared(tmp_path):
-    ways = (EXTRACT[0], EXTRACT[2], EXTRACT[5], EXTRACT[8])
+    ways = (
+        WAYS["nilearn-paths"],
+        WAYS["numpy-paths"],
+        WAYS["lazyvox-paths"],
+        WAYS["lazyvox-one-pass"],
+    )
     folders = [
         folder_of(tmp_path / "0", VALUES + 1),
         folder_of(tmp_path / "1", VALUES),

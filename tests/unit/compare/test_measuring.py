@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +14,7 @@ from lazyvox.compare.measuring import Job, measure_ways, warm
 from lazyvox.compare.programs import start
 from lazyvox.compare.ways import EXTRACT, Family, Way
 
+WAYS = {way.name: way for way in EXTRACT}
 SMALL = Family("NumPy", ("numpy",), ("numpy",), 1 << 20)
 PROGRAM = """
 import os
@@ -47,6 +51,8 @@ def try_ways(tmp_path, monkeypatch):
     (tmp_path / "scratch").mkdir()
 
     def call(*names, **changes):
+        shutil.rmtree(tmp_path / "scratch")
+        (tmp_path / "scratch").mkdir()
         ways = [
             replace(Way(name, "m", "i", SMALL, "ways_of_test", name), **changes) for name in names
         ]
@@ -86,13 +92,31 @@ def test_missing_packages_and_missing_memory_are_no_failures(try_ways):
     assert not record.has_failed
 
 
+def test_workers_without_shared_memory_are_no_failures(try_ways, tmp_path, monkeypatch):
+    monkeypatch.setattr("lazyvox.compare.measuring.sys.platform", "linux")
+    monkeypatch.setattr("lazyvox.compare.measuring._SHARED_ROOM", tmp_path / "shm")
+    # joblib, which workers need, is not what is looked at.
+    monkeypatch.setattr("lazyvox.compare.measuring.missing_packages", lambda way: ())
+    (record,) = try_ways("right", has_workers=True).records
+    assert record.status == (
+        f"skipped: its workers need {tmp_path / 'shm'}, which is missing or cannot be written to"
+    )
+    monkeypatch.setattr("lazyvox.compare.measuring._SHARED_ROOM", tmp_path)
+    (record,) = try_ways("right", has_workers=True, shared_copies=1e12).records
+    assert re.fullmatch(r"skipped: needs .* in /.*, .* are free", record.status)
+    assert not record.has_failed
+
+
 def test_bytes_read_are_those_of_workers_too(tmp_path, example_files):
     (tmp_path / "scratch").mkdir()
     facts = {"run": str(example_files / "run.nii.gz"), "memory": None, "n_jobs": 2}
     facts["masks"] = [str(example_files / f"{name}.nii.gz") for name in ("left", "right")]
     job = Job(facts, 1 << 20, 2)
     found = measure_ways(
-        [EXTRACT[2], EXTRACT[8]], job, tmp_path / "scratch", tell=lambda number, way: None
+        [WAYS["numpy-paths"], WAYS["lazyvox-one-pass"]],
+        job,
+        tmp_path / "scratch",
+        tell=lambda number, way: None,
     )
     paths, one_pass = found.records
     assert [paths.agrees, one_pass.agrees] == [True, True]
@@ -109,11 +133,13 @@ def test_a_program_writes_results_and_what_they_took(tmp_path, monkeypatch, exam
     monkeypatch.setattr(start, "_end_with_parent", lambda: None)
     monkeypatch.setattr("sys.path", [*os.sys.path])
     job = {"module": "ways_mean", "function": "numpy_dataobj", "modules": ["nibabel"],
-           "package_folder": str(tmp_path), "run": str(example_files / "run.nii.gz")}  # fmt: skip
+           "package_folder": str(tmp_path), "began": time.monotonic() - 1, "has_workers": False,
+           "run": str(example_files / "run.nii.gz")}  # fmt: skip
     (tmp_path / "job.json").write_text(json.dumps(job))
     assert start.main(str(tmp_path)) == 0
     measured = json.loads((tmp_path / "measured.json").read_text())
-    assert measured["seconds"] > 0
+    assert measured["seconds"] > 1
+    assert 0 < measured["work_seconds"] < measured["seconds"]
     assert np.load(tmp_path / "0.npy").shape == (12, 14, 10)
     (tmp_path / "job.json").write_text(json.dumps({**job, "run": "none.nii"}))
     assert start.main(str(tmp_path)) == 1

@@ -18,6 +18,8 @@ from lazyvox.compare.records import DEFINITIONS, DONE, FIELDS, Record
 from lazyvox.compare.ways import EXTRACT
 from lazyvox.errors import MissingDependencyError, OutputExistsError
 
+WAYS = {way.name: way for way in EXTRACT}
+
 HOSTILE = '<script>alert(1)</script>&$x$".nii.gz'
 VOID = {"meta", "img", "br", "link"}
 
@@ -46,13 +48,13 @@ class Tags(HTMLParser):
 def comparison():
     """Return a comparison with every kind of record, and hostile names."""
     records = (
-        Record(EXTRACT[0], DONE, 76.5, 80.0, 150.2, 11221.3, 12000.0, 8, 5 << 30, 0, True, 3e-8),
-        Record(EXTRACT[1], "missing: nilearn"),
-        Record(EXTRACT[2], DONE, 10.4, 11.0, 20.0, 5598.0, 6000.0, 8, None, None, True, 0.0),
-        Record(EXTRACT[4], "failed: ValueError: <img src=x> & $a_b$ " + "long " * 40),
-        Record(EXTRACT[5], DONE, 3.1, 3.5, 6.0, 440.0, 700.0, 8, 1 << 30, 0, False, 0.5),
-        Record(EXTRACT[6], "skipped: needs about 9 GiB, 1 GiB are available"),
-        Record(EXTRACT[8], DONE, 0.015, 0.4, 0.014, 62.0, 80.0, 1, 205 << 20, 0, False, None,
+        Record(WAYS["nilearn-paths"], DONE, 76.5, 80.0, 150.2, 11221.3, 12000.0, 8, 5 << 30, 0, True, 3e-8),
+        Record(WAYS["nilearn-memory"], "missing: nilearn"),
+        Record(WAYS["numpy-paths"], DONE, 10.4, 11.0, 20.0, 5598.0, 6000.0, 8, None, None, True, 0.0),
+        Record(WAYS["numpy-shared"], "failed: ValueError: <img src=x> & $a_b$ " + "long " * 40),
+        Record(WAYS["lazyvox-paths"], DONE, 3.1, 3.5, 6.0, 440.0, 700.0, 8, 1 << 30, 0, False, 0.5),
+        Record(WAYS["lazyvox-image"], "skipped: needs about 9 GiB, 1 GiB are available"),
+        Record(WAYS["lazyvox-one-pass"], DONE, 0.015, 0.4, 0.014, 62.0, 80.0, 1, 205 << 20, 0, False, None,
                remark="shape (2, 3) instead of (2, 4)"),
     )  # fmt: skip
     source = Source(HOSTILE, (61, 73, 61, 840), "float32", 205 << 20, 870 << 20)

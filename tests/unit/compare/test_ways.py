@@ -26,7 +26,13 @@ def test_names_are_unique(ways):
 
 def test_names_and_packages_choose():
     names = [way.name for way in choose_ways(EXTRACT, [" NumPy", "lazyvox-one-pass", ""])]
-    assert names == ["numpy-paths", "numpy-memory", "numpy-shared", "lazyvox-one-pass"]
+    assert names == [
+        "numpy-one-process",
+        "numpy-paths",
+        "numpy-memory",
+        "numpy-shared",
+        "lazyvox-one-pass",
+    ]
     assert choose_ways(EXTRACT, None) == EXTRACT
 
 
@@ -45,11 +51,11 @@ def test_missing_packages(monkeypatch):
     monkeypatch.setattr(
         "lazyvox.compare.ways.find_spec", lambda name: None if name == "joblib" else name
     )
-    assert missing_packages(EXTRACT[0]) == ("joblib",)
+    assert missing_packages(EXTRACT[1]) == ("joblib",)
     assert missing_packages(EXTRACT[-1]) == ()
 
 
 def test_estimates_grow_with_workers_where_each_holds_all():
-    paths, one_pass = EXTRACT[0], EXTRACT[-1]
+    paths, one_pass = EXTRACT[1], EXTRACT[-1]
     assert paths.estimate(1 << 30, 6) > 12 << 30
     assert one_pass.estimate(1 << 30, 6) < 100 << 20

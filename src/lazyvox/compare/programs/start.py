@@ -48,16 +48,22 @@ def _work(job: dict[str, Any], place: Path) -> None:
         importlib.import_module(name)
     ways = importlib.import_module(job["module"])
     work = getattr(ways, job["function"])
-    began, cpu_began, read_began = time.perf_counter(), _cpu_seconds(), _read_bytes()
+    began, read_began = time.monotonic(), _read_bytes()
     results = work(job)
-    seconds = time.perf_counter() - began
+    ended = time.monotonic()
     _show(place)
     # The kernel adds what a worker used to its parent when it has ended.
-    _end_workers()
-    cpu_seconds, read = _cpu_seconds() - cpu_began, _read_bytes()
+    if job["has_workers"]:
+        _end_workers()
+    cpu_seconds, read = _cpu_seconds(), _read_bytes()
     for number, values in enumerate(ways.summarise(results, job)):
         np.save(place / f"{number}.npy", values)
-    measured: dict[str, Any] = {"seconds": seconds, "cpu_seconds": cpu_seconds}
+    # The clock is that of the system: it was read by the process that started this one.
+    measured: dict[str, Any] = {
+        "seconds": ended - job["began"],
+        "work_seconds": ended - began,
+        "cpu_seconds": cpu_seconds,
+    }
     for name, count in read.items():
         measured[name] = count - read_began[name]
     (place / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
@@ -88,10 +94,9 @@ def _read_bytes() -> dict[str, int]:
 
 
 def _end_workers() -> None:
-    if "joblib" in sys.modules:
-        from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import get_reusable_executor
 
-        get_reusable_executor(reuse=True).shutdown(wait=True)
+    get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 def _end_with_parent() -> None:

@@ -16,6 +16,20 @@ def summarise(results: Results, job: Job) -> Results:
     return results
 
 
+def nilearn_one_process(job: Job) -> Results:
+    """Open the run once, which then keeps its values, and apply one masker after the other."""
+    import nibabel
+
+    run = nibabel.load(job["run"])
+    return [_mask_with_nilearn(run, mask) for mask in job["masks"]]
+
+
+def numpy_one_process(job: Job) -> Results:
+    """Read all values once, and index them with one mask after the other."""
+    values = _values(job["run"])
+    return [_index_array(values, _values(mask).astype(bool)) for mask in job["masks"]]
+
+
 def nilearn_paths(job: Job) -> Results:
     """Each worker gets two paths."""
     return _in_workers(job, _mask_with_nilearn, job["run"], job["masks"])

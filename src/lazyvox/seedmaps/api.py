@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.extraction.region_table import GatheredRegions
 from lazyvox.extraction.rois import RegionOptions, RoiConsumer, RoiSet, resolve_rois
+from lazyvox.extraction.seeds import looks_like_seeds
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.seedmaps.cleaning import SeedCleaning
@@ -273,30 +275,45 @@ def prepare_seed_maps(
 
 def _seed_regions(seeds: Any, options: SeedMapOptions) -> RoiSet:
     """Return the consumers of seeds, each of which gives means."""
-    given = list(seeds.values()) if isinstance(seeds, Mapping) else seeds
-    listed = given if isinstance(given, list | tuple) else [given]
-    are_consumers = bool(listed) and all(isinstance(one, RoiConsumer) for one in listed)
+    opened = _opened(seeds)
+    given = list(opened.values()) if isinstance(opened, Mapping) else opened
+    listed = given if isinstance(given, list) else [given]
     how = RegionOptions()
-    if not are_consumers:
+    if not listed or not all(isinstance(one, RoiConsumer) for one in listed):
         how = RegionOptions(
             "mean", radius=options.radius, resample=options.resample, allow_overlap=True
         )
     elif options.radius is not None:
         msg = "`radius` holds for coordinates. Got lazyvox.Spheres or Labels only: set it there."
         raise ParameterError(msg)
-    regions = resolve_rois(seeds, how, parameter="seeds")
+    regions = resolve_rois(opened, how, parameter="seeds")
     for one in regions.consumers:
         if not isinstance(one, GatheredRegions):
-            msg = (
-                f"`seeds` must be coordinates, masks or labels, whose signals are means. Got "
-                f"{one.describe()}."
-            )
-            hint = "Pass a list of masks in place of a 4D image, or lazyvox.Labels."
-            raise ParameterTypeError(msg, hint=hint, cli_hint="Give each seed as --mask.")
+            raise _no_mean(one.describe())
         if one.publishes:
             msg = "`seeds` must not write files themselves. Got a consumer with `out`."
             raise ParameterError(msg)
     return regions
+
+
+def _opened(seeds: Any) -> Any:
+    """Return seeds with their images opened, once, and none of them in 4D."""
+    if isinstance(seeds, Mapping):
+        return {key: _opened(one) for key, one in seeds.items()}
+    if looks_like_seeds(seeds) or isinstance(seeds, RoiConsumer):
+        return seeds
+    if isinstance(seeds, list | tuple):
+        return [_opened(one) for one in seeds]
+    img = as_image(seeds)
+    if len(img.shape) == 4 and img.shape[3] != 1:
+        raise _no_mean("an image of shape " + str(tuple(img.shape)))
+    return img
+
+
+def _no_mean(got: str) -> ParameterTypeError:
+    msg = f"`seeds` must be coordinates, masks or labels, whose signals are means. Got {got}."
+    hint = "Pass a list of masks in place of a 4D image, or lazyvox.Labels."
+    return ParameterTypeError(msg, hint=hint, cli_hint="Give each seed as --mask.")
 
 
 def _warn_of_void(maps: SeedMaps, *, has_mask: bool) -> None:

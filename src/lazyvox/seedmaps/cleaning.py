@@ -133,6 +133,12 @@ class SeedCleaning:
         if self.filter not in FILTERS:
             msg = f"`filter` must be one of {', '.join(FILTERS)}. Got {self.filter!r}."
             raise ParameterError(msg)
+        if self.filter == "cosine" and self.low_pass is not None:
+            msg = (
+                f"`low_pass` has no effect with filter='cosine', which removes slow changes only. "
+                f"Got {self.low_pass} Hz. Leave it out, or take filter='fourier'."
+            )
+            raise ParameterError(msg)
         return CleaningOptions(
             confounds=self.confounds,
             filter=self.filter,

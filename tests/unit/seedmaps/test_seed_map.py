@@ -7,6 +7,9 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.image import clean_img, smooth_img
+from lazyvox.lazyimage.series import as_series
+from lazyvox.seedmaps.api import SeedMapOptions, prepare_seed_maps
+from lazyvox.seedmaps.cleaning import SeedCleaning
 from lazyvox.signal import clean
 from lazyvox.testing import image_of
 
@@ -192,3 +195,160 @@ def test_voxels_are_smoothed_and_seeds_are_not(kind):
     seed = smooth[near(SEED, 4)].mean(axis=0)
     want = expected(cleaned, "correlation", 0, voxels=smooth, seed=seed)
     np.testing.assert_allclose(both.get_fdata(), want, atol=1e-6)
+
+
+def test_several_seeds_are_one_image_and_a_dict_is_a_dict():
+    mask = near(SEED, 4).astype("u1")
+    labels = (np.indices(SHAPE)[0] // 3).astype("i2")
+    seeds = [SEED, (15.0, 3.0, 6.0)]
+    two = lv.seed_map(RUN, seeds, radius=4)
+    assert two.shape == (*SHAPE, 2)
+    one = lv.seed_map(RUN, image_of(mask, AFFINE))
+    assert one.shape == SHAPE
+    np.testing.assert_allclose(one.get_fdata(), two.get_fdata()[..., 0], atol=1e-12)
+    named = lv.seed_map(RUN, {"sphere": SEED, "halves": image_of(labels, AFFINE)}, radius=4)
+    np.testing.assert_allclose(named["sphere"].get_fdata(), one.get_fdata(), atol=1e-12)
+    assert named["halves"].shape == (*SHAPE, 2)
+    listed = lv.seed_map(RUN, [image_of(mask, AFFINE), lv.Spheres(seeds, 4, allow_overlap=True)])
+    np.testing.assert_allclose(listed.get_fdata()[..., 1:], two.get_fdata(), atol=1e-12)
+    assert np.all(listed.header.get_zooms()[:3] == (3, 3, 3))
+
+
+def test_seeds_may_share_voxels():
+    maps = lv.seed_map(RUN, [SEED, SEED], radius=4).get_fdata()
+    np.testing.assert_array_equal(maps[..., 0], maps[..., 1])
+
+
+def test_voxels_outside_of_the_mask_are_zero_and_those_inside_do_not_change():
+    whole = lv.seed_map(RUN, SEED, radius=4, drift_order=1).get_fdata()
+    some = lv.seed_map(
+        RUN, SEED, radius=4, drift_order=1, mask_img=image_of(MASK.astype("u1"), AFFINE)
+    )
+    np.testing.assert_allclose(some.get_fdata(), np.where(MASK, whole, 0), atol=1e-12)
+
+
+def test_the_seed_itself_is_one_and_infinite():
+    voxel = (2, 3, 2)
+    assert lv.seed_map(RUN, SEED, drift_order=2).get_fdata()[voxel] == 1
+    assert lv.seed_map(RUN, SEED, measure="fisher-z").get_fdata()[voxel] == np.inf
+    assert (
+        lv.seed_map(RUN, SEED, measure="t", high_pass=0.02, low_pass=0.1).get_fdata()[voxel]
+        == np.inf
+    )
+
+
+@pytest.mark.parametrize(
+    "further", [{}, {"high_pass": 0.02, "low_pass": 0.1}, {"high_pass": 0.02}]
+)
+def test_runs_are_cleaned_each_by_itself(further):
+    first, second = VALUES[..., :50], VALUES[..., 50:] * 3 + 1000
+    runs = [run_of(first), run_of(second)]
+    confounds = [CONFOUNDS[:50], CONFOUNDS[50:, :2]]
+    got = lv.seed_map(
+        runs, SEED, radius=4, confounds=confounds, drift_order=1, measure="t", **further
+    )
+    parts, n_left = [], 0
+    for values, own in zip((first, second), confounds, strict=True):
+        band = (0.02, further.get("low_pass", np.inf)) if further else None
+        cleaned, left = projector(confounds=own, order=1, n=values.shape[3], band=band)
+        n_left += left
+        columns = values.reshape(-1, values.shape[3]).astype(float).T
+        seed = values[near(SEED, 4)].mean(axis=0, dtype=float)
+        parts.append((cleaned(seed[:, None])[:, 0], cleaned(columns)))
+    seed, voxels = (np.concatenate(one) for one in zip(*parts, strict=True))
+    want = related(seed, voxels, "t", n_left).reshape(SHAPE)
+    np.testing.assert_allclose(got.get_fdata(), want, rtol=1e-6)
+
+
+def test_runs_and_a_butterworth_filter():
+    runs = [run_of(VALUES[..., :45]), run_of(VALUES[..., 45:])]
+    got = lv.seed_map(runs, SEED, radius=4, filter="butterworth", high_pass=0.02, drift_order=1)
+    labels = np.repeat([0, 1], 45)
+
+    def cleaned(courses):
+        found = clean(courses, labels, standardize=None, high_pass=0.02, t_r=T_R)
+        return found - np.array([found[labels == run].mean(axis=0) for run in (0, 1)])[labels]
+
+    np.testing.assert_allclose(got.get_fdata(), expected(cleaned, "correlation", 0), atol=1e-6)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("options", [{}, {"high_pass": 0.02, "low_pass": 0.1}, {"drift_order": 1}])
+def test_voxels_without_variation_are_zero_and_those_not_finite_are_nan(options, measure):
+    values = VALUES.astype(float)
+    values[0, 0, 0], values[0, 0, 1] = 0, 0.1
+    values[0, 0, 2, 7], values[0, 0, 3, 3] = np.nan, np.inf
+    values[0, 0, 4] = 1e9
+    mask = image_of(np.ones(SHAPE, "u1"), AFFINE)
+    with pytest.warns(lv.LazyvoxWarning) as caught:
+        maps = lv.seed_map(
+            run_of(values), SEED, radius=4, measure=measure, mask_img=mask, **options
+        )
+    found = maps.get_fdata()
+    assert found[0, 0, [0, 1, 4]].tolist() == [0, 0, 0]
+    assert np.isnan(found[0, 0, 2:4]).all()
+    assert np.isnan(found).sum() == 2
+    texts = [str(one.message) for one in caught]
+    assert texts == [
+        "2 voxels are not finite in a volume: maps are NaN there.",
+        "3 voxels of `mask_img` do not vary over time: maps are 0 there.",
+    ]
+
+
+def test_what_the_regressors_explain_wholly_is_zero():
+    values = VALUES.astype(float)
+    values[1, 1, 1] = 300 + 5 * TIMES
+    values[1, 1, 2] = 7 * CONFOUNDS[:, 1]
+    options = {"confounds": CONFOUNDS, "drift_order": 1, "measure": "t"}
+    maps = lv.seed_map(run_of(values), SEED, radius=4, **options).get_fdata()
+    assert maps[1, 1, 1:3].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("band", [{}, {"high_pass": 0.02, "low_pass": 0.1}])
+def test_a_large_mean_costs_no_precision(band):
+    """A mean of 100,000 standard deviations, in float32: as in float64, but for its own rounding."""
+    values = (1e6 + VALUES - 500).astype("f4")
+    exact = values.astype(float) - 1e6
+    options = {"radius": 4, "confounds": CONFOUNDS, **band}
+    got = lv.seed_map(run_of(values), SEED, **options).get_fdata()
+    want = lv.seed_map(run_of(exact), SEED, **options).get_fdata()
+    np.testing.assert_allclose(got, want, atol=1e-9)
+
+
+def test_scaled_integers(tmp_path):
+    path = tmp_path / "run.nii.gz"
+    lv.save(run_of(VALUES), path, dtype="int16", scale=(0.05, 300))
+    got = lv.seed_map(path, SEED, radius=4, drift_order=1).get_fdata()
+    values = np.asarray(lv.load(path).dataobj)
+    cleaned, _ = projector(order=1)
+    seed = values[near(SEED, 4)].mean(axis=0, dtype=float)
+    want = expected(cleaned, "correlation", 0, voxels=values, seed=seed)
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+@pytest.mark.parametrize("split", [1, 33, 60, 89])
+def test_any_block_and_any_split_give_the_same(block, split):
+    """Two halves of a pass that are merged, across two runs of 45 volumes."""
+
+    def made():
+        prepared = prepare_seed_maps(
+            as_series([run_of(VALUES[..., :45]), run_of(VALUES[..., 45:])]),
+            SEED,
+            SeedMapOptions(4, measure="t"),
+            SeedCleaning(CONFOUNDS, KEPT, 1, 0.02, None),
+        )
+        return prepared.handle.consumer, prepared.scan.grid
+
+    def fed(consumer, grid, start, stop):
+        consumer.check(grid)
+        consumer.init(grid)
+        for first in range(start, stop, block):
+            last = min(first + block, stop)
+            consumer.update(np.asfortranarray(VALUES[..., first:last]), first)
+        return consumer
+
+    whole = fed(*made(), 0, N).finalize()
+    halves = [fed(*made(), *ends) for ends in ((0, split), (split, N))]
+    halves[0].merge(halves[1])
+    np.testing.assert_allclose(halves[0].finalize().values, whole.values, rtol=1e-9)

@@ -102,14 +102,9 @@ class SeedCleaning:
         order = _checked_order(self.drift_order)
         options = self._options
         is_spooled = self.filter == "butterworth" and self._is_filtered
-        if is_spooled and order > 1:
-            msg = (
-                f"`drift_order` must be 0 or 1 with filter='butterworth', which is applied to "
-                f"confounds too. Got {order}. Take filter='fourier', or leave it out."
-            )
-            raise ParameterError(msg, value=order)
-        if self.filter == "fourier" or is_spooled:
-            options = replace(options, detrend=is_spooled and order == 1)
+        if is_spooled and self.drift_order is not None:
+            degree = {} if order == 1 else {"trend_degree": order}
+            options = replace(options, detrend=True, clean_args=degree)
         if self.filter == "fourier":
             options = replace(options, filter=None, high_pass=None, low_pass=None)
         cleaner = options.prepare(series, self.sample_mask, n_jobs=1, largest_table=budget).cleaner
@@ -204,7 +199,6 @@ def _spooled(series: Series, cleaner: Cleaner, budget: int) -> CleanedSeries:
 
 def _n_lost(cleaner: Cleaner) -> int:
     """Return how many dimensions trend and confounds take, besides the mean."""
-    n_confounds = sum(
-        0 if run.regressors is None else run.regressors.n_columns for run in cleaner.runs
-    )
+    regressors = [run.regressors for run in cleaner.runs]
+    n_confounds = sum(0 if one is None else one.n_columns for one in regressors)
     return n_confounds + sum(run.degree or 0 for run in cleaner.runs)

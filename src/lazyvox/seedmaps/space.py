@@ -14,6 +14,7 @@ from lazyvox._typing import FloatArray, IntArray
 from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.signal.fourier import fourier_columns, split_by_band
 from lazyvox.signal.regressors import orthonormal_columns
+from lazyvox.signal.run_cleaning import trend_basis
 from lazyvox.signal.volumes import RunVolumes
 
 __all__ = ["Band", "CleanSpace", "clean_space"]
@@ -110,8 +111,9 @@ def clean_space(
     ``3dTproject`` of AFNI removes regressors, polynomials and frequencies in this way.
     """
     n_volumes, n_kept = len(run.rows), run.n_kept
-    times = np.linspace(-1, 1, n_volumes)
-    drifts = np.polynomial.legendre.legvander(times, min(drift_order, n_volumes - 1))
+    if n_kept < 3 or drift_order >= n_volumes:
+        raise _too_few(n_kept, n_kept)
+    drifts = trend_basis(n_volumes, drift_order)
     kept = slice(None) if run.kept is None else run.kept
     own = np.concatenate([drifts[kept, 1:], _independent(regressors)], axis=1)
     inside, outside = np.empty(0, int), np.empty(0, int)
@@ -125,13 +127,16 @@ def clean_space(
         columns = orthonormal_columns(_of_one_size(np.concatenate(removed, axis=1)))
         space = CleanSpace(run.kept_rows, columns)
     if space.n_left < 2:
-        msg = (
-            f"cleaning must leave at least 2 dimensions of a course. {n_kept} volumes are kept of "
-            f"a run, and regressors of rank {n_kept - space.n_left} are removed. Use fewer, or "
-            f"keep more volumes."
-        )
-        raise ParameterError(msg)
+        raise _too_few(n_kept, n_kept - space.n_left)
     return space
+
+
+def _too_few(n_kept: int, n_removed: int) -> ParameterError:
+    msg = (
+        f"cleaning must leave at least 2 dimensions of a course. {n_kept} volumes are kept of a "
+        f"run, and {n_removed} dimensions are removed. Remove less, or keep more volumes."
+    )
+    return ParameterError(msg)
 
 
 def _independent(regressors: FloatArray) -> FloatArray:

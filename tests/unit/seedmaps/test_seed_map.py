@@ -149,6 +149,10 @@ CLEANED = {
         {"drift_order": 1, "confounds": CONFOUNDS, "high_pass": 0.01, "low_pass": 0.1, "filter": "butterworth"},
         {"detrend": True, "confounds": CONFOUNDS, "high_pass": 0.01, "low_pass": 0.1},
     ),
+    "Butterworth, cubic trend": (
+        {"drift_order": 3, "confounds": CONFOUNDS, "high_pass": 0.01, "filter": "butterworth"},
+        {"detrend": True, "trend_degree": 3, "confounds": CONFOUNDS, "high_pass": 0.01},
+    ),
     "Butterworth, volumes left out": (
         {"high_pass": 0.01, "low_pass": 0.1, "filter": "butterworth", "sample_mask": KEPT},
         {"detrend": False, "high_pass": 0.01, "low_pass": 0.1, "sample_mask": KEPT},

@@ -175,7 +175,7 @@ def test_lists_of_subjects_become_lists_of_tables(kind):
 
 
 def test_without_scikit_learn_the_extra_is_named(run_without_sklearn):
-    assert "pip install 'lazyvox[maskers]'" in run_without_sklearn
+    assert "pip install scikit-learn" in run_without_sklearn
 
 
 @pytest.fixture

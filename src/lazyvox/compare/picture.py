@@ -2,12 +2,11 @@
 
 import io
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from lazyvox.compare.outcome import Comparison, counted, memory_text, seconds_text
 from lazyvox.compare.records import Record
-from lazyvox.errors import MissingDependencyError
+from lazyvox.runtime.optional import require
 
 __all__ = ["draw", "require_matplotlib"]
 
@@ -21,9 +20,7 @@ _SHORT_REASON, _LONGEST_TITLE = 34, 100
 
 def require_matplotlib() -> None:
     """Raise MissingDependencyError where there is no matplotlib."""
-    if find_spec("matplotlib") is None:
-        msg = "the plot needs the package matplotlib. Run `pip install 'lazyvox[plot]'`."
-        raise MissingDependencyError(msg)
+    require("matplotlib", "plot", "Plots")
 
 
 def draw(comparison: Comparison) -> bytes:

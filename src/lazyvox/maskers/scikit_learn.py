@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lazyvox.errors import MissingDependencyError
+from lazyvox.runtime.optional import missing
 
 try:
     from sklearn import get_config
@@ -10,8 +10,7 @@ try:
     from sklearn.utils import InputTags
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
-    _NEEDED = "Maskers need the package scikit-learn. Run `pip install 'lazyvox[maskers]'`."
-    raise MissingDependencyError(_NEEDED) from error
+    raise missing(package="scikit-learn", extra="maskers", what="Maskers") from error
 
 __all__ = [
     "BaseEstimator",

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lazyvox.errors import MissingDependencyError, ParameterError
+from lazyvox.errors import ParameterError
+from lazyvox.runtime.optional import missing
 from lazyvox.store.files.paths import printable
 
 __all__ = ["read_linear_transform", "read_transform_chain"]
@@ -55,8 +56,5 @@ def _nitransforms(module: str, path: str) -> Any:
     try:
         return importlib.import_module(f"nitransforms.{module}")
     except ImportError as error:
-        msg = (
-            f"{printable(path)}: transforms need the package nitransforms. Run "
-            f"`pip install 'lazyvox[transforms]'`."
-        )
-        raise MissingDependencyError(msg) from error
+        what = f"{printable(path)}: transforms"
+        raise missing(package="nitransforms", extra="transforms", what=what) from error

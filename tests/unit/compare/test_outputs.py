@@ -147,7 +147,7 @@ def test_files_are_written_together_or_not_at_all(tmp_path, comparison):
 
 
 def test_without_matplotlib_nothing_is_written(tmp_path, comparison, monkeypatch):
-    monkeypatch.setattr("lazyvox.compare.picture.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'lazyvox\[plot\]'"):
+    monkeypatch.setattr("lazyvox.runtime.optional.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install matplotlib"):
         write_files(tmp_path / "out", comparison, overwrite=False)
     assert not (tmp_path / "out").exists()

@@ -64,5 +64,5 @@ def test_a_whole_array_that_was_not_loaded_is_drawn_as_an_estimate(tmp_path):
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'lazyvox\[plot\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install matplotlib"):
         draw(picture((5, 5, 5)), tmp_path / "demo.png")

@@ -124,7 +124,7 @@ class TestEveryMasker:
     def test_without_matplotlib_the_extra_is_named(self, name, monkeypatch):
         masker = fitted(made(name))
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        with pytest.raises(lv.MissingDependencyError, match=r"pip install 'lazyvox\[plot\]'"):
+        with pytest.raises(lv.MissingDependencyError, match=r"pip install matplotlib"):
             masker.generate_report()
 
 

@@ -240,7 +240,7 @@ class TestReaders:
         (tmp_path / "t.mat").write_text("1 0 0 0\n")
         for ending in ("tfm", "mat", "lta", "h5", "x5"):
             lazy = lv.LazyReadData(tmp_path / f"t.{ending}")
-            with pytest.raises(lv.MissingDependencyError, match=r"'lazyvox\[transforms\]'"):
+            with pytest.raises(lv.MissingDependencyError, match=r"`pip install nitransforms`"):
                 _ = lazy.data
 
     def test_own_readers(self, tmp_path, monkeypatch):

@@ -6,15 +6,33 @@ import pytest
 
 LABELS = ["run.nii.gz", "--labels", "atlas.nii.gz", "-o", "o.npy"]
 SEEDS = ["run.nii.gz", "--radius", "5", "-o", "o.npy", "--seeds"]
+MASK = ["run.nii.gz", "--mask", "left.nii.gz"]
 FMRIPREP = "sub-1_desc-confounds_timeseries.tsv"
 TABLE = [*LABELS, "--confounds", FMRIPREP]
 
 USAGE = [
-    ([*LABELS, "--radius", "5"], "--radius concerns the spheres around --seeds, which is missing"),
-    ([*LABELS, "--allow-overlap"], "--allow-overlap concerns the spheres around --seeds, which is missing"),
+    ([*LABELS, "--radius", "5"], "--radius concerns the spheres around --seeds and --seed, which are missing"),
+    ([*LABELS, "--allow-overlap"], "--allow-overlap concerns the spheres around --seeds and --seed, which are missing"),
     (["run.nii.gz", "--mask", "left.nii.gz", "--mask-img", "mask.nii.gz", "-o", "o.npy"],
-     "--mask-img confines --labels, --maps and --seeds, and there is none of them. For the signals of its voxels pass --mask"),
-    ([*SEEDS, "seeds.tsv", "--strategy", "sum"], "--strategy sum concerns --labels and --mask, which are missing"),
+     "--mask-img confines --labels, --maps, --seeds and --seed, and there is none of them. For the signals of its voxels pass --mask"),
+    (["run.nii.gz", "--maps", "maps.nii", "--strategy", "sum,min", "-o", "o.npy"], "--strategy sum,min concerns --labels, --mask, --seeds, --seed and --voxel, which are missing"),
+    ([*LABELS, "--strategy", "mean,mode"], "Invalid value for '--strategy': must be one of mean, sum, median, minimum, maximum, standard_deviation, variance, min, max, std, var, eigenvariate, or several. Got 'mode'; see lazyvox extract --help"),
+    ([*MASK, "--min-coverage", "0.5", "-o", "o.npy"], "--min-coverage concerns --labels, --seeds, --seed, and --mask with --strategy, which are missing"),
+    ([*LABELS, "--min-coverage", "1.5"], "Invalid value for '--min-coverage': 1.5 is not in the range 0<=x<=1; see lazyvox extract --help"),
+    ([*MASK, "--coverage", "c.tsv", "-o", "o.npy"], "--coverage concerns --labels, --seeds, --seed, and --mask with --strategy, which are missing"),
+    ([*LABELS, "--coverage", "c.npy"], "--coverage c.npy: the name must end in .tsv, .csv"),
+    ([*LABELS, "--coverage", "atlas.tsv"], "--coverage atlas.tsv: the file exists. Pass --overwrite to replace it"),
+    ([*LABELS, "--coordinates"], "--coordinates lists the voxels of --mask, without --strategy, which is missing"),
+    ([*MASK, "--coordinates", "-o", "-"], "--coordinates writes a table beside that of the signals. Pass -o FILE"),
+    ([*LABELS, "--transpose"], "--transpose concerns numbers: -o -, or a file that ends in .txt or .1D"),
+    ([*LABELS, "--header"], "--header concerns numbers: -o -, or a file that ends in .txt or .1D"),
+    ([*LABELS, "--strategy", "mean,std", "--inverse", "i.nii"], "--inverse gives each voxel one value, and --strategy mean,std has 2. Pass one of them"),
+    ([*LABELS, "--seed", "1,2"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2'; see lazyvox extract --help"),
+    ([*LABELS, "--seed", "1,2,3,-1"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2,3,-1'; see lazyvox extract --help"),
+    ([*LABELS, "--seed", "1,nan,3"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,nan,3'; see lazyvox extract --help"),
+    ([*LABELS, "--voxel", "1,2.5,3"], "Invalid value for '--voxel': must be I,J,K: indices of a voxel, counted from 0. Got '1,2.5,3'; see lazyvox extract --help"),
+    ([*LABELS, "--voxel", "-1,2,3"], "Invalid value for '--voxel': must be I,J,K: indices of a voxel, counted from 0. Got '-1,2,3'; see lazyvox extract --help"),
+    ([*LABELS, "--voxel", "1,2,3", "--voxel", "1,2,3"], "--voxel 1,2,3 must be given once. Got it twice"),
     ([*LABELS, "--labels", "atlas.nii.gz", "--lut", "atlas.tsv"], "--lut must be given once for each --labels, and may be given for each --maps after that. Got 1 for 2 and 0"),
     ([*LABELS, "--t-r", "2", "--t-r", "3"], "--t-r must be given once. Got it twice"),
     ([*LABELS, "--filter", "butterworth"], "--filter butterworth needs a cutoff: pass --low-pass, --high-pass, or both"),
@@ -43,6 +61,8 @@ FAILURES = [
     ([*LABELS, "--confounds", "absent.tsv"], "absent.tsv: no such file"),
     ([*LABELS, "--confounds", "atlas.tsv"], "column 'name', row 0 (line 2): a value must be a number or n/a. Got 'Background'"),
     ([*SEEDS, "outside.tsv"], "--seeds: every sphere must hold a voxel of the image. 1 of 2 hold none: far at (800.0, 0.0, 0.0)."),
+    ([*LABELS, "--voxel", "12,2,3"], "--voxel must be on the grid of the images, 12 x 14 x 10, its indices counted from 0. Got 12,2,3."),
+    ([*LABELS, "--seed", "800,0,0"], "1 of 1 hold none: 800_0_0 at (800.0, 0.0, 0.0)."),
     ([*SEEDS, "near.tsv"], "Those around 0 at (-8.0, 0.0, 0.0), 1 at (-5.0, 0.0, 0.0) share voxels. Pass a smaller radius, or --allow-overlap."),
     ([*SEEDS, "atlas.tsv"], "a table of seeds must have the columns x, y and z. Got ['index', 'name']."),
     ([*SEEDS, "plain.txt"], "a table of seeds must be .tsv or .csv. Got '.txt'."),
@@ -71,7 +91,9 @@ def files(folder):
     return folder
 
 
-@pytest.mark.parametrize(("argv", "message"), USAGE, ids=[case[1][:50] for case in USAGE])
+@pytest.mark.parametrize(
+    ("argv", "message"), USAGE, ids=[f"{case[1][:40]} {case[0][-1]}" for case in USAGE]
+)
 def test_options_that_contradict_each_other_are_wrong_usage(lazyvox, files, argv, message):
     before = sorted(files.iterdir())
     done = lazyvox("extract", *argv)

@@ -10,7 +10,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -169,7 +169,13 @@ def bids_label(text: str) -> str:
 
 
 def timeseries_name(
-    run: str, regions: str, *, key: str = "atlas", stat: str = "mean", extension: str = ".tsv"
+    run: str,
+    regions: str,
+    *,
+    key: str = "atlas",
+    stat: str = "mean",
+    suffix: str = "timeseries",
+    extension: str = ".tsv",
 ) -> str:
     """Return the name of the signals of regions in a run.
 
@@ -183,6 +189,8 @@ def timeseries_name(
         Entity that `regions` is the label of: "atlas", "seg", or "label" for a mask.
     stat : str, default="mean"
         What became of the voxels of a region; empty for voxels themselves.
+    suffix : str, default="timeseries"
+        Suffix of the table.
     extension : str, default=".tsv"
         Ending of the table.
 
@@ -190,7 +198,7 @@ def timeseries_name(
     -------
     str
         The entities of the run, less "desc", which described the image; then those of the
-        signals; and the suffix "timeseries".
+        signals; and the suffix.
 
     Raises
     ------
@@ -209,7 +217,7 @@ def timeseries_name(
     """
     labels = {key: bids_label(regions), "stat": bids_label(stat) if stat else None}
     name = parse_name(run).with_entities(**dict.fromkeys(_DROPPED), **labels)
-    return str(replace(name, suffix="timeseries", extension=extension))
+    return str(replace(name, suffix=suffix, extension=extension))
 
 
 def sidecar_path(path: str) -> str:
@@ -304,6 +312,8 @@ class Provenance:
         Peak memory that was measured.
     description : str
         One sentence about the table.
+    findings : mapping
+        Further keys, of what was found.
     """
 
     sources: Sequence[str]
@@ -315,6 +325,7 @@ class Provenance:
     plan: Mapping[str, Any]
     peak_bytes: int
     description: str = "Time series of regions: a row for each volume, a column for each region."
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON file; keys that BIDS defines come first.
@@ -332,6 +343,7 @@ class Provenance:
             **record,
             "NumberOfVolumes": int(self.n_volumes),
             "CensoredVolumes": [int(volume) for volume in self.censored],
+            **self.findings,
             "RegionsSHA256": dict(self.regions_sha256),
             "Parameters": dict(self.parameters),
             "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],

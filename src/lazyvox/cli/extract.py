@@ -1,13 +1,15 @@
 """`lazyvox extract`: time series of masks, atlas regions, maps and spheres, in one pass."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from lazyvox._typing import override
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning, cleaning_options
 from lazyvox.cli.confound_tables import ConfoundChoice
@@ -25,12 +27,18 @@ from lazyvox.cli.settings import (
     runs_argument,
 )
 from lazyvox.cli.sidecars import Inputs, write_sidecars
-from lazyvox.cli.signal_targets import Targets, choose_targets
+from lazyvox.cli.signal_targets import (
+    OutputChoice,
+    Targets,
+    choose_targets,
+    output_form_options,
+)
 from lazyvox.errors import MemoryBudgetError
 from lazyvox.extraction.api import Preparation, build_scan
 from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
-from lazyvox.extraction.tables import write_npz
+from lazyvox.extraction.table_writers import TEXT_FORMS
+from lazyvox.extraction.tables import cell_line, number_lines, write_gathered, write_lines
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Grid, as_series
@@ -45,10 +53,23 @@ __all__ = ["extract"]
 
 _OUTPUT_TEXT = (
     "What to write; ends in .tsv, .csv, .npy, .parquet, or .npz (an array for each region set, "
-    "named after its file). Of several region sets each gets a file, its name inserted before "
-    "the ending, except in .npz. In a folder files get BIDS names, and a JSON file beside each."
+    "named after its file), or in .txt or .1D (numbers only, one line for each volume; - prints "
+    "the same). Of several region sets each gets a file, its name inserted before the ending, "
+    "except in .npz, and in .txt and .1D, where all columns stand side by side. In a folder files "
+    "get BIDS names, and a JSON file beside each."
 )
 _TYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class _WrittenTable(Written):
+    """A table in a file, and what was found of its regions."""
+
+    findings: Mapping[str, Any] = field(default_factory=dict)
+
+    @override
+    def to_dict(self) -> dict[str, Any]:
+        return {**Written.to_dict(self), **self.findings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +112,12 @@ class _Extraction:
         with peak_memory() if self.targets.has_sidecars else nullcontext() as peak:
             self.scan.run(n_jobs=self.settings.n_jobs, progress=self.settings.progress)
             found = self.assemble()
-            written = [*self._tables(found), *self._images(found)]
+            written = [
+                *self._tables(found),
+                *self._images(found),
+                *self._coverages(found),
+                *self._coordinates(found),
+            ]
         if peak is not None:
             write_sidecars(
                 self.targets.tables,
@@ -100,24 +126,87 @@ class _Extraction:
                 plan,
                 t_r=self.grid.t_r,
                 peak_bytes=peak.bytes,
+                findings=[
+                    {_titled(key): value for key, value in self._findings(one).items()}
+                    for one in found
+                ],
                 overwrite=self.settings.overwrite,
             )
         return written
 
     def _tables(self, found: Sequence[Signals]) -> list[Written]:
-        """Write the tables that were not written during the pass."""
-        names = self.inputs.regions.names()
-        paths = self.targets.tables
-        if self.targets.archive:
+        """Write the tables that were not written during the pass, or print them."""
+        names, path = self.inputs.regions.names(), self.targets.gathered
+        if self.targets.are_numbers:
+            titles = [one.column_names for one in found] if self.targets.has_header else None
+            lines = number_lines(
+                [one.values for one in found], titles, is_transposed=self.targets.is_transposed
+            )
+            if self.targets.is_stdout:
+                for line in lines:
+                    click.echo(line, nl=False)
+                return []
+            write_lines(path, lines, overwrite=self.settings.overwrite)
+        elif path:
             arrays = list(zip(names, (one.values for one in found), strict=True))
-            write_npz(self.targets.archive, arrays, overwrite=self.settings.overwrite)
-            paths = (self.targets.archive,) * len(found)
-        written = []
+            write_gathered(path, arrays, overwrite=self.settings.overwrite)
+        written: list[Written] = []
+        paths = (path,) * len(found) if path else self.targets.tables
         for path, name, signals in zip(paths, names, found, strict=bool(paths)):
-            if signals.path is None and not self.targets.archive:
+            if signals.path is None and not self.targets.gathered:
                 signals.save(path, overwrite=self.settings.overwrite)
-            written.append(Written(path, signals.shape, str(signals.dtype), name))
+            findings = self._findings(signals)
+            written.append(_WrittenTable(path, signals.shape, str(signals.dtype), name, findings))
         return written
+
+    def _findings(self, signals: Signals) -> dict[str, Any]:
+        """Return the coverage of regions, and which have no values, where that was asked for."""
+        least = self.inputs.regions.min_coverage
+        if signals.regions is None or (least is None and not self.targets.coverage):
+            return {}
+        fractions = signals.regions.coverage.fraction.tolist()
+        coverage = dict(zip(signals.regions.names, fractions, strict=True))
+        if least is None:
+            return {"coverage": coverage}
+        low = [name for name, fraction in coverage.items() if fraction < least]
+        return {"coverage": coverage, "low_coverage": low}
+
+    def _coverages(self, found: Sequence[Signals]) -> list[Written]:
+        """Write the coverage of each region set that has one."""
+        titles = ("region", "label", "n_voxels", "n_covered", "coverage")
+        return [
+            self._written_rows(path, titles, signals.regions.coverage_rows(), name)
+            for path, signals, name in self._wanted(self.targets.coverage, found)
+            if signals.regions is not None
+        ]
+
+    def _coordinates(self, found: Sequence[Signals]) -> list[Written]:
+        """Write the voxels of each mask."""
+        written = []
+        for path, signals, name in self._wanted(self.targets.coordinates, found):
+            ijk, xyz = signals.ijk, signals.xyz
+            assert ijk is not None, "bug in lazyvox: no voxels"
+            assert xyz is not None, "bug in lazyvox: no voxels"
+            rows = [(*i, *x) for i, x in zip(ijk.tolist(), xyz.tolist(), strict=True)]
+            written.append(self._written_rows(path, tuple("ijkxyz"), rows, name))
+        return written
+
+    def _wanted(
+        self, paths: Sequence[str], found: Sequence[Signals]
+    ) -> list[tuple[str, Signals, str]]:
+        """Return path, signals and name of the region sets that a table is wanted of."""
+        if not paths:
+            return []
+        every = zip(paths, found, self.inputs.regions.names(), strict=True)
+        return [one for one in every if one[0]]
+
+    def _written_rows(
+        self, path: str, titles: Sequence[str], rows: Sequence[Sequence[object]], name: str
+    ) -> Written:
+        form = TEXT_FORMS[Path(path).suffix.lower()]
+        lines = (cell_line(cells, form) for cells in [titles, *rows])
+        write_lines(path, lines, overwrite=self.settings.overwrite)
+        return Written(path, (len(rows), len(titles)), "text", name)
 
     def _images(self, found: Sequence[Signals]) -> list[Written]:
         """Write the images that the signals stand for."""
@@ -135,6 +224,10 @@ class _Extraction:
     epilog=examples(
         "lazyvox extract run.nii.gz --mask left.nii.gz --mask right.nii.gz -o voxels.npz",
         "lazyvox extract run.nii.gz --labels atlas.nii.gz --lut atlas.tsv -o regions.tsv",
+        "lazyvox extract run.nii.gz --mask left.nii.gz --strategy mean -o -",
+        "lazyvox extract run.nii.gz --labels atlas.nii.gz --strategy mean,std,min,max,median \\",
+        "      --coverage coverage.tsv --min-coverage 0.5 -o statistics.tsv",
+        "lazyvox extract run.nii.gz --seed 0,-12,3,6 --voxel 5,6,5 -o seeds.1D",
         "lazyvox extract run.nii.gz --seeds seeds.tsv --radius 5 --smoothing-fwhm 6 --detrend \\",
         "      --high-pass 0.01 --standardize zscore_sample -o spheres.tsv",
         "lazyvox extract sub-01_task-rest_bold.nii.gz --labels atlas.nii.gz \\",
@@ -146,6 +239,7 @@ class _Extraction:
 @region_options
 @cleaning_options
 @output_option(_OUTPUT_TEXT)
+@output_form_options
 @click.option(
     "--inverse",
     metavar="IMG",
@@ -192,11 +286,28 @@ def extract(
         sample_mask,
         dtype,
     )
-    targets = choose_targets(output, inverse, runs, inputs.regions, inputs.paths, settings)
+    choice = chosen(ctx, OutputChoice)
+    targets = choose_targets(output, inverse, choice, runs, inputs.regions, inputs.paths, settings)
     work = _extraction(inputs, targets, settings)
     facts = {"censored_volumes": work.cleaning.censored.tolist()}
-    job = Job("extract", inputs.paths, work.plan, work.work, facts, work.cleaning.remark)
-    perform(job, settings)
+    remark = work.cleaning.remark
+    if targets.is_stdout and not settings.explain:
+        # Nothing but numbers may go to standard output.
+        if remark and not settings.quiet:
+            click.echo(f"lazyvox: {remark}", err=True)
+        settings = replace(settings, quiet=True)
+    perform(Job("extract", inputs.paths, work.plan, work.work, facts, remark), settings)
+
+
+def _titled(key: str) -> str:
+    """Return a key in the style of BIDS.
+
+    Examples
+    --------
+    >>> _titled("low_coverage")
+    'LowCoverage'
+    """
+    return "".join(word.capitalize() for word in key.split("_"))
 
 
 def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extraction:
@@ -210,10 +321,10 @@ def _extraction(inputs: Inputs, targets: Targets, settings: Settings) -> _Extrac
     cleaning = inputs.cleaning.prepare(inputs.confounds, series, keep)
     # What images are made of must be in memory.
     is_direct = bool(targets.tables) and not targets.images
-    outs = targets.tables if is_direct else [None] * len(inputs.regions.paths)
+    outs = targets.tables if is_direct else [None] * len(inputs.regions.sets)
     scan, assemble = build_scan(
         series,
-        inputs.regions.consumers(outs, inputs.dtype, overwrite=settings.overwrite),
+        inputs.regions.consumers(outs, inputs.dtype, series.grid, overwrite=settings.overwrite),
         options=RegionOptions(),
         preparation=Preparation(
             inputs.cleaning.smoothing_fwhm, cleaning.options, settings.memory, settings.n_jobs

@@ -79,7 +79,7 @@ def check_output(
     if Path(output).is_dir() or output.endswith(os.sep):
         msg = f"{option} {printable(output)}: this is a directory. Add a file name"
         raise WrongUsageError(msg)
-    if not output.lower().endswith(tuple(endings)):
+    if not output.lower().endswith(tuple(one.lower() for one in endings)):
         msg = f"{option} {printable(output)}: the name must end in {list_endings(endings)}"
         raise WrongUsageError(msg)
     # A plan is of a run that could begin; a file that exists may be gone until then.

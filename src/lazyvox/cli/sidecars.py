@@ -1,7 +1,7 @@
 """JSON files beside tables of signals: their sources and parameters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lazyvox.cli.bids import (
@@ -64,7 +64,7 @@ class Inputs:
     def images(self, one: RegionSet) -> list[str]:
         """Return the files that define the regions of one region set."""
         confining = self.regions.mask_img if self.regions.confines(one) else None
-        return [one.path, *([confining] if confining else [])]
+        return [*([one.path] if one.path else []), *([confining] if confining else [])]
 
     def parameters(self, one: RegionSet) -> dict[str, Any]:
         """Return the options of one region set, for JSON."""
@@ -84,6 +84,7 @@ def write_sidecars(
     *,
     t_r: float | None,
     peak_bytes: int,
+    findings: Sequence[Mapping[str, Any]],
     overwrite: bool,
 ) -> None:
     """Write the JSON file beside each table.
@@ -102,6 +103,8 @@ def write_sidecars(
         Seconds between volumes.
     peak_bytes : int
         Peak memory that was measured.
+    findings : sequence of mapping
+        Further keys of each JSON file.
     overwrite : bool
         Whether existing files may be replaced.
 
@@ -110,7 +113,7 @@ def write_sidecars(
     OutputError
         If a file cannot be written.
     """
-    for one, table in zip(inputs.regions.sets, tables, strict=True):
+    for one, table, found in zip(inputs.regions.sets, tables, findings, strict=True):
         record = provenance_of(
             table,
             inputs.sources(one),
@@ -121,6 +124,7 @@ def write_sidecars(
             t_r=t_r,
             peak_bytes=peak_bytes,
         )
+        record = replace(record, findings=found)
         write_sidecar(table, record.to_dict(), overwrite=overwrite)
 
 

@@ -215,7 +215,18 @@ class RegionTable(Consumer[Signals]):
         -------
         ndarray of shape (n, n_columns)
             A view of the table.
+
+        Raises
+        ------
+        ParameterError
+            If values depend on volumes that are still to come.
         """
+        if self._rows_plan.is_completed:
+            msg = (
+                "signals that are used while the images are read must not depend on later volumes: "
+                "neither on `strategy` 'eigenvariate' nor on `min_coverage`."
+            )
+            raise ParameterError(msg)
         return self._table.part(start, stop - start)
 
     @property

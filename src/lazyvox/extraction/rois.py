@@ -18,6 +18,7 @@ from lazyvox.extraction.spheres import Spheres
 from lazyvox.extraction.tables import is_gathered, refuse_existing
 from lazyvox.extraction.voxels import Voxels, region_names
 from lazyvox.lazyimage.load import ImageLike, as_image
+from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files.paths import absolute_path, split_target
 from lazyvox.stream.labels import is_integral, shown_values
 from lazyvox.stream.masks import (
@@ -34,6 +35,7 @@ __all__ = [
     "RoiSet",
     "mask_consumer",
     "resolve_rois",
+    "voxel_consumer",
 ]
 
 RoiConsumer: TypeAlias = Voxels | Labels | Maps | Spheres
@@ -249,6 +251,42 @@ def mask_consumer(img: Any, parameter: str, name: str, options: RegionOptions) -
         lut={1: name},
         **options.reduced,
     )
+
+
+def voxel_consumer(ijk: Sequence[Sequence[int]], grid: Grid, options: RegionOptions) -> Labels:
+    """Return the consumer of single voxels: a column for each, in their order.
+
+    Parameters
+    ----------
+    ijk : sequence of triples of int
+        Indices of the voxels, counted from 0, all different.
+    grid : Grid
+        Grid of the images.
+    options : RegionOptions
+        Strategy, type, coverage.
+
+    Returns
+    -------
+    Labels
+        The consumer; columns are called such as "12_3_40".
+
+    Raises
+    ------
+    ParameterError
+        If a voxel is not on the grid.
+    """
+    values = np.zeros(grid.shape, np.min_scalar_type(len(ijk)))
+    for number, place in enumerate(ijk, 1):
+        if any(not 0 <= one < length for one, length in zip(place, grid.shape, strict=True)):
+            msg = (
+                f"`voxel` must be on the grid of the images, {' x '.join(map(str, grid.shape))}, "
+                f"its indices counted from 0. Got {','.join(map(str, place))}."
+            )
+            raise ParameterError(msg, value=",".join(map(str, place)))
+        values[tuple(place)] = number
+    names = {number: "_".join(map(str, place)) for number, place in enumerate(ijk, 1)}
+    region = RegionImage(values, grid.affine, "`voxel`", None)
+    return Labels(region, lut=names, **{**options.reduced, "mask_img": None})
 
 
 def _consumer(roi: Any, parameter: str, name: str, options: RegionOptions) -> RoiConsumer:

@@ -164,6 +164,13 @@ class Signals:
         return self._names
 
     @property
+    def column_names(self) -> Sequence[str]:
+        """Name of each column: of its region, or the indices of its voxel, such as "12_3_40"."""
+        if self._names is not None:
+            return self._names
+        return self._placement.voxel_names(self._grid.shape)
+
+    @property
     def labels(self) -> tuple[int, ...] | None:
         """Label of each column, or None for voxels."""
         return self._labels
@@ -192,6 +199,16 @@ class Signals:
             return None
         ijk = np.unravel_index(self._placement.index, self._grid.shape, order="F")
         return np.stack(ijk, axis=1)
+
+    @property
+    def xyz(self) -> FloatArray | None:
+        """World coordinates in mm of each column, of shape (n_columns, 3), or None for regions."""
+        ijk = self.ijk
+        if ijk is None:
+            return None
+        affine = np.asarray(self._grid.affine, np.float64)
+        xyz: FloatArray = ijk @ affine[:3, :3].T + affine[:3, 3]
+        return xyz
 
     @property
     def t_r(self) -> float | None:
@@ -275,7 +292,7 @@ class Signals:
         require("pandas", "table", "Tables")
         import pandas as pd
 
-        return pd.DataFrame(self.values, columns=list(self._column_names()))
+        return pd.DataFrame(self.values, columns=list(self.column_names))
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> None:
         """Write the signals to a file, complete or not at all.
@@ -307,7 +324,7 @@ class Signals:
         >>> np.load("voxels.npy").shape[0]
         40
         """
-        spec = TableSpec(self.shape, self.dtype, self._column_names)
+        spec = TableSpec(self.shape, self.dtype, lambda: self.column_names)
         save_table(path, self.values, spec, overwrite=overwrite)
 
     def plot(self, ax: Any = None) -> Any:
@@ -336,7 +353,7 @@ class Signals:
             ax = plt.subplots(layout="constrained")[1]
         step = self.t_r or 1.0
         if self.shape[1] <= _MOST_LINES:
-            ax.plot(np.arange(self.shape[0]) * step, self.values, label=self._column_names())
+            ax.plot(np.arange(self.shape[0]) * step, self.values, label=self.column_names)
             ax.set_ylabel("signal")
             ax.legend(fontsize="small")
         else:
@@ -364,11 +381,6 @@ class Signals:
             f"<Signals of {self.shape[1]} {kind}, {self.shape[0]} {volumes}, {self.dtype}, "
             f"t_r={self.t_r}{where}>"
         )
-
-    def _column_names(self) -> Sequence[str]:
-        if self._names is not None:
-            return self._names
-        return self._placement.voxel_names(self._grid.shape)
 
 
 class _Volumes:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,10 @@ __all__ = [
 #: What pyarrow keeps, until the file is closed, of each column of each row group: measured at 0.6
 #: to 1.2 KiB without dictionaries and statistics, and several times that with them.
 PARQUET_CHUNK_BYTES = 2048
+
+
+#: Labels, and coordinates of seeds, which no program computes.
+_NUMBERS = re.compile(r"[+-]*[\d.]+(_-?[\d.]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +329,8 @@ def harmless_name(name: str) -> str:
 
     Examples
     --------
-    >>> harmless_name("=1+1"), harmless_name("-12")
-    ("'=1+1", '-12')
+    >>> harmless_name("=1+1"), harmless_name("-12"), harmless_name("-8_0.5_-3")
+    ("'=1+1", '-12', '-8_0.5_-3')
     """
-    is_number = name.lstrip("+-").isdigit()
-    return f"'{name}" if name[:1] in {"=", "+", "-", "@", "\t", "\r"} and not is_number else name
+    is_doubtful = name[:1] in {"=", "+", "-", "@", "\t", "\r"}
+    return f"'{name}" if is_doubtful and not _NUMBERS.fullmatch(name) else name

@@ -8,7 +8,6 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.cli.main import run
-from lazyvox.cli.seed_option import InlineSeed, seed_table
 
 LABELS = ("run.nii.gz", "--labels", "atlas.nii.gz")
 
@@ -126,12 +125,10 @@ class TestPlaces:
         seeds = ("--seed", "-8,0,0", "--seed", "8,0,0,7", "--radius", "4")
         assert lazyvox("extract", "run.nii.gz", *seeds, "-o", "o.tsv").code == 0
         assert (folder / "o.tsv").read_text().split("\n")[0] == "-8_0_0\t8_0_0"
-        wanted = lv.extract(
-            "run.nii.gz",
-            seed_table([InlineSeed((-8, 0, 0), 4, ""), InlineSeed((8, 0, 0), 7, "x")], None),
-        )
+        places = [((-8, 0, 0), 4), ((8, 0, 0), 7)]
+        wanted = [lv.extract("run.nii.gz", [xyz], radius=radius) for xyz, radius in places]
         found = np.loadtxt("o.tsv", skiprows=1)
-        np.testing.assert_array_equal(found, wanted.values)
+        np.testing.assert_array_equal(found, np.hstack([one.values for one in wanted]))
 
     def test_millimetres_of_a_voxel(self, lazyvox):
         affine = lv.load("run.nii.gz").affine

@@ -1,4 +1,4 @@
-from . import confounds, glm, image, maskers, masking, preload, signal
+from . import confounds, glm, image, interop, maskers, masking, preload, signal
 from ._version import __version__
 from .array import LazyArray
 from .confounds import Confounds, load_confounds
@@ -147,6 +147,7 @@ __all__ = [
     "histogram",
     "image",
     "index",
+    "interop",
     "load",
     "load_confounds",
     "map_images",

@@ -167,5 +167,5 @@ def test_runs_of_volumes(n_volumes, volume_bytes, points, runs):
 
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setattr("lazyvox.runtime.optional.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="need the package dask .*pip install dask"):
+    with pytest.raises(MissingDependencyError, match=r"need the package dask .*pip install dask"):
         to_dask("run.nii.gz")

@@ -129,5 +129,7 @@ def test_attributes_can_be_stored_as_zarr(example_folder, tmp_path):
 
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setattr("lazyvox.runtime.optional.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"need the package xarray .*pip install xarray"):
+    with pytest.raises(
+        MissingDependencyError, match=r"need the package xarray .*pip install xarray"
+    ):
         to_xarray("run.nii.gz")

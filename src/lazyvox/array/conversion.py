@@ -1,10 +1,10 @@
 """From stored values to the values that slicing returns: scaling and casting, block by block."""
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from nibabel.volumeutils import int_scinter_ftype
 
 from lazyvox._typing import Array, DType
 from lazyvox.errors import LazyvoxWarning, ParameterTypeError
@@ -102,6 +102,12 @@ class Conversion:
             return stored
         if stored.kind in "iu":
             native = stored.newbyteorder("=")
+            limits = np.iinfo(native)
+            ends = [float(end) * self.slope + self.inter for end in (limits.min, limits.max)]
+            if all(map(math.isfinite, ends)):
+                return np.dtype(np.float64)
+            from nibabel.volumeutils import int_scinter_ftype
+
             factors = np.array([self.slope]), np.array([self.inter])
             return np.dtype(int_scinter_ftype(native.type, *factors, np.float64))
         return np.result_type(stored.newbyteorder("="), np.float64)

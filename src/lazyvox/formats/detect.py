@@ -4,10 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from lazyvox.errors import CorruptFileError, HeaderError
-from lazyvox.formats.analyze import read_analyze
 from lazyvox.formats.foreign import refusal
-from lazyvox.formats.layout import HEAD_BYTES, NiftiLayout, analyze_byte_order, nifti_layout
-from lazyvox.formats.mgh import is_mgh, read_mgh
+from lazyvox.formats.layout import (
+    HEAD_BYTES,
+    NiftiLayout,
+    analyze_byte_order,
+    is_mgh,
+    nifti_layout,
+)
 from lazyvox.formats.nifti import read_nifti
 from lazyvox.formats.pairs import PairName, missing_partner, pair_name
 from lazyvox.formats.spec import Findings, ImageFile
@@ -73,6 +77,9 @@ def _read_single(path: str, findings: Findings) -> ImageFile:
         return read_nifti(layout, head, source, source, findings)
     if layout is None and is_mgh(head):
         _refuse_disguised_mgh(path)
+        # These parsers take nibabel's headers, which NIfTI has no need of.
+        from lazyvox.formats.mgh import read_mgh
+
         return read_mgh(head, source, findings)
     raise refusal(source, head)
 
@@ -94,6 +101,8 @@ def _read_pair(path: str, name: PairName, findings: Findings) -> ImageFile:
     byte_order = analyze_byte_order(head)
     if byte_order is None:
         raise refusal(source, head)
+    from lazyvox.formats.analyze import read_analyze
+
     mat = name.find(".mat")
     has_mat = mat is not None and Path(mat).stat().st_size > 0
     mat_source = open_source(mat) if mat is not None and has_mat else None

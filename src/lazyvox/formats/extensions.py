@@ -3,12 +3,10 @@
 import struct
 from typing import Any
 
-from nibabel.nifti1 import Nifti1Extension, extension_codes
-
 from lazyvox.formats.spec import Findings
 from lazyvox.store.files.source import ByteSource
 
-__all__ = ["CIFTI_CODE", "extensions_end", "load_extensions"]
+__all__ = ["CIFTI_CODE", "extensions_end", "load_extensions", "nibabel_extension"]
 
 CIFTI_CODE = 32
 _DICOM_CODE = 2
@@ -28,7 +26,7 @@ def load_extensions(
 
     Parameters
     ----------
-    header : nibabel NIfTI header
+    header : NiftiHeader
         Gets the extensions.
     source : ByteSource
         The file of the header.
@@ -56,8 +54,7 @@ def load_extensions(
         findings.note(f"Header extensions of more than {MAX_EXTENSION_BYTES} bytes were left out.")
         return False
     order = header.endianness
-    for code, value in _split(content, order, findings):
-        header.extensions.append(_as_extension(code, value))
+    header.extensions += _split(content, order, findings)
     if len(header.extensions):
         findings.note(f"The header has {len(header.extensions)} extension(s).")
     return True
@@ -111,7 +108,10 @@ def _is_sound(content: bytes, at: int, size: int, n_before: int, findings: Findi
     return False
 
 
-def _as_extension(code: int, value: bytes) -> Any:
+def nibabel_extension(code: int, value: bytes) -> Any:
+    """Return an extension as nibabel has it."""
+    from nibabel.nifti1 import Nifti1Extension, extension_codes
+
     # The handler of DICOM takes the value apart when it is made, and fails on junk.
     if code == _DICOM_CODE:
         is_sound = len(value) >= 8 and value[4:6].isascii()

@@ -4,8 +4,6 @@ import math
 from contextlib import suppress
 from typing import Any
 
-from nibabel.freesurfer.mghformat import MGHHeader
-
 from lazyvox._typing import Shape
 from lazyvox.errors import HeaderError, TruncatedFileError
 from lazyvox.formats.spec import Findings
@@ -106,14 +104,15 @@ def _is_odd_size(size: float, *, is_time: bool) -> bool:
 
 def time_unit(header: Any) -> str:
     """Return the unit of a header's time steps: "sec", "msec", "usec" or another unit of nibabel; seconds where none is known."""
-    if isinstance(header, MGHHeader):
-        # MGH has no field that says so.
-        return "msec"
     if hasattr(header, "get_xyzt_units"):
         # nibabel raises where the field holds a code that no unit has.
         with suppress(KeyError):
             return str(header.get_xyzt_units()[1])
-    return "sec"
+        return "sec"
+    from nibabel.freesurfer.mghformat import MGHHeader
+
+    # MGH has no field that says so.
+    return "msec" if isinstance(header, MGHHeader) else "sec"
 
 
 def check_room(source: ByteSource, array: ArraySpec, findings: Findings) -> None:

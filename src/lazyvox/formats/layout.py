@@ -3,7 +3,14 @@
 import struct
 from dataclasses import dataclass
 
-__all__ = ["ANALYZE_BYTES", "HEAD_BYTES", "NiftiLayout", "analyze_byte_order", "nifti_layout"]
+__all__ = [
+    "ANALYZE_BYTES",
+    "HEAD_BYTES",
+    "NiftiLayout",
+    "analyze_byte_order",
+    "is_mgh",
+    "nifti_layout",
+]
 
 #: The longest header, NIfTI-2, and the four bytes that announce extensions.
 HEAD_BYTES = 544
@@ -53,6 +60,14 @@ def analyze_byte_order(head: bytes) -> str | None:
     if len(head) < ANALYZE_BYTES or 348 not in _sizes(head):
         return None
     return _byte_order(head, 348, 40, "h")
+
+
+def is_mgh(head: bytes) -> bool:
+    """Return whether bytes begin an MGH file: version 1, four lengths, a small type code."""
+    if len(head) < 24:
+        return False
+    version, *lengths, code = struct.unpack(">6i", head[:24])
+    return version == 1 and 0 <= code <= 10 and all(-1 << 24 < n < 1 << 28 for n in lengths)
 
 
 def _sizes(head: bytes) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.source import ByteSource
 
-__all__ = ["is_mgh", "read_mgh", "with_footer"]
+__all__ = ["read_mgh", "with_footer"]
 
 _DATA_OFFSET = 284
 #: Bytes of the header that have a meaning; the rest up to the voxels is unused.
@@ -24,14 +24,6 @@ _FOOTER_BYTES = 20
 #: A compressed file is decoded to its footer up to this size, in 0.1 to 0.2 seconds: one volume of
 #: 256 x 256 x 256 float32 values, FreeSurfer's usual grid, is below it.
 MAX_DECODED_FOR_FOOTER = 72 << 20
-
-
-def is_mgh(head: bytes) -> bool:
-    """Return whether bytes begin an MGH file: version 1, four lengths, a small type code."""
-    if len(head) < 24:
-        return False
-    version, *lengths, code = struct.unpack(">6i", head[:24])
-    return version == 1 and 0 <= code <= 10 and all(-1 << 24 < n < 1 << 28 for n in lengths)
 
 
 def read_mgh(head: bytes, source: ByteSource, findings: Findings) -> ImageFile:

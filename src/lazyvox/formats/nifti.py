@@ -3,11 +3,6 @@
 import math
 from typing import Any
 
-import nibabel as nib
-from nibabel.nifti1 import Nifti1PairHeader
-from nibabel.nifti2 import Nifti2PairHeader
-from nibabel.spatialimages import SpatialImage
-
 from lazyvox._typing import DType
 from lazyvox.formats.affines import nifti_affine
 from lazyvox.formats.datatypes import NIFTI_CODES, read_dtype, repair_bitpix
@@ -15,18 +10,13 @@ from lazyvox.formats.extensions import CIFTI_CODE, extensions_end, load_extensio
 from lazyvox.formats.fields import check_room, field_error, read_offset, read_shape, repair_pixdim
 from lazyvox.formats.foreign import ForeignFormatError
 from lazyvox.formats.layout import NiftiLayout
+from lazyvox.formats.nifti_header import NiftiHeader
 from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.source import ByteSource
 
 __all__ = ["read_nifti"]
 
-_CLASSES: dict[tuple[int, bool], tuple[type[SpatialImage], Any]] = {
-    (1, True): (nib.Nifti1Image, nib.Nifti1Header),
-    (1, False): (nib.Nifti1Pair, Nifti1PairHeader),
-    (2, True): (nib.Nifti2Image, nib.Nifti2Header),
-    (2, False): (nib.Nifti2Pair, Nifti2PairHeader),
-}
 _EOL_CHECK = (13, 10, 26, 10)
 
 
@@ -69,8 +59,7 @@ def read_nifti(
     Memory: O(1), and the extensions, at most 64 MiB. Reads no voxel.
     """
     is_single = source is header_source
-    image_class, header_class = _CLASSES[layout.version, is_single]
-    header = header_class(head[: layout.header_bytes], layout.byte_order, check=False)
+    header = NiftiHeader(head[: layout.header_bytes], layout, is_single=is_single)
     _check_line_ends(header, layout, findings)
     _repair_identity(header, layout, findings, is_single=is_single)
     shape = read_shape(header, findings)
@@ -91,7 +80,7 @@ def read_nifti(
     repair_pixdim(header, findings, len(shape))
     affine = nifti_affine(header, shape, findings)
     name = f"NIfTI-{layout.version}" + ("" if is_single else " pair")
-    return ImageFile(name, array, affine, header, image_class, source, header_source)
+    return ImageFile(name, array, affine, header, None, source, header_source)
 
 
 def _check_line_ends(header: Any, layout: NiftiLayout, findings: Findings) -> None:
@@ -175,5 +164,5 @@ def _refuse_cifti(
 ) -> None:
     if layout.version != 2 or not 3000 <= int(header["intent_code"]) < 3100:
         return
-    if not is_loaded or CIFTI_CODE in header.extensions.get_codes():
+    if not is_loaded or any(code == CIFTI_CODE for code, _ in header.extensions):
         raise ForeignFormatError.of(findings.shown, "a CIFTI-2 file")

@@ -2,15 +2,17 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
-
-from nibabel.spatialimages import SpatialImage
+from typing import TYPE_CHECKING, Any
 
 from lazyvox._typing import FloatArray
 from lazyvox.errors import LazyvoxWarning
+from lazyvox.formats.nifti_header import NiftiHeader
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
 
 __all__ = ["Findings", "ImageFile"]
 
@@ -27,10 +29,10 @@ class ImageFile:
         Where the voxels are, their type and scaling.
     affine : ndarray of shape (4, 4), float64
         Voxel indices to world coordinates, RAS+, in mm.
-    header : nibabel header
+    fields : NiftiHeader or nibabel header
         The header, repaired where nibabel repairs it, NIfTI extensions included.
-    image_class : type
-        The nibabel class that `nibabel.load` would make of the file.
+    foreign_class : type or None
+        The nibabel class that `nibabel.load` would make of a file that is not NIfTI.
     source, header_source : ByteSource
         The file of the voxels and the file of the header; one object for single files.
     notes : tuple of str
@@ -40,11 +42,24 @@ class ImageFile:
     format: str
     array: ArraySpec
     affine: FloatArray
-    header: Any
-    image_class: type[SpatialImage]
+    fields: Any
+    foreign_class: "type[SpatialImage] | None"
     source: ByteSource
     header_source: ByteSource
     notes: tuple[str, ...] = ()
+
+    @property
+    def header(self) -> Any:
+        """The header as nibabel has it."""
+        return self.fields.to_nibabel() if self.foreign_class is None else self.fields
+
+    @property
+    def image_class(self) -> "type[SpatialImage]":
+        """The nibabel class that `nibabel.load` would make of the file."""
+        if self.foreign_class is not None:
+            return self.foreign_class
+        fields: NiftiHeader = self.fields
+        return fields.image_class
 
 
 class Findings:

@@ -6,10 +6,9 @@ from typing import Any
 from lazyvox.formats.spec import Findings
 from lazyvox.store.files.source import ByteSource
 
-__all__ = ["CIFTI_CODE", "extensions_end", "load_extensions", "nibabel_extension"]
+__all__ = ["CIFTI_CODE", "extensions_end", "load_extensions"]
 
 CIFTI_CODE = 32
-_DICOM_CODE = 2
 
 #: More than any real header carries, and no burden to a machine that reads images.
 MAX_EXTENSION_BYTES = 64 << 20
@@ -106,16 +105,3 @@ def _is_sound(content: bytes, at: int, size: int, n_before: int, findings: Findi
         f"that are there; it and what follows it were left out. The image data are not concerned."
     )
     return False
-
-
-def nibabel_extension(code: int, value: bytes) -> Any:
-    """Return an extension as nibabel has it."""
-    from nibabel.nifti1 import Nifti1Extension, extension_codes
-
-    # The handler of DICOM takes the value apart when it is made, and fails on junk.
-    if code == _DICOM_CODE:
-        is_sound = len(value) >= 8 and value[4:6].isascii()
-    else:
-        is_sound = code in extension_codes.handler
-    handler: Any = extension_codes.handler[code] if is_sound else Nifti1Extension
-    return handler(code, value)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NiftiHeader"]
 
+#: Code of the extensions that hold DICOM.
+_DICOM_CODE = 2
 _AXES = (8,)
 _ROW = (4,)
 _VERSION_1: list[Any] = [
@@ -120,9 +122,10 @@ class NiftiHeader:
     def __init__(self, block: bytes, layout: NiftiLayout, *, is_single: bool) -> None:
         self.layout = layout
         self.is_single = is_single
-        self.endianness = layout.byte_order
+        order: Any = layout.byte_order
+        self.endianness: str = order
         self.extensions: list[tuple[int, bytes]] = []
-        dtype = self.template_dtype.newbyteorder(layout.byte_order)
+        dtype = self.template_dtype.newbyteorder(order)
         self._fields = np.frombuffer(bytearray(block), dtype)
 
     @property
@@ -241,11 +244,9 @@ class NiftiHeader:
 
     def to_nibabel(self) -> Any:
         """Return the header as nibabel has it."""
-        from lazyvox.formats.extensions import nibabel_extension
-
         header_class: Any = self.image_class.header_class
         made = header_class(self.binaryblock, self.endianness, check=False)
-        made.extensions.extend(nibabel_extension(*one) for one in self.extensions)
+        made.extensions.extend(_nibabel_extension(*one) for one in self.extensions)
         return made
 
     def of_map(self, shape: Shape, dtype: DType, code: int) -> NiftiHeader:
@@ -294,3 +295,16 @@ class NiftiHeader:
 def _extension_bytes(byte_order: str, code: int, value: bytes) -> bytes:
     size = -(-(len(value) + 8) // 16) * 16
     return struct.pack(byte_order + "ii", size, code) + value.ljust(size - 8, b"\0")
+
+
+def _nibabel_extension(code: int, value: bytes) -> Any:
+    """Return an extension as nibabel has it."""
+    from nibabel.nifti1 import Nifti1Extension, extension_codes
+
+    # The handler of DICOM takes the value apart when it is made, and fails on junk.
+    if code == _DICOM_CODE:
+        is_sound = len(value) >= 8 and value[4:6].isascii()
+    else:
+        is_sound = code in extension_codes.handler
+    handler: Any = extension_codes.handler[code] if is_sound else Nifti1Extension
+    return handler(code, value)

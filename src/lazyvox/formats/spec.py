@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from lazyvox._typing import FloatArray
 from lazyvox.errors import LazyvoxWarning
-from lazyvox.formats.nifti_header import NiftiHeader
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
+
+    from lazyvox.formats.nifti_header import NiftiHeader
 
 __all__ = ["Findings", "ImageFile"]
 

@@ -27,6 +27,7 @@ __all__ = [
     "bids_label",
     "dataset_root",
     "hash_file",
+    "map_name",
     "parse_name",
     "sidecar_path",
     "source_uri",
@@ -218,6 +219,41 @@ def timeseries_name(
     labels = {key: bids_label(regions), "stat": bids_label(stat) if stat else None}
     name = parse_name(run).with_entities(**dict.fromkeys(_DROPPED), **labels)
     return str(replace(name, suffix=suffix, extension=extension))
+
+
+def map_name(run: str, seed: str, *, stat: str) -> str:
+    """Return the name of the map of a seed in a run.
+
+    Parameters
+    ----------
+    run : str
+        BIDS name of the run.
+    seed : str
+        Name of the seed.
+    stat : str
+        What the map holds.
+
+    Returns
+    -------
+    str
+        The entities of the run, less "desc"; "seed", which BIDS does not have; and the suffix
+        "statmap".
+
+    Raises
+    ------
+    ParameterError
+        If `run` is no BIDS name, or `seed` has no letter or digit.
+
+    Examples
+    --------
+    >>> map_name("sub-01_task-rest_desc-preproc_bold.nii.gz", "PCC_0_-52.5_18", stat="t")
+    'sub-01_task-rest_stat-t_seed-PCC0M52P518_statmap.nii.gz'
+    """
+    # A label has neither sign nor point.
+    plain = re.sub(r"\.(?=\d)", " p", re.sub(r"-(?=\d)", " m", seed))
+    labels = {"stat": bids_label(stat), "seed": bids_label(plain)}
+    name = parse_name(run).with_entities(**dict.fromkeys(_DROPPED), **labels)
+    return str(replace(name, suffix="statmap", extension=".nii.gz"))
 
 
 def sidecar_path(path: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "PreparedCleaning",
     "cleaning_options",
     "image_cleaning_options",
+    "map_cleaning_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
@@ -103,20 +104,20 @@ class CleaningChoice:
 
     smoothing_fwhm: float | tuple[float, ...] | str | None
     detrend: bool
-    standardize: str | None
     filter: str | None
     low_pass: float | None
     high_pass: float | None
     t_r: float | None
     censored: str
+    standardize: str | None = None
     join_runs: bool = False
     trend_degree: int = 1
     keep_mean: bool = False
 
     def __post_init__(self) -> None:
         """Refuse contradictory options."""
-        if self.filter == "butterworth" and not self.is_filtered:
-            msg = "--filter butterworth needs a cutoff: pass --low-pass, --high-pass, or both"
+        if self.filter in {"butterworth", "fourier"} and not self.is_filtered:
+            msg = f"--filter {self.filter} needs a cutoff: pass --low-pass, --high-pass, or both"
             raise WrongUsageError(msg)
         if self.filter == "cosine" and self.high_pass is None:
             msg = "--filter cosine removes what is slower than --high-pass, which is missing"
@@ -297,7 +298,7 @@ _JOIN_RUNS = click.option(
     help="Clean all runs as one series; by default each is cleaned by itself.",
 )
 
-_OPTIONS = (
+_BAND = (
     _number("--low-pass", "HZ", "Low-pass cutoff in Hz.", may_be_zero=False),
     _number("--high-pass", "HZ", "High-pass cutoff in Hz."),
     _number(
@@ -306,12 +307,26 @@ _OPTIONS = (
         "Time between volumes; by default that of the header.",
         may_be_zero=False,
     ),
-    _choice("--filter", ("butterworth", "cosine"), "Kind of the filter; by default butterworth."),
-    _choice(
-        "--standardize",
-        ("zscore_sample", "psc"),
-        "Last, bring signals to mean 0 and variance 1, or to percent of their mean.",
-    ),
+)
+
+_FILTER = _choice(
+    "--filter", ("butterworth", "cosine"), "Kind of the filter; by default butterworth."
+)
+
+_REGRESSION_FILTER = _choice(
+    "--filter",
+    ("fourier", "cosine", "butterworth"),
+    "Kind of the filter: regression on sines and cosines, the default, or on slow cosines, or "
+    "nilearn's Butterworth filter, for which RUN waits in a temporary file.",
+)
+
+_STANDARDIZE = _choice(
+    "--standardize",
+    ("zscore_sample", "psc"),
+    "Last, bring signals to mean 0 and variance 1, or to percent of their mean.",
+)
+
+_CONFOUNDS = (
     click.option(
         "--confounds",
         metavar="TABLE",
@@ -347,17 +362,31 @@ _OPTIONS = (
         callback=_keep,
         help="Leave out stretches of fewer volumes between those that are left out; 5 by default.",
     ),
-    click.option(
-        "--censored",
-        type=click.Choice(CENSORED),
-        default="drop",
-        show_default=True,
-        expose_value=False,
-        callback=_keep,
-        help="Volumes that --confounds censor or --sample-mask leaves out: drop their rows, keep "
-        "the volumes all the same, write zeros, or interpolate between the nearest kept volumes.",
-    ),
 )
+
+_CENSORED = click.option(
+    "--censored",
+    type=click.Choice(CENSORED),
+    default="drop",
+    show_default=True,
+    expose_value=False,
+    callback=_keep,
+    help="Volumes that --confounds censor or --sample-mask leaves out: drop their rows, keep "
+    "the volumes all the same, write zeros, or interpolate between the nearest kept volumes.",
+)
+
+_KEEP_CENSORED = click.option(
+    "--censored",
+    type=click.Choice(("drop", "keep")),
+    default="drop",
+    show_default=True,
+    expose_value=False,
+    callback=_keep,
+    help="Volumes that --confounds censor or --sample-mask leaves out: drop them, or keep those "
+    "that are censored all the same.",
+)
+
+_OPTIONS = (*_BAND, _FILTER, _STANDARDIZE, *_CONFOUNDS, _CENSORED)
 
 
 def cleaning_options(command: _Decorated) -> _Decorated:
@@ -368,6 +397,12 @@ def cleaning_options(command: _Decorated) -> _Decorated:
 def image_cleaning_options(command: _Decorated) -> _Decorated:
     """Add the options about cleaning the voxels of one run."""
     return _with_options(command, (_SMOOTHING, _DETREND_DEGREE, *_OPTIONS, _KEEP_MEAN))
+
+
+def map_cleaning_options(command: _Decorated) -> _Decorated:
+    """Add the options about cleaning where signals are not written but related."""
+    further = (_REGRESSION_FILTER, *_CONFOUNDS, _KEEP_CENSORED, _JOIN_RUNS)
+    return _with_options(command, (_SMOOTHING, _DETREND_DEGREE, *_BAND, *further))
 
 
 def _with_options(command: _Decorated, options: Sequence[Any]) -> _Decorated:

@@ -22,7 +22,14 @@ from lazyvox.errors import ParameterError
 from lazyvox.extraction.tables import is_gathered
 from lazyvox.store.files.paths import printable, split_target
 
-__all__ = ["TABLE_ENDINGS", "OutputChoice", "Targets", "choose_targets", "output_form_options"]
+__all__ = [
+    "TABLE_ENDINGS",
+    "OutputChoice",
+    "Targets",
+    "choose_targets",
+    "common_bids_name",
+    "output_form_options",
+]
 
 TABLE_ENDINGS = (".tsv", ".csv", ".npy", ".npz", ".parquet", ".txt", ".1D")
 _COVERAGE_ENDINGS = (".tsv", ".csv")
@@ -291,7 +298,7 @@ def _in_folder(
 
     A table of another statistic than the strategy's, `stat`, has the suffix of the run.
     """
-    run = _common_name(folder, runs, option)
+    run = common_bids_name(folder, runs, option)
     suffix = "timeseries" if stat is None else parse_name(run).suffix
     try:
         names = [
@@ -310,7 +317,7 @@ def _in_folder(
     return tuple(str(Path(folder) / name) for name in names)
 
 
-def _common_name(folder: str, runs: Sequence[str], option: str) -> str:
+def common_bids_name(folder: str, runs: Sequence[str], option: str) -> str:
     """Return the BIDS name that runs have in common: what differs between them is left out."""
     try:
         parsed = [parse_name(run) for run in runs]

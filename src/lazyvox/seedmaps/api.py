@@ -191,13 +191,16 @@ class PreparedSeedMaps:
     scan : Scan
         The scan; nothing of the series was read.
     handle : Handle
-        Of its consumer.
+        The place of its result.
+    consumer : SeedRelations
+        Its consumer.
     regions : RoiSet
         The seeds, in the form in which they were given.
     """
 
     scan: Scan
     handle: Handle[SeedMaps]
+    consumer: SeedRelations
     regions: RoiSet
 
     def assemble(self, maps: SeedMaps) -> LazyImage | dict[Any, LazyImage]:
@@ -270,7 +273,7 @@ def prepare_seed_maps(
         smoothing=smoothing,
         n_lost=cleaned.n_lost,
     )
-    return PreparedSeedMaps(scan, scan.add(consumer), regions)
+    return PreparedSeedMaps(scan, scan.add(consumer), consumer, regions)
 
 
 def _seed_regions(seeds: Any, options: SeedMapOptions) -> RoiSet:

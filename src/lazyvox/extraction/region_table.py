@@ -298,6 +298,11 @@ class GatheredRegions(RegionTable):
         self._layout: RegionLayout
         self._kept: KeptVoxels | None = None
 
+    @property
+    def are_means(self) -> bool:
+        """True if the mean is the only column of each region, whatever its coverage."""
+        return self._strategies.given == ("mean",) and self._min_coverage is None
+
     @abstractmethod
     def _region_names(self) -> Sequence[str]:
         """Return the name of each region; called after `_prepare`."""

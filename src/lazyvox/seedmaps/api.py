@@ -293,6 +293,9 @@ def _seed_regions(seeds: Any, options: SeedMapOptions) -> RoiSet:
     for one in regions.consumers:
         if not isinstance(one, GatheredRegions):
             raise _no_mean(one.describe())
+        if not one.are_means:
+            got = f"{one.describe()}, with another statistic or with min_coverage"
+            raise _no_mean(got)
         if one.publishes:
             msg = "`seeds` must not write files themselves. Got a consumer with `out`."
             raise ParameterError(msg)

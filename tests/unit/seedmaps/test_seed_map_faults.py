@@ -33,6 +33,11 @@ BEFORE = {
         lv.ParameterTypeError,
         "Pass a list of masks in place of a 4D image",
     ),
+    "medians": (
+        {"seeds": lv.Labels(image_of(MASK), strategy="median")},
+        lv.ParameterTypeError,
+        "`seeds` must be coordinates, masks or labels, whose signals are means. Got Labels",
+    ),
     "array of another shape": (
         {"seeds": np.zeros((4, 4))},
         lv.RegionError,

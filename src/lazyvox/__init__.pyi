@@ -73,6 +73,7 @@ from .stream import (
     Variance,
     Write,
 )
+from .summary import SummaryTable, stats
 
 __all__ = [
     "AR1",
@@ -130,6 +131,7 @@ __all__ = [
     "Spheres",
     "Std",
     "Sum",
+    "SummaryTable",
     "TruncatedFileError",
     "UnsupportedFormatError",
     "Variance",
@@ -168,6 +170,7 @@ __all__ = [
     "seed_map",
     "shared",
     "signal",
+    "stats",
     "std_img",
     "strict",
     "sum_img",

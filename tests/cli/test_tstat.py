@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lazyvox.array import courses
+from lazyvox.store.files import spool
 
 MAPS = {
     "mean": lambda v: v.mean(-1),
@@ -31,7 +31,7 @@ def whole(path):
 
 
 def test_all_maps_come_of_one_pass(lazyvox, monkeypatch):
-    monkeypatch.setattr(courses, "MOST_MEMORY_BYTES", 0)
+    monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)
     asked = [text for name in MAPS for text in (f"--{name}", f"{name}.nii.gz")]
     done = lazyvox(
         "tstat", "run.nii.gz", *asked, "--percentile", "90=p90.nii", "--percentile", "2.5=low.nii",
@@ -140,7 +140,7 @@ def test_a_truncated_run_and_a_full_disk_leave_nothing(lazyvox, folder, monkeypa
     done = lazyvox("tstat", "short.nii.gz", "--median", "m.nii", "--mean", "mean.nii")
     assert done.code == 1
     assert "short.nii.gz" in done.err
-    monkeypatch.setattr(courses, "MOST_MEMORY_BYTES", 0)
+    monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
     done = lazyvox("tstat", "run.nii.gz", "--median", "m.nii")
     assert done.code == 1

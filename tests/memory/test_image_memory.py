@@ -7,7 +7,7 @@ import pytest
 import lazyvox as lv
 from lazyvox.image import binarize_img, concat_imgs, reorder_img, threshold_img
 from lazyvox.image.high_variance import _Power
-from lazyvox.image.ranks import LeadingBits
+from lazyvox.image.ranks import _Look
 from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.testing import scan_peaks
 
@@ -43,8 +43,8 @@ def test_scans_of_lazy_images(run, name):
 
 
 CONSUMERS = {
-    "percentile": lambda: LeadingBits([(0, None)], None, two_sided=True),
-    "percentile under a mask": lambda: LeadingBits([(0, None)], INSIDE, two_sided=False),
+    "percentile": lambda: _Look(50, None, two_sided=True),
+    "percentile under a mask": lambda: _Look(50, INSIDE, two_sided=False),
     "power": lambda: _Power(INSIDE, detrend=True),
     "signals": lambda: MaskedVoxels(INSIDE, np.dtype("f8"), ensure_finite=True),
 }

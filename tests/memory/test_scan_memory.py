@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.summary.regions import RegionStatistics, Selection, Voxels
 from lazyvox.testing import assert_bounded, peak_of, scan_peaks
 
 MIB = 1 << 20
@@ -64,6 +65,7 @@ CONSUMERS = {
     "histogram in two passes": lambda: [lv.Histogram()],
     "dvars": lambda: [lv.DVARS()],
     "order statistics and trends": lambda: [lv.Median(), lv.Percentile(90), lv.AR1(detrend=1)],
+    "statistics": lambda: [RegionStatistics(Voxels(), Selection(), (2, 50, 98), per_volume=False)],
     "many": lambda: [lv.Mean(), lv.Std(), lv.Min(), lv.Max(), lv.GlobalSignal(), lv.Sum()],
 }
 

@@ -10,13 +10,10 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.reduction_states import State
-from lazyvox.store.files.spool import FileStore, MemoryStore, Spool
+from lazyvox.store.files import spool
+from lazyvox.store.files.spool import Spool
 
 __all__ = ["Courses"]
-
-#: Courses up to this size are kept in memory, larger ones in a file. The choice depends on nothing
-#: else, so that what was planned holds whenever the pass runs.
-MOST_MEMORY_BYTES = 8 << 20
 
 #: Values that are looked at in one go after the pass, as float64.
 BLOCK_BYTES = 4 << 20
@@ -51,7 +48,7 @@ class Courses(State):
     @property
     @override
     def file_bytes(self) -> int:
-        return self._spool_bytes if self._spool_bytes > MOST_MEMORY_BYTES else 0
+        return self._spool_bytes if self._spool_bytes > spool.SMALL_SPOOL_BYTES else 0
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Yield entries, counted in Fortran order, and their courses.
@@ -88,8 +85,9 @@ class Courses(State):
 
     @override
     def _allocate(self) -> None:
-        make = FileStore if self.file_bytes else MemoryStore
-        self._spool = Spool(self._size, self._dtype, make(max(self._spool_bytes, 1)))
+        self._spool = Spool.of_size(
+            self._n_values, self._size, self._dtype, spool.SMALL_SPOOL_BYTES
+        )
 
     @override
     def _next(self, values: Array, slices: slice) -> None:

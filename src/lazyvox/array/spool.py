@@ -15,7 +15,7 @@ from lazyvox.planning.blocks import DECODER
 from lazyvox.planning.indexing import Axis, View
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.once import OncePerProcess
-from lazyvox.store.files.spool import FileStore, MemoryStore, Spool
+from lazyvox.store.files.spool import Spool
 
 __all__ = ["SpoolJob", "SpooledReader"]
 
@@ -174,8 +174,7 @@ class SpooledReader(ComputedReader):
         return self._state.get(self._fill)
 
     def _fill(self) -> Spool:
-        make = MemoryStore if self._fits_memory else FileStore
-        spool = Spool(self._n_columns, self.dtype, make(max(self.spool_bytes, 1)))
+        spool = Spool.of_size(self.job.n_rows, self._n_columns, self.dtype, self.memory_bytes)
         try:
             self.job.fill(spool)
         except BaseException:

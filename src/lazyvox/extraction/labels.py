@@ -23,7 +23,7 @@ from lazyvox.stream.masks import (
     regrid,
 )
 
-__all__ = ["Labels"]
+__all__ = ["Atlas", "Labels", "read_atlas"]
 
 
 class Labels(GatheredRegions):
@@ -128,7 +128,7 @@ class Labels(GatheredRegions):
         self._resample = resample
         self._background = _checked_background(background_label)
         self._keep = keep_masked_labels
-        self._atlas: _Atlas
+        self._atlas: Atlas
 
     @property
     @override
@@ -162,7 +162,7 @@ class Labels(GatheredRegions):
         mask = None
         if self._mask_img is not None:
             mask = read_mask(self._mask_img, grid, name="mask_img", resample=self._resample)
-        self._atlas = _read_atlas(
+        self._atlas = read_atlas(
             read_region_image(self._labels_img, "labels_img"),
             grid,
             mask,
@@ -189,10 +189,17 @@ class Labels(GatheredRegions):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Atlas:
+class Atlas:
     """Labelled voxels, sorted by label and then by their place in the file.
 
-    `all_labels` are those of the image, `labels` those that have a column.
+    Attributes
+    ----------
+    layout : RegionLayout
+        The voxels.
+    labels : tuple of int
+        The labels that have a column.
+    all_labels : tuple of int
+        Those of the image.
     """
 
     layout: RegionLayout
@@ -200,7 +207,7 @@ class _Atlas:
     all_labels: tuple[int, ...]
 
 
-def _read_atlas(
+def read_atlas(
     region: RegionImage,
     grid: Grid,
     mask: BoolArray | None,
@@ -208,7 +215,36 @@ def _read_atlas(
     background: int,
     resample: bool,
     keep: bool,
-) -> _Atlas:
+) -> Atlas:
+    """Return the labelled voxels of an image on a grid.
+
+    Parameters
+    ----------
+    region : RegionImage
+        The labels image.
+    grid : Grid
+        The grid of the images.
+    mask : ndarray of shape (i, j, k), bool, or None
+        The voxels to take; all by default.
+    background : int
+        The label that is no region.
+    resample : bool
+        Whether labels on another grid are brought to this one.
+    keep : bool
+        Whether labels that have no voxel there have a column.
+
+    Returns
+    -------
+    Atlas
+        The voxels.
+
+    Raises
+    ------
+    RegionError
+        If the image holds no labels, or none of them is left.
+    GridMismatchError
+        If it is on another grid, and `resample` is false.
+    """
     values = as_labels(region.values, region.name, region.slope)
     if abs(background) >= 2**31:
         values = values.astype(np.int64)
@@ -234,7 +270,7 @@ def _read_atlas(
         known = np.searchsorted(labels, whole[np.isin(whole, labels)])
         counts = np.bincount(known, minlength=len(labels))
     layout = RegionLayout(index, starts, np.searchsorted(labels, present), counts)
-    return _Atlas(layout, tuple(labels.tolist()), tuple(all_labels.tolist()))
+    return Atlas(layout, tuple(labels.tolist()), tuple(all_labels.tolist()))
 
 
 def _warn_of_lost(region: RegionImage, lost: Array, n_labels: int) -> None:

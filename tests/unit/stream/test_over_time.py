@@ -6,6 +6,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.array import courses
+from lazyvox.store.files import spool
 from lazyvox.testing.images import image_of as image
 
 SHAPE = (5, 4, 3, 13)
@@ -33,7 +34,7 @@ def numbers(img):
 def place(request, monkeypatch):
     """Courses in memory, and in a file."""
     if request.param == "file":
-        monkeypatch.setattr(courses, "MOST_MEMORY_BYTES", 0)
+        monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)
     return request.param
 
 
@@ -201,7 +202,7 @@ class TestTrends:
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(monkeypatch, tmp_path):
-    monkeypatch.setattr(courses, "MOST_MEMORY_BYTES", 0)
+    monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
     nib.save(image(values_of()), tmp_path / "run.nii")
     monkeypatch.setenv("TMPDIR", str(tmp_path))

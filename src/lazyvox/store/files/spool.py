@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, Self
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from lazyvox._typing import Array, DType
 from lazyvox.errors import OutputError
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["ByteStore", "FileStore", "MemoryStore", "Spool", "spool_folder"]
+__all__ = ["SMALL_SPOOL_BYTES", "ByteStore", "FileStore", "MemoryStore", "Spool", "spool_folder"]
+
+#: Values up to this size are kept in memory by a pass, others in a file. The choice depends on
+#: nothing else, so that what was planned holds whenever the pass runs.
+SMALL_SPOOL_BYTES = 8 << 20
 
 
 class ByteStore(Protocol):
@@ -119,6 +123,13 @@ class Spool:
         self.dtype = dtype
         self._store = store
 
+    @classmethod
+    def of_size(cls, n_rows: int, n_columns: int, dtype: DType, memory_bytes: int) -> Self:
+        """Return a new spool, in memory up to so many bytes, else in a nameless file."""
+        nbytes = n_rows * n_columns * dtype.itemsize
+        make = MemoryStore if nbytes <= memory_bytes else FileStore
+        return cls(n_columns, dtype, make(max(nbytes, 1)))
+
     def write_row(self, number: int, values: Array) -> None:
         """Write one row, contiguous and of the type of the spool."""
         self._store.write(self._offset(number), values.view(np.uint8).data)
@@ -127,9 +138,9 @@ class Spool:
         """Fill `out`, contiguous and of the type of the spool, with one row."""
         self._store.readinto(self._offset(number), out.reshape(-1, order="A").view(np.uint8).data)
 
-    def read_columns(self, columns: range, out: Array) -> None:
-        """Fill `out`, of shape (n, len(columns)) in C order, with columns of the first n rows."""
-        for number, row in enumerate(out):
+    def read_columns(self, columns: range, out: Array, first: int = 0) -> None:
+        """Fill `out`, of shape (n, len(columns)) in C order, with columns of n rows."""
+        for number, row in enumerate(out, first):
             self._store.readinto(self._offset(number, columns.start), row.view(np.uint8).data)
 
     def write_columns(self, columns: range, values: Array, first: int = 0) -> None:

@@ -1,0 +1,376 @@
+"""Statistics of all values of regions, over whole series or volume by volume: a consumer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from lazyvox._typing import Array, BoolArray, IntArray, Shape, override
+from lazyvox.array.ranks import Ranks
+from lazyvox.errors import ParameterTypeError
+from lazyvox.lazyimage.series import Grid
+from lazyvox.store.files import spool
+from lazyvox.store.files.spool import Spool
+from lazyvox.stream.consumer import Consumer
+from lazyvox.summary.robust_range import count_in_bins, robust_range
+
+__all__ = ["RegionNumbers", "RegionStatistics", "Selection", "Voxels"]
+
+#: Voxels whose statistics are taken at a time: their float64 values stay in the processor's cache.
+PIECE_VOXELS = 65_536
+
+#: Values that are ranked at a time; regions of so many are sorted.
+RANKED_VALUES = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The values that count: finite ones, between limits.
+
+    Attributes
+    ----------
+    above, below : float or None
+        Values must be larger than the first, and smaller than the second.
+    nonzero : bool
+        Whether values that are 0 are left out.
+    """
+
+    above: float | None = None
+    below: float | None = None
+    nonzero: bool = False
+
+    def of(self, values: Array) -> tuple[BoolArray, int]:
+        """Return which values count, and how many are not finite."""
+        chosen: BoolArray = np.isfinite(values)
+        n_bad = len(values) - int(np.count_nonzero(chosen))
+        with np.errstate(invalid="ignore"):
+            if self.above is not None:
+                chosen &= values > self.above
+            if self.below is not None:
+                chosen &= values < self.below
+        if self.nonzero:
+            chosen &= values != 0
+        return chosen, n_bad
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Voxels:
+    """Voxels of regions, one region after the other.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n_voxels,), intp, or None
+        Their numbers in Fortran order, ascending within a region; None for all voxels of a grid.
+    starts : ndarray of shape (n_regions,), intp
+        Where each region begins; none is empty.
+    """
+
+    index: IntArray | None = None
+    starts: IntArray = field(default_factory=lambda: np.zeros(1, np.intp))
+
+    def n_voxels(self, grid: Grid) -> int:
+        """Return the number of voxels of all regions."""
+        return grid.n_voxels if self.index is None else len(self.index)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays, and of those that find the voxels of a slab."""
+        return self.starts.nbytes + (0 if self.index is None else 3 * self.index.nbytes)
+
+
+@dataclass(slots=True)
+class RegionNumbers:
+    """Statistics of the values of one region.
+
+    Attributes
+    ----------
+    count : int
+        Values that count.
+    n_bad : int
+        Values that are not finite.
+    mean, squares : float
+        Mean, and sum of squared deviations from it.
+    low, high : float
+        Smallest and largest value.
+    weights : ndarray of shape (4,)
+        Sums of the values times their voxel indices, and of the values.
+    percentiles : tuple of float
+        Those that were asked for.
+    robust : (float, float)
+        The robust range.
+    """
+
+    count: int = 0
+    n_bad: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    low: float = np.inf
+    high: float = -np.inf
+    weights: Array = field(default_factory=lambda: np.zeros(4))
+    percentiles: tuple[float, ...] = ()
+    robust: tuple[float, float] = (np.nan, np.nan)
+
+    def take(self, values: Array, voxels: IntArray, n_bad: int, shape: Shape) -> None:
+        """Take finite values, and the numbers of their voxels in Fortran order."""
+        self.n_bad += n_bad
+        if not len(values):
+            return
+        self.low = min(self.low, values.min().item())
+        self.high = max(self.high, values.max().item())
+        numbers = values.astype(np.float64)
+        total, mean = numbers.sum(), numbers.mean()
+        places = np.unravel_index(voxels, shape, order="F")
+        sums = [float((numbers * axis).sum()) for axis in places]
+        self.weights += [*sums, total]
+        numbers -= mean
+        numbers *= numbers
+        self._join(len(numbers), float(mean), float(numbers.sum()))
+
+    def merge(self, other: "RegionNumbers") -> None:
+        """Take over the statistics of other values of the region."""
+        self.n_bad += other.n_bad
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.weights += other.weights
+        self._join(other.count, other.mean, other.squares)
+
+    def _join(self, count: int, mean: float, squares: float) -> None:
+        if not count:
+            return
+        # As in lazyvox.array.moments, by Chan and others.
+        n_all, shift = self.count + count, mean - self.mean
+        self.squares += squares + shift**2 * (self.count * count / n_all)
+        self.mean += shift * (count / n_all)
+        self.count = n_all
+
+
+class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
+    """Statistics of regions: of all volumes together, or of each.
+
+    Moments are summed up while volumes come. For percentiles and the robust range values are
+    written to a spool, and looked at again in the end.
+
+    Parameters
+    ----------
+    voxels : Voxels
+        The voxels of the regions.
+    selection : Selection
+        The values that count.
+    percentiles : sequence of float
+        0 to 100.
+    per_volume : bool
+        Whether each volume has its own statistics.
+    """
+
+    def __init__(
+        self,
+        voxels: Voxels,
+        selection: Selection,
+        percentiles: Sequence[float],
+        *,
+        per_volume: bool,
+    ) -> None:
+        self._known = voxels
+        self._selection = selection
+        self._percentiles = tuple(percentiles)
+        self._per_volume = per_volume
+        self._spool: Spool | None = None
+        self._gather: tuple[IntArray, IntArray, Array] | None = None
+
+    @override
+    def check(self, grid: Grid) -> None:
+        if grid.dtype.kind not in "biuf" or grid.dtype.itemsize > 8:
+            msg = f"statistics need real voxels of up to 64 bits. Got {grid.dtype}."
+            raise ParameterTypeError(msg)
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self.check(grid)
+        self._grid = grid
+        self._n_columns = self._known.n_voxels(grid)
+        self._n_rows = 1 if self._per_volume else grid.n_volumes
+        self._spool = Spool.of_size(
+            self._n_rows, self._n_columns, grid.dtype, spool.SMALL_SPOOL_BYTES
+        )
+        self._results: list[list[RegionNumbers]] = []
+        self._n_taken = 0
+        self._begin()
+        index = self._known.index
+        self._gather = None
+        if index is not None:
+            places = np.argsort(index, kind="stable")
+            self._gather = index[places], places, np.empty(len(index), grid.dtype)
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        for i in range(block.shape[3]):
+            self._take(block[..., i].reshape(-1, order="F"), 0)
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        self._take(slab.reshape(-1, order="F"), k * slab.shape[0] * slab.shape[1])
+
+    @override
+    def merge(self, other: Self) -> None:
+        if self._per_volume:
+            self._results += other._results
+            return
+        row = np.empty(self._n_columns, self._grid.dtype)
+        for number in range(other._n_taken):
+            other._values.read_row(number, row)
+            self._values.write_row(self._n_taken + number, row)
+        self._n_taken += other._n_taken
+        for mine, others in zip(self._numbers, other._numbers, strict=True):
+            mine.merge(others)
+
+    @override
+    def finalize(self) -> list[list[RegionNumbers]]:
+        if not self._per_volume:
+            self._end()
+        self.abort()
+        return self._results
+
+    @override
+    def abort(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+        self._spool = self._gather = None
+
+    @override
+    def state_bytes(self, grid: Grid) -> int:
+        n_results = (grid.n_volumes if self._per_volume else 1) * len(self._known.starts)
+        # Ranked values: as they are, those that count, as float64, their keys, places and bins.
+        ranked = RANKED_VALUES * (2 * grid.dtype.itemsize + 6 * 8)
+        row = 0 if self._known.index is None else len(self._known.index) * grid.dtype.itemsize
+        held = 0 if self.scratch_bytes(grid) else self._spool_bytes(grid)
+        search = Ranks.nbytes(len(self._percentiles))
+        return self._known.nbytes + row + held + ranked + search + 600 * n_results
+
+    @override
+    def scratch_bytes(self, grid: Grid) -> int:
+        nbytes = self._spool_bytes(grid)
+        return nbytes if nbytes > spool.SMALL_SPOOL_BYTES else 0
+
+    @override
+    def work_bytes(self, grid: Grid, block_volumes: int) -> int:
+        return 10 * 8 * max(PIECE_VOXELS, grid.shape[0] * grid.shape[1])
+
+    @override
+    def describe(self) -> str:
+        return "statistics"
+
+    def _spool_bytes(self, grid: Grid) -> int:
+        n_rows = 1 if self._per_volume else grid.n_volumes
+        return n_rows * self._known.n_voxels(grid) * grid.dtype.itemsize
+
+    @property
+    def _values(self) -> Spool:
+        assert self._spool is not None, "bug in lazyvox: statistics before the pass"
+        return self._spool
+
+    def _begin(self) -> None:
+        self._numbers = [RegionNumbers() for _ in self._known.starts]
+
+    def _end(self) -> None:
+        """Rank the values that were taken, and keep the result."""
+        stops = np.append(self._known.starts[1:], self._n_columns)
+        for numbers, start, stop in zip(self._numbers, self._known.starts, stops, strict=True):
+            self._rank(numbers, range(start, stop))
+        self._results.append(self._numbers)
+
+    def _take(self, values: Array, first: int) -> None:
+        """Take some consecutive voxels of a volume, from voxel `first` on."""
+        if self._gather is None:
+            # Slice by slice, so that results do not depend on how volumes were cut.
+            step = self._grid.shape[0] * self._grid.shape[1]
+            for start in range(0, len(values), step):
+                self._add(values[start : start + step], first + start)
+        else:
+            ascending, places, row = self._gather
+            start, stop = np.searchsorted(ascending, (first, first + len(values)))
+            row[places[start:stop]] = values[ascending[start:stop] - first]
+        if first + len(values) < self._grid.n_voxels:
+            return
+        if self._gather is not None:
+            row = self._gather[2]
+            for start in range(0, len(row), PIECE_VOXELS):
+                self._add(row[start : start + PIECE_VOXELS], start)
+        self._n_taken += 1
+        if self._per_volume:
+            self._end()
+            self._begin()
+            self._n_taken = 0
+
+    def _add(self, values: Array, first: int) -> None:
+        """Take the values of some columns of the spool, from column `first` on."""
+        columns = range(first, first + len(values))
+        self._values.write_columns(columns, np.ascontiguousarray(values)[None], self._n_taken)
+        starts = self._known.starts
+        region = int(np.searchsorted(starts, first, side="right")) - 1
+        while region < len(starts) and starts[region] < columns.stop:
+            stop = starts[region + 1] if region + 1 < len(starts) else self._n_columns
+            part = slice(max(starts[region], first), min(stop, columns.stop))
+            some = values[part.start - first : part.stop - first]
+            chosen, n_bad = self._selection.of(some)
+            index = self._known.index
+            voxels = np.arange(part.start, part.stop) if index is None else index[part]
+            self._numbers[region].take(some[chosen], voxels[chosen], n_bad, self._grid.shape)
+            region += 1
+
+    def _rank(self, numbers: RegionNumbers, columns: range) -> None:
+        """Find percentiles and robust range of a region."""
+        if not numbers.count:
+            numbers.percentiles = (np.nan,) * len(self._percentiles)
+            return
+        n_values = len(columns) * max(self._n_taken, 1)
+        if n_values <= RANKED_VALUES:
+            (values,) = self._looks(columns)
+            ordered = np.sort(values)
+            places = [one / 100 * (len(ordered) - 1) for one in self._percentiles]
+            neighbours = [
+                (
+                    float(ordered[int(place)]),
+                    float(ordered[min(int(place) + 1, len(ordered) - 1)]),
+                    place - int(place),
+                )
+                for place in places
+            ]
+        else:
+            search = Ranks(self._percentiles, self._grid.dtype)
+            while not search.is_done:
+                for values in self._looks(columns):
+                    search.take(values)
+                search.advance()
+            neighbours = search.neighbours()
+        numbers.percentiles = tuple(_between(*one) for one in neighbours)
+
+        def count(low: float, high: float) -> Array:
+            looks = (count_in_bins(values, low, high) for values in self._looks(columns))
+            total: Array = sum(looks, np.zeros(1, np.int64))
+            return total
+
+        numbers.robust = robust_range(numbers.low, numbers.high, count)
+
+    def _looks(self, columns: range) -> Iterator[Array]:
+        """Yield the values of a region that count, read from the spool."""
+        n_rows = max(self._n_taken, 1)
+        width = min(len(columns), RANKED_VALUES)
+        step = max(RANKED_VALUES // width, 1)
+        for start in range(columns.start, columns.stop, width):
+            part = range(start, min(start + width, columns.stop))
+            for row in range(0, n_rows, step):
+                block = np.empty((min(step, n_rows - row), len(part)), self._grid.dtype)
+                self._values.read_columns(part, block, row)
+                flat = block.ravel()
+                yield flat[self._selection.of(flat)[0]]
+
+
+def _between(low: float, high: float, place: float) -> float:
+    """Return the value between two, computed as `numpy.percentile` does."""
+    step = high - low
+    return high - step * (1 - place) if place >= 0.5 else low + step * place

@@ -1,0 +1,153 @@
+"""`SummaryTable`: columns of numbers and texts, on paper, in files and as a data frame."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from json import dumps
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import Array, PathLike, override
+from lazyvox.errors import MissingDependencyError, ParameterError
+from lazyvox.extraction.table_writers import TEXT_FORMS
+from lazyvox.extraction.tables import cell_line, write_lines
+from lazyvox.store.files.paths import absolute_path, printable
+
+__all__ = ["TABLE_ENDINGS", "SummaryTable"]
+
+#: Endings of files that `SummaryTable.save` writes.
+TABLE_ENDINGS = (".tsv", ".csv", ".json")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SummaryTable:
+    """A table with named columns of one length.
+
+    Attributes
+    ----------
+    columns : mapping of str to sequence
+        Texts, integers, or floats with NaN where there is no value.
+    remarks : tuple of str
+        What the numbers leave out, a line each.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> table = lv.stats("run.nii.gz", mask_img="mask.nii.gz")
+    >>> table.n_rows, table.names[:3], table["voxels"].tolist()
+    (1, ('image', 'voxels', 'mm3'), [20800])
+    """
+
+    columns: Mapping[str, Sequence[Any]]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.columns)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return max(map(len, self.columns.values()), default=0)
+
+    def __getitem__(self, name: str) -> Array:
+        """Return one column as an array.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The column.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such column.
+        """
+        if name not in self.columns:
+            msg = f"the table must have the column. Got {name!r}; it has {', '.join(self.names)}."
+            raise ParameterError(msg)
+        return np.asarray(self.columns[name])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield each row as a dictionary that JSON can hold: None in place of NaN."""
+        for cells in zip(*self.columns.values(), strict=True):
+            yield {
+                name: None if isinstance(cell, float) and not math.isfinite(cell) else cell
+                for name, cell in zip(self.columns, map(_plain, cells), strict=True)
+            }
+
+    def to_dataframe(self) -> Any:
+        """Return the table as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The same columns.
+
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            msg = "a data frame needs the package pandas, which is not installed."
+            raise MissingDependencyError(msg) from error
+        return pd.DataFrame({name: list(column) for name, column in self.columns.items()})
+
+    def save(self, path: PathLike, *, overwrite: bool = False) -> None:
+        """Write the table to a file, complete or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in .tsv, with n/a where there is no value; .csv; or .json, a list of rows with null.
+        overwrite : bool, default=False
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        ParameterError
+            If the name ends in anything else.
+        OutputError
+            If the file exists, or cannot be written.
+        """
+        ending = next(
+            (one for one in TABLE_ENDINGS if absolute_path(path).lower().endswith(one)), ""
+        )
+        if not ending:
+            msg = f"`path` must end in {', '.join(TABLE_ENDINGS)}. Got {printable(str(path))}."
+            raise ParameterError(msg)
+        write_lines(path, self._lines(ending), overwrite=overwrite)
+
+    def _lines(self, ending: str) -> Iterator[str]:
+        if ending == ".json":
+            yield dumps(list(self.rows()), indent=1, allow_nan=False) + "\n"
+            return
+        form = TEXT_FORMS[ending]
+        yield cell_line(self.names, form)
+        for cells in zip(*self.columns.values(), strict=True):
+            yield cell_line(map(_plain, cells), form)
+
+    @override
+    def __str__(self) -> str:
+        """Return the table as tab-separated text, n/a where there is no value."""
+        return "".join(self._lines(".tsv")).rstrip("\n")
+
+    @override
+    def __repr__(self) -> str:
+        """Show the size of the table and its columns."""
+        return f"<SummaryTable of {self.n_rows} rows: {', '.join(self.names)}>"
+
+
+def _plain(cell: Any) -> Any:
+    """Return a cell as a number or text of Python's."""
+    return cell.item() if isinstance(cell, np.generic) else cell

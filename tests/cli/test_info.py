@@ -2,9 +2,12 @@
 
 import gzip
 import json
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.testing import data_path
 
 import lazyvox as lv
 from lazyvox.cli.facts import describe_image
@@ -17,6 +20,9 @@ run.nii.gz
   dtype     float32, little-endian
   scaling   none
   voxels    3 x 3 x 3 mm, RAS
+  origin    -16.5 -19.5 -13.5 mm
+  space     aligned (sform 2, qform 0)
+  units     mm, sec
   t_r       2 s
   on disk   {stored}, gzip
   decoded   262.5 KiB
@@ -30,7 +36,7 @@ run.nii.gz
 def test_text_says_what_the_image_is_and_what_loading_costs(lazyvox):
     done = lazyvox("info", "run.nii.gz")
     lines = done.out.splitlines()
-    stored = lines[7].split("   ")[-1].removesuffix(", gzip")
+    stored = lines[10].split("   ")[-1].removesuffix(", gzip")
     ours = lines[-1].strip().removesuffix(" and the result for lazyvox extract")
     assert done.out == GOLDEN.format(stored=stored, ours=ours)
     assert (done.code, done.err) == (0, "")
@@ -52,6 +58,60 @@ def test_json_lists_good_and_bad_images(lazyvox):
     assert (good["shape"], good["t_r"], good["error"]) == ([12, 14, 10, 40], 2.0, None)
     assert good["orientation"] == "RAS"
     assert "absent.nii: no such file" in bad["error"]
+
+
+def test_fields_are_bare_values(lazyvox, folder):
+    done = lazyvox("info", "--field", "n_volumes,t_r", "run.nii.gz", "mask.nii.gz")
+    assert (done.code, done.out, done.err) == (0, "40\t2\n1\tn/a\n", "")
+    done = lazyvox("info", "--field", "shape", "--field", "origin,space,path", "run.nii.gz")
+    assert done.out == "12 14 10 40\t-16.5 -19.5 -13.5\taligned\trun.nii.gz\n"
+    done = lazyvox("info", "--field", "affine", "run.nii.gz")
+    assert np.array(done.out.split(), float).reshape(4, 4)[0].tolist() == [3, 0, 0, -16.5]
+    done = lazyvox("info", "--field", "dtype", "run.nii.gz", "absent.nii")
+    assert (done.code, done.out) == (3, "float32, little-endian\n")
+    (image,) = json.loads(lazyvox("info", "--field", "t_r", "run.nii.gz", "--json").out)["images"]
+    assert image == {"path": "run.nii.gz", "t_r": 2.0, "error": None}
+
+
+def test_fields_that_are_none(lazyvox):
+    done = lazyvox("info", "--field", "n_volume", "run.nii.gz")
+    assert done.code == 2
+    assert "--field must name facts: path, format, shape, n_volumes, dtype, slope" in done.err
+    assert "Got 'n_volume'. Did you mean n_volumes?" in done.err
+    done = lazyvox("info", "--field", "t_r", "run.nii.gz", "--explain")
+    assert done.code == 2
+    assert "Leave out one of them" in done.err
+
+
+def test_place_and_text_of_a_header(lazyvox, folder):
+    img = nib.Nifti1Image(np.zeros((2, 3, 4), "f4"), np.diag([-2.0, 3, 4, 1]))
+    img.header["descrip"] = b"6.0\xe9 of FSL"
+    img.set_sform(img.affine, 4)
+    img.set_qform(img.affine, 1)
+    img.header.set_xyzt_units("mm", "msec")
+    nib.save(img, "odd.nii")
+    (image,) = json.loads(lazyvox("info", "odd.nii", "--json").out)["images"]
+    wanted = {
+        "space": "mni",
+        "sform_code": 4,
+        "qform_code": 1,
+        "units": "mm, msec",
+        "description": "6.0é of FSL",
+        "orientation": "LAS",
+        "n_volumes": 1,
+        "affine": [[-2, 0, 0, 0], [0, 3, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]],
+    }
+    assert {name: image[name] for name in wanted} == wanted
+
+
+def test_types_of_afni_are_those_on_disk(lazyvox, folder):
+    head = (Path(data_path) / "scaled+tlrc.HEAD").read_text()
+    (image,) = json.loads(lazyvox("info", Path(data_path) / "scaled+tlrc.HEAD", "--json").out)[
+        "images"
+    ]
+    assert "BRICK_FLOAT_FACS" in head
+    assert image["dtype"].startswith("int16")
+    assert image["space"] == "TLRC"
 
 
 def test_intact_images_pass(lazyvox, folder):

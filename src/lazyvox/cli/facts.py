@@ -2,12 +2,14 @@
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nibabel.orientations import aff2axcodes
+from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.conversion import Conversion
@@ -19,9 +21,19 @@ from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.blocks import Costs, choose_layout
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.spec import ArraySpec
-from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["Facts", "describe_image"]
+
+#: Names of the codes of sform and qform.
+_SPACES = {
+    0: "unknown",
+    1: "scanner",
+    2: "aligned",
+    3: "talairach",
+    4: "mni",
+    5: "template",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +46,31 @@ class Facts:
         Name of the format.
     shape : tuple of int
         Shape of the array.
+    n_volumes : int
+        Volumes of 3 axes: 1 of a 3D image.
     dtype : str
         Stored type, byte order included.
     slope, inter : float
         Scaling; 1 and 0 where there is none.
     voxel_sizes : tuple of float
         In mm.
+    affine : tuple of 4 tuples of 4 floats
+        Voxel indices to world coordinates, in mm.
+    origin : tuple of 3 floats
+        Place of the voxel at index 0, in mm: the last column of the affine.
     orientation : str
         Where the axes point, such as "RAS".
+    sform_code, qform_code : int or None
+        Codes of NIfTI for the two ways to say the affine; 0 is not set, None where a format has
+        none.
+    space : str
+        Space of the affine, by the code of the sform, or else of the qform, as NIfTI names them:
+        unknown, scanner, aligned, talairach, mni, template; of AFNI its view or template. Empty
+        where the format does not say.
+    units : str
+        Units of space and time in the header, such as "mm, sec".
+    description : str
+        Free text of the header.
     t_r : float or None
         Seconds between two volumes.
     compression : str
@@ -57,11 +86,19 @@ class Facts:
 
     format: str
     shape: Shape
+    n_volumes: int
     dtype: str
     slope: float
     inter: float
     voxel_sizes: tuple[float, ...]
+    affine: tuple[tuple[float, ...], ...]
+    origin: tuple[float, ...]
     orientation: str
+    sform_code: int | None
+    qform_code: int | None
+    space: str
+    units: str
+    description: str
     t_r: float | None
     compression: str
     stored_bytes: int
@@ -73,10 +110,7 @@ class Facts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts for JSON, in which numbers are finite."""
-        return {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
+        return {name: _finite(value) for name, value in asdict(self).items()}
 
     def lines(self) -> list[tuple[str, str]]:
         """Return name and text of each fact, for people."""
@@ -91,6 +125,9 @@ class Facts:
             ("dtype", self.dtype),
             ("scaling", scaling),
             ("voxels", f"{size} mm, {self.orientation}"),
+            ("origin", f"{' '.join(f'{place:.6g}' for place in self.origin)} mm"),
+            ("space", self._space_and_codes()),
+            ("units", self.units),
             ("t_r", "" if self.t_r is None else f"{self.t_r:.4g} s"),
             ("on disk", f"{format_bytes(self.stored_bytes)}{packed}"),
             ("decoded", format_bytes(self.decoded_bytes)),
@@ -98,9 +135,25 @@ class Facts:
             ("", f"about {format_bytes(self.get_fdata_bytes)} for get_fdata()"),
             ("", f"about {format_bytes(self.nifti_masker_bytes)} for nilearn's NiftiMasker"),
             ("", f"{format_bytes(self.lazyvox_bytes)} and the result for lazyvox extract"),
+            ("text", printable(self.description)),
             *[("note", note) for note in self.notes],
         ]
         return [(name, text) for name, text in found if text]
+
+    def _space_and_codes(self) -> str:
+        codes = ", ".join(
+            f"{name} {code}"
+            for name, code in (("sform", self.sform_code), ("qform", self.qform_code))
+            if code is not None
+        )
+        return f"{self.space} ({codes})" if codes else self.space
+
+
+def _finite(value: Any) -> Any:
+    """Return a value as JSON can hold it: numbers that are not finite are null."""
+    if isinstance(value, tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def describe_image(path: str) -> Facts:
@@ -150,7 +203,8 @@ def _foreign_facts(path: str) -> Facts:
     array = lazy_dataobj(img)
     name = f"{type(img).__name__.removeprefix('Lazy')}, read through nibabel"
     return _facts(
-        ArraySpec(array.shape, array.ondisk_dtype),
+        # nibabel computes values where it scales: the type on disk is in the header only.
+        ArraySpec(array.shape, img.get_data_dtype()),
         np.asarray(img.affine),
         img.header,
         _Storage(name, "none", Path(path).stat().st_size),
@@ -163,11 +217,15 @@ def _facts(spec: ArraySpec, affine: Array, header: Any, storage: _Storage) -> Fa
     return Facts(
         format=storage.format,
         shape=spec.shape,
+        n_volumes=math.prod(spec.shape[3:]),
         dtype=_type_name(spec.dtype),
         slope=spec.slope,
         inter=spec.inter,
         voxel_sizes=voxel_sizes(affine),
+        affine=tuple(tuple(row) for row in affine.tolist()),
+        origin=tuple(affine[:3, 3].tolist()),
         orientation=_orientation(affine),
+        **_space(header),
         t_r=repetition_time(header) if len(spec.shape) > 3 else None,
         compression=storage.compression,
         stored_bytes=storage.stored_bytes,
@@ -179,6 +237,24 @@ def _facts(spec: ArraySpec, affine: Array, header: Any, storage: _Storage) -> Fa
         lazyvox_bytes=_pass_bytes(spec),
         notes=storage.notes,
     )
+
+
+def _space(header: Any) -> dict[str, Any]:
+    """Return what a header says about space, units and itself."""
+    fields = set(header) if isinstance(header, WrapStruct) else set()
+    codes: dict[str, int | None] = dict.fromkeys(("sform_code", "qform_code"))
+    space, units = "", ""
+    if "sform_code" in fields:
+        codes = {name: int(header[name]) for name in codes}
+        code = codes["sform_code"] or codes["qform_code"] or 0
+        space = _SPACES.get(code, f"code {code}")
+        with suppress(KeyError):
+            units = ", ".join(one for one in header.get_xyzt_units() if one != "unknown")
+    elif hasattr(header, "get_space"):
+        space = str(header.get_space())
+    text = bytes(header["descrip"].item()) if "descrip" in fields else b""
+    described = text.split(b"\0")[0].decode("latin-1").strip()
+    return {**codes, "space": space, "units": units, "description": described}
 
 
 def _orientation(affine: Array) -> str:

@@ -1,6 +1,8 @@
 """`lazyvox info`: headers, the cost of loading, and the integrity of images."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -8,7 +10,14 @@ import click
 from lazyvox.cli.checking import Check, check_image, plan_check
 from lazyvox.cli.facts import Facts, describe_image
 from lazyvox.cli.job import print_json
-from lazyvox.cli.outcome import SomeFailedError, one_line, print_error, print_traceback, spelled
+from lazyvox.cli.outcome import (
+    SomeFailedError,
+    WrongUsageError,
+    one_line,
+    print_error,
+    print_traceback,
+    spelled,
+)
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
 from lazyvox.planning.memory import format_bytes
@@ -19,6 +28,9 @@ from lazyvox.store.opening import open_source
 from lazyvox.store.stream_source import StreamSource
 
 __all__ = ["info"]
+
+#: Facts that can be asked for by name.
+_FIELDS = ("path", *(one.name for one in fields(Facts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ class _Report:
     epilog=examples(
         "lazyvox info run.nii.gz",
         "lazyvox info --check sub-*/func/*.nii.gz",
+        "lazyvox info --field n_volumes,t_r run.nii.gz",
     ),
 )
 @click.argument(
@@ -82,25 +95,48 @@ class _Report:
     help="Read all of it, in bounded memory: checksums, size, values that are not finite, and "
     "volumes of zeros at the end, as interrupted copies have them.",
 )
+@click.option(
+    "--field",
+    "field_texts",
+    metavar="NAMES",
+    multiple=True,
+    help="Print the values of these facts only: one line for each image, with a tab between "
+    "values, spaces between the numbers of one, and n/a for what there is not. Names are those "
+    f"of --json: {', '.join(_FIELDS)}.",
+)
 @common_options
 @click.pass_context
-def info(ctx: click.Context, images: tuple[str, ...], *, is_checked: bool) -> None:
+def info(
+    ctx: click.Context, images: tuple[str, ...], field_texts: tuple[str, ...], *, is_checked: bool
+) -> None:
     """Show shape, grid, type, scaling and compression of IMG, and the cost of loading it.
 
     Reads headers only, unless --check is given. Damaged images do not keep the others from being
     shown; the exit code is then 3, or 1 if there is no good one.
     """
     settings = Settings.of(ctx)
+    names = _parse_fields(field_texts)
+    if names and settings.explain:
+        msg = "--explain shows what would be read, and --field what was. Leave out one of them"
+        raise WrongUsageError(msg)
     reports = []
     for path in images:
         report = _inspect(path, settings, is_checked=is_checked)
         reports.append(report)
         if not settings.as_json and not settings.quiet:
-            _print(report, is_last=len(reports) == len(images))
+            if names:
+                _print_fields(report, names)
+            else:
+                _print(report, is_last=len(reports) == len(images))
         if report.error:
             print_error(report.error)
     if settings.as_json:
-        print_json({"command": "info", "images": [report.to_dict() for report in reports]})
+        kept = {*names, "path", "error"}
+        records = [
+            {name: one for name, one in report.to_dict().items() if not names or name in kept}
+            for report in reports
+        ]
+        print_json({"command": "info", "images": records})
     bad = [printable(report.path) for report in reports if report.error]
     if len(images) > 1 and bad:
         print_error(f"{len(bad)} of {len(images)} inputs failed: {', '.join(bad)}")
@@ -128,6 +164,41 @@ def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
     problem = "; ".join(check.problems)
     trouble = f"{printable(path)}: {problem}" if problem else ""
     return _Report(path, facts, check, trouble, index)
+
+
+def _parse_fields(texts: Sequence[str]) -> list[str]:
+    """Return the names of facts in the order in which they were given."""
+    names = [name.strip() for text in texts for name in text.split(",")]
+    for name in names:
+        if name not in _FIELDS:
+            near = get_close_matches(name, _FIELDS, n=1)
+            hint = f". Did you mean {near[0]}?" if near else ""
+            msg = f"--field must name facts: {', '.join(_FIELDS)}. Got {name!r}{hint}"
+            raise WrongUsageError(msg)
+    return names
+
+
+def _print_fields(report: _Report, names: Sequence[str]) -> None:
+    """Print facts of one image in one line."""
+    if report.facts is None:
+        return
+    known = {"path": report.path, **report.facts.to_dict()}
+    click.echo("\t".join(_bare(known[name]) for name in names))
+
+
+def _bare(value: object) -> str:
+    """Return a value as text without a unit.
+
+    Examples
+    --------
+    >>> _bare(2.0), _bare([3.0, 3.0, 3.5]), _bare(None)
+    ('2', '3 3 3.5', 'n/a')
+    """
+    if isinstance(value, list):
+        return " ".join(_bare(one) for one in value) or "n/a"
+    if value is None or value == "":
+        return "n/a"
+    return f"{value:.15g}" if isinstance(value, float) else printable(str(value))
 
 
 def _print(report: _Report, *, is_last: bool) -> None:

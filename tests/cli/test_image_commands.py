@@ -347,3 +347,19 @@ def test_wrong_values_of_smooth_and_resample(lazyvox, folder, argv, code, messag
     assert message in done.err
     assert done.err.count("\n") == 1
     assert not (folder / "o.nii").exists()
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_progress_is_in_volumes_and_verbose_says_what_is_done(lazyvox, folder, name):
+    done = lazyvox(*line(name), "--progress", "--verbose")
+    assert done.code == 0
+    assert "100 %, " in done.err
+    assert " volumes, 0 s\n" in done.err
+    assert "lazyvox: open " in done.err
+    assert "lazyvox: wrote " in done.err
+    assert lazyvox(*line(name), "--overwrite").err == ""
+    if name != "calc":
+        assert "lazyvox: wrote " in lazyvox(*line(name), "--overwrite", "-v").err
+    done = lazyvox(*line(name), "--verbose", "--quiet")
+    assert done.code == 2
+    assert "--verbose says more, and --quiet nothing. Leave out one of them" in done.err

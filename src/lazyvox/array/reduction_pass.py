@@ -14,6 +14,7 @@ from lazyvox.array.reduction_states import State
 from lazyvox.array.reductions import REDUCTIONS, Reduction
 from lazyvox.planning.blocks import DECODER
 from lazyvox.planning.memory import MemoryTerm
+from lazyvox.runtime.logs import log_info
 
 __all__ = ["Accumulator", "accumulator_of", "each_volume", "pass_memory", "run_reductions"]
 
@@ -208,6 +209,7 @@ def run_reductions(source: LazyArray, accumulators: Sequence[Accumulator]) -> No
     Memory: that of the accumulators, and `pass_memory`. The next block is read in a thread while
     one is used.
     """
+    log_info("pass over %s for %s reductions", source.reader.path, len(accumulators))
     with reading_of_usual_size(source).blocks() as blocks:
         for block in blocks:
             for place, number in enumerate(block.volumes):

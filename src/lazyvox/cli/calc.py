@@ -23,7 +23,13 @@ from lazyvox.cli.image_output import (
 from lazyvox.cli.job import Job, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
-from lazyvox.cli.settings import Command, Settings, common_options, examples, output_option
+from lazyvox.cli.settings import (
+    Command,
+    Settings,
+    common_options_without_v,
+    examples,
+    output_option,
+)
 from lazyvox.errors import MaterializationError, ParameterError
 from lazyvox.image.arithmetic import formula_array, unused_names
 from lazyvox.image.checking import check_niimg
@@ -136,7 +142,7 @@ class _Calculation:
 @output_option(OUTPUT_TEXT)
 @dtype_option(REALS, "Type on disk; by default that of the values.")
 @scale_option
-@common_options
+@common_options_without_v
 @click.pass_context
 def calc(
     ctx: click.Context,

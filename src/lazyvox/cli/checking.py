@@ -19,7 +19,7 @@ from lazyvox.planning.memory import MemoryTerm, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
+from lazyvox.runtime.progress import ArrayProgress, Progress, ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["Check", "check_image", "plan_check"]
@@ -169,12 +169,13 @@ def _check_foreign(path: str, reporter: Progress) -> Check:
     array = lazy_dataobj(as_image(path))
     values = _Values(array.dtype)
     n_values = max(_piece_bytes(array.dtype) // array.dtype.itemsize, 1)
-    reporter.start(array.size, "voxels", printable(path))
+    volumes = ArrayProgress(reporter, array.shape, array.dtype.itemsize)
+    volumes.start(printable(path))
     with iter_blocks(array, n_values) as blocks:
         for block in blocks:
             values.take(block.values.reshape(-1, order="F").view(np.uint8))
-            reporter.advance(block.values.size)
-    reporter.close()
+            volumes.advance(block.values.size)
+    volumes.close()
     return Check("unknown", values.non_finite, values.zero_tail, 0, tuple(values.problems()))
 
 

@@ -16,6 +16,7 @@ from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.errors import ParameterError
 from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
+from lazyvox.runtime.logs import logged_on_stderr
 from lazyvox.store.files.paths import expand_home
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "Settings",
     "chosen",
     "common_options",
+    "common_options_without_v",
     "examples",
     "output_option",
     "overwrite_option",
@@ -148,6 +150,9 @@ class Settings:
             if name.startswith(_KEY)
         }
         quiet = bool(found.get("quiet"))
+        if quiet and found.get("verbose"):
+            msg = "--verbose says more, and --quiet nothing. Leave out one of them"
+            raise WrongUsageError(msg)
         progress = found.get("progress")
         if progress is None:
             progress = not quiet and sys.stderr is not None and sys.stderr.isatty()
@@ -253,6 +258,24 @@ def _flag(*names: str, text: str) -> _Option[Any]:
     )
 
 
+def _log_if(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    """Print what is logged on stderr until the command ends."""
+    _keep(ctx, param, value)
+    if value and not ctx.resilient_parsing:
+        ctx.with_resource(logged_on_stderr())
+
+
+def _verbose(*names: str) -> _Option[Any]:
+    return click.option(
+        *names,
+        is_flag=True,
+        expose_value=False,
+        callback=_log_if,
+        help="Say on stderr which files are opened, which passes are made by which plan, what is "
+        "written and which volumes are left out.",
+    )
+
+
 _COMMON: tuple[_Option[Any], ...] = (
     click.option(
         "--memory",
@@ -279,7 +302,8 @@ _COMMON: tuple[_Option[Any], ...] = (
     _flag("--quiet", text="Print nothing but errors and warnings."),
     _flag(
         "--progress/--no-progress",
-        text="Show a bar on stderr; by default where stderr is a terminal.",
+        text="Show a bar on stderr, or a line for each tenth where stderr is no terminal; by "
+        "default where it is one.",
     ),
     _flag("--debug", text="Print the traceback of an error."),
 )
@@ -293,7 +317,14 @@ _REPORTING: tuple[_Option[Any], ...] = (
 
 def common_options(command: _Decorated) -> _Decorated:
     """Add the options of every command; `Settings.of` gives their values."""
-    for option in reversed(_COMMON):
+    for option in reversed((*_COMMON, _verbose("-v", "--verbose"))):
+        command = option(command)
+    return command
+
+
+def common_options_without_v(command: _Decorated) -> _Decorated:
+    """Add the options of every command to one in which -v is something else."""
+    for option in reversed((*_COMMON, _verbose("--verbose"))):
         command = option(command)
     return command
 

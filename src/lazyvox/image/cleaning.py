@@ -29,6 +29,7 @@ from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.signal.products import N_COLUMNS
@@ -286,6 +287,7 @@ class CleaningJob:
     def fill(self, spool: Spool) -> None:
         """Spool the run in one pass, and clean it there, block by block."""
         stop_if_planning(self.plan)
+        log_info("spool and clean %s: %s; %s", self.plan.source, self.name, self.plan.summary)
         with explained_shortage(self.plan.peak_bytes, self.plan.budget):
             fill_spools(self.source)
             with self.reading.blocks() as blocks:

@@ -33,6 +33,7 @@ from lazyvox.errors import (
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
+from lazyvox.runtime.logs import log_info
 from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path, printable
@@ -120,6 +121,7 @@ def load(
     except ForeignFormatError as error:
         foreign: LazyImage = _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
         return foreign
+    log_info("open %s: shape %s, %s", full_path, file.array.shape, file.array.dtype)
     img = _as_lazy_image(file, mmap=mmap)
     return img if dtype is None else _cast(img, dtype)
 

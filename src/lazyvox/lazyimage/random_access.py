@@ -14,7 +14,7 @@ from lazyvox.errors import (
 )
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.planning.memory import parse_memory
-from lazyvox.runtime.progress import ProgressLike, resolve_progress
+from lazyvox.runtime.progress import ArrayProgress, ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.source import ByteSource
 from lazyvox.store.gzip.access_points import (
@@ -254,14 +254,14 @@ def _build(
     table = read_member_table(source, spacing)
     if table is not None:
         return _copy(source, table, where)
-    reporter = resolve_progress(progress)
-    reporter.start(max(source.stored_size >> 20, 1), "MiB", Path(source.path).name)
+    reporter = ArrayProgress(resolve_progress(progress), (source.stored_size,), 1)
+    reporter.start(Path(source.path).name)
     seen = 0
 
     def advance(position: int) -> None:
         nonlocal seen
-        reporter.advance((position >> 20) - seen)
-        seen = position >> 20
+        reporter.advance(position - seen)
+        seen = position
 
     try:
         with IndexWriter(source, spacing, where) as writer:

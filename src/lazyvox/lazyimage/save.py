@@ -30,8 +30,9 @@ from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.memory_errors import explained_shortage
-from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
+from lazyvox.runtime.progress import ArrayProgress, ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import sink_memory
 
@@ -178,9 +179,14 @@ class PreparedSave:
         stop_if_planning(self.plan)
         array, encoding = lazy_dataobj(self.img), self.encoding
         n_values = self.plan.block_bytes // self.values.dtype.itemsize
-        reporter = resolve_progress(progress)
-        name = Path(self.path).name
-        reporter.start(array.size * (1 + encoding.needs_extent), "voxels", name)
+        reporter = ArrayProgress(
+            resolve_progress(progress),
+            array.shape,
+            self.values.dtype.itemsize,
+            1 + encoding.needs_extent,
+        )
+        reporter.start(Path(self.path).name)
+        log_info("write %s: %s", self.path, self.plan.summary)
         try:
             with explained_shortage(self.plan.peak_bytes, self.plan.budget, setting=_SETTING):
                 fill_spools(array)
@@ -313,7 +319,7 @@ def _plan(
 
 
 def _scaled_to_extent(
-    array: LazyArray, encoding: Encoding, n_values: int, reporter: Progress
+    array: LazyArray, encoding: Encoding, n_values: int, reporter: ArrayProgress
 ) -> Encoding:
     seen = ValueRange("not finite")
     with iter_blocks(array, n_values) as blocks:

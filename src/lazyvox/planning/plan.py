@@ -73,6 +73,17 @@ class Plan:
         """Predicted peak: the sum of the terms of `memory`."""
         return sum_terms(self.memory)
 
+    @property
+    def summary(self) -> str:
+        """The plan in one line: passes, bytes, and the predicted peak of the budget."""
+        passes = "1 pass" if self.passes == 1 else f"{self.passes} passes"
+        steps = "".join(f"{step}; " for step in self.steps)
+        return (
+            f"{steps}{passes}, {format_bytes(self.bytes_read)} from disk, blocks of "
+            f"{format_bytes(self.block_bytes)}, peak {format_bytes(self.peak_bytes)} of "
+            f"{format_bytes(self.budget)}"
+        )
+
     def explain(self) -> str:
         """Return the plan as text.
 

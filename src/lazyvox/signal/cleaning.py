@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array
+from lazyvox._typing import Array, IntArray
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.runtime.logs import is_logged, log_info
 from lazyvox.signal.builder import RunBuilder
 from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.confounds import ConfoundTable, join_confounds
@@ -23,7 +24,7 @@ from lazyvox.signal.options import (
     check_standardize,
 )
 from lazyvox.signal.standardize import warn_of_one_volume
-from lazyvox.signal.volumes import SampleMask, split_runs
+from lazyvox.signal.volumes import RunVolumes, SampleMask, split_runs
 
 __all__ = ["clean", "prepare_cleaning"]
 
@@ -248,9 +249,7 @@ def prepare_cleaning(
     kept = None if table is None or treatment == "keep" else table.sample_mask
     volumes = split_runs(n_volumes, runs, sample_mask, kept)
     filling = Filling.of(volumes, treatment)
-    rows_out = np.sort(np.concatenate([run.kept_rows for run in volumes]))
-    if filling is not None:
-        rows_out = np.arange(n_volumes)
+    rows_out = _rows_out(volumes, n_volumes, is_filled=filling is not None)
     if len(choices) == 1:
         choices *= len(volumes)
     assert len(choices) == len(volumes), "bug in lazyvox: not one repetition time for each run"
@@ -280,6 +279,15 @@ def prepare_cleaning(
         keeps_mean=bool(keep_mean),
         steps=steps,
     )
+
+
+def _rows_out(volumes: Sequence[RunVolumes], n_volumes: int, *, is_filled: bool) -> IntArray:
+    """Return the volumes that have a row in the result; logs which are left out."""
+    rows = np.sort(np.concatenate([run.kept_rows for run in volumes]))
+    if len(rows) < n_volumes and is_logged():
+        left_out = np.setdiff1d(np.arange(n_volumes), rows).tolist()
+        log_info("%s of %s volumes left out: %s", len(left_out), n_volumes, left_out)
+    return np.arange(n_volumes) if is_filled else rows
 
 
 def _named_steps(

@@ -17,6 +17,7 @@ from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import memory_budget
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import NoProgress, Progress
 from lazyvox.stream.consumer import Consumer
@@ -81,6 +82,7 @@ class PreparedPass:
         n_passes = 1 if self.prepass is None else 2
         name = Path(self.plan.source).name
         reporter.start(n_passes * self.series.grid.n_volumes, "volumes", name)
+        log_info("pass over %s: %s", self.plan.source, self.plan.summary)
         try:
             with explained_shortage(self.plan.peak_bytes, self.plan.budget):
                 fill_spools(self.series.array)

@@ -331,12 +331,15 @@ def test_fewer_threads_where_the_budget_asks_for_it(tmp_path, monkeypatch):
     assert [one.name for one in tmp_path.iterdir()] == ["a.nii.gz"]
 
 
-def test_progress_counts_voxels_of_both_passes(tmp_path):
+def test_progress_counts_volumes_of_both_passes(tmp_path):
     seen = []
     img = nib.Nifti1Image(FLOATS, AFFINE)
     progress = lambda done, total: seen.append((done, total))  # noqa: E731
     lv.save(img, tmp_path / "a.nii", dtype="i2", scale="auto", progress=progress)
-    assert seen[-1] == (2 * FLOATS.size, 2 * FLOATS.size)
+    n_volumes = 2 * FLOATS.shape[3]
+    assert seen[-1] == (n_volumes, n_volumes)
+    lv.save(img.slicer[..., 0], tmp_path / "b.nii", progress=progress)
+    assert seen[-1] == (1, 1)
 
 
 def test_only_images_on_a_grid_are_saved(tmp_path):

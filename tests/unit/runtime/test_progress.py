@@ -4,7 +4,14 @@ import pytest
 
 from lazyvox.errors import ParameterTypeError
 from lazyvox.runtime import progress as progress_module
-from lazyvox.runtime.progress import NoProgress, Progress, TqdmProgress, resolve_progress
+from lazyvox.runtime.progress import (
+    ArrayProgress,
+    CallbackProgress,
+    NoProgress,
+    Progress,
+    TqdmProgress,
+    resolve_progress,
+)
 from lazyvox.testing import own_threads
 
 
@@ -50,9 +57,16 @@ def test_other_things_are_refused(wrong):
         resolve_progress(wrong)
 
 
-def test_the_bar_shows_speed_and_memory_on_stderr(capsys):
+@pytest.fixture
+def columns(monkeypatch):
+    """Return a function that sets the width of the terminal."""
+    return lambda number: monkeypatch.setattr(progress_module, "_columns", lambda: number)
+
+
+def test_the_bar_shows_speed_and_memory_on_stderr(capsys, columns):
+    columns(120)
     before = own_threads()
-    report = resolve_progress(True)
+    report = TqdmProgress()
     report.start(4, "volumes", "mean of run.nii.gz")
     for _ in range(4):
         report.advance(1)
@@ -73,7 +87,54 @@ def test_the_bar_keeps_what_was_done_when_the_pass_fails(capsys):
     assert "1/4" in capsys.readouterr().err
 
 
-def test_the_bar_is_drawn_at_most_ten_times_a_second(capsys, monkeypatch):
+@pytest.mark.parametrize("name", ["run.nii.gz", "sub-01_task-rest_desc-preproc_bold.nii.gz"])
+def test_the_bar_is_readable_in_60_columns(capsys, columns, name):
+    columns(60)
+    report = TqdmProgress()
+    report.start(1200, "volumes", name)
+    report.advance(600)
+    report.close()
+    last = capsys.readouterr().err.replace("\n", "").split("\r")[-1]
+    assert len(last) <= 60
+    assert name[:8] in last
+    assert " 50%|" in last
+    assert "| 600/1200 volumes " in last
+    assert last.count("█") >= 4
+
+
+def test_a_log_has_a_line_for_each_tenth(capsys):
+    before = own_threads()
+    report = resolve_progress(True)
+    report.start(40, "volumes", "run.nii.gz")
+    for n in (1, 1, 1, 1, 12, 3, 21):
+        report.advance(n)
+    report.close()
+    report.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.rsplit(",", 1)[0] for line in lines] == [
+        "lazyvox: run.nii.gz: 10 %, 4 of 40 volumes",
+        "lazyvox: run.nii.gz: 40 %, 16 of 40 volumes",
+        "lazyvox: run.nii.gz: 100 %, 40 of 40 volumes",
+    ]
+    assert own_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("shape", "steps", "units"),
+    [((4, 4, 4, 3), [100, 92], [1, 3, 3]), ((1 << 20, 3), [1 << 20, 2 << 20], [4, 12, 12])],
+)
+def test_values_are_told_as_volumes_or_as_mebibytes(shape, steps, units):
+    heard = []
+    report = ArrayProgress(CallbackProgress(lambda *args: heard.append(args)), shape, 4)
+    report.start("run.nii.gz")
+    for step in steps:
+        report.advance(step)
+    report.close()
+    assert heard == [(units[0], units[2]), (units[1], units[2])]
+
+
+def test_the_bar_is_drawn_at_most_ten_times_a_second(capsys, monkeypatch, columns):
+    columns(120)
     asked = []
     monkeypatch.setattr(progress_module, "process_memory", lambda: asked.append(1) or 1024)
     ticks = iter(range(1, 10_000))

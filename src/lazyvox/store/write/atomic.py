@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lazyvox.errors import OutputError, OutputExistsError, OutputFolderError, ParameterError
+from lazyvox.runtime.logs import log_info
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.temporary import sweep, temporary_beside
 
@@ -153,6 +154,7 @@ class AtomicFile:
             self._fail(error, "replacing the file")
         self._state = "committed"
         self._sync_folder()
+        log_info("wrote %s", self._target)
 
     def abort(self) -> None:
         """Remove the temporary file; the target stays what it was. Harmless when repeated."""

@@ -1,0 +1,56 @@
+"""The logger `lazyvox`: what is read, planned, written and left out.
+
+Messages are of level INFO, and of the logger of Python's `logging` by the name ``lazyvox``. Where
+nobody has imported `logging`, nobody listens: then nothing is formatted, and it is not imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["is_logged", "log_info", "logged_on_stderr"]
+
+_NAME = "lazyvox"
+
+
+def log_info(message: str, *values: object) -> None:
+    """Log a message with values in the places of ``%s``; they are formatted if somebody listens."""
+    logger = _logger()
+    if logger is not None:
+        logger.info(message, *values, stacklevel=2)
+
+
+def is_logged() -> bool:
+    """Return whether somebody listens, where values of a message take time to find."""
+    return _logger() is not None
+
+
+@contextmanager
+def logged_on_stderr() -> Iterator[None]:
+    """Context in which messages are printed on stderr, each in one line."""
+    import logging
+
+    logger = logging.getLogger(_NAME)
+    handler, level = logging.StreamHandler(sys.stderr), logger.level
+    handler.setFormatter(logging.Formatter("lazyvox: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _logger() -> Any:
+    logging: Any = sys.modules.get("logging")
+    # While it is being imported by another thread it has no such function yet.
+    if logging is None or not hasattr(logging, "getLogger"):
+        return None
+    logger = logging.getLogger(_NAME)
+    return logger if logger.isEnabledFor(logging.INFO) else None

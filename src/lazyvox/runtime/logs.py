@@ -1,7 +1,7 @@
 """The logger `lazyvox`: what is read, planned, written and left out.
 
-Messages are of level INFO, and of the logger of Python's `logging` by the name ``lazyvox``. Where
-nobody has imported `logging`, nobody listens: then nothing is formatted, and it is not imported.
+Messages are of level INFO, and of the logger of Python's `logging` by the name ``lazyvox``. While
+`logging` is not imported there is no handler for them: then nothing is formatted.
 """
 
 from __future__ import annotations

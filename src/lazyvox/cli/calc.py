@@ -114,8 +114,7 @@ class _Calculation:
         except MaterializationError as error:
             msg = (
                 f"{self.formula!r} must be a formula that is computed volume by volume, or by "
-                f"sums, means, standard deviations, minima and maxima. It would hold a whole "
-                f"series in memory."
+                f"reductions such as mean and median. It would hold a whole series in memory."
             )
             raise MaterializationError(msg) from error
 

@@ -171,3 +171,96 @@ def test_pictures_of_any_size(n_regions):
     assert content[:4] == b"\x89PNG"
     assert 200 < height < 4000
     assert 200 < width < 4000
+
+
+@pytest.fixture
+def tables(folder):
+    """Names of two tables of three regions, in the second of which one has no values."""
+    rng = np.random.default_rng(0)
+    names = ["sub-01_task-rest_atlas-A_stat-mean_timeseries.tsv"]
+    names.append(names[0].replace("01", "02"))
+    for number, name in enumerate(names):
+        values = rng.normal(size=(30, 3)) + rng.normal(size=(30, 1))
+        rows = [[f"{value:.6f}" for value in row] for row in values]
+        rows = [[*row[:2], "n/a"] if number else row for row in rows]
+        (folder / name).write_text("\n".join("\t".join(row) for row in [["a", "b", "c"], *rows]))
+    return names
+
+
+@pytest.mark.filterwarnings("default:.*have no values:lazyvox.errors.LazyvoxWarning")
+class TestSeveralTables:
+    def test_a_matrix_each_and_the_mean(self, lazyvox, tables, folder):
+        done = lazyvox("connectivity", *tables, "--fisher-z", "-o", "z.tsv", "--json")
+        assert done.code == 0
+        assert (
+            "1 of 3 regions have no values; their rows and columns are n/a: column 2 ('c')"
+            in done.err
+        )
+        stems = [Path(name).stem for name in tables]
+        outputs = json.loads(done.out)["outputs"]
+        assert [one["path"] for one in outputs] == [
+            *(f"z_{stem}.tsv" for stem in stems), "z_mean.tsv"
+        ]  # fmt: skip
+        assert outputs[1]["name"] == f"{stems[1]}, correlation, Fisher's z"
+        assert outputs[1]["missing_regions"] == ["c"]
+        assert "missing_regions" not in outputs[2]
+        first, second, mean = (
+            np.genfromtxt(one["path"], delimiter="\t", skip_header=1)[:, 1:] for one in outputs
+        )
+        r = connectivity(signals(tables[0]))
+        np.testing.assert_allclose(first[0, 1:], np.arctanh(r[0, 1:]))
+        assert first.diagonal().tolist() == [4, 4, 4]
+        assert np.isnan(second[2]).all()
+        assert np.isnan(second[:, 2]).all()
+        assert "n/a" in (folder / f"z_{stems[1]}.tsv").read_text()
+        np.testing.assert_allclose(mean[0], [4, (first[0, 1] + second[0, 1]) / 2, first[0, 2]])
+
+    def test_folder_gets_bids_names(self, lazyvox, tables, folder):
+        kinds = ["--kind", "correlation", "--kind", "partial-correlation"]
+        (folder / "out").mkdir()
+        done = lazyvox("connectivity", *tables, *kinds, "--estimator", "empirical", "-o", "out")
+        assert done.code == 0
+        names = sorted(path.name for path in (folder / "out").iterdir())
+        stem = "task-rest_atlas-A_stat"
+        assert names[::2] == [
+            f"{who}{stem}-{kind}_{end}relmat.json"
+            for who, end in (("sub-01_", ""), ("sub-02_", ""), ("", "desc-mean_"))
+            for kind in ("partialcorrelation", "pearsoncorrelation")
+        ]
+        record = json.loads((folder / "out" / names[0]).read_text())
+        assert record["Sources"] == [f"../{tables[0]}"]
+        assert record["RelationshipMeasure"] == "partial correlation"
+
+    def test_plots_and_plan(self, lazyvox, tables, folder):
+        done = lazyvox("connectivity", *tables, "-o", "c.npy", "--plot", "c.png")
+        assert done.code == 0
+        assert len(list(folder.glob("c_*.png"))) == 3
+        done = lazyvox("connectivity", *tables, "--explain")
+        assert "and 1 more" in done.out
+        assert "consumer   correlation, 216 B" in done.out
+
+    @pytest.mark.parametrize(
+        ("argv", "code", "message"),
+        [
+            (["other.tsv"], 1, "tables must have the same regions, in the same order. Got 3 in"),
+            (["same"], 2, "SIGNALS must be different tables. Got sub-01"),
+            (["--fisher-z", "--kind", "covariance"], 2, "--fisher-z concerns correlations, and"),
+            (["absent.tsv"], 1, "absent.tsv: no such file"),
+            (
+                ["holes.tsv"],
+                1,
+                "holes.tsv: SIGNALS must be finite. Got nan in volume 1 of column 0",
+            ),
+            (["none.tsv"], 1, "must have a region with values. Got NaN only"),
+        ],
+    )
+    def test_refused(self, lazyvox, tables, folder, argv, code, message):
+        (folder / "other.tsv").write_text("a\tx\tc\n1\t2\t3\n2\t2\t1\n")
+        (folder / "holes.tsv").write_text("a\tb\tc\n1\t2\t3\nn/a\t2\t1\n")
+        (folder / "none.tsv").write_text("a\tb\tc\nn/a\tn/a\tn/a\nn/a\tn/a\tn/a\n")
+        before = sorted(folder.iterdir())
+        more = tables[:1] if argv == ["same"] else argv
+        done = lazyvox("connectivity", tables[0], *more, "-o", "c.tsv")
+        assert done.code == code
+        assert message in done.err
+        assert sorted(folder.iterdir()) == before

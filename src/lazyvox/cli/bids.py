@@ -25,10 +25,12 @@ __all__ = [
     "BidsName",
     "Provenance",
     "bids_label",
+    "common_name",
     "dataset_root",
     "hash_file",
     "map_name",
     "parse_name",
+    "relmat_name",
     "sidecar_path",
     "source_uri",
     "timeseries_name",
@@ -254,6 +256,50 @@ def map_name(run: str, seed: str, *, stat: str) -> str:
     labels = {"stat": bids_label(stat), "seed": bids_label(plain)}
     name = parse_name(run).with_entities(**dict.fromkeys(_DROPPED), **labels)
     return str(replace(name, suffix="statmap", extension=".nii.gz"))
+
+
+def relmat_name(signals: BidsName, stat: str, *, extension: str = ".tsv") -> str:
+    """Return the name of a matrix of relations between the regions of a table.
+
+    Parameters
+    ----------
+    signals : BidsName
+        Name of the table of their signals.
+    stat : str
+        Relation, such as "pearsoncorrelation".
+    extension : str, default=".tsv"
+        Ending of the matrix.
+
+    Returns
+    -------
+    str
+        The entities of the table, with the relation in place of its statistic.
+
+    Examples
+    --------
+    >>> relmat_name(parse_name("sub-01_atlas-A_stat-mean_timeseries.tsv"), "correlation")
+    'sub-01_atlas-A_stat-correlation_relmat.tsv'
+    """
+    name = signals.with_entities(stat=bids_label(stat))
+    return str(replace(name, suffix="relmat", extension=extension))
+
+
+def common_name(names: Sequence[BidsName]) -> BidsName:
+    """Return what several names have in common: the first, without entities that differ.
+
+    Examples
+    --------
+    >>> names = [parse_name(f"sub-01_run-{run}_space-T1w_bold.nii.gz") for run in (1, 2)]
+    >>> str(common_name(names))
+    'sub-01_space-T1w_bold.nii.gz'
+    """
+    first = names[0]
+    differing = {
+        key: None
+        for key, label in first.entities
+        if any(other.get(key) != label for other in names[1:])
+    }
+    return first.with_entities(**differing)
 
 
 def sidecar_path(path: str) -> str:

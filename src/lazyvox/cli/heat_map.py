@@ -23,7 +23,9 @@ _PIXEL_BYTES, _VALUE_BYTES = 34, 32
 _UNDEFINED = "#d9dce0"
 
 
-def draw_heat_map(matrix: FloatArray, names: Sequence[str], kind: str) -> tuple[bytes, list[int]]:
+def draw_heat_map(
+    matrix: FloatArray, names: Sequence[str], kind: str, title: str | None = None
+) -> tuple[bytes, list[int]]:
     """Return a PNG, and its height and width in pixels.
 
     Parameters
@@ -34,6 +36,8 @@ def draw_heat_map(matrix: FloatArray, names: Sequence[str], kind: str) -> tuple[
         Names of the regions. Of more than fit legibly, every second, third, ... is written.
     kind : str
         What the values are. Of correlations the diagonal, which is 1, stays grey.
+    title : str, optional
+        Text of the colour bar; by default `kind`.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def draw_heat_map(matrix: FloatArray, names: Sequence[str], kind: str) -> tuple[
         )
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        _draw(axes, figure, matrix, kind)
+        _draw(axes, figure, matrix, kind, title or kind)
         _label(axes, names, side)
         file = io.BytesIO()
         figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
@@ -76,7 +80,7 @@ def _side(n_regions: int) -> float:
     return min(max(_ROW_INCHES * n_regions, _SMALLEST), _LARGEST)
 
 
-def _draw(axes: Any, figure: Any, matrix: FloatArray, kind: str) -> None:
+def _draw(axes: Any, figure: Any, matrix: FloatArray, kind: str, title: str) -> None:
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -91,7 +95,7 @@ def _draw(axes: Any, figure: Any, matrix: FloatArray, kind: str) -> None:
     # As colours it is scaled to pixels in bytes; as numbers, in several copies of float64.
     axes.imshow(scale.to_rgba(shown, bytes=True), interpolation="nearest")
     bar = figure.colorbar(scale, ax=axes, fraction=0.046, pad=0.03)
-    bar.set_label(kind, size=9)
+    bar.set_label(title, size=9)
     bar.ax.tick_params(labelsize=8)
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from lazyvox.cli.bids import parse_name, sidecar_path, timeseries_name
+from lazyvox.cli.bids import common_name, parse_name, sidecar_path, timeseries_name
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import (
     IMAGE_ENDINGS,
@@ -324,20 +324,15 @@ def common_bids_name(folder: str, runs: Sequence[str], option: str) -> str:
     except ParameterError as error:
         msg = f"{option} {printable(folder)} is a folder, where files get BIDS names. {error}"
         raise WrongUsageError(msg.rstrip(".")) from error
-    first = parsed[0]
-    differing = {
-        key: None
-        for key, label in first.entities
-        if any(other.get(key) != label for other in parsed[1:])
-    }
-    if first.entities[0][0] in differing:
+    shared = common_name(parsed)
+    if shared.entities[:1] != parsed[0].entities[:1]:
         msg = (
             f"{option} {printable(folder)}: runs that are joined must be of one subject. Got "
             f"{', '.join(dict.fromkeys('-'.join(one.entities[0]) for one in parsed))}. Extract "
             f"them one by one, or name the file yourself"
         )
         raise WrongUsageError(msg)
-    return str(first.with_entities(**differing))
+    return str(shared)
 
 
 def _check_with_sidecars(tables: Sequence[str], inputs: Sequence[str], settings: Settings) -> None:

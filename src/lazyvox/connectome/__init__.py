@@ -1,6 +1,6 @@
 """Matrices of connectivity between the columns of signals."""
 
-from lazyvox.connectome.api import Connectivity, connectivity
+from lazyvox.connectome.api import Connectivity, connectivity, mean_connectivity
 from lazyvox.connectome.matrix import ESTIMATORS, KINDS, Estimator, Kind, connectivity_values
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "Kind",
     "connectivity",
     "connectivity_values",
+    "mean_connectivity",
 ]

@@ -18,6 +18,9 @@ Estimator = Literal["ledoit-wolf", "empirical"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
+#: Largest value of Fisher's z, that of a correlation of 0.999329: as in AFNI.
+_LARGEST_Z = 4.0
+
 _FLOAT64_EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -26,6 +29,7 @@ def connectivity_values(
     kind: Kind = "correlation",
     *,
     estimator: Estimator = "ledoit-wolf",
+    fisher_z: bool = False,
     names: Sequence[str] | None = None,
 ) -> FloatArray:
     """Compute a connectivity matrix from region time series.
@@ -41,26 +45,31 @@ def connectivity_values(
         How covariance is estimated. Ledoit and Wolf shrink it towards a multiple of the identity,
         as far as minimises the expected error: correlations come out a little nearer to 0, and
         partial correlations exist for fewer volumes than regions.
+    fisher_z : bool, default=False
+        Whether correlations become Fisher's z, arctanh(r), at most 4 in absolute value, which is
+        also the diagonal: as ``3dNetCorr -fish_z``.
     names : sequence of str, optional
         Names of the columns, for messages.
 
     Returns
     -------
     ndarray of shape (n_regions, n_regions), float64
-        Symmetric. Of correlations, the diagonal is exactly 1.
+        Symmetric. Of correlations, the diagonal is exactly 1. NaN for regions without a value.
 
     Raises
     ------
     ParameterError
-        If there are fewer than two volumes, no region, or values that are not finite; if a
-        parameter is none of its choices; if "empirical" partial correlations do not exist.
+        If there are fewer than two volumes, no region, or values that are not finite in a region
+        that has others; if a parameter is none of its choices; if "empirical" partial
+        correlations do not exist; if covariances should become Fisher's z.
     ParameterTypeError
         If `signals` are no real numbers in two dimensions.
 
     Warns
     -----
     LazyvoxWarning
-        If a column is constant: its correlations are not defined, and given as 0.
+        If a column is constant: its correlations are not defined, and given as 0. If a region has
+        no value, as those of too little coverage: its row and column are NaN.
 
     Notes
     -----
@@ -82,7 +91,34 @@ def connectivity_values(
     """
     _check_choice("kind", kind, KINDS)
     _check_choice("estimator", estimator, ESTIMATORS)
-    values = _checked(signals, names)
+    if fisher_z and kind == "covariance":
+        msg = "`fisher_z` concerns correlations. Got kind='covariance'."
+        raise ParameterError(msg)
+    array = _checked(signals, names)
+    is_missing: BoolArray = np.asarray(np.isnan(array).all(axis=0))
+    if not is_missing.any():
+        found = _matrix(array, kind, estimator, names)
+        with np.errstate(divide="ignore"):
+            return np.clip(np.arctanh(found), -_LARGEST_Z, _LARGEST_Z) if fisher_z else found
+    if is_missing.all():
+        msg = "`signals` must have a region with values. Got NaN only."
+        raise ParameterError(msg)
+    _warn_missing(is_missing, names)
+    kept = np.flatnonzero(~is_missing)
+    kept_names = None if names is None else [names[column] for column in kept.tolist()]
+    matrix = np.full((array.shape[1],) * 2, np.nan)
+    matrix[np.ix_(kept, kept)] = connectivity_values(
+        array[:, kept], kind, estimator=estimator, fisher_z=fisher_z, names=kept_names
+    )
+    return matrix
+
+
+def _matrix(
+    array: Array, kind: Kind, estimator: Estimator, names: Sequence[str] | None
+) -> FloatArray:
+    """Return the matrix of regions that all have values."""
+    _check_finite(array, names)
+    values = array.astype(np.float64)
     centred, is_constant = _centred(values)
     if is_constant.any() and kind != "covariance":
         _warn_constant(is_constant, names)
@@ -102,8 +138,8 @@ def connectivity_values(
     return correlation if kind == "correlation" else _partial(correlation)
 
 
-def _checked(signals: npt.ArrayLike, names: Sequence[str] | None) -> FloatArray:
-    """Return signals in float64, or say what they must be."""
+def _checked(signals: npt.ArrayLike, names: Sequence[str] | None) -> Array:
+    """Return signals as an array, or say what they must be."""
     array = np.asarray(signals)
     if array.dtype.kind not in "biuf" or array.ndim != 2:
         msg = (
@@ -120,8 +156,7 @@ def _checked(signals: npt.ArrayLike, names: Sequence[str] | None) -> FloatArray:
     if names is not None and len(names) != array.shape[1]:
         msg = f"`names` must name each of {array.shape[1]} columns. Got {len(names)} names."
         raise ParameterError(msg)
-    _check_finite(array, names)
-    return array.astype(np.float64)
+    return array
 
 
 def _check_finite(array: Array, names: Sequence[str] | None) -> None:
@@ -180,12 +215,24 @@ def _partial(correlation: FloatArray) -> FloatArray:
     return partial
 
 
-def _warn_constant(is_constant: BoolArray, names: Sequence[str] | None) -> None:
-    columns = np.flatnonzero(is_constant)
-    shown = ", ".join(_called(column, names) for column in columns[:6])
-    more = f" and {len(columns) - 6} more" if len(columns) > 6 else ""
+def _warn_missing(is_missing: BoolArray, names: Sequence[str] | None) -> None:
     msg = (
-        f"Correlations with a constant are not defined; 0 is given, and 1 with itself. Constant: {shown}{more}. "
+        f"{np.count_nonzero(is_missing)} of {len(is_missing)} regions have no values; their rows "
+        f"and columns are n/a: {_listed(is_missing, names)}."
+    )
+    warnings.warn(msg, LazyvoxWarning, stacklevel=3)
+
+
+def _listed(is_meant: BoolArray, names: Sequence[str] | None) -> str:
+    columns = np.flatnonzero(is_meant)
+    shown = ", ".join(_called(column, names) for column in columns[:6])
+    return f"{shown} and {len(columns) - 6} more" if len(columns) > 6 else shown
+
+
+def _warn_constant(is_constant: BoolArray, names: Sequence[str] | None) -> None:
+    msg = (
+        f"Correlations with a constant are not defined; 0 is given, and 1 with itself. Constant: "
+        f"{_listed(is_constant, names)}. "
         f"Leave them out where this matters."
     )
     warnings.warn(msg, LazyvoxWarning, stacklevel=3)

@@ -1,17 +1,15 @@
 """Square matrices with names, as text with the names on two sides, or as .npy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lazyvox._typing import Array
-from lazyvox.extraction.table_writers import harmless_name, text_line
-from lazyvox.extraction.tables import TableSpec, save_table
-from lazyvox.store.write.sinks import open_sink
+from lazyvox.extraction.table_writers import TEXT_FORMS, TextForm, harmless_name, text_line
+from lazyvox.extraction.tables import TableSpec, save_table, write_lines
 
 __all__ = ["MATRIX_ENDINGS", "write_matrix"]
 
-_DELIMITERS = {".tsv": "\t", ".csv": ","}
-MATRIX_ENDINGS = (*_DELIMITERS, ".npy")
+MATRIX_ENDINGS = (".tsv", ".csv", ".npy")
 _CORNER = "region"
 
 
@@ -35,20 +33,16 @@ def write_matrix(path: str, matrix: Array, names: Sequence[str], *, overwrite: b
         If it cannot be written.
     """
     ending = Path(path).suffix.lower()
-    if ending not in _DELIMITERS:
+    if ending == ".npy":
         spec = TableSpec((len(names), len(names)), matrix.dtype, lambda: names)
         save_table(path, matrix, spec, overwrite=overwrite)
-        return
+    else:
+        write_lines(path, _lines(matrix, names, TEXT_FORMS[ending]), overwrite=overwrite)
+
+
+def _lines(matrix: Array, names: Sequence[str], form: TextForm) -> Iterator[str]:
     shown = [harmless_name(name) for name in names]
-    with open_sink(path, compression="none", overwrite=overwrite) as sink:
-        sink.write(_encoded(text_line([_CORNER, *shown], _DELIMITERS[ending])))
-        for name, row in zip(shown, matrix, strict=True):
-            # Numbers need no quotes: without csv this takes half the time.
-            numbers = _DELIMITERS[ending].join(map(repr, row.tolist()))
-            line = text_line([name, ""], _DELIMITERS[ending])
-            sink.write(_encoded(f"{line[:-1]}{numbers}\n"))
-        sink.commit()
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    yield text_line([_CORNER, *shown], form.delimiter)
+    for name, row in zip(shown, matrix, strict=True):
+        # Numbers need no quotes: without csv this takes half the time.
+        yield text_line([name, ""], form.delimiter)[:-1] + form.line(row)

@@ -1,33 +1,34 @@
-"""Files of signals as commands read them: names, shape, and the values when they are wanted."""
+"""Signals in any form, files among them: names, shape, and the values when they are wanted."""
 
 import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import Array, PathLike
-from lazyvox.errors import ParameterError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.table_writers import load_parquet
 from lazyvox.store.files.identity import identify
 from lazyvox.store.files.paths import absolute_path, printable
-from lazyvox.tables.numeric import check_distinct, has_titles, open_text
+from lazyvox.tables.numeric import FrameTable, check_distinct, has_titles, is_frame, open_text
 
-__all__ = ["SIGNAL_ENDINGS", "SignalsFile", "open_signals"]
+__all__ = ["SIGNAL_ENDINGS", "SignalsTable", "open_signals", "signals_table"]
 
 SIGNAL_ENDINGS = (".tsv", ".csv", ".npy", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
-class SignalsFile:
+class SignalsTable:
     """A table of signals that is not read yet.
 
     Attributes
     ----------
     path : str
-        The file.
+        The file; empty for signals in memory.
     names : tuple of str
         Names of the columns; in a .npy file, which has none, their numbers.
     shape : tuple of int of length 2
@@ -44,10 +45,49 @@ class SignalsFile:
     @property
     def n_bytes(self) -> int:
         """Size of the file."""
-        return identify(self.path).size
+        return identify(self.path).size if self.path else 0
+
+    @property
+    def shown(self) -> str:
+        """Path of the file, for messages."""
+        return printable(self.path) if self.path else "signals in memory"
 
 
-def open_signals(path: PathLike) -> SignalsFile:
+def signals_table(signals: Any) -> SignalsTable:
+    """Return signals in any form as a table.
+
+    Parameters
+    ----------
+    signals : Signals, array-like of shape (n_volumes, n_regions), DataFrame, or path
+        The signals.
+
+    Returns
+    -------
+    SignalsTable
+        Names, or the numbers of the columns, and shape.
+
+    Raises
+    ------
+    ParameterTypeError
+        If they have another number of dimensions.
+    """
+    if isinstance(signals, str | bytes | os.PathLike):
+        return open_signals(signals)
+    frame = FrameTable(signals) if is_frame(signals) else None
+    values = np.asarray(signals) if frame is None else frame.read_all()
+    if values.ndim != 2:
+        msg = (
+            f"`signals` must be real numbers of shape (n_volumes, n_regions). Got {values.dtype} "
+            f"of shape {values.shape}."
+        )
+        raise ParameterTypeError(msg)
+    own = getattr(signals, "column_names", None) if frame is None else frame.names
+    own = range(values.shape[1]) if own is None else own
+    names = tuple(map(str, own))
+    return SignalsTable("", names, (values.shape[0], values.shape[1]), lambda: values)
+
+
+def open_signals(path: PathLike) -> SignalsTable:
     """Return what a file of signals holds; of a text, the lines are counted.
 
     Parameters
@@ -57,7 +97,7 @@ def open_signals(path: PathLike) -> SignalsFile:
 
     Returns
     -------
-    SignalsFile
+    SignalsTable
         Names and shape.
 
     Raises
@@ -87,7 +127,7 @@ def open_signals(path: PathLike) -> SignalsFile:
     return openers[ending](full)
 
 
-def _open_text(path: str) -> SignalsFile:
+def _open_text(path: str) -> SignalsTable:
     table = open_text(path, "a table of signals")
     names, titles = table.names, table.text.titles
     # Regions without a name are called by their label, which is an integer.
@@ -98,10 +138,10 @@ def _open_text(path: str) -> SignalsFile:
         )
         raise ParameterError(msg)
     check_distinct(names, names, table.source)
-    return SignalsFile(path, names, (table.n_rows(), len(names)), table.read_all)
+    return SignalsTable(path, names, (table.n_rows(), len(names)), table.read_all)
 
 
-def _open_npy(path: str) -> SignalsFile:
+def _open_npy(path: str) -> SignalsTable:
     try:
         found: object = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -113,10 +153,10 @@ def _open_npy(path: str) -> SignalsFile:
         raise ParameterError(msg)
     array = found
     names = tuple(str(column) for column in range(array.shape[1]))
-    return SignalsFile(path, names, (array.shape[0], array.shape[1]), lambda: array)
+    return SignalsTable(path, names, (array.shape[0], array.shape[1]), lambda: array)
 
 
-def _open_parquet(path: str) -> SignalsFile:
+def _open_parquet(path: str) -> SignalsTable:
     parquet = load_parquet()
     from pyarrow.lib import ArrowException
 
@@ -139,4 +179,4 @@ def _open_parquet(path: str) -> SignalsFile:
             values[:, number] = array
         return values
 
-    return SignalsFile(path, names, shape, read)
+    return SignalsTable(path, names, shape, read)

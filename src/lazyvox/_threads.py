@@ -54,7 +54,7 @@ class Job(Generic[ResultT]):
         self.is_done = False
 
     def run(self) -> None:
-        """Make the call; what it raises is raised by `result`."""
+        """Make the call; `result` raises its error."""
         assert self._call is not None, "bug in lazyvox: a job runs once"
         try:
             self._outcome.put((self._call(), None))
@@ -65,7 +65,7 @@ class Job(Generic[ResultT]):
         self.is_done = True
 
     def result(self) -> ResultT:
-        """Wait for the call and return what it returned; to be asked for once."""
+        """Wait for the call and return its result; to be called once."""
         value, error = self._outcome.get()
         if error is not None:
             raise error
@@ -73,7 +73,7 @@ class Job(Generic[ResultT]):
         return result
 
     def value_or_none(self) -> ResultT | None:
-        """Return what a call that is done returned; None where it raised or `result` was asked."""
+        """Return the result of a finished call; None where it raised or `result` was called."""
         with contextlib.suppress(Empty):
             value: ResultT | None = self._outcome.get_nowait()[0]
             return value

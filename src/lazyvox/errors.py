@@ -78,7 +78,7 @@ PARAMETER = re.compile(r"`([a-z]\w*)(?:\[\d+\])?`")
 
 
 class _WithHint(Exception):  # noqa: N818 - the part that errors and warnings share
-    """Base of errors and warnings that keep what is wrong apart from what to do.
+    """Base of errors and warnings that keep the problem apart from the advice.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ class RegionError(LazyvoxError, ValueError):
 
 
 class ParameterError(LazyvoxError, ValueError):
-    """An argument is outside of what is allowed."""
+    """An argument is outside its allowed range."""
 
 
 class ParameterTypeError(LazyvoxError, TypeError):
@@ -222,7 +222,7 @@ class ScanCancelledError(LazyvoxError):
 
 
 class OutputError(LazyvoxError, OSError):
-    """A result could not be written; what was there before is intact."""
+    """A result could not be written; an existing file is intact."""
 
 
 class OutputExistsError(OutputError, FileExistsError):
@@ -234,7 +234,7 @@ class OutputFolderError(OutputError, FileNotFoundError):
 
 
 class MissingDependencyError(LazyvoxError, ImportError):
-    """An optional package is needed for what was asked."""
+    """The call needs an optional package that is not installed."""
 
 
 class LazyvoxWarning(_WithHint, UserWarning):

@@ -4,11 +4,15 @@ A program of its own, started by test_docs.py: what a document imports, warns ab
 running cannot reach another test.
 """
 
+import contextlib
 import doctest
+import io
 import json
 import shlex
-import subprocess
 import sys
+import warnings
+
+from lazyvox.cli.main import run
 
 
 def run_python(document: str, line: int, code: str, names: dict[str, object]) -> None:
@@ -26,13 +30,19 @@ def run_python(document: str, line: int, code: str, names: dict[str, object]) ->
 
 
 def run_command(document: str, line: int, command: str) -> None:
-    """Run a `lazyvox` command; only exit code 0 is good."""
-    argv = [sys.executable, "-m", "lazyvox", *shlex.split(command)[1:]]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=100)
-    if done.returncode:
+    """Run a `lazyvox` command in this process; only exit code 0 is good."""
+    shown = io.StringIO()
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(shown),
+        contextlib.redirect_stderr(shown),
+    ):
+        warnings.simplefilter("default")
+        code = run(shlex.split(command)[1:])
+    if code:
         sys.exit(
-            f"{document}, line {line}: `{command}` ended with exit code {done.returncode}.\n"
-            f"{done.stdout}{done.stderr}"
+            f"{document}, line {line}: `{command}` ended with exit code {code}.\n"
+            f"{shown.getvalue()}"
         )
 
 

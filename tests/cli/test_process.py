@@ -100,7 +100,7 @@ def test_closed_output_is_no_error(folder):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+@pytest.mark.parametrize("locale", ["C", pytest.param("C.UTF-8", marks=pytest.mark.slow)])
 def test_any_name_can_be_read_written_and_printed(shell, folder, name, locale):
     try:
         (folder / "run.nii.gz").rename(folder / name)
@@ -128,12 +128,12 @@ def test_warning_is_one_line(shell, folder):
     assert re.fullmatch(r"lazyvox: warning: \S+run\.nii\.gz: .+\n", done.err)
 
 
-def test_no_bar_where_stderr_is_no_terminal(shell):
-    assert shell("mean", "run.nii.gz", "-o", "o.nii").err == ""
+def test_no_bar_where_stderr_is_no_terminal(lazyvox):
+    assert lazyvox("mean", "run.nii.gz", "-o", "o.nii").err == ""
 
 
-def test_lines_on_demand_where_stderr_is_no_terminal(shell):
-    done = shell("mean", "run.nii.gz", "-o", "o.nii", "--progress")
+def test_lines_on_demand_where_stderr_is_no_terminal(lazyvox):
+    done = lazyvox("mean", "run.nii.gz", "-o", "o.nii", "--progress")
     assert done.code == 0
     last = done.err.splitlines()[-1]
     assert re.fullmatch(r"lazyvox: run\.nii\.gz: 100 %, 40 of 40 volumes, \d+ s", last)
@@ -161,14 +161,18 @@ def test_bar_on_a_terminal(start):
 
 
 @pytest.mark.parametrize("columns", ["10", "80"])
-def test_help_fits_any_terminal(shell, columns):
-    done = shell("extract", "--help", env={"COLUMNS": columns, "NO_COLOR": "1"})
+def test_help_fits_any_terminal(lazyvox, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    done = lazyvox("extract", "--help")
     assert (done.code, done.err) == (0, "")
     assert "--mask" in done.out
     assert "\x1b" not in done.out
 
 
-@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "kind", ["bash", *(pytest.param(one, marks=pytest.mark.slow) for one in ("zsh", "fish"))]
+)
 def test_completion_script_is_printed(shell, kind):
     if kind == "bash" and not Path("/bin/bash").exists():
         pytest.skip("no bash here")
@@ -180,10 +184,10 @@ def test_completion_script_is_printed(shell, kind):
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        ("lazyvox ex", ["plain,extract"]),
-        ("lazyvox extract --me", ["plain,--memory"]),
         ("lazyvox extract --strategy med", ["plain,median"]),
-        ("lazyvox mean run", ["file,run"]),
+        pytest.param("lazyvox ex", ["plain,extract"], marks=pytest.mark.slow),
+        pytest.param("lazyvox extract --me", ["plain,--memory"], marks=pytest.mark.slow),
+        pytest.param("lazyvox mean run", ["file,run"], marks=pytest.mark.slow),
     ],
 )
 def test_completion_knows_commands_options_values_and_files(shell, words, wanted):
@@ -224,12 +228,17 @@ def test_overview_loads_no_command(folder, argv):
     "argv",
     [
         ["mean", "run.nii.gz", "-o", "o.nii.gz"],
-        ["extract", "run.nii.gz", "--mask", "left.nii.gz", "-o", "o.npz"],
         ["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--smoothing-fwhm", "6", *CLEANING],
-        ["slice", "run.nii.gz", "..., 3", "-o", "o.nii.gz"],
-        ["info", "run.nii.gz"],
+        *(
+            pytest.param(argv, marks=pytest.mark.slow)
+            for argv in (
+                ["extract", "run.nii.gz", "--mask", "left.nii.gz", "-o", "o.npz"],
+                ["slice", "run.nii.gz", "..., 3", "-o", "o.nii.gz"],
+                ["info", "run.nii.gz"],
+            )
+        ),
     ],
-    ids=["mean", "extract", "extract and clean", "slice", "info"],
+    ids=["mean", "extract and clean", "extract", "slice", "info"],
 )
 def test_command_loads_what_it_needs_only(folder, argv):
     (folder / "keep.txt").write_text("\n".join(map(str, range(3, 40))))

@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import joblib
 import nibabel as nib
 import numpy as np
 import pytest
@@ -229,7 +230,9 @@ def test_lists_of_subjects(kind):
     imgs = [series(), nib.Nifti1Image(np.asarray(series().dataobj)[..., :25], AFFINE)]
     confounds = [_rng().normal(size=(len_, 2)) for len_ in (N_VOLUMES, 25)]
     parameters = {**REGIONS[kind](), "n_jobs": 2, "detrend": True}
-    (_, found), (_, expected) = both(f"Multi{kind}", imgs, parameters, confounds=confounds)
+    # Threads: other processes would import nilearn once more.
+    with joblib.parallel_config("threading"):
+        (_, found), (_, expected) = both(f"Multi{kind}", imgs, parameters, confounds=confounds)
     assert isinstance(found, list)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=TOLERANCE * LEVEL)

@@ -88,7 +88,7 @@ def test_ctrl_c_leaves_no_thread(paths, seconds):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("n_times", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_times", [5, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["volumes", "series"])
 def test_interrupts_at_random_moments_leave_right_values(paths, tmp_path, kind, n_times):
     if kind == "series":

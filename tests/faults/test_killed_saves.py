@@ -83,8 +83,14 @@ def content(path):
 
 @pytest.mark.parametrize(
     ("job", "name"),
-    [("save", "o.nii"), ("save", "o.nii.gz")]
-    + [("extract", f"o{ending}") for ending in (".npy", ".tsv", ".npz", ".parquet")],
+    [
+        ("save", "o.nii.gz"),
+        ("extract", "o.npy"),
+        ("extract", "o.parquet"),
+        pytest.param("save", "o.nii", marks=pytest.mark.slow),
+        pytest.param("extract", "o.tsv", marks=pytest.mark.slow),
+        pytest.param("extract", "o.npz", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("n_kills", [3, pytest.param(40, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(files, tmp_path, job, name, n_kills):

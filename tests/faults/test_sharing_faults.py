@@ -119,6 +119,8 @@ def test_workers_of_joblib_open_handles_images_and_paths(path, jobs):
     joblib = pytest.importorskip("joblib")
     from joblib.externals.loky import get_reusable_executor
 
+    # Workers of an earlier test do not know where the jobs of this one are.
+    get_reusable_executor().shutdown(wait=True)
     try:
         with lv.shared(path) as handle, joblib.Parallel(n_jobs=2) as parallel:
             given = [handle, handle.open(), handle.open().dataobj]

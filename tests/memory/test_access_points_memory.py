@@ -49,7 +49,10 @@ def scaled(tmp_path_factory):
     return str(path)
 
 
-@pytest.mark.parametrize("budget", ["20MiB", "32MiB", "40MiB", "1GiB"])
+@pytest.mark.parametrize(
+    "budget",
+    ["20MiB", *(pytest.param(one, marks=pytest.mark.slow) for one in ("32MiB", "40MiB")), "1GiB"],
+)
 def test_a_scan_takes_what_the_plan_says(run, budget):
     predicted, measured = scan_peaks(run, [lv.Mean(), lv.Std()], budget)
     assert_bounded(predicted, measured)
@@ -127,7 +130,7 @@ def test_a_voxel_through_time_takes_what_is_decoded_ahead(run, readers):
     assert peak_of(readers.read_one_voxel, run) <= 64 * MIB
 
 
-@pytest.mark.parametrize("kind", ["zeros", "noise"])
+@pytest.mark.parametrize("kind", ["zeros", pytest.param("noise", marks=pytest.mark.slow)])
 def test_finding_points_takes_little_however_well_a_file_is_compressed(tmp_path, readers, kind):
     raw = bytes(200 * MIB) if kind == "zeros" else np.random.default_rng(0).bytes(30 * MIB)
     path = tmp_path / "extreme.gz"

@@ -63,7 +63,10 @@ def test_saving_stays_below_the_plan(make, files, tmp_path):
     assert predicted < 60 * MIB
 
 
-@pytest.mark.parametrize("make", [total_of, formula_of, nested_of])
+@pytest.mark.parametrize(
+    "make",
+    [nested_of, *(pytest.param(one, marks=pytest.mark.slow) for one in (total_of, formula_of))],
+)
 def test_reading_holds_little_besides_the_result(make, files):
     measured = peak_of(read_expression, make, files)
     assert measured <= VOLUME + 32 * MIB, f"{measured / MIB:.1f} MiB"

@@ -26,7 +26,7 @@ def save_reduced(path, name, axis, dtype, out):
     lv.save(lv.load(path) - reduction(path, name, axis, dtype), out)
 
 
-@pytest.mark.parametrize("axis", [-1, None, (0, 1, 2), 0])
+@pytest.mark.parametrize("axis", [-1, None, pytest.param((0, 1, 2), marks=pytest.mark.slow), 0])
 @pytest.mark.parametrize(
     ("name", "dtype"), [("mean", None), ("std", "f4"), ("sum", "i8"), ("argmax", "f8")]
 )

@@ -70,7 +70,16 @@ CONSUMERS = {
 }
 
 
-@pytest.mark.parametrize("consumers", CONSUMERS.values(), ids=CONSUMERS)
+SLOW = {"std and tsnr", "dvars"}
+
+
+@pytest.mark.parametrize(
+    "consumers",
+    [
+        pytest.param(make, marks=[pytest.mark.slow] * (name in SLOW), id=name)
+        for name, make in CONSUMERS.items()
+    ],
+)
 def test_consumers_take_what_the_plan_says(run, consumers):
     assert_bounded(*scan_peaks(run, consumers(), BUDGET))
 
@@ -125,7 +134,14 @@ def test_voxels_of_a_mask(run, tmp_path):
     assert_bounded(*scan_peaks(run, [lv.Voxels(str(tmp_path / "mask.nii.gz"))], BUDGET))
 
 
-@pytest.mark.parametrize("make", [lv.Mean, lv.Std, lv.DVARS, lv.GlobalSignal])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lv.Mean,
+        lv.DVARS,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (lv.Std, lv.GlobalSignal)),
+    ],
+)
 def test_the_smallest_budget_holds_in_slabs(large_volumes, make):
     scan = lv.Scan(large_volumes)
     scan.add(make())

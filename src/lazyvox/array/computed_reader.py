@@ -43,7 +43,7 @@ class ComputedReader(ArrayReader):
         return self.sources[0].reader.path
 
     def __post_init__(self) -> None:
-        """Refuse what is computed from more arrays than can be read one inside the other."""
+        """Refuse computed arrays that are nested deeper than can be read."""
         check_depth(self)
 
     @property

@@ -171,7 +171,7 @@ class AheadSession:
         return self
 
     def __exit__(self, *exc: *ExitInfo) -> None:
-        """End the threads; without an error, wait first for what the last file is verified with."""
+        """End the threads; without an error, wait first for the verification of the last file."""
         try:
             if exc[0] is None and self._parts and self._begun:
                 self._finish()
@@ -247,7 +247,7 @@ class AheadSession:
             part.ready.put((None, None))
 
     def _piece(self, part: _Part, number: int) -> Array:
-        """Return memory for a piece: new, or what was used."""
+        """Return memory for a piece: a used buffer, or a new one."""
         if self._is_closed:
             raise _StoppedError
         if number < self._layout.n_pieces:

@@ -127,7 +127,7 @@ class _Builder:
         return self._add(("constant", *_key_of(value)), Constant(value), value)
 
     def built(self) -> Built:
-        """Return what expressions that begin with this one need not find again."""
+        """Return the lookup tables that expressions which begin with this one reuse."""
         return Built(self._numbers, tuple(self._examples))
 
     def _inlined(self, inner: ExpressionReader) -> int:
@@ -235,7 +235,7 @@ def _shape_of(operand: Operand) -> Shape:
 
 
 def _called(function: Callable[..., Any], *operands: Operand, **options: Any) -> LazyArray:
-    """Return a function of arrays; what NumPy says against their types, as an error of ours."""
+    """Return a function of arrays that raises NumPy's type errors as errors of lazyvox."""
     try:
         return elementwise(function, *operands, **options)
     except TypeError as error:

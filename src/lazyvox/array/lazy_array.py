@@ -193,7 +193,7 @@ class LazyArray(Operators):
         return replace(self, window=self.window.take(key))
 
     def __getitem__(self, key: Any) -> Any:
-        """Read and return what NumPy returns for ``array[key]``."""
+        """Read and return the values of ``array[key]``, as NumPy's indexing does."""
         entries = expand_key(key, self.ndim)
         n_arrays = sum(is_array_index(entry) for entry in entries)
         if n_arrays:
@@ -447,7 +447,7 @@ def _read(value: Any) -> Any:
 
 
 def _is_of_images(types: Iterable[type]) -> bool:
-    """Return whether images take part, which then say what is done."""
+    """Return whether an operand is an image, whose own operators then apply."""
     return any(issubclass(one, Operators) and not issubclass(one, LazyArray) for one in types)
 
 

@@ -72,7 +72,7 @@ MOST_THREADS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExpressionReader(StagedReader):
-    """Reads an expression. A pickle describes it; what is known of it here stays behind."""
+    """Reader of an expression. A pickle holds its description only, not the cached state."""
 
     built: Built | None = None
 
@@ -213,7 +213,7 @@ class VolumeExpressionReader(ExpressionReader):
 
     @override
     def reading_order(self) -> tuple[str, ...]:
-        """Return the files that are read in step, one wave after the other, and what is held."""
+        """Return the files read in step, wave after wave, and the results held between waves."""
         program = self.program
         lines: list[str] = []
         for wave, held in zip(program.waves, program.held_bytes(), strict=True):
@@ -297,7 +297,7 @@ class VolumeSession:
         self._run(last, window, held, {final: target}, self._sessions, self._stack)
 
     def _run_before_last(self, full: tuple[range, ...], spare: Array | None) -> dict[int, Array]:
-        """Return what the last wave takes; one value may be held in `spare`."""
+        """Return the held results of all waves but the last; `spare` may hold one."""
         program = self._program
         held: dict[int, Array] = {}
         for wave in program.waves[:-1]:
@@ -414,7 +414,7 @@ def _described(step: Step, sources: tuple[LazyArray, ...]) -> str:
 
 
 def _window(axes: tuple[Axis, ...]) -> tuple[range | tuple[int, ...], ...]:
-    """Return what is asked for with an axis of length 1 for each single position."""
+    """Return the requested axes, with an axis of length 1 for each single position."""
     return tuple(range(axis, axis + 1) if isinstance(axis, int) else axis for axis in axes)
 
 
@@ -438,7 +438,7 @@ def _within(window: Sequence[Axis], shape: Shape, full: Shape) -> tuple[Axis, ..
 
 
 def _key(piece: tuple[slice, ...], shape: Shape) -> tuple[slice, ...]:
-    """Return a piece as an index of an array that broadcasts to what is cut into pieces."""
+    """Return a piece as an index of an array that broadcasts to the divided array."""
     return tuple(
         slice(None) if length == 1 else part for part, length in zip(piece, shape, strict=True)
     )

@@ -162,7 +162,7 @@ class ArrayReader(ABC):
             reader.fill()
 
     def fill(self) -> bool:
-        """Compute what this reader itself keeps; return whether it keeps anything."""
+        """Compute this reader's own cached result; return whether it has one."""
         return False
 
     def forget(self) -> None:
@@ -171,7 +171,7 @@ class ArrayReader(ABC):
             reader.drop()
 
     def drop(self) -> bool:
-        """Drop what this reader itself keeps; return whether it keeps anything."""
+        """Drop this reader's own cached result; return whether it has one."""
         return False
 
     @property
@@ -256,7 +256,7 @@ class ArrayReader(ABC):
 
     @property
     def content_key(self) -> tuple[Any, ...] | None:
-        """A kind, then the paths, arrays and plain values that decide what is read.
+        """A kind, then the paths, arrays and plain values that determine the values read.
 
         None where nothing but the values themselves tells them from others.
         """
@@ -398,7 +398,7 @@ class FileSession:
         return self
 
     def __exit__(self, *exc: *ExitInfo) -> None:
-        """Verify what is still to be verified, and end the session of the bytes below."""
+        """Finish the verification, and end the session of the bytes below."""
         if exc[0] is None and self._is_unverified:
             with self._bytes:
                 self._bytes.finish()

@@ -84,7 +84,7 @@ class ReducedReader(ComputedReader):
     @property
     @override
     def is_random_access(self) -> bool:
-        """True: what is read is in memory."""
+        """True: the values are in memory."""
         return True
 
     @property

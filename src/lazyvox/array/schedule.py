@@ -66,7 +66,7 @@ class Program:
         return found
 
     def held_bytes(self) -> list[int]:
-        """Return, for each wave, the bytes of what earlier waves left and of what it leaves.
+        """Return, for each wave, the bytes of the results it takes over and of those it leaves.
 
         The result, which the last wave leaves, is not counted.
         """

@@ -59,7 +59,7 @@ class SharedArray(np.ndarray[Any, Any]):
     def __array_wrap__(
         self, array: Any, context: Any = None, return_scalar: bool = False, /
     ) -> Any:
-        """Return what a function of NumPy computed as an ordinary array, or scalar."""
+        """Return the result of a NumPy function as an ordinary array or scalar."""
         plain = np.asarray(array)
         return plain[()] if return_scalar else plain
 
@@ -99,7 +99,7 @@ class SharedArray(np.ndarray[Any, Any]):
 
 
 class _Memory(np.ndarray[Any, Any]):
-    """All bytes of a map; what lies in it can tell so."""
+    """All bytes of a memory map; arrays in it can name the map."""
 
     _is_shared_memory = True
 

@@ -37,7 +37,7 @@ class SpoolJob(Protocol):
 
     @property
     def dtype(self) -> DType:
-        """Native type of the result, and of what is spooled."""
+        """Native type of the result and of the spooled values."""
 
     @property
     def n_rows(self) -> int:

@@ -354,7 +354,7 @@ class SourceBlocks:
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
-        """End all sessions; what an error of the pass was is handed on to them."""
+        """End all sessions, and hand them the error of the pass, if any."""
         self._constants.clear()
         self._stack.__exit__(kind, error, trace)
 
@@ -459,7 +459,7 @@ class Staging:
 
     @property
     def memory(self) -> tuple[MemoryTerm, ...]:
-        """Terms of what is held however many volumes are read at a time."""
+        """Memory terms that do not depend on the number of volumes read at a time."""
         constants = sum(source.nbytes for source in self.sources if source.ndim == 3)
         return (
             MemoryTerm("volumes", constants, self.reader.step),

@@ -19,7 +19,7 @@ _ENDINGS_OF_TABLES = tuple(
 
 
 def find_table(path_or_table: PathLike | Any) -> PathLike | Any:
-    """Return the table that belongs to an image, or what was given where it is no image.
+    """Return the table that belongs to an image; an argument that is no image is returned as is.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ class _Scrub:
     std_dvars_threshold: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no length, or no threshold."""
+        """Refuse lengths and thresholds out of range."""
         if not _is_count(self.shortest) or self.shortest < 0:
             msg = f"`scrub` must be an integer of at least 0. Got {self.shortest!r}."
             raise ParameterError(msg)
@@ -198,7 +198,7 @@ def _load(
     *,
     demean: bool,
 ) -> Confounds:
-    """Read what components ask for, censor, fill the first row, and subtract means."""
+    """Read the columns of the components, censor, fill the first row, and subtract means."""
     chosen = _chosen(table, components, facts)
     scrubs = limits.columns if any(one.kind == "scrub" for one in components) else {}
     check_present([*chosen, *scrubs], table)

@@ -139,7 +139,7 @@ def _matrix(
 
 
 def _checked(signals: npt.ArrayLike, names: Sequence[str] | None) -> Array:
-    """Return signals as an array, or say what they must be."""
+    """Return signals as an array, or raise an error that names the requirement."""
     array = np.asarray(signals)
     if array.dtype.kind not in "biuf" or array.ndim != 2:
         msg = (

@@ -88,7 +88,7 @@ def signals_table(signals: Any) -> SignalsTable:
 
 
 def open_signals(path: PathLike) -> SignalsTable:
-    """Return what a file of signals holds; of a text, the lines are counted.
+    """Return shape and names of a file of signals; the lines of a text are counted.
 
     Parameters
     ----------

@@ -164,7 +164,7 @@ def _refuse_disguised_mgh(path: str) -> None:
 
 
 def _compare_suffix(source: ByteSource, findings: Findings) -> None:
-    """Tell of a compression that is not what the name says; the content wins."""
+    """Record a compression that differs from the file's ending; the content decides."""
     suffix = Path(source.path).suffix.lower()
     said = _COMPRESSION_OF_SUFFIX.get(suffix, "none")
     if said == source.compression:

@@ -239,7 +239,7 @@ def _convert(values: Array, dtype: DType, *, rounds: bool = True) -> Array:
 
 
 def _to_integers(values: Array, dtype: DType, *, rounds: bool) -> Array:
-    """Return values rounded to integers, or refuse what does not fit."""
+    """Return values rounded to integers, or refuse values that do not fit."""
     if values.dtype.kind == "b" or values.size == 0:
         return values.astype(dtype)
     low, high = _limits(dtype)
@@ -259,7 +259,7 @@ def _to_integers(values: Array, dtype: DType, *, rounds: bool) -> Array:
 
 
 def _refuse_fractions(values: Array, rounded: Array, dtype: DType) -> None:
-    """Raise unless values are whole, but for what the scaling of a header leaves."""
+    """Raise unless values are whole, apart from the rounding of a header's scaling."""
     limits = np.abs(rounded)
     limits /= 100
     np.maximum(limits, 1, out=limits)

@@ -116,7 +116,7 @@ def time_unit(header: Any) -> str:
 
 
 def check_room(source: ByteSource, array: ArraySpec, findings: Findings) -> None:
-    """Check that a file can hold what its header claims, before anything is allocated.
+    """Check that a file can hold the voxels that its header claims, before any allocation.
 
     A plain file must reach to the end of the voxels. A compressed one is refused where even the
     best ratio of its format could not decode to that much; whether it does is known when it is

@@ -71,7 +71,7 @@ _MAGICS = (b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0")
 
 
 def refusal(source: ByteSource, head: bytes) -> ImageFileError:
-    """Return the error that says best what a file is that holds no header known here.
+    """Return the error that best describes a file without a known header.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def supported_dtypes(kind: HeaderClass) -> tuple[DType, ...]:
 
 
 def choose_class(header: Header, shape: Shape, *, ending: str) -> HeaderClass:
-    """Return the header class for an ending ('.nii', '.hdr', '.mgh') and what is to be written.
+    """Return the header class for an ending ('.nii', '.hdr', '.mgh') and the values to write.
 
     A pair stays plain Analyze only where its header is; `plan_output` turns it into NIfTI where
     Analyze cannot hold what is written.
@@ -90,7 +90,7 @@ def make_header(
     shape: Shape,
     dtype: DType,
 ) -> Header:
-    """Return a new header of a class that keeps what the given one holds."""
+    """Return a new header of a class with the fields of the given one."""
     made = _converted(kind, header)
     if affine is None and header is not None:
         affine = best_affine(header)

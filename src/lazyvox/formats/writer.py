@@ -187,7 +187,7 @@ class ImageWriter:
             raise
 
     def abort(self) -> None:
-        """Remove the temporary files; what was there before stays. Harmless after `commit`."""
+        """Remove the temporary files; existing files stay. Harmless after `commit`."""
         for sink in self._sinks:
             sink.abort()
 

@@ -194,7 +194,7 @@ def aligned_map(
 
 
 def _places(zoom: float, offset: float, length: int, is_diagonal: bool) -> Array:  # noqa: FBT001
-    """Return coordinates as scipy computes them: the last bit decides what is outside.
+    """Return coordinates as scipy computes them: the last bit decides which are outside.
 
     scipy has a routine for diagonal matrices, which adds before it multiplies.
     """

@@ -354,7 +354,7 @@ def _iterate_volumes(img: SpatialImage) -> Iterator[SpatialImage]:
 
 
 def _iterate_list(items: list[Any], ensure_ndim: int | None, dtype: Any) -> Iterator[SpatialImage]:
-    """Return an iterator over images of one grid; what is no image is found now."""
+    """Return an iterator over images of one grid; items that are no images are refused now."""
     if not items:
         msg = "a list must hold at least one image. Got an empty one."
         raise ParameterError(msg)

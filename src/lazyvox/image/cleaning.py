@@ -330,7 +330,7 @@ class CleaningJob:
 
 
 def _spooled_dtype(source: LazyArray, cleaner: Cleaner, places: IntArray | None) -> DType:
-    """Return the type of the result, and of what is spooled."""
+    """Return the type of the result and of the spooled values."""
     stored = source.dtype.newbyteorder("=")
     if places is not None and stored.kind != "f":
         stored = np.dtype(np.float32)

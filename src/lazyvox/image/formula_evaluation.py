@@ -256,7 +256,7 @@ def _is_numpy(node: ast.AST) -> bool:
 
 
 def _from_numpy(name: str) -> Any:
-    """Return what a formula may use of NumPy under a name."""
+    """Return the NumPy function or constant of a name, if a formula may use it."""
     found = getattr(np, name, None)
     is_dtype = isinstance(found, type) and issubclass(found, np.number | np.bool_)
     if is_elementwise(found) or is_dtype or name in _CONSTANTS | _CASTS | REDUCTIONS | WHOLE:

@@ -122,7 +122,7 @@ class _Look(Consumer[Ranks]):
 
 
 def _ranked(values: Array, *, two_sided: bool) -> Array:
-    """Return the magnitudes of values, or those that are not negative; 0 for what is not finite."""
+    """Return the magnitudes of values, or the non-negative ones; 0 for non-finite ones."""
     if values.dtype.kind == "f":
         values = values.copy()
         zero_non_finite(values)

@@ -202,7 +202,7 @@ class ResampleTransform:
                 np.clip(target, *_within(limits, target.dtype), out=target)
 
     def look_at(self, values: Array) -> BoolArray | None:
-        """Warn, once, of what makes interpolation doubtful.
+        """Warn, once, of values that make interpolation doubtful.
 
         Parameters
         ----------

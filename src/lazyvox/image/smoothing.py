@@ -105,7 +105,7 @@ class SmoothTransform:
         return _smooth_dtype(dtypes[0])
 
     def work_bytes(self, shapes: tuple[Shape, ...], dtypes: tuple[DType, ...]) -> int:
-        """Return the bytes of a volume in the type of the result, and of what smoothing needs."""
+        """Return the bytes of a volume in the type of the result, and of the work arrays."""
         dtype = _smooth_dtype(dtypes[0])
         volume = int(np.prod(shapes[0], dtype=np.int64))
         # Twice one byte: which values are finite.
@@ -114,7 +114,7 @@ class SmoothTransform:
         return cleaned + scratch
 
     def apply(self, blocks: Sequence[Array], out: Array) -> None:
-        """Smooth volume by volume: what lies between two products stays in the cache."""
+        """Smooth volume by volume: intermediate products stay in the processor's cache."""
         (block,) = blocks
         for number in range(block.shape[3]):
             values = _finite(block[..., number], out.dtype)

@@ -1,4 +1,4 @@
-"""Images without what is small: values below a threshold, clusters of few voxels."""
+"""Thresholding of images: small values and small clusters become 0."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def binarize_img(
 
 @dataclass(frozen=True, slots=True)
 class ThresholdTransform:
-    """Sets what is small to 0, volume by volume. The sources are an image and, maybe, a mask.
+    """Sets small values to 0, volume by volume. The sources are an image and, maybe, a mask.
 
     Attributes
     ----------

@@ -141,7 +141,7 @@ class LazyImage(SpatialImage, ImageOperators):
 
     @override
     def uncache(self) -> None:
-        """Drop the cached array, as in nibabel, and what else is kept for the next read.
+        """Drop the cached array, as in nibabel, and everything else kept for the next read.
 
         That is, blocks decoded from its files, and the reductions that it was made of.
         """

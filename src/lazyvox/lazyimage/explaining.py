@@ -21,7 +21,7 @@ _MOST_STEPS = 40
 
 
 def explain(img: SpatialImage | LazyArray) -> str:
-    r"""Return what reading an image, or a lazy array, will do; reads no voxel.
+    r"""Describe the steps, reads and memory of an image or lazy array; reads no voxel.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def load(
 
 
 def as_image(img: Any) -> SpatialImage:
-    """Return an image: the argument itself, or what its path holds.
+    """Return an image: the argument itself, or the image at its path.
 
     Parameters
     ----------

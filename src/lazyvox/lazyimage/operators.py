@@ -242,7 +242,7 @@ def check_dimensions(img: SpatialImage) -> None:
 
 
 def _aligned(operand: Any, grid: Shape, n_axes: int) -> Operand:
-    """Return an operand as an array; what has the shape of the grid applies to every volume."""
+    """Return an operand as an array; one of the grid's shape applies to every volume."""
     if isinstance(operand, SpatialImage):
         operand = lazy_dataobj(operand)
     array: Any = operand

@@ -31,7 +31,7 @@ _LEAST_SHARE = 24 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
-    """One call: which image, and what it may take."""
+    """One call: its image, and the memory it may take."""
 
     number: int
     img: Any
@@ -208,7 +208,7 @@ class _Mapping(Prefetched[_Task, Any]):
 
 
 class _Room:
-    """Lets tasks begin while what is under way fits the budget; one always may."""
+    """Lets tasks begin while the running ones fit the budget; one always may."""
 
     def __init__(self, budget: int, n_workers: int) -> None:
         self._budget = budget
@@ -232,10 +232,10 @@ class _Room:
         self._under_way.pop(task.number, None)
 
     def delivered(self, step: Step[_Task, Any], item: Any, /) -> None:
-        """Nothing is counted beyond what is under way."""
+        """No-op: only running tasks are counted."""
 
     def withdrawn(self, step: Step[_Task, Any], item: Any, /) -> None:
-        """Nothing is counted beyond what is under way."""
+        """No-op: only running tasks are counted."""
 
 
 def _call(func: Callable[[Any], Any], img: Any, share: int) -> Any:

@@ -59,7 +59,7 @@ def _decoded_bytes(array: LazyArray) -> int:
 def value_layout(
     array: LazyArray, n_values: int, memory: Iterable[MemoryTerm] = ()
 ) -> BlockLayout:
-    """Return the blocks of `iter_blocks`, of so many values, and what else is held beside them."""
+    """Return the blocks of `iter_blocks`, of so many values, and the other memory terms."""
     block_bytes = n_values * array.dtype.itemsize
     buffer_bytes = n_values * buffered_itemsize(array)
     volume_bytes = math.prod(array.shape[:3]) * array.dtype.itemsize

@@ -264,7 +264,7 @@ def _check_image(img: object) -> None:
 
 
 def _complete_header(img: SpatialImage, array: LazyArray) -> Any:
-    """Return the header, with what lies behind the voxels of a large compressed MGH file."""
+    """Return the header, with the footer of a large compressed MGH file."""
     header, source = img.header, array.reader.byte_source
     if not isinstance(header, MGHHeader) or source is None:
         return header

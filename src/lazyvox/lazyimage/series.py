@@ -124,7 +124,7 @@ class Series:
         return replace(self, array=self.array.view((..., numbers)), grid=grid)
 
     def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> "Series":
-        """Return the series of what a transform makes of each volume; reads nothing."""
+        """Return the series with a transform applied to each volume; reads nothing."""
         array, grid = staged(transform, self.array), self.grid.transformed(transform, affine)
         return replace(self, array=array, grid=grid)
 

@@ -60,7 +60,7 @@ class SharedContent:
 
 
 def content_of(img: Any) -> SharedContent:
-    """Return the values that are to be shared, and what makes an image of them."""
+    """Return the values that are to be shared, and the header data that make an image of them."""
     if isinstance(img, LazyArray):
         return SharedContent(img, "F", b"", img.reader.path)
     if isinstance(img, np.ndarray):
@@ -124,7 +124,7 @@ def _with_type(header: Any, dtype: DType) -> Any:
 
 
 def fill_shared(values: LazyArray | Array, out: Array) -> None:
-    """Read values into shared memory: nothing is held besides, save what reading itself needs."""
+    """Read values into shared memory; nothing else is held but the buffers of reading."""
     if not isinstance(values, LazyArray):
         out[...] = values
         return
@@ -139,7 +139,7 @@ def fill_shared(values: LazyArray | Array, out: Array) -> None:
 
 
 def write_note(file: SharedFile, content: SharedContent) -> SharedNote:
-    """Write what an image is besides its voxels behind them."""
+    """Write the header data of an image behind its voxels."""
     file.map()[content.nbytes :] = content.note
     return SharedNote(len(content.note), _digest(content.note))
 

@@ -113,7 +113,7 @@ class SharedHandle:
 
     @override
     def __repr__(self) -> str:
-        """Describe what is shared."""
+        """Describe the shared array or image."""
         what = "array" if self._note is None else "image"
         return (
             f"<SharedHandle of an {what} of shape {self.shape}, {self.dtype}, "
@@ -187,7 +187,7 @@ def shared(img: ImageLike | LazyArray | Array) -> SharedHandle:
 
 
 def _plan(content: SharedContent) -> Plan:
-    """Return the plan of sharing: the data, and what decoding them holds."""
+    """Return the plan of sharing: the bytes of the data and of decoding them."""
     values = content.values
     is_lazy = isinstance(values, LazyArray)
     array = values if isinstance(values, LazyArray) else in_memory_array(values, content.name)

@@ -141,7 +141,7 @@ def _check_spatial(entries: list[Any]) -> None:
 def _set_zooms(
     header: Any, entries: list[Any], shape: tuple[int, ...], spatial: tuple[range, ...]
 ) -> None:
-    """Set the shape of a header, and the zooms that belong to what is left of each axis."""
+    """Set the shape of a header, and the zooms of the axes that remain."""
     old = [float(zoom) for zoom in header.get_zooms()]
     steps = [float(abs(axis.step)) for axis in spatial]
     zooms = [zoom * step for zoom, step in zip(old[:3], steps, strict=False)]

@@ -183,13 +183,13 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         return self._done(work)
 
     def _done(self, work: Work) -> Any:
-        """Return the result of one transform, and keep what its columns mean."""
+        """Return the result of one transform, and keep the meaning of its columns."""
         result = self._result(work, self.memory_budget, getattr(self, "n_jobs", 1))
         self._publish_work(work)
         return result
 
     def _publish_work(self, work: Work) -> None:
-        """Keep what images of signals, and the columns of the last transform, need."""
+        """Keep the grid of images of signals, and the columns of the last transform."""
         self._run_t_r = work.series.grid.t_r
         if work.publish is not None:
             work.publish()
@@ -247,7 +247,7 @@ class BaseMasker(Reports, KeptResults, TransformerMixin, BaseEstimator):  # type
         return own is not None or get_config()["transform_output"] != "default"
 
     def _cleaner(self, n_volumes: int, confounds: Any, sample_mask: Any) -> Cleaner | None:
-        """Return what cleans the signals, None where nothing is asked for."""
+        """Return the cleaning of the signals, None where no option asks for it."""
         how: Any = {True: "zscore_sample", False: None}.get(self.standardize, self.standardize)
         runs = getattr(self, "runs", None)
         asked = (how, self.low_pass, self.high_pass, sample_mask, runs)

@@ -78,7 +78,7 @@ class KeptResults:
         return cached(memory, compute, key, shelve=getattr(self, "_shelving", False) or False)
 
     def _key(self, what: str, img: Any, *parts: Any) -> tuple[Any, ...]:
-        """Return what a result depends on: the images, the parameters, and more."""
+        """Return the cache key of a result: the images, the parameters, and more."""
         if not self._has_cache():
             return ()
         options = {
@@ -167,7 +167,7 @@ def cached(
 
 
 def _computed(key: tuple[Any, ...], compute: Callable[[], ResultT]) -> ResultT:
-    """Return what `compute` returns; joblib finds it again by `key` alone."""
+    """Return the result of `compute`, which joblib caches under `key` alone."""
     del key
     return compute()
 

@@ -40,7 +40,7 @@ class FiniteTransform:
         return int(np.prod(shapes[0]))
 
     def apply(self, blocks: Sequence[Array], out: Array) -> None:
-        """Copy the block, and set what is not finite to zero."""
+        """Copy the block, and set non-finite values to zero."""
         out[...] = blocks[0]
         zero_non_finite(out)
 

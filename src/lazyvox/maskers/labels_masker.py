@@ -224,7 +224,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         self._check_masked(self.labels_img_, self.mask_img_)
 
     def _read_labels(self) -> Any:
-        """Return the labels in memory; what is not finite is background."""
+        """Return the labels in memory; non-finite voxels are background."""
         img = check_niimg_3d(self.labels_img)
         array = lazy_dataobj(img)
         values = np.asarray(array.read())
@@ -358,7 +358,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
         return masked, present, all_labels if self.keep_masked_labels else present
 
     def _publish(self, labels_img: Any, masked: Array, kept: Sequence[Any]) -> None:
-        """Keep what the columns of the last transform mean."""
+        """Keep the labels and names of the last transform's columns."""
         fitted = self._fitted_table
         has_background = (np.asarray(self.labels_img_.dataobj) == self.background_label).any()
         order = [self.background_label, *kept] if has_background else list(kept)
@@ -416,7 +416,7 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
 
 
 def _with_zero_columns(columns: IntArray, n_columns: int) -> Any:
-    """Return what puts signals at their columns and zeros between them, None if all have one."""
+    """Return the function that fills absent labels' columns with zeros, None if none is absent."""
     if len(columns) == n_columns:
         return None
 

@@ -297,7 +297,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
         *,
         displayed_maps: Any = 10,
     ) -> HtmlReport:
-        """Make a page that shows what the masker takes signals from.
+        """Make a page that shows the regions of the masker over an image.
 
         Parameters
         ----------

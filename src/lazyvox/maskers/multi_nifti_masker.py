@@ -164,7 +164,7 @@ class MultiNiftiMasker(MultiMasker, NiftiMasker):
 
     @override
     def _mask_function(self) -> tuple[Callable[..., Any], dict[str, Any]]:
-        """Return what computes the mask of all subjects, and the arguments that are known."""
+        """Return the function that computes the mask of all subjects, and its known arguments."""
         strategy = self.mask_strategy
         if strategy == "template":
             msg = "mask_strategy='template' is called 'whole-brain-template' now."

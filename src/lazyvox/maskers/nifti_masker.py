@@ -242,7 +242,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
         return self._key("mask", check_niimg(imgs)) if self._has_cache() else ()
 
     def _mask_function(self) -> tuple[Callable[..., Any], dict[str, Any]]:
-        """Return what computes the mask, and the arguments that the strategy fixes."""
+        """Return the function that computes the mask, and the arguments that the strategy fixes."""
         check_choice("mask_strategy", self.mask_strategy, MASK_STRATEGIES)
         if self.mask_strategy == "background":
             return compute_background_mask, {}

@@ -19,7 +19,7 @@ __all__ = [
 
 
 class MaskerWarning(LazyvoxWarning):
-    """Something to know about what a masker does with its input."""
+    """A masker changes its input in a way that its user should know of."""
 
 
 class MaskerRuntimeWarning(MaskerWarning, RuntimeWarning):

@@ -26,7 +26,7 @@ __all__ = ["labels_findings", "maps_findings", "mask_findings", "region_colours"
 
 
 def region_colours(cmap: Any) -> Any:
-    """Return the colours of regions, None for those that are chosen by what is shown.
+    """Return the colours of regions, None for those that depend on the regions shown.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def labels_findings(
 
 
 def _label_codes(values: Array, inside: BoolArray, labels: Sequence[Any]) -> IntArray:
-    """Return small numbers, from 1 in the order of the labels, 0 for what is none of them."""
+    """Return the place of each voxel's label in `labels`, from 1; 0 for other values."""
     if not labels:
         return np.zeros(values.shape, np.intp)
     known = np.asarray(labels)
@@ -209,7 +209,7 @@ class _MapFigures:
 
 
 def _weights(maps_img: Any, number: int, mask: BoolArray | None) -> Array:
-    """Return one map inside of the mask, what is not finite as zero."""
+    """Return one map inside the mask, non-finite values as zero."""
     values = np.asarray(lazy_dataobj(maps_img).view((..., number)).read())
     values = np.nan_to_num(values, posinf=0, neginf=0)
     return values if mask is None else np.where(mask, values, 0)

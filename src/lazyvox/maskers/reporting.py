@@ -18,7 +18,7 @@ __all__ = ["Reports"]
 
 
 class Reports:
-    """The report of a masker, out of what was kept when it was fitted."""
+    """The report of a masker, from the images kept when it was fitted."""
 
     reports: bool
     get_params: Any
@@ -37,7 +37,7 @@ class Reports:
         """Return the findings of the fitted regions; `numbers` have figures of their own."""
 
     def generate_report(self, engine: str = "matplotlib", title: str | None = None) -> HtmlReport:
-        """Make a page that shows what the masker takes signals from.
+        """Make a page that shows the regions of the masker over an image.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class Reports:
         return remarks
 
     def _keep_for_report(self, imgs: Any, **facts: Any) -> None:
-        """Keep what a report shows: the regions, and one volume, not read before it is needed."""
+        """Keep the content of a report: the regions, and one volume, read only when needed."""
         if not self.reports:
             return
         volume, dimension = (None, None) if imgs is None else middle_volume(imgs)

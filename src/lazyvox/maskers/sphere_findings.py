@@ -100,7 +100,7 @@ def _sphere(
 
 
 def _sphere_grid(mask_img: Any, volume: Any) -> tuple[Any, Array, list[str]]:
-    """Return the image whose grid spheres are shown on, what is below them, and remarks."""
+    """Return the image whose grid spheres are shown on, the background below, and remarks."""
     if volume is not None:
         return volume, np.asarray(lazy_dataobj(volume).read()), []
     if mask_img is not None:

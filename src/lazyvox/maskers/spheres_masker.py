@@ -202,7 +202,7 @@ class NiftiSpheresMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: 
         *,
         displayed_spheres: Any = 10,
     ) -> HtmlReport:
-        """Make a page that shows what the masker takes signals from.
+        """Make a page that shows the regions of the masker over an image.
 
         Parameters
         ----------

@@ -51,7 +51,7 @@ def compute_epi_mask(
     memory: Any = None,
     verbose: int | bool = 0,
 ) -> LazyImage:
-    """Return the brain as what is brighter than the widest gap in the histogram of the mean.
+    """Return the voxels brighter than the widest gap in the histogram of the mean image.
 
     Parameters
     ----------

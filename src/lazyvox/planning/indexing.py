@@ -197,7 +197,7 @@ def _n_axes(entry: Any) -> int:
 
 
 def _pick(held: Axis, entry: Any, axis: int) -> Axis:
-    """Return what one index entry takes of what an axis holds."""
+    """Return the positions that one index entry selects from an axis."""
     assert not isinstance(held, int), "bug in lazyvox: a dropped axis was indexed"
     if isinstance(entry, slice):
         return held[entry]

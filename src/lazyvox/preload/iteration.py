@@ -44,7 +44,7 @@ class Preloads(Protocol):
 
 
 class _Quota:
-    """Counts what is loaded ahead and not yet used, given out or not."""
+    """Counts the items that are loaded ahead and not yet used, given out or not."""
 
     def __init__(self, n_most: int, limit: int) -> None:
         self._n_most = n_most
@@ -54,11 +54,11 @@ class _Quota:
         self._resume: weakref.WeakMethod[Callable[[], None]] | None = None
 
     def tell(self, resume: Callable[[], None]) -> None:
-        """Say what to call, as long as it exists, when more may be loaded."""
+        """Set the callback, held weakly, for when more may be loaded."""
         self._resume = weakref.WeakMethod(resume)
 
     def admits(self, step: Step[Any, Any], before: Sequence[Step[Any, Any]]) -> bool:
-        """Return whether an item may load; what others hold is counted here."""
+        """Return whether an item may load; memory held by others is counted here."""
         del before
         item = step.task
         if not isinstance(item, Preloads) or item._is_recorded(self._n_most):

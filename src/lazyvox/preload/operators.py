@@ -21,7 +21,7 @@ class Operators(Arithmetic, ABC):
 
     @abstractmethod
     def _edited(self, function: Any, other: Any) -> Any:
-        """Return `self` after an in-place operation, or what takes its place."""
+        """Return `self` after an in-place operation, or its replacement."""
 
     def __iadd__(self, other: Any) -> Any:
         """Add `other` in place."""

@@ -279,7 +279,7 @@ def register_reader(ending: str, reader: ReaderLike) -> None:
 
 
 def check_reader(reader: Any) -> None:
-    """Raise `ParameterTypeError` for what cannot read."""
+    """Raise `ParameterTypeError` for objects that cannot read."""
     if callable(reader) or isinstance(reader, ReadsFiles):
         return
     msg = (

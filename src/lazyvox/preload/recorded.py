@@ -188,7 +188,7 @@ class _Run:
         stack.callback(self._give_back_all)
 
     def do(self, step: int) -> None:
-        """Do a step, and let go of what no later step needs."""
+        """Do a step, and release the values that no later step needs."""
         operation, operands = self._program.steps[step]
         for operand in operands:
             if operand not in self._values:

@@ -65,7 +65,7 @@ class StandIn(ABC):
         """Record the expression of a program again."""
 
     def _renew(self, held: Held | None) -> None:
-        """Set what no copy in another process shares."""
+        """Set the state that copies in other processes do not share."""
         self._held = held
         self._is_shared = False
         self._error: Exception | None = None
@@ -154,7 +154,7 @@ class StandIn(ABC):
             self._held = None
 
     def _loaded(self) -> Held:
-        """Return what is held, having loaded it if need be; under the lock."""
+        """Return the held value, loading it if need be; under the lock."""
         if self._held is None:
             error, self._error = self._error, None
             if error is not None:

@@ -57,7 +57,7 @@ def side_by_side(
 def _within(
     call: Callable[[float | str | None], ResultT], share: int
 ) -> Callable[[], ResultT] | None:
-    """Return what a call returned, wrapped; None where its share was too little."""
+    """Return the result of a call, wrapped; None where its share of the budget was too small."""
     with memory_budget(share):
         try:
             return partial(_same, call(share))

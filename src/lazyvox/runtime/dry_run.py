@@ -66,6 +66,6 @@ def plan(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
 
 
 def stop_if_planning(plan: Plan) -> None:
-    """Hand the plan to `plan` instead of going on, if that is what runs."""
+    """Hand the plan to `plan` instead of going on, where `plan` made the call."""
     if _is_planning.get():
         raise _PlanReadyError(plan)

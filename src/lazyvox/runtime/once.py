@@ -17,7 +17,7 @@ class _ProcessState(Protocol):
     """A cache or pool that all threads of a process share."""
 
     def begin_anew(self) -> None:
-        """Replace the lock, which a thread of the parent may have held, and what must not be shared."""
+        """Replace the lock, which a thread of the parent may have held, and unshareable state."""
 
 
 StateT = TypeVar("StateT", bound=_ProcessState)

@@ -41,7 +41,7 @@ class PeakMemory:
 
     @property
     def increment(self) -> int:
-        """Peak above what the processes held when the block began."""
+        """Peak above the memory that the processes held when the block began."""
         if self._is_open:
             _MARKS.distribute()
             self._sample()

@@ -37,7 +37,7 @@ class Step(Generic[TaskT, ItemT]):
 
 
 class Admission(Protocol[TaskT, ItemT]):
-    """Decides what may be loaded ahead."""
+    """Decides which items may be loaded ahead."""
 
     def admits(self, step: Step[TaskT, ItemT], before: Sequence[Step[TaskT, ItemT]], /) -> bool:
         """Return whether a task may be loaded now, behind others; if so it is."""

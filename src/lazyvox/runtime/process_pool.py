@@ -161,7 +161,7 @@ class _Worker:
         )
 
     def start(self) -> None:
-        """Start the process; what it imports it imports while others are started."""
+        """Start the process; its imports run while others are started."""
         with self._there:
             self._process.start()
 

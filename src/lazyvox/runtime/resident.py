@@ -42,7 +42,7 @@ class Usage:
         )
 
     def growth_since(self, entry: "Usage") -> int:
-        """Return the growth of PSS, without what strangers cause.
+        """Return the growth of PSS, without the share that other processes cause.
 
         The share of a library's pages rises when another program that uses it ends. Pages of
         files therefore grow by no more than their resident size did.

@@ -1,4 +1,4 @@
-"""From checked options to the steps of one run: first an outline, then what it takes to clean."""
+"""The steps of cleaning one run, built from checked options: first an outline, then its arrays."""
 
 from dataclasses import dataclass, replace
 

@@ -177,7 +177,7 @@ def prepare_cleaning(
     keep_mean: bool = False,
     **kwargs: object,
 ) -> Cleaner:
-    """Check all options of `clean` and work out what does not depend on the signals.
+    """Check all options of `clean` and prepare the steps that do not depend on the signals.
 
     Parameters
     ----------

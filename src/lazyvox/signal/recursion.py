@@ -165,7 +165,7 @@ class TwoWayFilter:
         return padded[n_pad : n_pad + len(signals)]
 
     def _beyond(self, mirrored: Array, end: Array) -> Array:
-        """Return the padding, from what is mirrored at an end."""
+        """Return the padding, from the samples mirrored at an end."""
         if self.padtype == "odd":
             return 2 * end - mirrored
         return mirrored if self.padtype == "even" else np.broadcast_to(end, mirrored.shape)

@@ -22,7 +22,7 @@ _MOST_NOTED = 64
 
 
 class Decoder(Protocol):
-    """A sequential decoder of one compressed file; `held_bytes` is about what it keeps."""
+    """A sequential decoder of one compressed file; `held_bytes` estimates its memory."""
 
     held_bytes: int
     members_ended: int | None

@@ -154,7 +154,7 @@ class IndexedReader:
         return self._plain_reader().read_upto(offset, nbytes)
 
     def finish(self) -> int:
-        """Return how much follows what was read: every part that was read is verified."""
+        """Return how many bytes follow the last read; every part that was read is verified."""
         if self._plain is not None:
             return self._plain.finish()
         if self._block.ends_in_garbage:

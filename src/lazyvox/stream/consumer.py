@@ -20,13 +20,13 @@ class ConsumerLike(Protocol[ResultT_co]):
     """The four functions, and the size, that make a class a consumer."""
 
     def init(self, grid: Grid, /) -> None:
-        """Prepare for the volumes of a grid; forget what was seen before."""
+        """Prepare for the volumes of a grid; forget all earlier volumes."""
 
     def update(self, block: Array, start: int, /) -> None:
         """Take the next volumes: `block` of shape (i, j, k, n), the first one is number `start`."""
 
     def merge(self, other: Any, /) -> None:
-        """Take over what another consumer of the same kind saw of other volumes."""
+        """Merge the state of a consumer of the same kind that saw other volumes."""
 
     def finalize(self) -> ResultT_co:
         """Return the result."""
@@ -36,7 +36,7 @@ class ConsumerLike(Protocol[ResultT_co]):
 
 
 class Consumer(ABC, Generic[ResultT]):
-    """Base of the consumers of lazyvox, with defaults for what few of them need.
+    """Base of the consumers of lazyvox, with defaults for methods that few of them need.
 
     A consumer is initialised with the grid, gets every block of the pass in order, and gives its
     result at the end. Blocks are arrays of shape (i, j, k, n) in Fortran order; their memory is
@@ -50,7 +50,7 @@ class Consumer(ABC, Generic[ResultT]):
 
     @abstractmethod
     def init(self, grid: Grid) -> None:
-        """Prepare for the volumes of a grid; forget what was seen before.
+        """Prepare for the volumes of a grid; forget all earlier volumes.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class Consumer(ABC, Generic[ResultT]):
 
     @abstractmethod
     def merge(self, other: Self) -> None:
-        """Take over what another consumer of the same kind saw of other volumes.
+        """Merge the state of a consumer of the same kind that saw other volumes.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class Consumer(ABC, Generic[ResultT]):
         return 0
 
     def check(self, grid: Grid) -> None:
-        """Raise now, before anything is read, what would go wrong later: called when planning.
+        """Raise foreseeable errors before anything is read; called when planning.
 
         Parameters
         ----------
@@ -208,7 +208,7 @@ class Consumer(ABC, Generic[ResultT]):
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """Names of what is done to the values after they were taken, shown in plans."""
+        """Names of the steps applied to the values after extraction, shown in plans."""
         return ()
 
     @property
@@ -217,7 +217,7 @@ class Consumer(ABC, Generic[ResultT]):
         return False
 
     def abort(self) -> None:
-        """Undo what was begun outside of memory: the pass failed or was interrupted."""
+        """Undo changes outside of memory: the pass failed or was interrupted."""
 
     def describe(self) -> str:
         """Return the name shown in plans and errors.

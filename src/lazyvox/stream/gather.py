@@ -37,7 +37,7 @@ class VoxelGather:
 
     @property
     def nbytes(self) -> int:
-        """Most bytes that the gather holds: the voxels, and what slabs need of them."""
+        """Most bytes that the gather holds: the voxels, and the copies that slabs need."""
         return 3 * self.index.nbytes
 
     def take(self, volumes: Array, out: Array) -> None:

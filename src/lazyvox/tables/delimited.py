@@ -235,7 +235,7 @@ def open_delimited(
 
 
 def is_unnamed(title: str) -> bool:
-    """Return whether a title is none: empty, or what pandas puts in place of an empty one."""
+    """Return whether a title is missing: empty, or pandas' substitute for an empty one."""
     return not title or _UNNAMED.fullmatch(title) is not None
 
 
@@ -261,7 +261,7 @@ def _is_blank(cells: Sequence[str]) -> bool:
 
 @contextmanager
 def _open_text(table: DelimitedText) -> Iterator[Iterator[str]]:
-    """Yield the lines of a file; what is no text in UTF-8 is an error."""
+    """Yield the lines of a file; refuse bytes that are not UTF-8."""
     with ExitStack() as stack:
         raw = stack.enter_context(os.fdopen(open_regular(table.path), "rb"))
         start = raw.peek(2)[:2]

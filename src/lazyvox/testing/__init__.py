@@ -14,6 +14,7 @@ from lazyvox.testing.images import (
     write_lazy_array,
     write_nifti,
 )
+from lazyvox.testing.pages import HtmlPage
 from lazyvox.testing.points import MemoryPoints, find_points, gzip_member, write_index
 from lazyvox.testing.resources import (
     assert_bounded,
@@ -28,6 +29,7 @@ from lazyvox.testing.sources import CountingSource, FlakySource, MemorySource, T
 __all__ = [
     "CountingSource",
     "FlakySource",
+    "HtmlPage",
     "MemoryPoints",
     "MemorySource",
     "TripwireSource",

@@ -19,7 +19,7 @@ __all__ = [
 
 
 def peak_of(func: Callable[..., Any], *args: Any) -> int:
-    """Return the peak memory of a call above what imports hold, measured in a fresh process.
+    """Return the peak memory of a call above that of imports, measured in a fresh process.
 
     Parameters
     ----------

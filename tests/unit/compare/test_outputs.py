@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -17,31 +16,11 @@ from lazyvox.compare.picture import draw
 from lazyvox.compare.records import DEFINITIONS, DONE, FIELDS, Record
 from lazyvox.compare.ways import EXTRACT
 from lazyvox.errors import MissingDependencyError, OutputExistsError
+from lazyvox.testing import HtmlPage
 
 WAYS = {way.name: way for way in EXTRACT}
 
 HOSTILE = '<script>alert(1)</script>&$x$".nii.gz'
-VOID = {"meta", "img", "br", "link"}
-
-
-class Tags(HTMLParser):
-    """Checks that what is opened is closed; keeps names and texts."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.names, self.texts, self.sources = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.names.append(tag)
-        self.sources += [value for name, value in attrs if name in {"src", "href"}]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -101,17 +80,15 @@ def test_json_holds_every_field(comparison):
 
 def test_page_is_whole_needs_nothing_and_escapes(comparison):
     page = html_page(comparison, draw(comparison))
-    tags = Tags()
-    tags.feed(page)
-    tags.close()
-    assert tags.open == []
-    assert "script" not in tags.names
-    assert tags.names.count("img") == 1
-    assert [source[:22] for source in tags.sources] == ["data:image/png;base64,"]
+    html = HtmlPage(page)
+    texts = [text for group in html.texts.values() for text in group]
+    assert "script" not in html.tags
+    assert html.tags.count("img") == 1
+    assert [source[:22] for source in html.sources] == ["data:image/png;base64,"]
     assert "http" not in page.replace("http-equiv", "")
-    assert any(HOSTILE in text for text in tags.texts)
-    assert any("<img src=x> & $a_b$" in text for text in tags.texts)
-    assert tags.names.count("tr") >= 1 + len(comparison.records)
+    assert any(HOSTILE in text for text in texts)
+    assert any("<img src=x> & $a_b$" in text for text in texts)
+    assert html.tags.count("tr") >= 1 + len(comparison.records)
 
 
 def test_plot_opens_and_is_as_high_as_it_has_rows(comparison):

@@ -2,7 +2,6 @@
 
 import sys
 import warnings
-from html.parser import HTMLParser
 
 import nibabel as nib
 import numpy as np
@@ -17,33 +16,14 @@ from lazyvox.maskers import (
     NiftiMasker,
     NiftiSpheresMasker,
 )
+from lazyvox.testing import HtmlPage
 
 NAMES = [name for name in maskers.__all__ if name.endswith("Masker")]
 SHAPE = (6, 7, 5)
 
 
-class Reader(HTMLParser):
-    """Collects the cells of tables, the facts, and what is open or loaded."""
-
-    def __init__(self, report):
-        super().__init__()
-        self.open, self.sources, self.text = [], [], {}
-        self.feed(str(report))
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.sources += [value for name, value in attrs if name in {"src", "href"}]
-        if tag not in {"img", "meta"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.setdefault(self.open[-1] if self.open else "", []).append(data)
-
-    def facts(self):
-        return dict(zip(self.text.get("dt", []), self.text.get("dd", []), strict=True))
+def facts_of(page):
+    return dict(zip(page.texts.get("dt", []), page.texts.get("dd", []), strict=True))
 
 
 def labels_img():
@@ -95,21 +75,21 @@ class TestEveryMasker:
         masker = made(name)
         with pytest.warns(UserWarning, match="The masker is not fitted"):
             report = masker.generate_report()
-        page = Reader(report)
+        page = HtmlPage(str(report))
         assert not page.sources
-        assert "detrend" in page.text["td"]
-        assert name in page.text["h1"]
+        assert "detrend" in page.texts["td"]
+        assert name in page.texts["h1"]
         assert "The masker is not fitted" in str(report)
         assert not masker.__sklearn_is_fitted__()
 
     def test_after_fit_it_shows_regions_over_the_image_and_loads_nothing(self, name):
         masker = fitted(made(name))
         report = masker.generate_report(title="A <title>")
-        page = Reader(report)
-        assert page.text["h1"] == ["A <title>"]
+        page = HtmlPage(str(report))
+        assert page.texts["h1"] == ["A <title>"]
         assert page.sources
         assert all(source.startswith("data:image/png;base64,iVBOR") for source in page.sources)
-        facts = page.facts()
+        facts = facts_of(page)
         assert facts["Voxel size"] == "2 x 2 x 2 mm"
         assert facts["Grid"] == "6 x 7 x 5 voxels"
         assert facts["Repetition time"] == "1.5 s"
@@ -134,7 +114,7 @@ class TestWithout:
         with pytest.warns(UserWarning, match=r"No image was given to NiftiMasker\.fit"):
             report = masker.generate_report()
         assert report.body.count("<img") == 1
-        assert Reader(report).facts()["Voxels in the mask"] == "210"
+        assert facts_of(HtmlPage(str(report)))["Voxels in the mask"] == "210"
 
     def test_reports(self):
         masker = NiftiMasker(mask_img(), standardize=None, reports=False).fit()
@@ -164,7 +144,7 @@ class TestTables:
         masker = NiftiLabelsMasker(labels_img(), labels=["left", "<b>right"], standardize=None)
         masker.fit_transform(series())
         report = masker.generate_report()
-        cells = Reader(report).text["td"]
+        cells = HtmlPage(str(report)).texts["td"]
         assert cells[:10] == [
             "3",
             "left",
@@ -187,11 +167,11 @@ class TestTables:
         masker.fit(series())
         report = masker.generate_report()
         assert "1 of 2 regions have no voxel, and no signal: b." in report.body
-        assert Reader(report).text["td"][5:10] == ["900", "b", "0", "0", "0.00"]
+        assert HtmlPage(str(report)).texts["td"][5:10] == ["900", "b", "0", "0", "0.00"]
 
     def test_maps_have_weights_and_sizes(self):
         masker = NiftiMapsMasker(maps_img(), standardize=None).fit(series())
-        cells = Reader(masker.generate_report(displayed_maps=[1])).text["td"]
+        cells = HtmlPage(str(masker.generate_report(displayed_maps=[1]))).texts["td"]
         assert cells[:10] == ["0", "0", "1", "30", "240", "1", "0", "1", "30", "240"]
 
     def test_spheres_hold_the_voxels_that_signals_are_taken_from(self):
@@ -199,7 +179,7 @@ class TestTables:
             series()
         )
         report = masker.generate_report(displayed_spheres=[])
-        cells = Reader(report).text["td"]
+        cells = HtmlPage(str(report)).texts["td"]
         assert cells[:5] == ["0", "4, 4, 4", "7", "56", "33.33"]
         assert cells[15:18] == ["3", "400, 0, 0", "0"]
         assert "1 of 4 spheres have no voxel, and no signal: 3." in report.body
@@ -207,7 +187,10 @@ class TestTables:
     def test_an_image_on_another_grid_is_brought_to_that_of_the_regions(self):
         other = nib.Nifti1Image(np.asarray(series().dataobj), np.diag([2.5, 2.5, 2.5, 1]))
         masker = NiftiLabelsMasker(labels_img(), resampling_target="labels", standardize=None)
-        assert Reader(masker.fit(other).generate_report()).facts()["Voxel size"] == "2 x 2 x 2 mm"
+        assert (
+            facts_of(HtmlPage(str(masker.fit(other).generate_report())))["Voxel size"]
+            == "2 x 2 x 2 mm"
+        )
 
 
 def shown(kind, displayed):

@@ -1,31 +1,13 @@
 """Pages and figures of reports."""
 
-from html.parser import HTMLParser
-
 import numpy as np
 import pytest
 
 from lazyvox.report import HtmlReport, MaskerContent, Panel, cuts_png, masker_page
+from lazyvox.testing import HtmlPage
 
 PNG = b"\x89PNG\r\n\x1a\n"
 HOSTILE = ["<script>alert(1)</script>", '"onmouseover="x', "=HYPERLINK()", "a\u202eb", "\0"]
-
-
-class Checker(HTMLParser):
-    """Collects tags, and what they load."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.tags, self.sources = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.sources += [value for name, value in attrs if name in {"src", "href"}]
-        if tag not in {"img", "meta"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 @pytest.fixture
@@ -39,9 +21,7 @@ def content():
 
 def test_a_page_is_well_formed_and_loads_nothing(content):
     page = masker_page(content)
-    checker = Checker()
-    checker.feed(page.get_standalone())
-    assert not checker.open
+    checker = HtmlPage(page.get_standalone())
     assert "script" not in checker.tags
     assert all(source.startswith("data:image/png;base64,") for source in checker.sources)
     assert len(checker.sources) == 1

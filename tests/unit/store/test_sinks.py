@@ -36,7 +36,10 @@ def leftovers(folder):
     return sorted(entry.name for entry in Path(folder).iterdir() if entry.name.startswith("."))
 
 
-@pytest.mark.parametrize("level", [None, 0, 1, 2, 3, 4, 6, 9])
+@pytest.mark.parametrize(
+    "level",
+    [None, 0, 1, 9, *(pytest.param(level, marks=pytest.mark.slow) for level in (2, 3, 4, 6))],
+)
 def test_gzip_is_one_ordinary_member_whatever_the_threads(tmp_path, level):
     data = payload(1_300_000)
     files = set()

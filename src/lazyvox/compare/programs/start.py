@@ -84,7 +84,7 @@ def _cpu_seconds() -> float:
 
 
 def _read_bytes() -> dict[str, int]:
-    """Return what this process and its ended children have read; nothing outside of Linux."""
+    """Return the bytes read by this process and its ended children; None outside of Linux."""
     try:
         text = Path("/proc/self/io").read_text(encoding="ascii")
     except OSError:

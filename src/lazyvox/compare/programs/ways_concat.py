@@ -25,7 +25,7 @@ def summarise(results: Results, job: Job) -> Results:
 
 
 def nilearn_concat(job: Job) -> Results:
-    """Give nilearn the paths, and write what it returns."""
+    """Give nilearn the paths, and write its result."""
     from nilearn.image import concat_imgs
 
     path = str(Path(job["scratch"]) / f"out{job['ending']}")

@@ -20,12 +20,12 @@ def nilearn_path(job: Job) -> Results:
 
 
 def nilearn_nibabel(job: Job) -> Results:
-    """Give nilearn what nibabel.load returns."""
+    """Give nilearn the image that nibabel.load returns."""
     return [_mean_with_nilearn(_opened(job["run"]))]
 
 
 def nilearn_loaded(job: Job) -> Results:
-    """Give nilearn what load_img returns."""
+    """Give nilearn the image that load_img returns."""
     from nilearn.image import load_img
 
     return [_mean_with_nilearn(load_img(job["run"]))]

@@ -158,7 +158,7 @@ class _Held:
 
 
 def _park(file: OpenFile) -> bool:
-    """Take the descriptor of a file away; what the system says of it now is kept."""
+    """Take the descriptor of a file away, and keep the file's present identity."""
     fd = file._fd
     if fd is None:
         return True

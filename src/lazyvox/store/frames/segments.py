@@ -38,7 +38,7 @@ class FrameSegments(Segments):
     @property
     @override
     def held_bytes(self) -> int:
-        """Bytes that decoding one segment takes at most: its frames, and twice what they hold."""
+        """Most bytes that decoding one segment takes: its frames, and twice their decoded size."""
         return 2 * self.longest + self._longest_packed + DECODER_BYTES
 
     @override

@@ -133,7 +133,7 @@ def _are_believed(members: list[_Member]) -> bool:
 
 
 def _stated_sizes(head: bytes) -> tuple[int, int | None]:
-    """Return the size of the member that begins with these bytes, and of what it decodes to.
+    """Return the compressed and the decoded size of the member that begins with these bytes.
 
     The former is 0 where it is not said, the latter None.
     """

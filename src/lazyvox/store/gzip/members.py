@@ -28,13 +28,13 @@ _MAX_HEADER_BYTES = 8 << 20
 
 
 class MemberObserver(Protocol):
-    """Sees what a decoder does, and hands it the compressed bytes of members."""
+    """Observes a decoder, and hands it the compressed bytes of members."""
 
     def member_begins(self, byte_offset: int, decoded_offset: int, /) -> None:
         """Record the header of a member."""
 
     def compressed(self, feed: CompressedInput, /) -> bytes:
-        """Return the next compressed bytes: what came before is decoded to its last whole byte."""
+        """Return the next compressed bytes; all earlier ones are decoded to their last whole byte."""
 
     def decoded(self, piece: bytes, /) -> None:
         """Record the next decoded bytes."""

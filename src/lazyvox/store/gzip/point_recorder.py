@@ -50,7 +50,7 @@ class PointSink(Protocol):
 
 @dataclass(slots=True)
 class _Trial:
-    """A point that is not proved: what must come, what came, and the checksum before it."""
+    """A point on trial: the expected bytes, the decoded ones, and the checksum before it."""
 
     point: AccessPoint
     expected: bytes
@@ -163,7 +163,7 @@ class PointRecorder:
         return min(max(aim, 4 * proof), PIECE_BYTES)
 
     def _proof_input(self, n_read: int) -> int:
-        """Return how many compressed bytes decode to more than what must agree."""
+        """Return how many compressed bytes decode to more than the bytes that must agree."""
         aim = 2 * _PROOF_BYTES * (n_read + 1) // (self.position + 1)
         return min(_HEADER_BYTES + aim, _PROOF_INPUT)
 
@@ -197,7 +197,7 @@ class PointRecorder:
         self._checksum = 0
 
     def _settle(self) -> None:
-        """Keep the point on trial if what came is what was expected, or go on without."""
+        """Keep the point on trial if the decoded bytes are the expected ones, or drop it."""
         trial, self._trial = self._trial, None
         if trial is None:
             return
@@ -249,7 +249,7 @@ def _has_next(feed: CompressedInput, start: int, data: bytes, bit: int) -> bool:
 
 
 def _behind_stored(feed: CompressedInput, at: int, following: bytes) -> tuple[int, bytes]:
-    """Return the length of a stored block whose mark is in a byte, and what is behind it."""
+    """Return the length of a stored block whose mark is in a byte, and the bytes behind it."""
     (length,) = struct.unpack_from("<H", following, 1)
     place, feed.position = feed.position, at + 5 + length
     behind = feed.read(_HEADER_BYTES)

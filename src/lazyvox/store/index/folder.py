@@ -78,7 +78,7 @@ class IndexFolder:
     path: str
 
     def problem(self) -> str:
-        """Return why what is in the folder cannot be trusted; empty where it can, or is not."""
+        """Return the reason to distrust the folder's content; empty where there is none."""
         try:
             status = os.lstat(self.path)
         except (FileNotFoundError, NotADirectoryError):

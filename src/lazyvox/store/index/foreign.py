@@ -61,7 +61,7 @@ def open_foreign(path: str, source: SourceFile) -> GzidxFile:
 
 
 def _segment_checksums(source: SourceFile, points: AccessPoints) -> NDArray[np.uint32]:
-    """Return the CRC32 of what lies between points, decoded from the beginning of the file on."""
+    """Return the CRC32 of each segment between points, decoding from the start of the file."""
     stops = np.append(points.decoded_offsets[1:], points.decoded_size)
     checksums = np.zeros(len(stops), np.uint32)
     with CompressedInput(source) as feed:

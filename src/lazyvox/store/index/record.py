@@ -79,7 +79,7 @@ class IndexRecord:
     checksums: NDArray[np.uint32] | None
 
     def difference(self, source: SourceFile) -> str:
-        """Return what tells a file from the one of the index; empty where nothing does.
+        """Return the difference between a file and that of the index; empty where there is none.
 
         The ends of the file are read where size and modification time are right.
         """

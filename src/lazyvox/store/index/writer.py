@@ -145,7 +145,7 @@ class IndexWriter:
         decoded_size: int,
         checksums: Sequence[int] | NDArray[np.uint32] | None,
     ) -> tuple[bytes, IndexRecord]:
-        """Return header and records of the index, and what is to be written beside it."""
+        """Return header and records of the index, and the content of its companion file."""
         packed, digest = spool.pack(decoded_size)
         sums = None if checksums is None else np.asarray(checksums, np.uint32)
         assert sums is None or len(sums) == spool.n_points, (

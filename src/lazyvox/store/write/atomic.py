@@ -157,7 +157,7 @@ class AtomicFile:
         log_info("wrote %s", self._target)
 
     def abort(self) -> None:
-        """Remove the temporary file; the target stays what it was. Harmless when repeated."""
+        """Remove the temporary file; the target stays unchanged. Harmless when repeated."""
         if self._state in ("committed", "aborted"):
             return
         self._state = "aborted"

@@ -117,7 +117,7 @@ class GzipPacker:
             self._pool.close()
 
     def _dispatch(self) -> Iterator[bytes]:
-        """Compress the chunk that is full, and yield what must be written before the next one."""
+        """Compress the chunk that is full, and yield the bytes to write before the next one."""
         chunk, window = bytes(self._chunk), self._window
         self._chunk.clear()
         self._window = chunk[-_WINDOW:]
@@ -131,7 +131,7 @@ class GzipPacker:
             yield self._take(self._flying.popleft().result())
 
     def _take(self, packed: _Packed) -> bytes:
-        """Return the bytes of the next chunk and account for what they stand for."""
+        """Return the bytes of the next chunk and account for their decoded size."""
         data, crc, size = packed
         self._crc = isal_zlib.crc32_combine(self._crc, crc, size)
         self._size += size

@@ -31,7 +31,7 @@ class MemberForm(Protocol):
         """Return a part compressed, with everything around it."""
 
     def end(self, sizes: Sequence[tuple[int, int]], /) -> bytes:
-        """Return what follows parts of these compressed and decoded sizes."""
+        """Return the bytes that follow parts of these compressed and decoded sizes."""
 
 
 class GzipMemberForm:
@@ -147,7 +147,7 @@ class MemberPacker:
             self._pool.close()
 
     def _dispatch(self) -> Iterator[bytes]:
-        """Compress the part that is full, and yield what must be written before the next one."""
+        """Compress the part that is full, and yield the bytes to write before the next one."""
         part = bytes(self._part)
         self._part.clear()
         if self._pool is None:

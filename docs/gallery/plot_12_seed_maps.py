@@ -1,6 +1,6 @@
 """
-What correlates with a seed
-===========================
+Correlation with a seed region
+==============================
 
 The correlation of every voxel with the signal of a seed, cleaned on the way, in one pass over the run.
 """

@@ -83,7 +83,7 @@ def smooth(
 ) -> None:
     """Smooth every volume of RUN with a Gaussian.
 
-    Values are those of nilearn's smooth_img: beyond its edge an image is 0, and voxels that
+    Values are those of nilearn's smooth_img: the image is mirrored at its edges, and voxels that
     are not finite count as 0. One pass; each block is written as it is computed.
     """
     settings = Settings.of(ctx)

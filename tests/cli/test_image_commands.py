@@ -227,7 +227,7 @@ def test_slice_keeps_whole_volumes(lazyvox, run, text, key):
         (["run.nii.gz", "..., 1", "--volumes", "4:"], 2, "give either INDEX"),
         (["run.nii.gz", "--volumes", "3:x"], 2, "--volumes '3:x': at position 3: 'x', expected a number or a range such as 2:10:2"),
         (["run.nii.gz", "--volumes", "1,..."], 2, "--volumes '1,...': at position 3: '...', expected"),
-        (["run.nii.gz", "--volumes", "1,50"], 1, "--volumes must be among the 40 of"),
+        (["run.nii.gz", "--volumes", "1,50"], 2, "--volumes must be among the 40 of the series. Got 50"),
         (["run.nii.gz", "--volumes", "50:"], 1, "at least one voxel"),
         (["mask.nii.gz", "--volumes", "1:"], 1, "--volumes takes those of a 4D image. Got shape (12, 14, 10)"),
     ],

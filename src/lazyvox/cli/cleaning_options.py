@@ -11,6 +11,7 @@ from lazyvox._typing import BoolArray, IntArray
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import PATH, parse_widths
+from lazyvox.cli.volumes import listed_ranges
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.lazyimage.series import Series
@@ -70,7 +71,7 @@ class PreparedCleaning:
             "zero": "set to zero",
             "interpolate": "interpolated",
         }[self.options.censored]
-        shown = _ranges(self.censored)
+        shown = listed_ranges(self.censored)
         return f"{len(self.censored)} of {len(self.kept)} volumes {treatment}: {shown}"
 
 
@@ -193,18 +194,6 @@ class CleaningChoice:
         mask = None if is_whole else np.flatnonzero(kept).tolist()
         names = () if found.frame is None else found.frame.names
         return PreparedCleaning(options, mask, kept, names)
-
-
-def _ranges(numbers: IntArray) -> str:
-    """Return ascending numbers as text.
-
-    Examples
-    --------
-    >>> _ranges(np.array([0, 1, 2, 7, 20, 21]))
-    '0-2, 7, 20-21'
-    """
-    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else f"{one[0]}" for one in parts)
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:

@@ -14,6 +14,7 @@ from lazyvox.cli.npy import plan_npy, write_npy
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
+from lazyvox.cli.volumes import numbers_of
 from lazyvox.errors import DimensionError, ImageIndexError
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.load import as_image
@@ -94,15 +95,8 @@ def _key_of_volumes(ranges: Sequence[int | slice], img: SpatialImage) -> tuple[E
     if len(img.shape) != 4:
         msg = f"--volumes takes those of a 4D image. Got shape {img.shape} of {name_of(img)}."
         raise DimensionError(msg)
-    n_volumes = img.shape[3]
-    far = [one for one in ranges if isinstance(one, int) and not -n_volumes <= one < n_volumes]
-    if far:
-        msg = f"--volumes must be among the {n_volumes} of {name_of(img)}. Got {far[0]}."
-        raise ImageIndexError(msg)
-    if len(ranges) == 1:
-        return (Ellipsis, ranges[0])
-    taken = [range(n_volumes)[one] for one in ranges]
-    return (Ellipsis, [n for one in taken for n in ([one] if isinstance(one, int) else one)])
+    numbers = numbers_of(ranges, img.shape[3])
+    return (Ellipsis, ranges[0] if len(ranges) == 1 else numbers)
 
 
 def _array_job(

@@ -16,7 +16,8 @@ from lazyvox.cli.image_output import (
     scale_option,
 )
 from lazyvox.cli.job import perform
-from lazyvox.cli.outcome import WrongUsageError, options_named
+from lazyvox.cli.mask import mask_of_option
+from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -26,11 +27,11 @@ from lazyvox.cli.settings import (
     output_option,
     parse_widths,
 )
-from lazyvox.image.masks import mask_on_grid
 from lazyvox.image.smoothing import FWHM_OF_SIGMA, smooth_img
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.series import as_series
 
 __all__ = ["smooth"]
 
@@ -101,8 +102,8 @@ def smooth(
 
 def _masked(img: LazyImage, mask: str) -> LazyImage:
     """Return an image that is 0 outside of a mask."""
-    with options_named(mask_img="--mask"):
-        inside = mask_on_grid(mask, img, resample=False)
+    inside = mask_of_option(mask, as_series(img).grid)
+    assert inside is not None, "bug in lazyvox: a mask was given"
     if len(img.shape) == 4:
         inside = inside[..., None]
     array = lazy_dataobj(img)

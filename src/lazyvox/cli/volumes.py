@@ -12,7 +12,14 @@ from lazyvox.cli.index_text import parse_ranges
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.lazyimage.series import Series, as_series
 
-__all__ = ["Option", "TakenVolumes", "listed_ranges", "taken_volumes", "volumes_option"]
+__all__ = [
+    "Option",
+    "TakenVolumes",
+    "listed_ranges",
+    "numbers_of",
+    "taken_volumes",
+    "volumes_option",
+]
 
 #: A decorator of click's that adds an option.
 Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -80,18 +87,49 @@ def taken_volumes(runs: Sequence[str], volumes: str | None) -> TakenVolumes:
     series = as_series(list(runs))
     if volumes is None:
         return TakenVolumes(series, np.zeros(0, np.intp))
-    everything = np.arange(series.grid.n_volumes)
-    taken: list[int] = []
-    for entry in entries:
-        try:
-            taken.extend(np.atleast_1d(everything[entry]).tolist())
-        except IndexError:
-            msg = f"--volumes must be among the {len(everything)} of the series. Got {entry}"
-            raise WrongUsageError(msg) from None
+    taken = numbers_of(entries, series.grid.n_volumes)
     if not taken or (np.diff(taken) <= 0).any():
         msg = f"--volumes must name at least one volume, in ascending order. Got {volumes!r}"
         raise WrongUsageError(msg)
-    return TakenVolumes(series.taking(taken), np.setdiff1d(everything, taken))
+    return TakenVolumes(
+        series.taking(taken), np.setdiff1d(np.arange(series.grid.n_volumes), taken)
+    )
+
+
+def numbers_of(ranges: Sequence[int | slice], n_volumes: int) -> list[int]:
+    """Return the numbers of the volumes in ranges, in their order.
+
+    Parameters
+    ----------
+    ranges : sequence of int or slice
+        From `parse_ranges`.
+    n_volumes : int
+        Volumes of the series.
+
+    Returns
+    -------
+    list of int
+        Numbers, counted from 0.
+
+    Raises
+    ------
+    WrongUsageError
+        If a number is none of the series.
+
+    Examples
+    --------
+    >>> numbers_of([slice(0, 3), -1], 40)
+    [0, 1, 2, 39]
+    """
+    taken: list[int] = []
+    for one in ranges:
+        try:
+            part = range(n_volumes)[one]
+        except IndexError:
+            msg = f"--volumes must be among the {n_volumes} of the series. Got {one}"
+            raise WrongUsageError(msg) from None
+        taken += [part] if isinstance(part, int) else part
+    return taken
 
 
 def listed_ranges(numbers: IntArray) -> str:

@@ -38,6 +38,9 @@ MODULES = (
     "maskers/tests/test_multi_nifti_labels_masker.py",
     "maskers/tests/test_multi_nifti_maps_masker.py",
     "maskers/tests/test_html_report.py",
+    "glm/tests/test_first_level.py",
+    "glm/tests/test_glm_reporter.py",
+    "glm/tests/test_io.py",
 )
 
 #: Files that the tests find from their own place.
@@ -45,6 +48,7 @@ DATA = ("glm/tests/spm_dmtx.npz",)
 
 #: Where lazyvox has the names of a package of nilearn.
 REPLACED = {
+    "nilearn.glm.first_level": "lazyvox.glm",
     "nilearn.image": "lazyvox.image",
     "nilearn.maskers": "lazyvox.maskers",
     "nilearn.masking": "lazyvox.masking",

@@ -54,8 +54,8 @@ class GLM(Consumer[GLMResult]):
     Raises
     ------
     ParameterError
-        If the design is no table of finite numbers or leaves no degrees of freedom, or another
-        argument is out of range; when the scan is planned, if the series has another length.
+        If the design is no table of finite numbers, or another argument is out of range; when the
+        scan is planned, if the series has another length.
     RegionError
         When the scan is planned: the mask is empty.
     GridMismatchError
@@ -64,12 +64,14 @@ class GLM(Consumer[GLMResult]):
     Warns
     -----
     LazyvoxWarning
-        If voxels do not vary or are not finite, the design lacks rank, or a mean is zero.
+        If voxels do not vary or are not finite, the design lacks rank or leaves no degrees of
+        freedom, or a mean is zero.
 
     Notes
     -----
     The result, a `GLMResult`, has `labels`, `results` and `compute_contrast`. A voxel that does not
-    vary has an effect, a variance and a t of 0. Voxels that are NaN or infinite count as 0.
+    vary has an effect, a variance and a t of 0; where it is not zero after scaling, its variance and
+    its t are NaN. Voxels that are NaN or infinite count as 0.
 
     Memory does not grow with the number of volumes: for each voxel 8 bytes for the rank of the
     design times one more than the order of the noise, for each column, and for 64 volumes that
@@ -271,7 +273,7 @@ class GLM(Consumer[GLMResult]):
         if n_still and self._mask_img is not None:
             msg = (
                 f"{name}: voxels of the mask should vary. {n_still} of {self._gather.n_voxels} do "
-                f"not: their effects, variances and statistics are 0."
+                f"not: their statistics are 0, or NaN."
             )
             warnings.warn(msg, LazyvoxWarning, stacklevel=4)
 

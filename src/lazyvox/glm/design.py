@@ -76,8 +76,7 @@ class Design:
         Raises
         ------
         ParameterError
-            If it is no table of finite numbers, holds zeros only, or has no fewer independent
-            columns than rows.
+            If it is no table of finite numbers, or holds zeros only.
 
         Notes
         -----
@@ -87,7 +86,7 @@ class Design:
         matrix = _matrix(design)
         columns = _names(design, names, matrix.shape[1])
         _check_finite(matrix, columns)
-        n_rows, n_columns = matrix.shape
+        n_columns = matrix.shape[1]
         scales = np.linalg.norm(matrix, axis=0)
         scales[scales == 0] = 1
         # Columns of one size lose least.
@@ -103,13 +102,6 @@ class Design:
                 f"`design` must have a column that is not zero. Got {n_columns} columns of zeros."
             )
             raise ParameterError(msg)
-        if rank >= n_rows:
-            msg = (
-                f"`design` must have fewer independent columns than volumes, or nothing is left to "
-                f"estimate the noise from. Got rank {rank} of {n_columns} columns for {n_rows} "
-                f"volumes."
-            )
-            raise ParameterError(msg, hint="Use fewer confounds or drifts, or keep more volumes.")
         basis = np.ascontiguousarray(left[:, :rank])
         inverse = right[:rank].T / sizes[:rank] / scales[:, None]
         return cls(matrix, columns, basis, inverse, _constant(matrix, basis, inverse))

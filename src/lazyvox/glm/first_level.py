@@ -116,8 +116,9 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
     Memory: for each voxel of the mask 8 bytes for each column of the design, twice and a half
     with AR(1) noise; and 64 volumes of the mask that wait. `lazyvox.memory_budget` sets a limit.
 
-    Voxels that do not vary have effects, variances and statistics of 0. The dispersion is divided
-    by the number of volumes minus the rank of the design.
+    A voxel that does not vary has effects, variances and statistics of 0; where it is not zero
+    after scaling, its variances and statistics are NaN. The sum of squared residuals is divided by
+    the number of volumes minus the rank of the design.
 
     Examples
     --------
@@ -169,6 +170,9 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
         given = self.mask_img
         if isinstance(given, NiftiMasker | NilearnNiftiMasker):
             nilearn_first_level.first_level.check_is_fitted(given)
+            if given.mask_img_ is None:
+                msg = "`mask_img` must have a mask. Got a masker whose mask_img_ is None."
+                raise ParameterError(msg)
             self.masker_ = given
         else:
             self.masker_ = self._new_masker(given, run_imgs)
@@ -314,5 +318,5 @@ def _attribute_img(run: _FittedRun, attribute: str) -> Any:
         return residuals * volume_img(inverse, mask, residuals, grid.affine)
     values = fit.gathered("r_square" if attribute == "r_square" else "dispersion")
     if attribute == "SSE":
-        values = values * fit.model.design.n_free
+        values = np.nan_to_num(values) * fit.model.design.n_free
     return volume_img(values, mask, grid.template, grid.affine)

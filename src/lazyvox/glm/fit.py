@@ -135,12 +135,15 @@ def fit_sums(sums: VoxelSums, model: Model) -> Fit:
     Returns
     -------
     Fit
-        The fit. A voxel that does not vary has a `theta`, `dispersion` and `r_square` of 0.
+        The fit. Of a voxel that does not vary, `theta` is that of a constant, `r_square` is 0, and
+        `dispersion` is 0 where the voxel is zero once scaled, else NaN: it has no t. Without degrees
+        of freedom, every `dispersion` is NaN.
 
     Warns
     -----
     LazyvoxWarning
-        If the design lacks rank, or a mean that signals are divided by is zero.
+        If the design lacks rank or leaves no degrees of freedom, or a mean that signals are divided
+        by is zero.
 
     Notes
     -----
@@ -161,6 +164,8 @@ def fit_sums(sums: VoxelSums, model: Model) -> Fit:
         coefficients = parts.gathered(lambda part: _coefficients(part, model.design, mean), float)
         coefficients = coefficients.reshape(len(still), -1)
         coefficients[still] = 0
+        if not model.design.n_free:
+            coefficients[:] = 0
         labels, known = bin_coefficients(coefficients, model.bins, model.random_state)
     by_label = {
         label: parts.fit(np.flatnonzero(labels == label), one, still)
@@ -180,6 +185,14 @@ class _Parts:
         most = max(MOST_STEPS // max(rank * rank, 1), 16)
         self._step = max(min(_PART_BYTES // (8 * numbers), most), 1)
         self.factor, self.offset = scaling_factors(sums, model.scaling)
+
+    def _values(self, still: IntArray) -> FloatArray:
+        """Return the one value, scaled, of voxels that do not vary; 0 for those of zeros."""
+        value = self._sums.reference[still] + self._sums.total[still] / self._sums.count
+        offset = self.offset[still]
+        scaled: FloatArray = self.factor[still] * value + offset
+        scaled[(value == 0) | (np.abs(scaled) <= _ZERO * np.abs(offset))] = 0
+        return scaled
 
     def _part(self, voxels: slice | IntArray) -> VoxelSums:
         part = self._sums.part(voxels)
@@ -222,13 +235,15 @@ class _Parts:
             fitted = weights @ whitening.gram
             squares = whitening.squares(part)
             left = squares - np.einsum("ij,ij->i", weights, 2 * products - fitted)
-            dispersion[here] = np.maximum(left, 0) / design.n_free
+            dispersion[here] = np.maximum(left, 0) / (design.n_free or np.nan)
             r_square[here] = _r_square(part, design, whitening, weights, squares)
             theta[:, here] = design.inverse @ weights.T
             if design.constant is not None:
                 theta[:, here] += design.constant[:, None] * part.reference
-        for one in (theta, dispersion, r_square):
-            one[..., still[voxels]] = 0
+        fixed = np.flatnonzero(still[voxels])
+        value = self._values(voxels[fixed])
+        theta[:, fixed] = 0 if design.constant is None else design.constant[:, None] * value
+        dispersion[fixed], r_square[fixed] = np.where(value == 0, 0, np.nan), 0
         cov = design.inverse @ inverse @ design.inverse.T
         return LabelFit(coefficients, theta, cov, dispersion, r_square)
 
@@ -302,6 +317,14 @@ def _variance(
 
 
 def _warn_of_rank(design: Design) -> None:
+    if not design.n_free:
+        msg = (
+            f"a design should have fewer independent columns than volumes, or nothing is left to "
+            f"estimate the noise from. Got rank {design.rank} for {design.n_volumes} volumes: "
+            f"variances and statistics are NaN."
+        )
+        hint = "Use fewer confounds or drifts, or keep more volumes."
+        warnings.warn(LazyvoxWarning(msg, hint=hint), stacklevel=4)
     if design.rank < len(design.names):
         msg = (
             f"the columns of the design should not depend on each other. Got {len(design.names)} "

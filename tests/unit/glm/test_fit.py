@@ -94,16 +94,43 @@ def test_a_design_that_lacks_rank_has_nilearns_weights_and_its_own_degrees_of_fr
 
 
 @pytest.mark.parametrize("noise_model", ["ols", "ar1", "ar2"])
-def test_voxels_that_do_not_vary_have_no_effect_and_no_variance(noise_model):
+def test_voxels_that_do_not_vary_have_no_effect_and_no_t(noise_model):
     values = noise(20).astype("f4")
     values[:, 3], values[:, 7], values[:, 9] = 0, 0.1, 1e7
     fit = fitted(values, design_matrix(), noise_model, bins=5, random_state=0)
     assert fit.n_still == 3
+    found = np.full(20, -1.0)
     for label, one in fit.by_label.items():
-        still = np.isin(np.flatnonzero(fit.labels == label), [3, 7, 9])
+        members = np.flatnonzero(fit.labels == label)
+        still = np.isin(members, [3, 7, 9])
+        assert not one.theta[:2, still].any()
+        np.testing.assert_allclose(one.theta[2, still], values[0, members[still]], rtol=1e-6)
+        found[members] = one.dispersion
+    assert found[3] == 0
+    assert np.isnan(found[[7, 9]]).all()
+    assert (np.delete(found, [3, 7, 9]) > 0).all()
+
+
+def test_constants_are_zero_once_they_are_in_percent_of_themselves():
+    values = noise(6)
+    values[:, 2], values[:, 4] = 512.3, 7
+    fit = fitted(values, design_matrix(), scaling="voxel")
+    for label, one in fit.by_label.items():
+        still = np.isin(np.flatnonzero(fit.labels == label), [2, 4])
         assert not one.theta[:, still].any()
         assert not one.dispersion[still].any()
-        assert (one.dispersion[~still] > 0).all()
+
+
+@pytest.mark.parametrize("noise_model", ["ols", "ar1"])
+def test_a_design_without_degrees_of_freedom_has_weights_and_no_variance(noise_model):
+    values = noise(5, n_volumes=4)
+    matrix = np.column_stack([np.eye(4), np.ones(4)])
+    with pytest.warns(LazyvoxWarning) as said:
+        fit = fitted(values, matrix, noise_model)
+    assert "Got rank 4 for 4 volumes: variances and statistics are NaN" in str(said[0].message)
+    (one,) = fit.by_label.values()
+    np.testing.assert_allclose(matrix @ one.theta, values, rtol=1e-9)
+    assert np.isnan(one.dispersion).all()
 
 
 def test_zero_means_are_said_where_signals_are_divided_by_them():
@@ -143,7 +170,6 @@ def test_columns_of_very_different_size_lose_nothing():
         ([["a"], ["b"]], "`design` must hold numbers"),
         ([[1.0], [np.nan], [2.0]], "Got nan in column 'x0' at row 1, and 1 such numbers in all"),
         (np.zeros((5, 2)), "must have a column that is not zero. Got 2 columns"),
-        (np.eye(4), "Got rank 4 of 4 columns for 4 volumes"),
     ],
 )
 def test_bad_designs_are_refused(matrix, message):

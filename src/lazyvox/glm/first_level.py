@@ -1,6 +1,6 @@
 """`FirstLevelModel`: nilearn's class, with a fit that reads each run once, in bounded memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -236,7 +236,13 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
         mask_img, stage = stage_of_mask(img, masker.mask_img_, masker.smoothing_fwhm)
         mask = np.asarray(mask_img.dataobj) != 0
         series = as_series(img)
-        for transform, affine in stage.steps(series):
+        steps = stage.steps(series)
+        if steps:
+            # In float32, rounding of a large mean would be 1e-5 of the statistics.
+            double = np.dtype(np.float64)
+            grid = replace(series.grid, dtype=double)
+            series = replace(series, array=series.array.astype(double), grid=grid)
+        for transform, affine in steps:
             series = series.transformed(transform, affine)
         cleaning = {name: getattr(masker, name, None) for name in _CLEANING}
         if any(cleaning.values()):

@@ -73,7 +73,7 @@ from .stream import (
     Variance,
     Write,
 )
-from .summary import SummaryTable, stats
+from .summary import SummaryTable, qc, stats
 
 __all__ = [
     "AR1",
@@ -166,6 +166,7 @@ __all__ = [
     "plan",
     "prefetch",
     "preload",
+    "qc",
     "save",
     "seed_map",
     "shared",

@@ -27,6 +27,7 @@ WORKING = {
     "extract": LABELS,
     "connectivity": ["connectivity", "signals.tsv", "-o", "matrix.tsv"],
     "mean": ["mean", "run.nii.gz", "-o", "o.nii"],
+    "qc": ["qc", "run.nii.gz", "-o", "o.tsv"],
     "stats": ["stats", "run.nii.gz", "-o", "o.tsv"],
     "tstat": ["tstat", "run.nii.gz", "--median", "o.nii"],
     "std": ["std", "run.nii.gz", "-o", "o.nii"],

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.summary.regions import RegionStatistics, Selection, Voxels
+from lazyvox.summary.quality import _QualityMeasures
+from lazyvox.summary.regions import RegionStatistics, Selection
+from lazyvox.summary.spooled_voxels import Voxels
 from lazyvox.testing import assert_bounded, peak_of, scan_peaks
 
 MIB = 1 << 20
@@ -66,6 +68,7 @@ CONSUMERS = {
     "dvars": lambda: [lv.DVARS()],
     "order statistics and trends": lambda: [lv.Median(), lv.Percentile(90), lv.AR1(detrend=1)],
     "statistics": lambda: [RegionStatistics(Voxels(), Selection(), (2, 50, 98), per_volume=False)],
+    "measures of quality": lambda: [_QualityMeasures(Voxels())],
     "many": lambda: [lv.Mean(), lv.Std(), lv.Min(), lv.Max(), lv.GlobalSignal(), lv.Sum()],
 }
 

@@ -10,15 +10,11 @@ from lazyvox._typing import Array, BoolArray, IntArray, Shape, override
 from lazyvox.array.ranks import Ranks
 from lazyvox.errors import ParameterTypeError
 from lazyvox.lazyimage.series import Grid
-from lazyvox.store.files import spool
-from lazyvox.store.files.spool import Spool
 from lazyvox.stream.consumer import Consumer
 from lazyvox.summary.robust_range import count_in_bins, robust_range
+from lazyvox.summary.spooled_voxels import PIECE_VOXELS, SpooledVoxels, Voxels
 
-__all__ = ["RegionNumbers", "RegionStatistics", "Selection", "Voxels"]
-
-#: Voxels whose statistics are taken at a time: their float64 values stay in the processor's cache.
-PIECE_VOXELS = 65_536
+__all__ = ["RegionNumbers", "RegionStatistics", "Selection"]
 
 #: Values that are ranked at a time; regions of so many are sorted.
 RANKED_VALUES = 1 << 17
@@ -52,31 +48,6 @@ class Selection:
         if self.nonzero:
             chosen &= values != 0
         return chosen, n_bad
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Voxels:
-    """Voxels of regions, one region after the other.
-
-    Attributes
-    ----------
-    index : ndarray of shape (n_voxels,), intp, or None
-        Their numbers in Fortran order, ascending within a region; None for all voxels of a grid.
-    starts : ndarray of shape (n_regions,), intp
-        Where each region begins; none is empty.
-    """
-
-    index: IntArray | None = None
-    starts: IntArray = field(default_factory=lambda: np.zeros(1, np.intp))
-
-    def n_voxels(self, grid: Grid) -> int:
-        """Return the number of voxels of all regions."""
-        return grid.n_voxels if self.index is None else len(self.index)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays, and of those that find the voxels of a slab."""
-        return self.starts.nbytes + (0 if self.index is None else 3 * self.index.nbytes)
 
 
 @dataclass(slots=True)
@@ -174,8 +145,7 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         self._selection = selection
         self._percentiles = tuple(percentiles)
         self._per_volume = per_volume
-        self._spool: Spool | None = None
-        self._gather: tuple[IntArray, IntArray, Array] | None = None
+        self._rows: SpooledVoxels | None = None
 
     @override
     def check(self, grid: Grid) -> None:
@@ -185,21 +155,10 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
 
     @override
     def init(self, grid: Grid) -> None:
-        self.check(grid)
         self._grid = grid
-        self._n_columns = self._known.n_voxels(grid)
-        self._n_rows = 1 if self._per_volume else grid.n_volumes
-        self._spool = Spool.of_size(
-            self._n_rows, self._n_columns, grid.dtype, spool.SMALL_SPOOL_BYTES
-        )
+        self._rows = SpooledVoxels(self._known, grid, self._n_rows(grid))
         self._results: list[list[RegionNumbers]] = []
-        self._n_taken = 0
         self._begin()
-        index = self._known.index
-        self._gather = None
-        if index is not None:
-            places = np.argsort(index, kind="stable")
-            self._gather = index[places], places, np.empty(len(index), grid.dtype)
 
     @override
     def update(self, block: Array, start: int) -> None:
@@ -220,11 +179,7 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         if self._per_volume:
             self._results += other._results
             return
-        row = np.empty(self._n_columns, self._grid.dtype)
-        for number in range(other._n_taken):
-            other._values.read_row(number, row)
-            self._values.write_row(self._n_taken + number, row)
-        self._n_taken += other._n_taken
+        self._values.append(other._values)
         for mine, others in zip(self._numbers, other._numbers, strict=True):
             mine.merge(others)
 
@@ -237,24 +192,22 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
 
     @override
     def abort(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
-        self._spool = self._gather = None
+        if self._rows is not None:
+            self._rows.close()
+        self._rows = None
 
     @override
     def state_bytes(self, grid: Grid) -> int:
         n_results = (grid.n_volumes if self._per_volume else 1) * len(self._known.starts)
         # Ranked values: as they are, those that count, as float64, their keys, places and bins.
         ranked = RANKED_VALUES * (2 * grid.dtype.itemsize + 6 * 8)
-        row = 0 if self._known.index is None else len(self._known.index) * grid.dtype.itemsize
-        held = 0 if self.scratch_bytes(grid) else self._spool_bytes(grid)
         search = Ranks.nbytes(len(self._percentiles))
-        return self._known.nbytes + row + held + ranked + search + 600 * n_results
+        held = self._known.memory_bytes(grid, self._n_rows(grid))
+        return held + ranked + search + 600 * n_results
 
     @override
     def scratch_bytes(self, grid: Grid) -> int:
-        nbytes = self._spool_bytes(grid)
-        return nbytes if nbytes > spool.SMALL_SPOOL_BYTES else 0
+        return self._known.file_bytes(grid, self._n_rows(grid))
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
@@ -264,62 +217,45 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
     def describe(self) -> str:
         return "statistics"
 
-    def _spool_bytes(self, grid: Grid) -> int:
-        n_rows = 1 if self._per_volume else grid.n_volumes
-        return n_rows * self._known.n_voxels(grid) * grid.dtype.itemsize
+    def _n_rows(self, grid: Grid) -> int:
+        return 1 if self._per_volume else grid.n_volumes
 
     @property
-    def _values(self) -> Spool:
-        assert self._spool is not None, "bug in lazyvox: statistics before the pass"
-        return self._spool
+    def _values(self) -> SpooledVoxels:
+        assert self._rows is not None, "bug in lazyvox: statistics before the pass"
+        return self._rows
 
     def _begin(self) -> None:
         self._numbers = [RegionNumbers() for _ in self._known.starts]
 
     def _end(self) -> None:
         """Rank the values that were taken, and keep the result."""
-        stops = np.append(self._known.starts[1:], self._n_columns)
+        stops = np.append(self._known.starts[1:], self._values.n_columns)
         for numbers, start, stop in zip(self._numbers, self._known.starts, stops, strict=True):
             self._rank(numbers, range(start, stop))
         self._results.append(self._numbers)
 
     def _take(self, values: Array, first: int) -> None:
         """Take some consecutive voxels of a volume, from voxel `first` on."""
-        if self._gather is None:
-            # Slice by slice, so that results do not depend on how volumes were cut.
-            step = self._grid.shape[0] * self._grid.shape[1]
-            for start in range(0, len(values), step):
-                self._add(values[start : start + step], first + start)
-        else:
-            ascending, places, row = self._gather
-            start, stop = np.searchsorted(ascending, (first, first + len(values)))
-            row[places[start:stop]] = values[ascending[start:stop] - first]
-        if first + len(values) < self._grid.n_voxels:
-            return
-        if self._gather is not None:
-            row = self._gather[2]
-            for start in range(0, len(row), PIECE_VOXELS):
-                self._add(row[start : start + PIECE_VOXELS], start)
-        self._n_taken += 1
-        if self._per_volume:
+        n_before = self._values.n_rows
+        for column, piece in self._values.take(values, first):
+            self._add(piece, column)
+        if self._per_volume and self._values.n_rows > n_before:
             self._end()
             self._begin()
-            self._n_taken = 0
+            self._values.restart()
 
     def _add(self, values: Array, first: int) -> None:
         """Take the values of some columns of the spool, from column `first` on."""
-        columns = range(first, first + len(values))
-        self._values.write_columns(columns, np.ascontiguousarray(values)[None], self._n_taken)
-        starts = self._known.starts
+        starts, last = self._known.starts, first + len(values)
         region = int(np.searchsorted(starts, first, side="right")) - 1
-        while region < len(starts) and starts[region] < columns.stop:
-            stop = starts[region + 1] if region + 1 < len(starts) else self._n_columns
-            part = slice(max(starts[region], first), min(stop, columns.stop))
+        while region < len(starts) and starts[region] < last:
+            stop = starts[region + 1] if region + 1 < len(starts) else self._values.n_columns
+            part = slice(max(starts[region], first), min(stop, last))
             some = values[part.start - first : part.stop - first]
             chosen, n_bad = self._selection.of(some)
-            index = self._known.index
-            voxels = np.arange(part.start, part.stop) if index is None else index[part]
-            self._numbers[region].take(some[chosen], voxels[chosen], n_bad, self._grid.shape)
+            voxels = self._known.numbers(part)[chosen]
+            self._numbers[region].take(some[chosen], voxels, n_bad, self._grid.shape)
             region += 1
 
     def _rank(self, numbers: RegionNumbers, columns: range) -> None:
@@ -327,7 +263,7 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         if not numbers.count:
             numbers.percentiles = (np.nan,) * len(self._percentiles)
             return
-        n_values = len(columns) * max(self._n_taken, 1)
+        n_values = len(columns) * self._values.n_rows
         if n_values <= RANKED_VALUES:
             (values,) = self._looks(columns)
             ordered = np.sort(values)
@@ -358,16 +294,9 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
 
     def _looks(self, columns: range) -> Iterator[Array]:
         """Yield the values of a region that count, read from the spool."""
-        n_rows = max(self._n_taken, 1)
-        width = min(len(columns), RANKED_VALUES)
-        step = max(RANKED_VALUES // width, 1)
-        for start in range(columns.start, columns.stop, width):
-            part = range(start, min(start + width, columns.stop))
-            for row in range(0, n_rows, step):
-                block = np.empty((min(step, n_rows - row), len(part)), self._grid.dtype)
-                self._values.read_columns(part, block, row)
-                flat = block.ravel()
-                yield flat[self._selection.of(flat)[0]]
+        for block in self._values.blocks(columns, RANKED_VALUES, whole_rows=True):
+            flat = block.ravel()
+            yield flat[self._selection.of(flat)[0]]
 
 
 def _between(low: float, high: float, place: float) -> float:

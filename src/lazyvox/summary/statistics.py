@@ -18,7 +18,8 @@ from lazyvox.runtime.progress import ProgressLike
 from lazyvox.stream.consumer import Handle
 from lazyvox.stream.masks import RegionImage, as_mask, read_region_image, regrid
 from lazyvox.stream.scan import Scan
-from lazyvox.summary.regions import RegionNumbers, RegionStatistics, Selection, Voxels
+from lazyvox.summary.regions import RegionNumbers, RegionStatistics, Selection
+from lazyvox.summary.spooled_voxels import Voxels
 from lazyvox.summary.table import SummaryTable
 
 __all__ = ["PreparedStatistics", "StatsOptions", "prepare_stats", "stats"]

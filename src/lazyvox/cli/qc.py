@@ -1,0 +1,94 @@
+"""`lazyvox qc`: measures of the quality of every volume of a run."""
+
+import click
+
+from lazyvox.cli.job import Job, perform
+from lazyvox.cli.outcome import WrongUsageError, options_named
+from lazyvox.cli.settings import (
+    PATH,
+    POSITIVE,
+    Command,
+    Settings,
+    common_options,
+    examples,
+    output_option,
+)
+from lazyvox.cli.table_output import OUTPUT_TEXT, TableOutput
+from lazyvox.confounds.displacement import MOTION_FORMATS
+from lazyvox.summary.quality import prepare_qc
+
+__all__ = ["qc"]
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "lazyvox qc run.nii.gz --mask mask.nii.gz -o qc.tsv",
+        "lazyvox qc run.nii.gz --mask mask.nii.gz --motion run_mcf.par -o qc.tsv",
+        "lazyvox qc run.nii.gz --motion motion.txt --motion-format afni --radius 80",
+    ),
+)
+@click.argument("run", type=PATH)
+@click.option("--mask", metavar="MASK", type=PATH, help="Voxels to take, those of the brain say.")
+@click.option(
+    "--motion",
+    metavar="TABLE",
+    type=PATH,
+    help="Motion parameters of RUN, for the framewise displacement.",
+)
+@click.option(
+    "--motion-format",
+    type=click.Choice(MOTION_FORMATS),
+    help="Order and units of the six columns: fsl (.par: rotations in radians, then translations in "
+    "mm), afni (.1D: rotations in degrees, then translations), spm (rp_*.txt: translations, then "
+    "rotations in radians), fmriprep (trans_x to rot_z, by name). By default the names of the columns, or "
+    "of the file, decide.",
+)
+@click.option(
+    "--radius",
+    type=POSITIVE,
+    default=50.0,
+    show_default=True,
+    metavar="MM",
+    help="Radius of the sphere on which rotations are lengths.",
+)
+@output_option(OUTPUT_TEXT)
+@common_options
+@click.pass_context
+def qc(
+    ctx: click.Context,
+    run: str,
+    mask: str | None,
+    motion: str | None,
+    motion_format: str | None,
+    radius: float,
+    output: str | None,
+) -> None:
+    """Print a table with measures of quality of every volume of RUN.
+
+    Columns: global_signal, spatial_sd, std_dvars (standardized as by Nichols), dvars (scaled to a
+    median of 1000), outlier_fraction (as by 3dToutcount), and framewise_displacement (Power) with
+    --motion. Names are fMRIPrep's where the quantity is the same. One pass; values are kept in a
+    temporary file, in the folder that TMPDIR names.
+    """
+    settings = Settings.of(ctx)
+    if (
+        motion is None
+        and ctx.get_parameter_source("radius") is click.core.ParameterSource.COMMANDLINE
+    ):
+        msg = "--radius is that of --motion, which is missing"
+        raise WrongUsageError(msg)
+    inputs = [run, *(one for one in (mask, motion) if one is not None)]
+    target = TableOutput.checked(output, inputs, settings)
+    names = {"motion": "--motion", "motion_format": "--motion-format", "mask_img": "--mask"}
+    with options_named(**names):
+        prepared = prepare_qc(
+            run, mask_img=mask, motion=motion, motion_format=motion_format, radius=radius
+        )
+    job = Job(
+        "qc",
+        inputs,
+        lambda: prepared.plan(n_jobs=settings.n_jobs),
+        lambda: target.put(prepared.run(n_jobs=settings.n_jobs, progress=settings.progress)),
+    )
+    perform(job, settings)

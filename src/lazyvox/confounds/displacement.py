@@ -1,0 +1,187 @@
+"""Framewise displacement from the motion tables of fMRIPrep, FSL, AFNI and SPM."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import FloatArray, PathLike
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.tables.numeric import TextTable, has_titles, is_frame, open_table, open_text
+
+__all__ = ["MOTION_FORMATS", "displacement_of", "framewise_displacement", "read_motion"]
+
+_NAMES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """Order of the six columns of a program, and the unit of its rotations."""
+
+    rotations_first: bool
+    in_degrees: bool = False
+
+
+_FORMATS = MappingProxyType(
+    {
+        "fmriprep": _Format(rotations_first=False),
+        "fsl": _Format(rotations_first=True),
+        "afni": _Format(rotations_first=True, in_degrees=True),
+        "spm": _Format(rotations_first=False),
+    }
+)
+
+#: Names of the formats of motion tables.
+MOTION_FORMATS = tuple(_FORMATS)
+
+
+def framewise_displacement(
+    motion: PathLike | Any, *, radius: float = 50.0, motion_format: str | None = None
+) -> FloatArray:
+    """Return how far the head moved from the volume before, as Power and others sum it up.
+
+    Parameters
+    ----------
+    motion : path-like, DataFrame or ndarray of shape (n_volumes, 6)
+        Parameters of a rigid movement of every volume, see `motion_format`.
+    radius : float, default=50.0
+        Radius in mm of the sphere on whose surface rotations are lengths of arcs.
+    motion_format : {"fmriprep", "fsl", "afni", "spm"}, optional
+        "fmriprep": the columns trans_x, trans_y, trans_z (mm), rot_x, rot_y, rot_z (radians), by
+        name. "fsl", of mcflirt's ``.par``: three rotations in radians, three translations in mm.
+        "afni", of 3dvolreg's ``-1Dfile``: three rotations in degrees, three translations in mm.
+        "spm", of ``rp_*.txt``: three translations in mm, three rotations in radians. By default
+        the names of columns, or of the file, decide.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes,), float64
+        In mm; the first value is NaN.
+
+    Raises
+    ------
+    ParameterError
+        If the format is not known, or the table does not fit it.
+    ParameterTypeError
+        If `motion` is nothing of the above.
+    ImageFileError
+        If a file cannot be read.
+
+    Notes
+    -----
+    ``sum(abs(diff(translations))) + radius * sum(abs(diff(rotations)))``.
+
+    References
+    ----------
+    Power, J. D. et al. (2012). Spurious but systematic correlations in functional connectivity
+    MRI networks arise from subject motion. NeuroImage 59(3).
+
+    Examples
+    --------
+    >>> framewise_displacement([[0, 0, 0, 0, 0, 0], [1, 0, 0, 0.01, 0, 0]], motion_format="spm")
+    array([nan, 1.5])
+    """
+    return displacement_of(read_motion(motion, motion_format), radius)
+
+
+def displacement_of(parameters: FloatArray, radius: float) -> FloatArray:
+    """Return the framewise displacement of parameters as `read_motion` gives them."""
+    given: object = radius
+    is_number = isinstance(given, int | float | np.number) and not isinstance(given, bool)
+    if not is_number or not 0 < radius < np.inf:
+        msg = f"`radius` must be a length above 0, in mm. Got {radius!r}."
+        raise ParameterError(msg, value=radius)
+    change = np.abs(np.diff(parameters, axis=0))
+    change[:, 3:] *= radius
+    return np.concatenate([[np.nan], change.sum(axis=1)])
+
+
+def read_motion(motion: PathLike | Any, motion_format: str | None = None) -> FloatArray:
+    """Return three translations in mm and three rotations in radians of every volume.
+
+    Parameters
+    ----------
+    motion, motion_format
+        As of `framewise_displacement`.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, 6), float64
+        All finite.
+
+    Raises
+    ------
+    ParameterError
+        If the format is not known, or the table does not fit it.
+    """
+    if motion_format is not None and motion_format not in _FORMATS:
+        msg = f"`motion_format` must be one of {', '.join(_FORMATS)}. Got {motion_format!r}."
+        raise ParameterError(msg, value=motion_format)
+    is_path = isinstance(motion, str | bytes | os.PathLike)
+    if is_path or is_frame(motion):
+        source, values, chosen = _from_table(motion, motion_format)
+    else:
+        source, chosen = "`motion`", motion_format
+        try:
+            values = np.array(motion, np.float64, ndmin=2)
+        except (TypeError, ValueError) as error:
+            msg = f"`motion` must be a table of numbers. Got {type(motion).__name__}."
+            raise ParameterTypeError(msg) from error
+    if chosen is None:
+        msg = (
+            f"{source}: the format of motion parameters must be known by the names of the columns "
+            f"({', '.join(_NAMES)}), or by that of the file (.par of FSL, .1D of AFNI, rp_*.txt of "
+            f"SPM). It is not: pass `motion_format`, one of {', '.join(_FORMATS)}."
+        )
+        raise ParameterError(msg, parameter="motion_format")
+    return _in_mm_and_radians(values, source, _FORMATS[chosen])
+
+
+def _from_table(motion: Any, asked: str | None) -> tuple[str, FloatArray, str | None]:
+    """Return name, six columns and format of a table."""
+    if is_frame(motion):
+        table = open_table(motion)
+        is_named = True
+    else:
+        table = open_text(motion, "a motion table", has_comments=True)
+        is_named = has_titles(table.text.titles)
+        if not is_named:
+            table = TextTable(table.text.without_titles())
+    if asked == "fmriprep" or (asked is None and set(_NAMES) <= set(table.names)):
+        missing = [name for name in _NAMES if name not in table.names]
+        if missing:
+            msg = f"{table.source}: the table must have the columns {', '.join(_NAMES)}. It has no {', '.join(missing)}."
+            raise ParameterError(msg, parameter="motion")
+        return table.source, table.read(_NAMES), "fmriprep"
+    found = asked
+    if asked is None and not is_named:
+        found = _format_of_name(Path(os.fsdecode(motion)).name)
+    return table.source, table.read_all(), found
+
+
+def _format_of_name(name: str) -> str | None:
+    lower = name.lower()
+    if lower.startswith("rp_"):
+        return "spm"
+    return next(
+        (one for end, one in ((".par", "fsl"), (".1d", "afni")) if lower.endswith(end)), None
+    )
+
+
+def _in_mm_and_radians(values: FloatArray, source: str, of: _Format) -> FloatArray:
+    if values.ndim != 2 or values.shape[1] != 6:
+        msg = f"{source}: motion parameters must have six columns. Got shape {values.shape}."
+        raise ParameterError(msg, parameter="motion")
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+        msg = f"{source}: motion parameters must be finite. Got {values[row].tolist()} for volume {row}."
+        raise ParameterError(msg, parameter="motion")
+    rotations, translations = (
+        (slice(0, 3), slice(3, 6)) if of.rotations_first else (slice(3, 6), slice(0, 3))
+    )
+    turned = np.radians(values[:, rotations]) if of.in_degrees else values[:, rotations]
+    found: FloatArray = np.concatenate([values[:, translations], turned], axis=1)
+    return found

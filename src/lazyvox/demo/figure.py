@@ -12,6 +12,7 @@ from nibabel import orientations
 from lazyvox._typing import Array, FloatArray
 from lazyvox.demo.costs import Cost
 from lazyvox.demo.regions import central_voxel
+from lazyvox.extraction.signals_figure import SERIES_COLOURS, Drawing, draw_lines
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.optional import require
@@ -19,7 +20,6 @@ from lazyvox.store.write.atomic import write_file
 
 __all__ = ["Picture", "draw"]
 
-_COLOURS = ("#4e79a7", "#d98a3d", "#4f9a6b", "#c0504d", "#8566a8", "#2f9ba3")
 _OURS, _THEIRS = "#3f7f6f", "#b8bfc6"
 _INK, _SOFT = "#22303c", "#6b7884"
 _AXES = "xyz"
@@ -196,7 +196,7 @@ def _draw_outlines(
         here = (labels == label).astype(float)
         if label not in shown:
             axes.contour(x, y, here, levels=[0.5], colors="white", linewidths=0.5, alpha=0.45)
-    for colour, label in zip(_COLOURS, shown, strict=False):
+    for colour, label in zip(SERIES_COLOURS, shown, strict=False):
         here = (labels == label).astype(float)
         if here.any() and not here.all():
             axes.contourf(x, y, here, levels=[0.5, 1.5], colors=[colour], alpha=0.62)
@@ -220,36 +220,11 @@ def _letter(axes: Any, title: str, sides: tuple[int, int]) -> None:
 
 
 def _draw_series(axes: Any, picture: Picture) -> None:
-    """Draw the time series one above the other, on one scale."""
-    middle = picture.series.mean(axis=0)
-    is_percent = bool((middle > 0).all())
-    changes = 100 * (picture.series / middle - 1) if is_percent else picture.series - middle
-    times = np.arange(len(changes)) * (picture.t_r or 1)
-    spread = np.ptp(changes, axis=0)
-    spread = spread[np.isfinite(spread) & (spread > 0)]
-    step = float(np.median(spread)) if spread.size else 1.0
-    n_shown = changes.shape[1]
-    for number in range(n_shown):
-        level = (n_shown - 1 - number) * step
-        colour = _COLOURS[number % len(_COLOURS)]
-        axes.axhline(level, color=_THEIRS, lw=0.6, zorder=0)
-        axes.plot(times, level + changes[:, number], color=colour, lw=1.1)
-    axes.set_yticks([(n_shown - 1 - number) * step for number in range(n_shown)], picture.names)
-    for text, colour in zip(axes.get_yticklabels(), _COLOURS, strict=False):
-        text.set_color(colour)
-        text.set_fontweight("bold")
-    axes.set_xlim(times[0], times[-1])
-    axes.margins(y=0.03)
-    axes.set_xlabel("time (s)" if picture.t_r else "volume", color=_SOFT)
+    """Draw the time series as `Signals.plot` does."""
+    unit, step = ("time (s)", picture.t_r) if picture.t_r else ("volume", 1.0)
+    times = np.arange(len(picture.series)) * step
+    draw_lines(axes, Drawing(picture.series, picture.names, "regions", unit, times))
     axes.set_title("Mean of each region over time", loc="left", size=12, weight="bold", pad=8)
-    digits = max(0, 1 - int(np.floor(np.log10(step))))
-    unit = (
-        f"lines are {step:.{digits}f} % signal change apart"
-        if is_percent
-        else "change from the mean"
-    )
-    axes.set_title(unit, loc="right", size=9, color=_SOFT, pad=8)
-    _lighten(axes, "left", "right", "top")
 
 
 def _draw_bars(figure: Any, costs: Sequence[Cost]) -> None:

@@ -177,8 +177,8 @@ def extract(  # noqa: PLR0913
     --------
     >>> import lazyvox as lv
     >>> left, right = lv.extract("run.nii.gz", ["left.nii.gz", "right.nii.gz"])
-    >>> left
-    <Signals of 260 voxels, 40 volumes, float32, t_r=2.0>
+    >>> left.shape, left.dtype, left.t_r
+    ((40, 260), dtype('float32'), 2.0)
     >>> regions = lv.extract("run.nii.gz", "atlas.nii.gz", lut="atlas.tsv", sample_mask=range(5))
     >>> regions.shape, regions.names[0]
     ((5, 8), 'LeftFront')

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lazyvox._typing import Array, DType
+from lazyvox._typing import Array, DType, IntArray
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.table_writers import TableSpec
 from lazyvox.lazyimage.series import Series
@@ -270,6 +270,11 @@ class Cleaning:
     def n_rows_out(self) -> int:
         """Number of volumes that are left."""
         return self.cleaner.n_rows_out
+
+    @property
+    def volumes(self) -> IntArray | None:
+        """Numbers of the volumes that are left, None for all."""
+        return self.cleaner.rows_out
 
     def table_dtype(self, dtype: DType) -> DType:
         """Return the floating-point type in which signals of a type are held and cleaned."""

@@ -84,8 +84,8 @@ class Maps(RegionTable):
     >>> maps = nibabel.Nifti1Image(np.stack(halves, axis=-1), lv.load("run.nii.gz").affine)
     >>> networks = scan.add(lv.Maps(maps, names=["left", "right"]))
     >>> scan.run()
-    >>> networks.result()
-    <Signals of 2 regions, 40 volumes, float64, t_r=2.0>
+    >>> networks.result().names, networks.result().shape
+    (('left', 'right'), (40, 2))
     """
 
     def __init__(  # noqa: PLR0913

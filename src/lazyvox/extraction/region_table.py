@@ -175,6 +175,7 @@ class RegionTable(Consumer[Signals]):
             names=self._column_names(),
             labels=self._labels(),
             regions=self._summary(),
+            volumes=None if self._cleaning is None else self._cleaning.volumes,
         )
 
     @property

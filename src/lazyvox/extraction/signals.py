@@ -1,7 +1,9 @@
 """`Signals`: time series, one row per volume and one column per voxel or region."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.coverage import Coverage
 from lazyvox.extraction.linear_maps import LinearMaps
+from lazyvox.extraction.signals_figure import MOST_LINES, Drawing, draw_signals
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.describe import set_repetition_time
@@ -22,8 +25,8 @@ from lazyvox.store.files.paths import printable
 
 __all__ = ["Placement", "RegionSummary", "Signals"]
 
-#: Columns that `plot` draws as lines; more become an image.
-_MOST_LINES = 20
+#: Rows and columns that are shown at the prompt, and letters of a name.
+_SHOWN_ROWS, _SHOWN_COLUMNS, _LONGEST_NAME = 3, 6, 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +121,8 @@ class Signals:
         The label of each column, for regions.
     regions : RegionSummary, optional
         The regions that columns belong to.
+    volumes : array-like of int, optional
+        Number of the volume of each row; by default those of the grid.
 
     Examples
     --------
@@ -129,7 +134,7 @@ class Signals:
     (12, 14, 10, 40)
     """
 
-    __slots__ = ("_grid", "_labels", "_names", "_placement", "_regions", "_values")
+    __slots__ = ("_grid", "_labels", "_names", "_placement", "_regions", "_values", "_volumes")
 
     def __init__(
         self,
@@ -140,8 +145,10 @@ class Signals:
         names: Sequence[str] | None = None,
         labels: Sequence[int] | None = None,
         regions: RegionSummary | None = None,
+        volumes: IntArray | None = None,
     ) -> None:
         self._regions = regions
+        self._volumes = grid.volumes if volumes is None else tuple(np.asarray(volumes).tolist())
         self._values = values
         self._grid = grid
         self._placement = placement
@@ -216,6 +223,16 @@ class Signals:
         return self._grid.t_r
 
     @property
+    def volumes(self) -> IntArray:
+        """Number of the volume of each row, counted from 0 through all images."""
+        return np.arange(self.shape[0]) if self._volumes is None else np.array(self._volumes)
+
+    @property
+    def times(self) -> FloatArray | None:
+        """Seconds from the first volume of the images to that of each row, None without `t_r`."""
+        return None if self.t_r is None else self.volumes * float(self.t_r)
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Numbers of volumes and of columns."""
         n_volumes, n_columns = self._values.shape
@@ -263,7 +280,7 @@ class Signals:
             )
             raise ParameterError(msg)
         volumes = _Volumes(self)
-        name = f"the image of {self!r}"
+        name = f"the image of {self._description}"
         placed: Any = LazyArray.over(MemoryReader(volumes, name, volumes.shape, volumes.dtype))
         img = image_like(self._grid.template, placed, self._grid.affine, is_new_kind=True)
         set_repetition_time(img.header, self.t_r)
@@ -275,7 +292,9 @@ class Signals:
         Returns
         -------
         pandas.DataFrame
-            One row per volume; columns are named after regions, or after voxels as "i_j_k".
+            One row per volume; columns are named after regions, or after voxels as "i_j_k". The
+            index is called "time (s)", and counts through the volumes that have no row; without
+            a repetition time it is the number of the volume, "volume".
 
         Raises
         ------
@@ -286,13 +305,47 @@ class Signals:
         --------
         >>> import lazyvox as lv
         >>> signals = lv.extract("run.nii.gz", "atlas.nii.gz", lut="atlas.tsv")
-        >>> signals.to_dataframe().columns[0]
-        'LeftFront'
+        >>> frame = signals.to_dataframe()
+        >>> frame.columns[0], frame.index[:3].tolist()
+        ('LeftFront', [0.0, 2.0, 4.0])
         """
         require("pandas", "table", "Tables")
         import pandas as pd
 
-        return pd.DataFrame(self.values, columns=list(self.column_names))
+        title, index = self._row_titles()
+        return pd.DataFrame(
+            self.values, columns=list(self.column_names), index=pd.Index(index, name=title)
+        )
+
+    def mean(
+        self,
+        axis: int | None = 0,
+        dtype: npt.DTypeLike | None = None,
+        out: Any = None,
+        *,
+        keepdims: bool = False,
+    ) -> Any:
+        """Return the mean of each column over time.
+
+        Parameters
+        ----------
+        axis : int or None, default=0
+            0 for the mean over time, 1 for that over columns, None for that of all values.
+        dtype, out, keepdims
+            As for `numpy.mean`.
+
+        Returns
+        -------
+        ndarray, or number
+            The mean.
+
+        Examples
+        --------
+        >>> import lazyvox as lv
+        >>> lv.extract("run.nii.gz", "atlas.nii.gz").mean().shape
+        (8,)
+        """
+        return self.values.mean(axis=axis, dtype=dtype, out=out, keepdims=keepdims)
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> None:
         """Write the signals to a file, complete or not at all.
@@ -338,30 +391,63 @@ class Signals:
         Returns
         -------
         matplotlib.axes.Axes
-            Lines for up to 20 columns, else an image with one row per column, each scaled to
-            its own mean and standard deviation.
+            Up to 20 columns are lines one above the other, with their names and a bar that shows
+            the scale: percent change from the mean where all means are positive. More are an
+            image with one row per column, each scaled to its own mean and standard deviation.
 
         Raises
         ------
         MissingDependencyError
             If matplotlib is not installed.
+
+        Notes
+        -----
+        Memory: some ten copies of the signals. Names of a carpet of regions are written as far as
+        they have room.
         """
         require("matplotlib", "plot", "Plots")
-        import matplotlib.pyplot as plt
+        kind = "voxels" if self._names is None else "regions"
+        # A carpet of voxels has no names.
+        is_named = self._names is not None or self.shape[1] <= MOST_LINES
+        names = list(self.column_names) if is_named else []
+        return draw_signals(Drawing(self.values, names, kind, *self._row_titles()), ax)
 
-        if ax is None:
-            ax = plt.subplots(layout="constrained")[1]
-        step = self.t_r or 1.0
-        if self.shape[1] <= _MOST_LINES:
-            ax.plot(np.arange(self.shape[0]) * step, self.values, label=self.column_names)
-            ax.set_ylabel("signal")
-            ax.legend(fontsize="small")
-        else:
-            extent = (0, self.shape[0] * step, self.shape[1], 0)
-            ax.imshow(_standardized(self.values).T, aspect="auto", cmap="gray", extent=extent)
-            ax.set_ylabel("voxel" if self._names is None else "region")
-        ax.set_xlabel("volume" if self.t_r is None else "time (s)")
-        return ax
+    def __getitem__(self, key: Any) -> Array:
+        """Return the column of a name, or what an index of the array gives.
+
+        Parameters
+        ----------
+        key : str, or index
+            A name such as "LeftFront" or, for voxels, "12_3_40"; or an index, as of an array.
+
+        Returns
+        -------
+        ndarray
+            Of a name, of shape (n_volumes,).
+
+        Raises
+        ------
+        ParameterError
+            If no column has the name, or several have.
+
+        Examples
+        --------
+        >>> import lazyvox as lv
+        >>> signals = lv.extract("run.nii.gz", "atlas.nii.gz", lut="atlas.tsv")
+        >>> signals["LeftFront"].shape, signals[:3, 0].shape
+        ((40,), (3,))
+        """
+        if not isinstance(key, str):
+            found: Array = self.values[key]
+            return found
+        names = list(self.column_names)
+        if names.count(key) != 1:
+            near = get_close_matches(key, names, n=3)
+            hint = f" Near it are {', '.join(map(repr, near))}." if near else ""
+            there = f"{names.count(key)} columns are called so" if key in names else "none is"
+            msg = f"signals: the name of a column must be that of a single one. Got {key!r}; {there}.{hint}"
+            raise ParameterError(msg, value=key)
+        return self.values[:, names.index(key)]
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: Any = None) -> Array:
         """Return the values for NumPy."""
@@ -373,7 +459,28 @@ class Signals:
 
     @override
     def __repr__(self) -> str:
-        """Describe the signals in one line."""
+        """Describe the signals in one line, and show the first values of those in memory."""
+        head, rows = self._first_values()
+        if not rows:
+            return self._description
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = ["  ".join(map(str.rjust, row, widths)).rstrip() for row in (head, *rows)]
+        return "\n".join([self._description, *lines])
+
+    def _repr_html_(self) -> str:
+        """Return the same for notebooks."""
+        head, rows = self._first_values()
+        cells = "".join(f"<th>{escape(one)}</th>" for one in head)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(one)}</td>' for one in row)}</tr>" for row in rows
+        )
+        table = (
+            f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+        )
+        return f"<div><p>{escape(self._description)}</p>{table}</div>"
+
+    @property
+    def _description(self) -> str:
         kind = "voxels" if self._names is None else "regions"
         where = "" if self.path is None else f" in {printable(self.path)}"
         volumes = "volume" if self.shape[0] == 1 else "volumes"
@@ -381,6 +488,42 @@ class Signals:
             f"<Signals of {self.shape[1]} {kind}, {self.shape[0]} {volumes}, {self.dtype}, "
             f"t_r={self.t_r}{where}>"
         )
+
+    def _first_values(self) -> tuple[list[str], list[list[str]]]:
+        """Return the head of the table and its first rows as text; no row of a file is read."""
+        if isinstance(self._values, StoredTable) or 0 in self.shape:
+            return [], []
+        n_columns = min(self.shape[1], _SHOWN_COLUMNS)
+        more = ["..."] if self.shape[1] > n_columns else []
+        title, index = self._row_titles()
+        head = [title, *(_shortened(one) for one in self._first_names(n_columns)), *more]
+        rows = [
+            [
+                f"{index[row]:g}",
+                *(f"{value:.6g}" for value in self._values[row, :n_columns]),
+                *more,
+            ]
+            for row in range(min(self.shape[0], _SHOWN_ROWS))
+        ]
+        return head, rows + (
+            [["...", *[""] * (len(head) - 1)]] if self.shape[0] > len(rows) else []
+        )
+
+    def _first_names(self, n_columns: int) -> Sequence[str]:
+        if self._names is not None:
+            return self._names[:n_columns]
+        return replace(self._placement, index=self._placement.index[:n_columns]).voxel_names(
+            self._grid.shape
+        )
+
+    def _row_titles(self) -> tuple[str, Array]:
+        """Return the name of the rows, and their times in seconds or numbers of volumes."""
+        times = self.times
+        return ("volume", self.volumes) if times is None else ("time (s)", times)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 class _Volumes:
@@ -401,10 +544,3 @@ class _Volumes:
         placement.fill(full, lines)
         volumes = full.T.reshape(*self.shape[:3], len(lines), order="F")
         return volumes[(*space, 0 if rows.ndim == 1 else slice(None))]
-
-
-def _standardized(values: Array) -> Array:
-    centred = values - values.mean(axis=0)
-    spread = centred.std(axis=0)
-    standardized: Array = centred / np.where(spread == 0, 1, spread)
-    return standardized

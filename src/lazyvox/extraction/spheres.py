@@ -84,8 +84,8 @@ class Spheres(GatheredRegions):
     >>> scan = lv.Scan("run.nii.gz")
     >>> seeds = scan.add(lv.Spheres([(-8, 0, 0), (8, 0, 0)], radius=5, names=["left", "right"]))
     >>> scan.run()
-    >>> seeds.result()
-    <Signals of 2 regions, 40 volumes, float64, t_r=2.0>
+    >>> seeds.result().names, seeds.result().shape
+    (('left', 'right'), (40, 2))
     """
 
     def __init__(  # noqa: PLR0913

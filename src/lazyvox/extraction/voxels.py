@@ -206,8 +206,14 @@ class Voxels(Consumer[VoxelSignals]):
     @override
     def finalize(self) -> VoxelSignals:
         assert self._grid is not None
+        volumes = None if self._cleaning is None else self._cleaning.volumes
         signals = [
-            Signals(rows.finish(), grid=self._grid, placement=Placement(gather.index))
+            Signals(
+                rows.finish(),
+                grid=self._grid,
+                placement=Placement(gather.index),
+                volumes=volumes,
+            )
             for gather, rows in zip(self._gathers, self._rows, strict=True)
         ]
         self._rows = []

@@ -44,6 +44,8 @@ class Grid:
         The first image: class and header of images that are made on this grid.
     is_uniform : bool
         Whether all images are stored with the type and scaling of the first.
+    volumes : tuple of int, or None
+        Numbers of the volumes in the images, where only some of them were taken.
     """
 
     shape: Shape
@@ -53,6 +55,7 @@ class Grid:
     t_r: float | None
     template: SpatialImage = field(repr=False)
     is_uniform: bool = True
+    volumes: tuple[int, ...] | None = field(default=None, repr=False)
 
     @property
     def voxel_grid(self) -> VoxelGrid:
@@ -120,7 +123,9 @@ class Series:
     def taking(self, volumes: Sequence[int]) -> "Series":
         """Return the series of some volumes: ascending numbers, or one boolean per volume."""
         numbers = checked_sample_mask(volumes, self.grid.n_volumes, "`volumes`").tolist()
-        grid = replace(self.grid, n_volumes=len(numbers))
+        before = self.grid.volumes
+        taken = tuple(numbers if before is None else (before[number] for number in numbers))
+        grid = replace(self.grid, n_volumes=len(numbers), volumes=taken)
         return replace(self, array=self.array.view((..., numbers)), grid=grid)
 
     def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> "Series":

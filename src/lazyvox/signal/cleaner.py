@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import Array, DType, FloatArray
+from lazyvox._typing import Array, DType, FloatArray, IntArray
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.once import OncePerProcess
 from lazyvox.signal.builder import RunOutline
@@ -48,6 +48,8 @@ class Cleaner:
         Type of the voxels that signals are means of; None where it is that of the signals.
     steps : tuple of str
         The steps that were asked for, for people to read.
+    rows_out : ndarray of int, or None
+        Numbers of the volumes that results have rows of; None for all.
     """
 
     n_volumes: int
@@ -60,6 +62,7 @@ class Cleaner:
     keeps_mean: bool = False
     stored_dtype: DType | None = None
     steps: tuple[str, ...] = ()
+    rows_out: IntArray | None = field(default=None, repr=False)
     _prepared: OncePerProcess[tuple[RunCleaning, ...]] = field(
         default_factory=OncePerProcess, repr=False
     )

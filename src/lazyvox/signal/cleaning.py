@@ -278,6 +278,7 @@ def prepare_cleaning(
         filling,
         keeps_mean=bool(keep_mean),
         steps=steps,
+        rows_out=rows_out,
     )
 
 

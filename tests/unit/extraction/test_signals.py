@@ -9,7 +9,6 @@ from lazyvox.extraction.api import extract
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.signals import Signals
 from lazyvox.lazyimage.load import load
-from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan
 
 
@@ -46,7 +45,65 @@ def test_knows_names_labels_and_repetition_time(voxels, regions):
     assert regions.labels == (1, 2, 3, 4, 5, 6, 7, 8)
     assert regions.ijk is None
     assert regions.t_r == 2.0
-    assert repr(regions) == "<Signals of 8 regions, 40 volumes, float64, t_r=2.0>"
+
+
+def test_shows_its_first_values(voxels, regions, tmp_path):
+    head, names, first, *_, last = repr(regions).splitlines()
+    assert head == "<Signals of 8 regions, 40 volumes, float64, t_r=2.0>"
+    assert names.split("  ")[:2] == ["time (s)", "LeftFront"]
+    assert names.endswith("  ...")
+    assert first.split()[:2] == ["0", f"{regions.values[0, 0]:.6g}"]
+    assert last.strip() == "..."
+    assert repr(voxels).splitlines()[1].split()[2] == "_".join(map(str, voxels.ijk[0]))
+    html = regions._repr_html_()
+    assert "<p>&lt;Signals of 8 regions" in html
+    assert html.count("<tr>") == 5
+    assert html.count("<th>") == 8
+
+
+def test_columns_by_name(voxels, regions):
+    np.testing.assert_array_equal(regions["RightFront"], regions.values[:, 1])
+    np.testing.assert_array_equal(voxels["_".join(map(str, voxels.ijk[7]))], voxels.values[:, 7])
+    np.testing.assert_array_equal(regions[2:5, ::2], regions.values[2:5, ::2])
+    match = r"Got 'LeftFrnt'; none is. Near it are 'LeftFront'"
+    with pytest.raises(ParameterError, match=match):
+        regions["LeftFrnt"]
+
+
+def test_means(regions):
+    np.testing.assert_array_equal(regions.mean(), regions.values.mean(axis=0))
+    np.testing.assert_array_equal(regions.mean(1), regions.values.mean(axis=1))
+    assert np.mean(regions) == regions.values.mean()
+    assert np.mean(regions, axis=0, keepdims=True).shape == (1, 8)
+
+
+@pytest.mark.parametrize("options", [{}, {"detrend": True}])
+def test_times_count_through_volumes_without_a_row(example_files, options):
+    pytest.importorskip("pandas")
+    kept = [0, 1, 5, 6, 39]
+    signals = extract(
+        example_files / "run.nii.gz", example_files / "atlas.nii.gz", sample_mask=kept, **options
+    )
+    assert signals.volumes.tolist() == kept
+    assert signals.times.tolist() == [2.0 * volume for volume in kept]
+    frame = signals.to_dataframe()
+    assert (frame.index.name, frame.index.tolist()) == ("time (s)", [0.0, 2, 10, 12, 78])
+
+
+def test_volumes_are_counted_where_there_is_no_time(run, example_files):
+    pytest.importorskip("pandas")
+    img = nibabel.Nifti1Image(np.asarray(run.dataobj), run.affine)
+    img.header["pixdim"][4] = 0
+    signals = extract(img, example_files / "atlas.nii.gz")
+    assert signals.times is None
+    assert signals.to_dataframe().index.name == "volume"
+    assert repr(signals).splitlines()[1].startswith("volume  ")
+
+
+def test_edits_are_seen_by_the_image(voxels):
+    img = voxels.to_img()
+    voxels.values[3] = 7
+    assert (img.dataobj[..., 3][tuple(voxels.ijk.T)] == 7).all()
 
 
 def test_ijk_lists_voxels_in_the_order_of_the_columns(voxels, example_files):
@@ -104,7 +161,7 @@ def test_saved_file_equals_one_written_during_the_pass(regions, example_files, t
     scan.run()
     saved = (tmp_path / f"saved{ending}").read_bytes()
     assert saved == (tmp_path / f"written{ending}").read_bytes()
-    assert f"in {tmp_path}" in repr(written.result())
+    assert repr(written.result()).endswith(f"in {tmp_path / ('written' + ending)}>")
     with pytest.raises(OutputExistsError, match="the output exists"):
         regions.save(tmp_path / f"saved{ending}")
     regions.save(tmp_path / f"saved{ending}", overwrite=True)
@@ -125,17 +182,49 @@ def test_survives_pickling(regions):
     assert (np.asarray(again.to_img().dataobj) == np.asarray(regions.to_img().dataobj)).all()
 
 
-def test_plot_draws_lines_or_an_image(voxels, regions):
+@pytest.fixture
+def plt():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    ax = regions.plot()
-    assert len(ax.lines) == 8
-    assert ax.get_xlabel() == "time (s)"
-    assert voxels.plot(plt.subplots()[1]).images
+    yield plt
     plt.close("all")
 
 
-def test_grid_is_that_of_the_series(voxels, run):
-    assert voxels.to_img().shape == as_series(run).array.shape
+def test_plot_of_some_columns_has_lines_names_and_a_scale(regions, plt):
+    ax = regions.plot()
+    named = [line for line in ax.lines if not line.get_label().startswith("_")]
+    assert [line.get_label() for line in named] == list(regions.names)
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(regions.names)
+    assert ax.get_xlabel() == "time (s)"
+    percent = 100 * (regions.values[:, 7] / regions.values[:, 7].mean() - 1)
+    np.testing.assert_allclose(named[7].get_ydata(), percent)
+    assert ax.texts[-1].get_text().endswith(" %")
+    ax.figure.canvas.draw()
+
+
+def test_plot_of_many_columns_is_a_carpet_with_a_colour_bar(voxels, plt):
+    ax = voxels.plot(plt.subplots()[1])
+    (image,) = ax.images
+    assert image.get_array().shape == (260, 40)
+    assert ax.get_ylabel() == "260 voxels"
+    assert ax.figure.axes[1].get_ylabel() == "standard deviations from the mean"
+
+
+def test_plot_leaves_gaps_where_there_is_no_value(example_files, plt):
+    run, atlas = example_files / "run.nii.gz", example_files / "atlas.nii.gz"
+    signals = extract(run, atlas, sample_mask=[0, 1, 2, 6, 7], strategy="mean,std,max")
+    (image,) = signals.plot().images
+    assert np.ma.getmaskarray(image.get_array())[0].tolist() == [0, 0, 0, 1, 1, 1, 0, 0]
+    few = extract(run, atlas, sample_mask=[0, 1, 2, 6, 7])
+    few.values[:, 2] = np.nan
+    ax = few.plot()
+    assert "n/a" in [text.get_text() for text in ax.texts]
+    assert np.isnan(ax.lines[1].get_ydata()).tolist() == [0, 0, 0, 1, 1, 1, 0, 0]
+    ax.figure.canvas.draw()
+
+
+def test_plot_of_one_volume(example_files, plt):
+    one = extract(example_files / "run.nii.gz", example_files / "atlas.nii.gz", sample_mask=[3])
+    one.plot().figure.canvas.draw()

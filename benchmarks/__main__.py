@@ -46,6 +46,7 @@ PARTS = {
     "clean": Part("Cleaning next to nilearn's", "clean.py", has_folder=False),
     "smooth": Part("Smoothing and resampling next to nilearn's", "smooth_resample.py"),
     "smooth-scaled": Part("The same, scaled int16", "smooth_resample.py", ("--scaled",)),
+    "seeds": Part("Seed maps next to nilearn's way", "seed_maps.py"),
     "expressions": Part("Expressions of many volumes", "expressions.py"),
     "random": Part("Random access and workers that share", "random_access.py"),
 }

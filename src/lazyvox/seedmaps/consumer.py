@@ -202,17 +202,16 @@ class SeedRelations(Consumer[SeedMaps]):
         n_rows = max(self._n_rows(space) for space in self._spaces)
         longest = max(len(space.volumes) for space in self._spaces)
         taken = block_volumes * (n_voxels * dtype.itemsize + 8 * n_rows)
-        smoothed = 0
-        if self._smoothing is not None:
-            smoothed = block_volumes * (
-                grid.n_voxels * dtype.itemsize
-                + self._smoothing.work_bytes((grid.shape,), (grid.dtype,))
-            )
-        # Seeds of a run, their residuals, and the sums of some voxels that are cleaned.
+        # Seeds of a run, their residuals, and the sums of some voxels that are cleaned: volumes
+        # wait no longer then.
         closing = 8 * (4 * longest * self._n_seeds + _N_VOXELS * (2 * n_rows + 8))
         closing += RelationSums.nbytes(n_voxels, self._n_seeds)
-        adding = taken + smoothed + VoxelSums.work_bytes(n_rows, 0)
-        return adding + closing + sum(one.work_bytes(grid, block_volumes) for one in self._seeds)
+        steps = [one.work_bytes(grid, block_volumes) for one in self._seeds]
+        steps.append(taken + max(VoxelSums.work_bytes(n_rows, 0), closing))
+        if self._smoothing is None:
+            return max(steps)
+        steps.append(block_volumes * self._smoothing.work_bytes((grid.shape,), (grid.dtype,)))
+        return max(steps) + block_volumes * grid.n_voxels * dtype.itemsize
 
     @property
     @override

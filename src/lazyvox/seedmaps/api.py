@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.extraction.region_table import GatheredRegions
@@ -264,7 +266,14 @@ def prepare_seed_maps(
         if options.mask_img is not None:
             mask = read_mask(options.mask_img, grid, name="mask_img", resample=options.resample)
         cleaned = cleaning.prepare(series, budget)
-    scan = Scan(cleaned.series)
+    series = cleaned.series
+    if smoothing is not None:
+        # In float32, a smoothed large mean would be rounded by more than what is left of it.
+        double = np.dtype(np.float64)
+        series = replace(
+            series, array=series.array.astype(double), grid=replace(series.grid, dtype=double)
+        )
+    scan = Scan(series)
     consumer = SeedRelations(
         [one for one in regions.consumers if isinstance(one, GatheredRegions)],
         cleaned.spaces,

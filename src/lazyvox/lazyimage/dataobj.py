@@ -46,8 +46,13 @@ def storable(values: LazyArray | Array) -> LazyArray | Array:
 
 
 def name_of(img: SpatialImage) -> str:
-    """Return the file of an image for a message, or its class."""
-    return str(img.get_filename() or f"an image in memory ({type(img).__name__})")
+    """Return the file of an image for a message, what it is computed from, or its class."""
+    dataobj: Any = img.dataobj
+    if img.get_filename():
+        return str(img.get_filename())
+    if isinstance(dataobj, LazyArray) and not dataobj.reader.is_in_memory:
+        return dataobj.reader.describe()
+    return f"an image in memory ({type(img).__name__})"
 
 
 def _is_plain_proxy(dataobj: Any) -> bool:

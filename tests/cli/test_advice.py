@@ -36,6 +36,11 @@ WORKING = {
     "concat": ["concat", "run.nii.gz", "run.nii.gz", "-o", "o.nii"],
     "convert": ["convert", "run.nii.gz", "o.nii"],
     "index": ["index", "run.nii.gz", "--explain"],
+    "calc": ["calc", "a + 1", "-v", "a=run.nii.gz", "-o", "o.nii"],
+    "smooth": ["smooth", "run.nii.gz", "--fwhm", "6", "-o", "o.nii"],
+    "clean": ["clean", "run.nii.gz", "--detrend", "1", "-o", "o.nii"],
+    "resample": ["resample", "run.nii.gz", "--zooms", "4", "-o", "o.nii"],
+    "split": ["split", "two.nii", "-o", "o{}.nii"],
 }
 #: Inputs that something is wrong with; `files` makes them.
 INPUTS = (
@@ -88,6 +93,25 @@ BAD = [
     [*LABELS, "--memory", "1MB", "--smoothing-fwhm", "6"],
     ["convert", "run.nii.gz", "o.nii.gz", "--memory", "1MB", "--jobs", "8"],
     ["std", "complex.nii", "-o", "o.nii"],
+    # Images that the commands which write images cannot take.
+    *([*line, "-o", "o.nii"]
+      for bad in ("nan.nii", "small.nii", "five.nii", "complex.nii", "colours.nii", "flat.nii")
+      for line in (
+          ["calc", "a + b", "-v", "a=run.nii.gz", "-v", f"b={bad}"],
+          ["smooth", "run.nii.gz", "--fwhm", "6", "--mask", bad],
+          ["clean", bad, "--detrend", "1"],
+          ["clean", "run.nii.gz", "--detrend", "1", "--mask", bad],
+          ["resample", bad, "--zooms", "2"],
+          ["resample", bad, "--like", "run.nii.gz"],
+      )),
+    *(["smooth", bad, "--fwhm", "6", "-o", "o.nii"] for bad in ("five.nii", "colours.nii", "flat.nii")),
+    ["resample", "run.nii.gz", "--like", "flat.nii", "-o", "o.nii"],
+    *(["split", bad, "-o", "o{}.nii"] for bad in ("small.nii", "five.nii", "colours.nii")),
+    ["calc", "a / 3", "-v", "a=run.nii.gz", "-o", "o.nii", "--dtype", "int16"],
+    ["calc", "a & a", "-v", "a=run.nii.gz", "-o", "o.nii"],
+    ["calc", "a[0]", "-v", "a=run.nii.gz", "-o", "o.nii"],
+    ["calc", "a.foo", "-v", "a=run.nii.gz", "-o", "o.nii"],
+    ["calc", "a +", "-v", "a=run.nii.gz", "-o", "o.nii"],
     ["convert", "nan.nii", "o.nii", "--dtype", "int16"],
     ["convert", "run.nii.gz", "o.nii", "--dtype", "uint8"],
     ["convert", "run.nii.gz", "o.mgz", "--dtype", "complex64"],

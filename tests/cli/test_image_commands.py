@@ -114,6 +114,8 @@ CALC_FAILURES = [
     ("(lambda: a)()", "Got Lambda"),
     ("[x for x in a]", "Got ListComp"),
     ("sort(a, axis=-1)", "must be a formula that is computed volume by volume, or by reductions"),
+    ("a[0]", "must give numbers, or an image on the grid of the images, (12, 14, 10). Got"),
+    ("mean(a, axis=0)", "Got shape (14, 10, 40). Take parts of images with lazyvox slice first."),
     ("a and a", "the truth value of an image is ambiguous"),
 ]
 

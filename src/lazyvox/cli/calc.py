@@ -90,8 +90,12 @@ class _Calculation:
             return Job(
                 "calc", inputs, lambda: _plan_of(array), lambda: [Numbers(array.read())], facts
             )
-        if value.ndim not in {3, 4}:
-            msg = f"{self.formula!r} must give an image or numbers. Got shape {value.shape}."
+        grid = next(iter(imgs.values())).shape[:3]
+        if value.ndim not in {3, 4} or value.shape[:3] != grid:
+            msg = (
+                f"{self.formula!r} must give numbers, or an image on the grid of the images, "
+                f"{grid}. Got shape {value.shape}. Take parts of images with lazyvox slice first."
+            )
             raise ParameterError(msg)
         check_output(self.output.path or None, IMAGE_ENDINGS, [], self.settings)
         alike = [img for img in imgs.values() if len(img.shape) == value.ndim]

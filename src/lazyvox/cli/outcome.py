@@ -78,6 +78,8 @@ _OPTIONS = {
     "maps_img": "--maps",
     "mask_imgs": "--mask",
     "n_jobs": "--jobs",
+    "source_img": "IMG",
+    "target_img": "--like",
     "signals": "SIGNALS",
 }
 

@@ -25,6 +25,7 @@ from lazyvox.cli.settings import (
     output_option,
     parse_widths,
 )
+from lazyvox.errors import DimensionError
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.image.resample_transform import ORDERS
 from lazyvox.image.resampling import resample_img, resample_to_img
@@ -104,7 +105,11 @@ def resample(
     target = ImageOutput.checked(output, inputs, settings, dtype, scale)
     img = as_image(image)
     if zooms is None:
-        made = resample_to_img(img, as_image(like), interpolation)
+        grid = as_image(like)
+        if len(grid.shape) < 3:
+            msg = f"--like must be an image of 3 axes or more. Got shape {grid.shape} of {like}."
+            raise DimensionError(msg)
+        made = resample_to_img(img, grid, interpolation)
     else:
         matrix = affine_of(img).copy()
         matrix[:3, :3] *= zooms / voxel_sizes(matrix)

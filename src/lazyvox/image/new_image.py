@@ -152,12 +152,14 @@ def _narrowed(data: Array) -> Array:
     if fits:
         msg = (
             f"voxels of type {data.dtype} are stored as int32, in which all of them fit: many "
-            f"programs cannot read 64-bit integers. Pass data.astype(np.int32) to say so."
+            f"programs cannot read 64-bit integers."
         )
+        hint = "Pass data.astype(np.int32) to say so."
     else:
         msg = (
             f"voxels of type {data.dtype} that do not fit int32 stay 64-bit integers, which many "
-            f"programs cannot read. Pass data.astype(np.float64) if they need not be exact."
+            f"programs cannot read."
         )
-    warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+        hint = "Pass data.astype(np.float64) if they need not be exact."
+    warnings.warn(LazyvoxWarning(msg, hint=hint, cli_hint=""), stacklevel=4)
     return data.astype(np.int32) if fits else data

@@ -41,14 +41,21 @@ def explained_shortage(
     except LazyvoxError:
         raise
     except MemoryError as error:
-        smaller = setting.format(max(peak_bytes // 2, 1))
+        half = max(peak_bytes // 2, 1)
         msg = (
             f"the system must give the memory that the plan asks for, at most "
             f"{format_bytes(peak_bytes)} of a budget of {format_bytes(budget)}, and it gave no "
-            f"more. Pass {smaller}, or less, or raise what limits this "
-            f"process: `ulimit -v`, its container, its batch job, other programs."
+            f"more."
         )
-        raise MemoryBudgetError(msg) from error
+        limits = (
+            "or less, or raise what limits this process: `ulimit -v`, its container, its batch "
+            "job, other programs."
+        )
+        raise MemoryBudgetError(
+            msg,
+            hint=f"Pass {setting.format(half)}, {limits}",
+            cli_hint=f"Pass --memory {half}, {limits}",
+        ) from error
 
 
 @contextmanager

@@ -182,7 +182,9 @@ def spool_folder() -> Path:
 def _refuse(folder: Path, nbytes: int, why: str, error: OSError | None = None) -> NoReturn:
     msg = (
         f"the folder of temporary files, {str(folder)!a}, must take {format_bytes(nbytes)}. "
-        f"It does not: {why}. Set the environment variable TMPDIR to a folder with more space, or "
-        f"allow more memory with lazyvox.memory_budget."
+        f"It does not: {why}."
     )
-    raise OutputError(msg) from error
+    hint = "Set the environment variable TMPDIR to a folder with more space, or allow more memory"
+    raise OutputError(
+        msg, hint=f"{hint} with lazyvox.memory_budget.", cli_hint=f"{hint} with --memory."
+    ) from error

@@ -208,6 +208,17 @@ COMMANDS = {
     "mean": ["mean", "run.nii.gz", "second.nii.gz", "-o", "out.nii.gz"],
     "std": ["std", "run.nii.gz", "-o", "out.nii.gz"],
     "tsnr": ["tsnr", "run.nii.gz", "-o", "out.nii.gz"],
+    "tstat": [
+        "tstat",
+        "run.nii.gz",
+        "second.nii.gz",
+        "--median",
+        "out.nii.gz",
+        "--mask",
+        "mask.nii.gz",
+    ],
+    "stats": ["stats", "run.nii.gz", "second.nii.gz", "--labels", "atlas.nii.gz", "-o", "out.tsv"],
+    "qc": ["qc", "run.nii.gz", "--mask", "mask.nii.gz", "-o", "out.tsv"],
     "slice": ["slice", "run.nii.gz", "..., 3", "-o", "out.nii.gz"],
     "slice to an array": ["slice", "run.nii.gz", "..., 3", "-o", "out.npy"],
     "concat": ["concat", "run.nii.gz", "second.nii.gz", "-o", "out.nii.gz"],
@@ -219,7 +230,8 @@ COMMANDS = {
 def test_commands(opened, command, capsys):
     assert run([*command, "--json", "--overwrite"]) == 0
     capsys.readouterr()
-    inputs = {argument for argument in command if argument in {"run.nii.gz", "second.nii.gz"}}
+    files = {"run.nii.gz", "second.nii.gz", "mask.nii.gz", "atlas.nii.gz"}
+    inputs = {argument for argument in command if argument in files}
     assert {name: opened[name] for name in inputs} == dict.fromkeys(inputs, 1)
 
 
@@ -244,6 +256,14 @@ def test_a_command_prepares_its_pass_once(prepared, more, capsys):
     assert run([*arguments, "-o", "out.tsv"]) == 0
     capsys.readouterr()
     assert len(prepared) == 1
+
+
+@pytest.mark.parametrize("command", ["tstat", "stats", "qc"])
+def test_a_table_or_map_prepares_its_passes_once(prepared, command, capsys):
+    arguments = COMMANDS[command]
+    assert run([*arguments, "--json", "--overwrite"]) == 0
+    capsys.readouterr()
+    assert len(prepared) == (2 if command == "stats" else 1)
 
 
 @pytest.mark.parametrize("kind", MASKERS.values(), ids=MASKERS)

@@ -74,8 +74,9 @@ class LazyArray(Operators):
         keepdims: bool,
         ddof: int = 0,
         dtype: npt.DTypeLike | None = None,
+        q: float = 0,
     ) -> Any:
-        return self._reduce(name, axis=axis, keepdims=keepdims, ddof=ddof, dtype=dtype)
+        return self._reduce(name, axis=axis, keepdims=keepdims, ddof=ddof, dtype=dtype, q=q)
 
     @override
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:

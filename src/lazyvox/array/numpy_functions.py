@@ -270,6 +270,8 @@ REDUCING: MappingProxyType[Any, str] = MappingProxyType(
         np.all: "all",
         np.argmin: "argmin",
         np.argmax: "argmax",
+        np.median: "median",
+        np.percentile: "percentile",
     }
 )
 
@@ -277,10 +279,8 @@ REDUCING: MappingProxyType[Any, str] = MappingProxyType(
 #: axes allow that.
 REDUCING_VOLUMES = frozenset(
     [
-        "median",
         "prod",
         "ptp",
-        "percentile",
         "quantile",
         "nanmean",
         "nanstd",

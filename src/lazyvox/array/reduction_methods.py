@@ -11,7 +11,7 @@ from lazyvox.errors import ParameterTypeError
 __all__ = ["Reductions", "reducing_call"]
 
 #: Keyword arguments of the methods.
-_OPTIONS = frozenset({"axis", "ddof", "dtype", "keepdims", "out"})
+_OPTIONS = frozenset({"axis", "ddof", "dtype", "keepdims", "out", "q"})
 
 
 class Reductions:
@@ -25,6 +25,7 @@ class Reductions:
         keepdims: bool,
         ddof: int = 0,
         dtype: npt.DTypeLike | None = None,
+        q: float = 0,
     ) -> Any:
         """Return a reduction, computed later."""
         raise NotImplementedError
@@ -310,6 +311,70 @@ class Reductions:
         """
         _refuse_out("argmax", out)
         return self._reduced("argmax", axis, keepdims=keepdims)
+
+    def median(self, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Any:
+        """Return the median over time, computed when it is needed.
+
+        Parameters
+        ----------
+        axis : int
+            -1 or 3: time.
+        out : None
+            For NumPy, which passes it: what is computed later fills no array.
+        keepdims : bool, default=False
+            Whether the axis stays, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image, an image.
+
+        Raises
+        ------
+        ParameterError
+            If the axis is not that of time.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed: it writes the values to a nameless
+        temporary file, in the folder that TMPDIR names, or keeps up to 8 MiB in memory.
+        """
+        _refuse_out("median", out)
+        return self._reduced("median", axis, keepdims=keepdims)
+
+    def percentile(
+        self, q: float, axis: int | None = None, out: None = None, *, keepdims: bool = False
+    ) -> Any:
+        """Return a percentile over time, computed when it is needed.
+
+        Parameters
+        ----------
+        q : float
+            0 to 100; between two values it is interpolated linearly.
+        axis : int
+            -1 or 3: time.
+        out : None
+            For NumPy, which passes it: what is computed later fills no array.
+        keepdims : bool, default=False
+            Whether the axis stays, with length 1.
+
+        Returns
+        -------
+        LazyImage or LazyArray
+            Of an image, an image.
+
+        Raises
+        ------
+        ParameterError
+            If the axis is not that of time, or `q` outside of 0 to 100.
+
+        Notes
+        -----
+        One pass over the file when the first value is needed: it writes the values to a nameless
+        temporary file, in the folder that TMPDIR names, or keeps up to 8 MiB in memory.
+        """
+        _refuse_out("percentile", out)
+        return self._reduced("percentile", axis, keepdims=keepdims, q=q)
 
     def any(self, axis: Any = None, out: None = None, *, keepdims: bool = False) -> Any:
         """Return the truth of any value being other than zero, computed when it is needed.

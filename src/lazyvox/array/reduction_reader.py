@@ -267,10 +267,7 @@ def reduced(
         msg = f"{name} needs real values. Got {native}."
         raise ParameterTypeError(msg, hint="Take abs(), np.real or np.imag of them.")
     result = native if dtype is not None else reduction.result_dtype(native)
-    option = float(q) if name == "percentile" else int(given)
-    if not 0 <= q <= 100:
-        msg = f"`q`, a percentile, must be from 0 to 100. Got {q!r}."
-        raise ParameterError(msg, value=q)
+    option = _checked_percentile(q) if name == "percentile" else int(given)
     return LazyArray.over(ReducedReader(array, name, axes, bool(keepdims), result, option))
 
 
@@ -394,6 +391,16 @@ def _checked_axes(array: LazyArray, reduction: Reduction, axis: Any) -> tuple[in
         msg = f"{reduction.name} needs at least one value. Got shape {array.shape} and axis={axis!r}."
         raise ParameterError(msg)
     return tuple(sorted(axes))
+
+
+def _checked_percentile(q: Any) -> float:
+    if isinstance(q, bool) or not isinstance(q, int | float | np.integer | np.floating):
+        msg = f"`q` must be one number for a percentile that is computed later. Got {q!r}."
+        raise ParameterTypeError(msg, value=str(q))
+    if not 0 <= q <= 100:
+        msg = f"`q`, a percentile, must be from 0 to 100. Got {q:g}."
+        raise ParameterError(msg, value=float(q))
+    return float(q)
 
 
 def _checked_dtype(reduction: Reduction, dtype: npt.DTypeLike, of: DType) -> DType:

@@ -128,11 +128,12 @@ class ImageOperators(Operators):
         keepdims: bool,
         ddof: int = 0,
         dtype: npt.DTypeLike | None = None,
+        q: float = 0,
     ) -> Any:
         img: Any = self
         check_dimensions(img)
         array = lazy_dataobj(img)
-        values = reduced(array, name, axis=axis, keepdims=keepdims, ddof=ddof, dtype=dtype)
+        values = reduced(array, name, axis=axis, keepdims=keepdims, ddof=ddof, dtype=dtype, q=q)
         is_over_time = axis is not None and normalize_axis_tuple(axis, img.ndim) == (3,)
         return self._made(img, values) if is_over_time else values
 

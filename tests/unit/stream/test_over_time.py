@@ -209,3 +209,42 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(monkeypatch, tmp_path):
     with pytest.raises(lv.OutputError, match="the folder of temporary files"):
         lv.median_img(tmp_path / "run.nii")
     assert [path.name for path in tmp_path.iterdir()] == ["run.nii"]
+
+
+class TestLazyImages:
+    """The same as methods of images and as functions of NumPy, by the same state."""
+
+    @pytest.fixture
+    def img(self, tmp_path):
+        nib.save(nib.Nifti1Image(values_of("i2"), np.eye(4)), tmp_path / "run.nii")
+        return lv.load(tmp_path / "run.nii")
+
+    def test_methods_and_functions(self, img, monkeypatch):
+        monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)
+        values = values_of("i2")
+        found = [img.median(-1), np.median(img, axis=3), np.median(img, -1, keepdims=True)]
+        for one in found:
+            np.testing.assert_array_equal(numbers(one).squeeze(), np.median(values, -1))
+        found = [img.percentile(30, -1), np.percentile(img, 30, axis=-1)]
+        for one in found:
+            np.testing.assert_array_equal(numbers(one), np.percentile(values, 30, axis=-1))
+            assert isinstance(one, lv.LazyImage)
+        centred = numbers(img - img.median(-1, keepdims=True))
+        np.testing.assert_array_equal(centred, values - np.median(values, -1, keepdims=True))
+
+    def test_plans_show_the_temporary_file(self, img, monkeypatch, tmp_path):
+        monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)
+        plan = lv.plan(lv.save, img - img.median(-1, keepdims=True), tmp_path / "out.nii")
+        assert plan.scratch_bytes >= values_of("i2").nbytes
+        assert plan.passes == 2
+
+    @pytest.mark.parametrize("axis", [None, 0, (0, 1, 2)])
+    def test_other_axes_are_refused(self, img, axis):
+        with pytest.raises(lv.ParameterError, match=r"median is taken over time|one axis"):
+            img.median(axis)
+
+    def test_percentiles_that_are_none_are_refused(self, img):
+        with pytest.raises(lv.ParameterError, match="must be from 0 to 100"):
+            img.percentile(101, -1)
+        with pytest.raises(lv.ParameterTypeError, match="`q` must be one number"):
+            np.percentile(img, (5, 95), axis=-1)

@@ -11,7 +11,6 @@ from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_gathered
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Series, as_series
-from lazyvox.planning.sample_mask import checked_sample_mask
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.signal.options import check_number, check_seconds
@@ -91,8 +90,8 @@ def extract(  # noqa: PLR0913
         `strategy` to have values; see `lazyvox.Labels`. `Signals.coverage` has that part in any
         case.
     sample_mask : array-like, optional
-        The volumes to keep: their numbers, ascending, or a boolean for every volume. With
-        cleaning, a list of one such mask for each run is taken too.
+        The volumes to keep: their numbers, ascending, or a boolean for every volume; of several
+        runs, also a list of one such mask for each.
     runs : array-like of shape (n_volumes,) or "joined", optional
         The run of each volume: every run is cleaned by itself. By default each image of a list is
         a run (3D images together are one); "joined" cleans all volumes as one series.
@@ -297,7 +296,7 @@ def build_scan(
             largest_table=resolve_budget(prepared.memory) // _HELD_PART,
         )
     elif sample_mask is not None:
-        series = series.taking(checked_sample_mask(sample_mask, series.grid.n_volumes).tolist())
+        series = series.taking(prepared.cleaning.kept_volumes(series, sample_mask))
     scan = Scan(series)
     regions = resolve_rois(rois, options)
     if cleaning is not None:

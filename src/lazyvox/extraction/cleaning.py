@@ -15,6 +15,7 @@ from lazyvox.signal.cleaner import Cleaner
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.signal.confounds import stack_confounds
 from lazyvox.signal.filling import check_censored
+from lazyvox.signal.volumes import split_runs
 
 __all__ = ["Cleaning", "CleaningOptions", "ColumnTable"]
 
@@ -123,6 +124,34 @@ class CleaningOptions:
         further = {name: one for name, one in self.clean_args.items() if name != "runs"}
         cleaner = prepare_cleaning(series.grid.n_volumes, **options, **further)
         return Cleaning(replace(cleaner, stored_dtype=series.grid.dtype), n_jobs, largest_table)
+
+    def kept_volumes(self, series: Series, sample_mask: Any) -> list[int]:
+        """Return the volumes that a sample mask keeps of a series that is not cleaned.
+
+        Parameters
+        ----------
+        series : Series
+            The series.
+        sample_mask : array-like, or list of one for each run
+            The volumes to keep.
+
+        Returns
+        -------
+        list of int
+            Their numbers in the whole series, ascending.
+
+        Raises
+        ------
+        ParameterError
+            If masks do not fit the runs.
+        """
+        n_volumes = series.grid.n_volumes
+        if not _is_nested(sample_mask):
+            whole: list[int] = checked_sample_mask(sample_mask, n_volumes).tolist()
+            return whole
+        runs = split_runs(n_volumes, self._labels(series), sample_mask)
+        kept: list[int] = np.sort(np.concatenate([run.kept_rows for run in runs])).tolist()
+        return kept
 
     def _stacked_confounds(self, series: Series) -> Any:
         """Return confounds of the series; a list holds those of each run, where runs are images."""

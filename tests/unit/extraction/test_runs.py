@@ -203,3 +203,17 @@ def test_volumes_leave_the_repetition_time_to_series(files):
     img = lv.load("run.nii.gz")
     assert lv.extract([img, img.slicer[..., 3]], "atlas.nii.gz").t_r == 2.0
     assert lv.extract([img.slicer[..., 3], img.slicer[..., 4]], "atlas.nii.gz").t_r is None
+
+
+def test_a_sample_mask_of_each_run_without_cleaning(example_files):
+    runs, atlas = [example_files / "run.nii.gz"] * 2, example_files / "atlas.nii.gz"
+    every = lv.extract(runs, atlas).values
+    found = lv.extract(runs, atlas, sample_mask=[[0, 3], np.arange(40) == 7])
+    np.testing.assert_array_equal(found.values, every[[0, 3, 47]])
+    assert found.volumes.tolist() == [0, 3, 47]
+    halves = lv.extract(runs[0], atlas, runs=[0] * 20 + [1] * 20, sample_mask=[[1], [2]])
+    np.testing.assert_array_equal(halves.values, every[[1, 22]])
+    with pytest.raises(ParameterError, match=r"one mask for each of 2 runs\. Got 3"):
+        lv.extract(runs, atlas, sample_mask=[[0], [1], [2]])
+    with pytest.raises(ParameterError, match=r"of run 1 \(counted from 0\)"):
+        lv.extract(runs, atlas, sample_mask=[[0], []])

@@ -74,8 +74,8 @@ def test_the_file_is_named(tmp_path):
 
 def test_four_dimensions():
     with pytest.raises(TypeError, match="must be 3D"):
-        apply_mask(RUN, image(np.ones((*SHAPE, 2))))
-    assert apply_mask(RUN, image(np.ones((*SHAPE, 1)))).shape == (4, 210)
+        apply_mask(RUN, image(np.ones((*SHAPE, 2)), np.eye(4)))
+    assert apply_mask(RUN, image(np.ones((*SHAPE, 1)), np.eye(4))).shape == (4, 210)
 
 
 @pytest.mark.parametrize("given", [3, np.ones(SHAPE), None, {}])

@@ -103,7 +103,7 @@ def test_a_run_larger_than_the_address_space_is_worked_on(tmp_path, n_volumes):
 def test_a_budget_that_the_system_does_not_give_is_explained(tmp_path):
     run = sparse_run(tmp_path / "run.nii", 300)
     mask = write_nifti(tmp_path / "mask.nii", np.ones((64, 64, 64), "u1"))
-    out = run_limited(run, mask, 500, "2GiB")
+    out = run_limited(run, mask, 400, "2GiB")
     assert out.startswith("(64, 64, 64)\nrefused: the system must give the memory")
     assert "of a budget of 2.0 GiB, and it gave no more. Pass memory=" in out
     assert "`ulimit -v`" in out

@@ -16,9 +16,10 @@ IN_TEST = .venv/bin/python
 IN_DEMO = .venv-demo/bin/python
 IN_BENCH = .venv-bench/bin/python
 IN_DOCS = .venv-docs/bin/python
+IN_DIST = .venv-dist/bin/python
 
 .PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn bench-cli bench-asv
-.PHONY: parity clean environment
+.PHONY: docs-browser dist parity clean environment
 
 help:
 	@echo "make demo        make a real-sized run, extract regions from it, plot them (2 minutes)"
@@ -29,6 +30,8 @@ help:
 	@echo "make format      let ruff put the code into shape"
 	@echo "make docs        build the documentation site, docs/_build/html/index.html (2 minutes)"
 	@echo "make docs-check  run every example of README.md and docs/"
+	@echo "make docs-browser    build the site, and check it in headless Chromium (5 minutes)"
+	@echo "make dist        build wheel and source archive, and check them in an empty environment"
 	@echo "make bench       measure every stated figure, next to nibabel and nilearn (an hour)"
 	@echo "make bench-nilearn   the maskers and functions of nilearn's names, next to nilearn"
 	@echo "make bench-cli   the commands, next to niimath and MRtrix3 where they are installed"
@@ -63,6 +66,9 @@ docs:
 	$(IN_DOCS) -m sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
 	@echo "The site is in docs/_build/html/index.html"
 
+docs-browser: docs
+	$(IN_DOCS) tools/check-site docs/_build/html docs/_build/screenshots $(ARGS)
+
 docs-check: environment
 	$(IN_TEST) -m pytest -q tests/api/test_docs.py $(ARGS)
 
@@ -90,7 +96,11 @@ bench-asv:
 parity: environment
 	@$(IN_TEST) tools/parity $(ARGS)
 
+dist:
+	@tools/build-environment .venv-dist release
+	$(IN_DIST) tools/check-dist $(ARGS)
+
 clean:
-	rm -rf .venv .venv-demo .venv-bench .venv-docs build dist .hypothesis .import_linter_cache \
+	rm -rf .venv .venv-demo .venv-bench .venv-dist .venv-docs build dist .hypothesis .import_linter_cache \
 	    .mypy_cache .pytest_cache .ruff_cache docs/_build docs/api/generated docs/examples
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

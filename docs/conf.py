@@ -30,7 +30,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "gallery", "measured"]
+exclude_patterns = ["_build", "gallery", "measured", "static"]
 default_role = "py:obj"
 templates_path: list[str] = []
 
@@ -70,6 +70,13 @@ html_title = f"lazyvox {release}"
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
+# Pages without others below them need no list of these.
+html_sidebars: dict[str, list[str]] = {
+    name: [] for name in ("index", "installation", "getting-started", "parity", "architecture")
+}
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navigation_depth": 2,

@@ -18,6 +18,17 @@ __all__ = ["Package", "find_packages", "write_pages"]
 _IMPORTED_BY_NAME = ("connectome", "stream", "testing")
 _KINDS = ("Functions", "Classes", "Exceptions and warnings", "Values")
 _DIRECTIVES = dict(zip(_KINDS, ("function", "class", "exception", "data"), strict=True))
+# Tasks of the names of `lazyvox` itself, by the packages that define them; errors come last.
+_TASKS = {
+    "Load, save and share images": ("array", "lazyimage"),
+    "Signals of regions": ("extraction", "connectome", "seedmaps", "maskers"),
+    "Confounds": ("confounds", "signal"),
+    "Images of statistics": ("image",),
+    "Statistics and copies in one pass": ("stream", "summary", "glm"),
+    "Memory, plans and measurement": ("planning", "runtime"),
+    "Lazy readers": ("preload",),
+}
+_LAST = "Errors and warnings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,15 @@ def _kind(value: object) -> str:
     return "Functions" if inspect.isroutine(value) else "Values"
 
 
+def _task(page: str) -> str:
+    """Return the task that a name of `lazyvox` is for."""
+    value = _resolve(page)
+    if inspect.isclass(value) and issubclass(value, BaseException):
+        return _LAST
+    home = (getattr(value, "__module__", None) or "").split(".")[1:2]
+    return next((task for task, homes in _TASKS.items() if home and home[0] in homes), "Other")
+
+
 def _heading(text: str) -> list[str]:
     return [text, "=" * len(text), ""]
 
@@ -98,11 +118,14 @@ def _package_page(package: Package) -> str:
     """Return a page with tables of the names, and a hidden list of their pages."""
     summary = (inspect.getdoc(importlib.import_module(package.name)) or "").splitlines()[0]
     lines = [*_heading(package.name), f".. py:module:: {package.name}", "", summary, ""]
-    for kind in _KINDS:
-        pages = [page for page in package.pages.values() if _kind(_resolve(page)) == kind]
-        if pages:
-            lines += [f".. rubric:: {kind}", "", ".. list-table::", "   :widths: 35 65", ""]
-            lines += [row for page in pages for row in _row(page)] + [""]
+    groups: dict[str, list[str]] = {}
+    for page in package.pages.values():
+        name = _task(page) if package.name == "lazyvox" else _kind(_resolve(page))
+        groups.setdefault(name, []).append(page)
+    order = [*_TASKS, *_KINDS, *sorted(groups), _LAST]
+    for name in sorted(groups, key=lambda one: (one == _LAST, order.index(one))):
+        lines += [f".. rubric:: {name}", "", ".. list-table::", "   :widths: 35 65", ""]
+        lines += [row for page in groups[name] for row in _row(page)] + [""]
     own = [page for page in package.pages.values() if page.rpartition(".")[0] == package.name]
     if own:
         lines += [".. toctree::", "   :hidden:", "", *(f"   ../{page}" for page in own), ""]

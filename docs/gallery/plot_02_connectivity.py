@@ -50,7 +50,7 @@ axis.set_yticks(
     np.arange(0, 64, 4), [signals.names[row] for row in order[::4]], fontsize="x-small"
 )
 axis.set_title("correlation of 64 regions (every fourth is named)", fontsize="medium")
-figure.colorbar(shown, shrink=0.8)
+_ = figure.colorbar(shown, shrink=0.8)
 
 # %%
 # The files of the example are not needed any more.

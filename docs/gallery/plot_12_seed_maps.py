@@ -43,7 +43,7 @@ for axis, (name, img) in zip(axes.flat, maps.items(), strict=True):
     k = np.unravel_index(np.nanargmax(values), values.shape)[2]
     shown = axis.imshow(values[:, :, k].T, origin="lower", vmin=-1, vmax=1, cmap="RdBu_r")
     axis.set(title=name, xticks=[], yticks=[])
-figure.colorbar(shown, ax=axes, shrink=0.6, label="correlation")
+_ = figure.colorbar(shown, ax=axes, shrink=0.6, label="correlation")
 
 # %%
 # The plan of such a call says what it holds. Nothing of the run is read for it.

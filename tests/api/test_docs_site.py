@@ -237,13 +237,14 @@ def test_comparison_becomes_a_table(comparison_table, tmp_path):
     comparison = {
         "title": "Six masks",
         "version": "0.1",
+        "n_jobs": 6,
         "machine": {"cores": 2},
         "records": [known, missing],
     }
     (tmp_path / "compare.json").write_text(json.dumps(comparison))
     comparison_table.write_table(tmp_path)
     lines = (tmp_path / "compare.md").read_text().splitlines()
-    assert lines[0] == "**Six masks**, lazyvox 0.1"
+    assert lines[0] == "**Six masks**, 6 workers where there are some, lazyvox 0.1"
     assert "| one pass | path | 2.1 | 3.0 | 66 | 2 | yes |" in lines
     assert "| maskers | paths | missing: nilearn / joblib | | | | |" in lines
     assert lines[-1] == "cores: 2"

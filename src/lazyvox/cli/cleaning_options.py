@@ -24,6 +24,7 @@ __all__ = [
     "cleaning_options",
     "image_cleaning_options",
     "map_cleaning_options",
+    "model_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
@@ -392,6 +393,11 @@ def map_cleaning_options(command: _Decorated) -> _Decorated:
     """Add the options about cleaning where signals are not written but related."""
     further = (_REGRESSION_FILTER, *_CONFOUNDS, _KEEP_CENSORED, _JOIN_RUNS)
     return _with_options(command, (_SMOOTHING, _DETREND_DEGREE, *_BAND, *further))
+
+
+def model_options(command: _Decorated) -> _Decorated:
+    """Add the options about smoothing and confounds, where both are part of a model."""
+    return _with_options(command, (_SMOOTHING, *_CONFOUNDS))
 
 
 def _with_options(command: _Decorated, options: Sequence[Any]) -> _Decorated:

@@ -1,12 +1,13 @@
 """`FirstLevelModel`: nilearn's class, with a fit that reads each run once, in bounded memory."""
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import BoolArray, FloatArray, override
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.glm.consumer import GLM
 from lazyvox.glm.design import Design
 from lazyvox.glm.fit import Fit, Model
@@ -26,6 +27,7 @@ require("nilearn", "glm", "First-level models")
 
 from nilearn.glm import first_level as nilearn_first_level  # noqa: E402
 from nilearn.maskers import NiftiMasker as NilearnNiftiMasker  # noqa: E402
+from sklearn.base import clone as sklearn_clone  # noqa: E402
 
 __all__ = ["FirstLevelModel"]
 
@@ -151,15 +153,42 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             run_imgs, events, confounds, sample_masks, design_matrices
         )
 
+    def make_design_matrices(self, run_imgs: Any, events: Any, confounds: Any = None) -> list[Any]:
+        """Return the design matrices that `fit` makes of events; reads headers only.
+
+        Parameters
+        ----------
+        run_imgs : image, path, or list of them
+            The runs.
+        events : DataFrame, path, or list of them
+            Events of each run.
+        confounds : DataFrame, ndarray, path, or list of them, optional
+            Confounds of each run.
+
+        Returns
+        -------
+        list of DataFrame
+            One for each run.
+        """
+        model = sklearn_clone(self)
+        model.fir_delays_ = [0] if self.fir_delays is None else self.fir_delays
+        model._reporting_data = {"trial_types": []}
+        imgs, events, confounds, *_ = model._check_fit_inputs(
+            run_imgs, events, confounds, None, None
+        )
+        found: list[Any] = model._create_all_designs(imgs, events, confounds, None)
+        return found
+
     @override
     def _create_all_designs(
         self, run_imgs: Any, events: Any, confounds: Any, design_matrices: Any
     ) -> list[Any]:
         if design_matrices is not None:
             return list(design_matrices)
-        self._runs: list[_FittedRun] = []
         # The header says how many volumes there are.
         numbers = [check_niimg(img, ensure_ndim=4).shape[3] for img in run_imgs]
+        for number, (n_volumes, table) in enumerate(zip(numbers, events, strict=True)):
+            _warn_of_late_events(table, n_volumes * self.t_r, number)
         return [
             self._create_single_design(n_volumes, events, confounds, number)
             for number, n_volumes in enumerate(numbers)
@@ -177,7 +206,7 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
         else:
             self.masker_ = self._new_masker(given, run_imgs)
         self.n_elements_ = self.masker_.n_elements_
-        self._runs = []
+        self._runs: list[_FittedRun] = []
 
     def _new_masker(self, mask_img: Any, run_imgs: Any) -> NiftiMasker:
         options = {
@@ -308,6 +337,19 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             return found
         nilearn_first_level.first_level.check_is_fitted(self)
         return [_attribute_img(run, attribute) for run in self._runs]
+
+
+def _warn_of_late_events(events: Any, duration: float, run: int) -> None:
+    onsets = np.asarray(events["onset"], dtype=np.float64) if "onset" in events else np.zeros(0)
+    n_late = int((onsets >= duration).sum())
+    if n_late:
+        msg = (
+            f"`events` of run {run + 1} should begin before its end, at {duration:g} s. {n_late} of "
+            f"{len(onsets)} begin later: they have no effect."
+        )
+        warnings.warn(
+            LazyvoxWarning(msg, hint="Look at the unit of the onsets, and at t_r."), stacklevel=5
+        )
 
 
 def _attribute_img(run: _FittedRun, attribute: str) -> Any:

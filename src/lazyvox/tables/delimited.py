@@ -220,7 +220,8 @@ def open_delimited(
     )
     table = next(divided, table)
     first, *others = table.first_lines() or [[]]
-    while first and not first[-1] and not any(row[len(first) - 1 :] for row in others):
+    # FSL ends its lines with blanks.
+    while first and not any(cell for row in [first, *others] for cell in row[len(first) - 1 :]):
         first.pop()
     is_shifted = any(
         len(row) == len(first) + 1 and row[0] in {"0", "1"} and row[-1] for row in others

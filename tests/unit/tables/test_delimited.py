@@ -254,3 +254,10 @@ def test_names_with_any_end_of_a_line_read_back(tmp_path, name):
     write_matrix(str(tmp_path / f"matrix_{name}"), np.eye(3), names, overwrite=False)
     rows = list(open_delimited(tmp_path / f"matrix_{name}", "a matrix").rows())
     assert [cells[0] for _, cells in rows] == names
+
+
+def test_blanks_at_the_end_of_each_line_are_no_column(tmp_path):
+    path = tmp_path / "run_mcf.par"
+    path.write_text("-0.1  0.2  0.3  \n0.4  -0.5  0.6  \n")
+    table = open_delimited(path, "a table").without_titles()
+    assert [cells for _, cells in table.rows()] == [["-0.1", "0.2", "0.3"], ["0.4", "-0.5", "0.6"]]

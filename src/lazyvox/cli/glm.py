@@ -172,7 +172,7 @@ class _FirstLevel:
 
     @cached_property
     def _prefix(self) -> str:
-        """What names of files begin with: the entities that runs with BIDS names share."""
+        """Beginning of the names of files: the entities that runs with BIDS names share."""
         try:
             shared = common_name([parse_name(path) for path in self.inputs.paths])
         except ParameterError:

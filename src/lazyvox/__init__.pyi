@@ -49,7 +49,9 @@ from .image import (
     tsnr_img,
     var_img,
 )
-from .lazyimage import ImageIndex, LazyImage, explain, index, load, map_images, save, shared
+from .lazyimage import ImageIndex, LazyImage, explain, index, map_images, shared
+from .lazyimage.load import load
+from .lazyimage.save import save
 from .maskers import transform_all
 from .planning import Plan
 from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadList

@@ -40,6 +40,7 @@ becomes ``--resample``. Advice that is Python code is a `hint`, and has a `cli_h
 """
 
 import re
+import sys
 from typing import Self
 
 __all__ = [
@@ -140,6 +141,11 @@ class LazyvoxError(_WithHint):
 class ImageFileError(LazyvoxError, ValueError):
     """A file cannot be taken as an image."""
 
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Make an error, of nibabel's class too where there is nibabel."""
+        join_nibabel()
+        return super().__new__(cls, *args, **kwargs)
+
 
 class HeaderError(ImageFileError):
     """A header field breaks the rules of its format."""
@@ -239,3 +245,18 @@ class MissingDependencyError(LazyvoxError, ImportError):
 
 class LazyvoxWarning(_WithHint, UserWarning):
     """Something to know about an input whose data are nevertheless right."""
+
+
+def join_nibabel() -> None:
+    """Give the errors of files that are no images nibabel's class for a base, once it is there.
+
+    Programs for nibabel skip such files by ``except nibabel.filebasedimages.ImageFileError``.
+    Errors of missing and unreadable files are none of that class, as in nibabel.
+    """
+    module = sys.modules.get("nibabel.filebasedimages")
+    theirs = getattr(module, "ImageFileError", None)
+    if theirs is None:
+        return
+    for kind in (HeaderError, UnsupportedFormatError, TruncatedFileError, CorruptFileError):
+        if theirs not in kind.__mro__:
+            kind.__bases__ = (ImageFileError, theirs, *kind.__bases__[1:])

@@ -10,6 +10,7 @@ import pytest
 import lazyvox as lv
 from lazyvox.cli.main import run
 from lazyvox.image import clean_img, concat_imgs, math_img, new_img_like, smooth_img
+from lazyvox.lazyimage import opening
 from lazyvox.maskers import (
     MultiNiftiLabelsMasker,
     MultiNiftiMapsMasker,
@@ -38,15 +39,13 @@ def files(example_folder, monkeypatch):
 def opened(files, monkeypatch):
     """Count how often the header of each file is parsed."""
     counts = Counter()
-    # The package has a function of the module's name.
-    loading = import_module("lazyvox.lazyimage.load")
-    parse = loading.read_image_file
+    parse = opening.read_image_file
 
     def counting(path):
         counts[Path(path).name] += 1
         return parse(path)
 
-    monkeypatch.setattr(loading, "read_image_file", counting)
+    monkeypatch.setattr(opening, "read_image_file", counting)
     return counts
 
 

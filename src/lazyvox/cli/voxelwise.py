@@ -22,8 +22,7 @@ from lazyvox.cli.settings import (
 )
 from lazyvox.cli.volumes import Option, taken_volumes, volumes_option
 from lazyvox.errors import ParameterError
-from lazyvox.lazyimage.classes import LazyImage, image_like
-from lazyvox.lazyimage.save import save
+from lazyvox.lazyimage.map_file import save_map
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.voxelwise import (
     AR1,
@@ -261,18 +260,18 @@ def _write(
     taken = taken_volumes(runs, volumes)
     inside = mask_of_option(mask, taken.series.grid)
     scan = Scan(taken.series)
-    handles = [scan.add(one.consumer) for one in maps]
+    handles = [scan.add(one.consumer.as_values()) for one in maps]
 
     def work() -> list[Written]:
         scan.run(n_jobs=settings.n_jobs, progress=settings.progress)
         written = []
         for handle, target in zip(handles, targets, strict=True):
-            img: LazyImage = handle.result()
+            values = np.asarray(handle.result())
             if inside is not None:
-                values = np.where(inside, np.asarray(img.dataobj), 0)
-                img = image_like(img, values, img.affine, is_new_kind=True)
-            save(img, target, dtype=np.dtype(dtype), overwrite=settings.overwrite, n_jobs=1)
-            written.append(Written(target, tuple(img.shape), dtype))
+                values = np.where(inside, values, 0)
+            stored = np.dtype(dtype)
+            save_map(values, scan.grid, target, dtype=stored, overwrite=settings.overwrite)
+            written.append(Written(target, values.shape, dtype))
         return written
 
     job = Job(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -122,11 +122,15 @@ class NiftiHeader:
     def __init__(self, block: bytes, layout: NiftiLayout, *, is_single: bool) -> None:
         self.layout = layout
         self.is_single = is_single
-        order: Any = layout.byte_order
-        self.endianness: str = order
+        self.byte_order = cast("Literal['<', '>']", layout.byte_order)
         self.extensions: list[tuple[int, bytes]] = []
-        dtype = self.template_dtype.newbyteorder(order)
+        dtype = self.template_dtype.newbyteorder(self.byte_order)
         self._fields = np.frombuffer(bytearray(block), dtype)
+
+    @property
+    def endianness(self) -> str:
+        """The byte order, as nibabel calls it."""
+        return str(self.byte_order)
 
     @property
     def template_dtype(self) -> DType:
@@ -270,6 +274,8 @@ class NiftiHeader:
         made = NiftiHeader(self.binaryblock, layout, is_single=True)
         made.extensions = list(self.extensions)
         made["magic"] = made.single_magic
+        if made.get_data_shape() != shape:
+            made["pixdim"][len(shape) + 1 :] = 1
         made["dim"] = (len(shape), *shape, *[1] * (7 - len(shape)))
         made["datatype"], made["bitpix"] = code, dtype.itemsize * 8
         made["scl_slope"], made["scl_inter"] = 1, 0

@@ -1,16 +1,11 @@
 """From the name of an output to everything that must be known before it is written."""
 
-import math
-import os
-from dataclasses import dataclass
-from pathlib import PurePath
-
 import numpy as np
 import numpy.typing as npt
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2PairHeader
 
-from lazyvox._typing import Array, DType, PathLike, Shape
+from lazyvox._typing import Array, DType, Shape
 from lazyvox.errors import ParameterError
 from lazyvox.formats.header_out import (
     FORMAT_NAMES,
@@ -23,61 +18,12 @@ from lazyvox.formats.header_out import (
     stored_scaling,
     supported_dtypes,
 )
+from lazyvox.formats.output_spec import OutputSpec, files_of
 from lazyvox.store.files.paths import printable
 
-__all__ = ["OutputSpec", "is_mgh_name", "plan_output"]
+__all__ = ["plan_output"]
 
-_COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
-_PAIR = {".hdr": ".img", ".img": ".hdr"}
 _MOST_AXES = 7
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
-    """An image file, or a pair, that is to be written.
-
-    Attributes
-    ----------
-    files : tuple of (str, str)
-        Path and compression of the file with the values, then of the header's where it has its
-        own.
-    header : bytes
-        Header with extensions, padded to `data_offset` where it precedes the values.
-    footer : bytes
-        What follows the values.
-    data_offset : int
-        Bytes before the first value in the decoded file.
-    shape : tuple of int
-        Length of each axis.
-    dtype : numpy.dtype
-        Stored type, byte order included.
-    slope, inter : float
-        Scaling as readers will find it in the header.
-    description : str
-        Format, compression, type and shape, for people.
-    """
-
-    files: tuple[tuple[str, str], ...]
-    header: bytes
-    footer: bytes
-    data_offset: int
-    shape: Shape
-    dtype: DType
-    slope: float
-    inter: float
-    description: str
-
-    @property
-    def n_values(self) -> int:
-        """Number of values that the file holds."""
-        return math.prod(self.shape)
-
-    @property
-    def decoded_bytes(self) -> int:
-        """Bytes of all files before compression."""
-        own_header = len(self.header) if len(self.files) > 1 else 0
-        stored = self.n_values * self.dtype.itemsize
-        return own_header + self.data_offset + stored + len(self.footer)
 
 
 def plan_output(
@@ -132,7 +78,7 @@ def plan_output(
     >>> output.description
     'NIfTI-1, gzip, float32, 4 x 5 x 6'
     """
-    ending, files = _files(path)
+    ending, files = files_of(path)
     grid = _check_shape(path, shape)
     scaling = (1.0 if slope is None else float(slope), 0.0 if inter is None else float(inter))
     kind = choose_class(header, grid, ending=ending)
@@ -164,40 +110,6 @@ def plan_output(
         inter=stored_inter,
         description=", ".join(part for part in parts if part != "none"),
     )
-
-
-def is_mgh_name(path: PathLike) -> bool:
-    """Return whether the ending of a name says MGH, compressed or not."""
-    name = os.fsdecode(path).lower()
-    for packed in _COMPRESSIONS:
-        name = name.removesuffix(packed)
-    return name.endswith((".mgh", ".mgz"))
-
-
-def _files(path: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Return the format's ending in lower case, and path and compression of each file."""
-    suffixes = PurePath(path).suffixes
-    last = suffixes[-1] if suffixes else ""
-    if last.lower() == ".mgz":
-        return ".mgh", ((path, "gzip"),)
-    compression = _COMPRESSIONS.get(last.lower(), "none")
-    packed = last if compression != "none" else ""
-    stem = path[: len(path) - len(packed)]
-    ending = PurePath(stem).suffix
-    kind = ending.lower()
-    if kind in (".nii", ".mgh"):
-        return kind, ((path, compression),)
-    if kind not in _PAIR:
-        msg = (
-            f"{printable(path)}: the name of an output image must end in .nii, .hdr, .img or "
-            f".mgh, each also with .gz, .bz2 or .zst behind it, or in .mgz. Got "
-            f"{ending + packed!r}. Choose one of these."
-        )
-        raise ParameterError(msg)
-    other = _PAIR[kind].upper() if ending.isupper() else _PAIR[kind]
-    partner = stem[: len(stem) - len(ending)] + other + packed
-    image, head = (path, partner) if kind == ".img" else (partner, path)
-    return ".hdr", ((image, compression), (head, compression))
 
 
 def _check_shape(path: str, shape: Shape) -> Shape:

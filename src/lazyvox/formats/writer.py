@@ -8,7 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.formats.encode import encode, naming
-from lazyvox.formats.output import OutputSpec
+from lazyvox.formats.output_spec import OutputSpec
 from lazyvox.planning.blocks import member_lengths
 from lazyvox.store.files.paths import printable
 from lazyvox.store.write.sinks import ByteSink, open_sink, sink_memory

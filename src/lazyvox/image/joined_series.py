@@ -8,9 +8,9 @@ import numpy as np
 
 from lazyvox.array.concat import concatenated
 from lazyvox.errors import DimensionError
+from lazyvox.lazyimage.axes import advice_on_parts
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.lazyimage.operators import advice_on_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

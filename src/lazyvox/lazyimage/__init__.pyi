@@ -1,9 +1,7 @@
 from .classes import LazyImage
 from .explaining import explain
-from .load import load
 from .parallel import map_images
 from .random_access import ImageIndex, index
-from .save import save
 from .series import Grid
 from .sharing import SharedHandle, shared
 
@@ -14,8 +12,6 @@ __all__ = [
     "SharedHandle",
     "explain",
     "index",
-    "load",
     "map_images",
-    "save",
     "shared",
 ]

@@ -1,11 +1,9 @@
 """The voxels of any nibabel image as a `LazyArray`."""
 
-from typing import Any, overload
+from __future__ import annotations
 
-from nibabel.arrayproxy import ArrayProxy
-from nibabel.spatialimages import SpatialImage
+from typing import TYPE_CHECKING, Any, overload
 
-from lazyvox._typing import Array
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.expression import cast, elementwise
 from lazyvox.array.lazy_array import LazyArray
@@ -14,6 +12,11 @@ from lazyvox.array.reader import FileReader
 from lazyvox.formats.datatypes import storable_dtype
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.opening import open_source
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox._typing import Array
 
 __all__ = ["lazy_dataobj", "name_of", "storable"]
 
@@ -57,6 +60,8 @@ def name_of(img: SpatialImage) -> str:
 
 def _is_plain_proxy(dataobj: Any) -> bool:
     """Return whether an array is nibabel's proxy of a Fortran-ordered array in a named file."""
+    from nibabel.arrayproxy import ArrayProxy
+
     return (
         type(dataobj) is ArrayProxy and isinstance(dataobj.file_like, str) and dataobj.order == "F"
     )

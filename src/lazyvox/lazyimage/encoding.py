@@ -11,7 +11,7 @@ from lazyvox._typing import DType, PathLike
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ParameterError, ScalingError
 from lazyvox.formats.encode import auto_scale, check_convertible, naming
-from lazyvox.formats.output import is_mgh_name
+from lazyvox.formats.output_spec import is_mgh_name
 from lazyvox.store.files.paths import absolute_path
 
 __all__ = [

@@ -1,13 +1,18 @@
 """Voxel grids of images, and the check that two images share one."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.lazyimage.dataobj import name_of
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox._typing import Array
 
 __all__ = ["affine_of", "check_same_grid", "same_grid", "voxel_grid"]
 

@@ -16,29 +16,25 @@ from nibabel.spatialimages import HeaderDataError, ImageDataError, SpatialImage
 from nibabel.tripwire import TripWireError
 
 from lazyvox._typing import PathLike
-from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_map import MappedReader
-from lazyvox.array.reader import ArrayReader, FileReader
 from lazyvox.errors import (
-    CorruptFileError,
-    HeaderError,
     ImageFileError,
     LazyvoxError,
     ParameterError,
     ParameterTypeError,
-    TruncatedFileError,
     UnsupportedFormatError,
+    join_nibabel,
 )
-from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
+from lazyvox.formats import ForeignFormatError, ImageFile
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
-from lazyvox.runtime.logs import log_info
+from lazyvox.lazyimage.opening import array_of_file, open_image_file
 from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path, printable
 
-__all__ = ["ImageLike", "as_image", "load"]
+__all__ = ["ImageLike", "as_image", "image_of_file", "load"]
 
 #: What nibabel's readers of other formats raise on damaged or incomplete files.
 _NIBABEL_ERRORS = (
@@ -57,12 +53,7 @@ _NIBABEL_ERRORS = (
 
 ImageLike: TypeAlias = PathLike | SpatialImage
 
-# Code for nibabel skips what is no image by `except nibabel.filebasedimages.ImageFileError`. The
-# module of errors is imported without nibabel, so the base is added where nibabel is there. Errors
-# of missing and unreadable files are none of nibabel's class, as in nibabel.
-for _kind in (HeaderError, UnsupportedFormatError, TruncatedFileError, CorruptFileError):
-    if NibabelImageFileError not in _kind.__mro__:
-        _kind.__bases__ = (ImageFileError, NibabelImageFileError, *_kind.__bases__[1:])
+join_nibabel()
 
 
 def load(
@@ -114,15 +105,13 @@ def load(
     >>> img.dataobj[..., 3].shape
     (12, 14, 10)
     """
-    _refuse_url(path)
-    full_path = absolute_path(path)
     try:
-        file = read_image_file(full_path)
+        file = open_image_file(path)
     except ForeignFormatError as error:
+        full_path = absolute_path(path)
         foreign: LazyImage = _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
         return foreign
-    log_info("open %s: shape %s, %s", full_path, file.array.shape, file.array.dtype)
-    img = _as_lazy_image(file, mmap=mmap)
+    img = image_of_file(file, mmap=mmap)
     return img if dtype is None else _cast(img, dtype)
 
 
@@ -159,10 +148,9 @@ def as_image(img: Any) -> SpatialImage:
     raise ParameterTypeError(msg)
 
 
-def _as_lazy_image(file: ImageFile, *, mmap: bool) -> LazyImage:
-    spec = file.array
-    conversion = Conversion(spec.slope, spec.inter)
-    reader: ArrayReader = FileReader(file.source, spec)
+def image_of_file(file: ImageFile, *, mmap: bool = False) -> LazyImage:
+    """Return the lazy image of a file whose header was read."""
+    dataobj = array_of_file(file)
     if mmap:
         if not isinstance(file.source, PlainSource):
             msg = (
@@ -170,8 +158,7 @@ def _as_lazy_image(file: ImageFile, *, mmap: bool) -> LazyImage:
                 f"{file.source.compression}. Load it without mmap, or convert it to .nii."
             )
             raise ParameterError(msg)
-        reader = MappedReader(file.source, spec)
-    dataobj = LazyArray.over(reader, conversion)
+        dataobj = LazyArray.over(MappedReader(file.source, file.array), dataobj.conversion)
     return lazy_image(
         file.image_class, dataobj, file.affine, file.header, path=file.header_source.path
     )
@@ -219,13 +206,3 @@ def _cast(img: LazyImage, dtype: npt.DTypeLike) -> LazyImage:
         raise ParameterError(msg)
     img._dataobj = dataobj.astype(target)
     return img
-
-
-def _refuse_url(path: PathLike) -> None:
-    if isinstance(path, str) and "://" in path:
-        scheme = path.split("://", 1)[0]
-        msg = (
-            f"`path` must name a local file. Got a {scheme} URL. Download the file first, or "
-            f"mount the remote folder."
-        )
-        raise ParameterError(msg)

@@ -15,13 +15,13 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.operators import Operators
 from lazyvox.array.reduction_reader import reduced
 from lazyvox.errors import GridMismatchError, ParameterError, ParameterTypeError
+from lazyvox.lazyimage.axes import check_axes
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.grids import check_same_grid
 
 __all__ = [
     "ImageOperators",
     "Incomparable",
-    "advice_on_parts",
     "check_dimensions",
     "check_time_axis",
 ]
@@ -192,25 +192,6 @@ def check_time_axis(img: SpatialImage) -> None:
     )
 
 
-def advice_on_parts(shape: Shape) -> tuple[str, str]:
-    """Return the hints, in Python and on the command line, for an image of five or more axes.
-
-    Where all further axes but one have length 1 there is only one series to take.
-    """
-    n_more = len(shape) - 4
-    last = ", ".join([":"] * 4 + ["0"] * n_more)
-    first = ", ".join([":"] * 3 + ["0"] * n_more + [":"])
-    parts = [last, first]
-    if all(length == 1 for length in shape[4:]):
-        parts = [last]
-    elif all(length == 1 for length in shape[3:-1]):
-        parts = [first]
-    slices = ", or ".join(f"img.slicer[{part}]" for part in parts)
-    quoted = ", or with ".join(f'"{part}"' for part in parts)
-    rule = "Take a part of it first:"
-    return f"{rule} {slices}.", f"{rule} `lazyvox slice` with {quoted}."
-
-
 def check_dimensions(img: SpatialImage) -> None:
     """Refuse an image that is not a volume, or a series of volumes, of numbers.
 
@@ -227,19 +208,8 @@ def check_dimensions(img: SpatialImage) -> None:
         If its voxels are colours.
     """
     check_time_axis(img)
-    shape = tuple(img.shape)
-    if len(shape) in {3, 4}:
-        dataobj: Any = img.dataobj
-        if dataobj.dtype.names is not None:
-            msg = f"{name_of(img)}: voxels must be numbers. Got RGB voxels: take one colour first."
-            raise ParameterTypeError(msg)
-        return
-    hint = "Add axes first: nibabel.Nifti1Image(np.atleast_3d(values), affine)."
-    cli_hint = "Add axes first."
-    if len(shape) > 4:
-        hint, cli_hint = advice_on_parts(shape)
-    msg = f"{name_of(img)}: an image must be 3D or 4D. Got shape {shape}."
-    raise ParameterError(msg, hint=hint, cli_hint=cli_hint)
+    dataobj: Any = img.dataobj
+    check_axes(tuple(img.shape), dataobj.dtype, name_of(img))
 
 
 def _aligned(operand: Any, grid: Shape, n_axes: int) -> Operand:

@@ -18,7 +18,8 @@ from lazyvox.array.value_range import ValueRange
 from lazyvox.errors import MemoryBudgetError, ParameterTypeError
 from lazyvox.formats.encode import naming
 from lazyvox.formats.mgh import with_footer
-from lazyvox.formats.output import OutputSpec, plan_output
+from lazyvox.formats.output import plan_output
+from lazyvox.formats.output_spec import OutputSpec
 from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding

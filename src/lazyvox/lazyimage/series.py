@@ -1,25 +1,35 @@
 """One series out of one image, or out of a list of volumes and runs."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import os
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, DType, Shape
 from lazyvox.array.concat import concatenated
-from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.transformed import VolumeTransform, staged
 from lazyvox.errors import ParameterError
+from lazyvox.formats import ForeignFormatError, ImageFile
+from lazyvox.formats.nifti_header import NiftiHeader
 from lazyvox.geometry.voxel_grid import VoxelGrid
+from lazyvox.lazyimage.axes import check_axes
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, storable
 from lazyvox.lazyimage.describe import repetition_time
-from lazyvox.lazyimage.grids import affine_of, check_same_grid
-from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.lazyimage.operators import check_dimensions
+from lazyvox.lazyimage.grids import affine_of
+from lazyvox.lazyimage.opening import array_of_file, open_image_file
 from lazyvox.planning.sample_mask import checked_sample_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox._typing import Array, DType, Shape
+    from lazyvox.array.lazy_array import LazyArray
+    from lazyvox.lazyimage.load import ImageLike
 
 __all__ = ["Grid", "Run", "Series", "as_series", "name_of"]
 
@@ -40,8 +50,8 @@ class Grid:
         Type of the values that consumers get, in native byte order.
     t_r : float or None
         Seconds between two volumes, None where the header does not say.
-    template : nibabel image
-        The first image: class and header of images that are made on this grid.
+    first : nibabel image or ImageFile
+        The first image; its file, where it was given as a path of what lazyvox reads itself.
     is_uniform : bool
         Whether all images are stored with the type and scaling of the first.
     volumes : tuple of int, or None
@@ -53,14 +63,34 @@ class Grid:
     n_volumes: int
     dtype: DType
     t_r: float | None
-    template: SpatialImage = field(repr=False)
+    first: SpatialImage | ImageFile = field(repr=False)
     is_uniform: bool = True
     volumes: tuple[int, ...] | None = field(default=None, repr=False)
 
     @property
+    def name(self) -> str:
+        """File of the first image for messages, or its class."""
+        return _file_name(self.first) if isinstance(self.first, ImageFile) else name_of(self.first)
+
+    @property
+    def template(self) -> SpatialImage:
+        """The first image: class and header of images that are made on this grid."""
+        if not isinstance(self.first, ImageFile):
+            return self.first
+        from lazyvox.lazyimage.load import image_of_file
+
+        return image_of_file(self.first)
+
+    @property
+    def header(self) -> NiftiHeader | None:
+        """Fields of the header of the first image, where that is a NIfTI file."""
+        fields = self.first.fields if isinstance(self.first, ImageFile) else None
+        return fields if isinstance(fields, NiftiHeader) else None
+
+    @property
     def voxel_grid(self) -> VoxelGrid:
         """Voxel grid, for comparisons with other images."""
-        return VoxelGrid(self.shape, self.affine, name_of(self.template))
+        return VoxelGrid(self.shape, self.affine, self.name)
 
     @property
     def n_voxels(self) -> int:
@@ -72,7 +102,7 @@ class Grid:
         """Bytes of one volume as consumers get it."""
         return self.n_voxels * self.dtype.itemsize
 
-    def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> "Grid":
+    def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> Grid:
         """Return the grid of the volumes that a transform makes; `affine` where it moves them."""
         return replace(
             self,
@@ -120,7 +150,7 @@ class Series:
     grid: Grid
     runs: tuple[Run, ...]
 
-    def taking(self, volumes: Sequence[int]) -> "Series":
+    def taking(self, volumes: Sequence[int]) -> Series:
         """Return the series of some volumes: ascending numbers, or one boolean per volume."""
         numbers = checked_sample_mask(volumes, self.grid.n_volumes, "`volumes`").tolist()
         before = self.grid.volumes
@@ -128,12 +158,12 @@ class Series:
         grid = replace(self.grid, n_volumes=len(numbers), volumes=taken)
         return replace(self, array=self.array.view((..., numbers)), grid=grid)
 
-    def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> "Series":
+    def transformed(self, transform: VolumeTransform, affine: Array | None = None) -> Series:
         """Return the series with a transform applied to each volume; reads nothing."""
         array, grid = staged(transform, self.array), self.grid.transformed(transform, affine)
         return replace(self, array=array, grid=grid)
 
-    def with_t_r(self, t_r: float) -> "Series":
+    def with_t_r(self, t_r: float) -> Series:
         """Return the series with another repetition time, in seconds."""
         return replace(self, grid=replace(self.grid, t_r=t_r))
 
@@ -167,47 +197,88 @@ def as_series(
     return series if volumes is None else series.taking(volumes)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """One image of a series, open for reading."""
+
+    array: LazyArray
+    affine: Array
+    name: str
+    t_r: float | None
+    given: SpatialImage | ImageFile
+
+    @property
+    def n_volumes(self) -> int:
+        """Number of volumes, 0 of an image without a fourth axis."""
+        return self.array.shape[3] if self.array.ndim > 3 else 0
+
+    def voxel_grid(self, name: str) -> VoxelGrid:
+        """Return the grid, a word for the image before its name."""
+        return VoxelGrid(self.array.shape[:3], self.affine, f"{name} ({self.name})")
+
+
 def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
-    parts = [as_image(img) for img in _as_list(imgs)]
-    for img in parts:
-        check_dimensions(img)
-    for number, img in enumerate(parts[1:], 1):
-        check_same_grid(parts[0], img, ("image 0", f"Image {number}"))
-    arrays = tuple(lazy_dataobj(img) for img in parts)
+    parts = [_part(img) for img in _as_list(imgs)]
+    for number, part in enumerate(parts[1:], 1):
+        part.voxel_grid(f"Image {number}").require(parts[0].voxel_grid("image 0"), "")
+    arrays = tuple(part.array for part in parts)
     array = arrays[0] if len(arrays) == 1 else concatenated(arrays)
     if not array.size:
-        msg = f"{name_of(parts[0])}: a series must hold voxels. Got shape {array.shape}."
+        msg = f"{parts[0].name}: a series must hold voxels. Got shape {array.shape}."
         raise ParameterError(msg)
     array = storable(array)
     if array.ndim == 3:
         array = array.view((..., None))
-    first, runs = parts[0], _runs(parts)
     # The header of a 3D image has none.
-    periods = {repetition_time(img.header) for img in parts if len(img.shape) > 3}
+    periods = {part.t_r for part in parts if part.array.ndim > 3}
     grid = Grid(
         shape=array.shape[:3],
-        affine=affine_of(first),
+        affine=parts[0].affine,
         n_volumes=array.shape[3],
         dtype=array.dtype.newbyteorder("="),
         # Of runs that differ there is no single one.
         t_r=periods.pop() if len(periods) == 1 else None,
-        template=first,
+        first=parts[0].given,
         is_uniform=len({(one.ondisk_dtype, one.conversion) for one in arrays}) == 1,
     )
-    return Series(array, grid, runs)
+    return Series(array, grid, _runs(parts))
 
 
-def _runs(imgs: Sequence[SpatialImage]) -> tuple[Run, ...]:
+def _part(img: Any) -> _Part:
+    """Open an image; that of a file whose header lazyvox reads needs nothing of nibabel."""
+    if isinstance(img, str | bytes | os.PathLike):
+        try:
+            file = open_image_file(img)
+        except ForeignFormatError:
+            # nibabel may read it.
+            pass
+        else:
+            array = array_of_file(file)
+            check_axes(array.shape, array.dtype, _file_name(file))
+            t_r = repetition_time(file.fields)
+            return _Part(array, file.affine, _file_name(file), t_r, file)
+    from lazyvox.lazyimage.load import as_image
+    from lazyvox.lazyimage.operators import check_dimensions
+
+    opened = as_image(img)
+    check_dimensions(opened)
+    t_r = repetition_time(opened.header)
+    return _Part(lazy_dataobj(opened), affine_of(opened), name_of(opened), t_r, opened)
+
+
+def _file_name(file: ImageFile) -> str:
+    return file.source.path
+
+
+def _runs(parts: Sequence[_Part]) -> tuple[Run, ...]:
     """Return the runs that images are; 3D images in a row are the volumes of one run."""
     runs: list[Run] = []
-    for is_series, group in groupby(imgs, key=lambda img: len(img.shape) > 3 and img.shape[3] > 1):
+    for is_series, group in groupby(parts, key=lambda part: part.n_volumes > 1):
         members = list(group)
-        parts = [[img] for img in members] if is_series else [members]
-        for part in parts:
-            first, n_volumes = part[0], len(part)
-            if is_series:
-                n_volumes = first.shape[3]
-            runs.append(Run(name_of(first), n_volumes, repetition_time(first.header)))
+        if is_series:
+            runs += [Run(one.name, one.n_volumes, one.t_r) for one in members]
+        else:
+            runs.append(Run(members[0].name, len(members), members[0].t_r))
     return tuple(runs)
 
 

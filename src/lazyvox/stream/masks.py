@@ -1,20 +1,25 @@
 """Reader of masks and labels images, with checks."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
-from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, BoolArray
 from lazyvox.errors import LazyvoxWarning, RegionError
 from lazyvox.geometry.resampling import fraction_inside, resample_nearest
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.stream.labels import is_integral, nearest_integers, shown_values
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox._typing import Array, BoolArray
+    from lazyvox.lazyimage.load import ImageLike
 
 __all__ = [
     "RegionImage",
@@ -52,7 +57,7 @@ class RegionImage:
 
 
 def read_mask(
-    mask_img: "ImageLike | RegionImage", grid: Grid, *, name: str, resample: bool = False
+    mask_img: ImageLike | RegionImage, grid: Grid, *, name: str, resample: bool = False
 ) -> BoolArray:
     """Return the voxels of a mask on a grid.
 
@@ -83,7 +88,7 @@ def read_mask(
     return regrid(region, as_mask(region), grid, resample=resample)
 
 
-def read_region_image(img: "ImageLike | RegionImage", name: str) -> RegionImage:
+def read_region_image(img: ImageLike | RegionImage, name: str) -> RegionImage:
     """Return the voxels of a 3D image, read losslessly.
 
     Parameters
@@ -105,6 +110,8 @@ def read_region_image(img: "ImageLike | RegionImage", name: str) -> RegionImage:
     """
     if isinstance(img, RegionImage):
         return img
+    from lazyvox.lazyimage.load import as_image
+
     loaded = as_image(img)
     full_name = f"`{name}` ({name_of(loaded)})"
     values = _volume(loaded, full_name)

@@ -1,20 +1,25 @@
 """`Scan`: one pass over a series that feeds every consumer."""
 
+from __future__ import annotations
+
 import threading
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lazyvox._typing import override
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, Series, as_series
-from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import asked_budget, resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.stream.consumer import ConsumerLike, Handle, ResultT, as_consumer
 from lazyvox.stream.prepared_pass import PreparedPass, prepare_pass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.planning.plan import Plan
 
 __all__ = ["Scan"]
 

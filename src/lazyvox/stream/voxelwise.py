@@ -1,17 +1,23 @@
 """Consumers with one value per voxel: the reductions over time of `lazyvox.array.reductions`."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
 from lazyvox._typing import Array, override
-from lazyvox.array.reduction_states import State
 from lazyvox.array.reductions import REDUCTIONS, Reduction, reduction_of_residuals
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.lazyimage.classes import LazyImage, image_like
-from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.stream.consumer import Consumer, ResultT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lazyvox.array.reduction_states import State
+    from lazyvox.lazyimage.classes import LazyImage
+    from lazyvox.lazyimage.series import Grid
 
 __all__ = [
     "AR1",
@@ -65,7 +71,7 @@ class OneVolume(Consumer[ResultT]):
             self._state = other._state
 
 
-class Voxelwise(OneVolume[LazyImage]):
+class Voxelwise(OneVolume["LazyImage"]):
     """Base class of the consumers whose result is the image of a reduction over time."""
 
     _name: ClassVar[str]
@@ -73,8 +79,21 @@ class Voxelwise(OneVolume[LazyImage]):
     _option: float = 0
     #: Order of the polynomial trend that is removed first, if one is.
     _detrend: int | None = None
-    _leader: "Voxelwise | None" = None
+    _leader: Voxelwise | None = None
     _n_results: int = 1
+    _is_plain: bool = False
+
+    def as_values(self) -> Self:
+        """Return the same consumer with the array for its result, which nibabel is no part of.
+
+        Returns
+        -------
+        Voxelwise
+            A new consumer.
+        """
+        other = copy.copy(self)
+        other._is_plain = True
+        return other
 
     @override
     def check(self, grid: Grid) -> None:
@@ -130,12 +149,18 @@ class Voxelwise(OneVolume[LazyImage]):
         try:
             values = self._reduction.finalize(leader._state, self._option)
         except ParameterError as error:
-            raise error.at(name_of(self._grid.template)) from error
+            raise error.at(self._grid.name) from error
         leader._n_waiting -= 1
         if not leader._n_waiting:
             # Gives back memory, or the space on disk, while the results of others are made.
             leader._state = self._new_state(self._grid)
-        return image_like(self._grid.template, values, self._grid.affine, is_new_kind=True)
+        if self._is_plain:
+            return cast("LazyImage", values)
+        from lazyvox.lazyimage.classes import image_like
+
+        grid = self._grid
+        img: LazyImage = image_like(grid.template, values, grid.affine, is_new_kind=True)
+        return img
 
     @override
     def state_bytes(self, grid: Grid) -> int:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from lazyvox._typing import Array, PathLike, override
 from lazyvox.errors import ParameterError
 from lazyvox.formats.encode import naming
-from lazyvox.formats.output import OutputSpec, plan_output
+from lazyvox.formats.output import plan_output
+from lazyvox.formats.output_spec import OutputSpec
 from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding

@@ -122,6 +122,8 @@ class _WithHint(Exception):  # noqa: N818 - the part that errors and warnings sh
         self.value = value
         self.hint = hint
         self.cli_hint = hint if cli_hint is None else cli_hint
+        if isinstance(self, ImageFileError):
+            join_nibabel()
 
     def at(self, place: str) -> Self:
         """Return this error with the place where it arose in front of its message."""
@@ -140,11 +142,6 @@ class LazyvoxError(_WithHint):
 
 class ImageFileError(LazyvoxError, ValueError):
     """A file cannot be taken as an image."""
-
-    def __new__(cls, *args: object, **kwargs: object) -> Self:
-        """Make an error, of nibabel's class too where there is nibabel."""
-        join_nibabel()
-        return super().__new__(cls, *args, **kwargs)
 
 
 class HeaderError(ImageFileError):

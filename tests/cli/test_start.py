@@ -1,4 +1,4 @@
-"""What a command imports before it has written: nothing that it has no use for."""
+"""The imports of a command: nothing that it has no use for, nibabel least of all."""
 
 import subprocess
 import sys

@@ -106,7 +106,10 @@ def test_every_public_package_has_a_page(reference, reference_folder):
         for value in (getattr(lazyvox, name) for name in lazyvox.__all__)
         if isinstance(value, ModuleType)
     }
-    assert exported | {"lazyvox", "lazyvox.stream", "lazyvox.connectome"} <= packages
+    assert (
+        exported | {"lazyvox", "lazyvox.stream", "lazyvox.connectome", "lazyvox.summary"}
+        <= packages
+    )
 
 
 def test_name_in_two_packages_is_documented_once(reference, reference_folder):

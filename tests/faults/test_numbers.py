@@ -27,6 +27,7 @@ STRATEGIES = ("mean", "sum", "median", "minimum", "maximum", "standard_deviation
 
 def consumers(folder):
     made = [lv.Mean(), lv.Sum(), lv.Min(), lv.Max(), lv.Variance(), lv.Std(), lv.TSNR()]
+    made += [lv.AR1(), lv.Std(detrend=0), lv.Median(), lv.Percentile(30)]
     made += [lv.GlobalSignal(), lv.GlobalSignal(folder / "mask.nii"), lv.DVARS()]
     made += [lv.DVARS(folder / "mask.nii"), lv.Histogram(), lv.Voxels(folder / "mask.nii")]
     return [*made, *(lv.Labels(folder / "atlas.nii", strategy=kind) for kind in STRATEGIES)]

@@ -16,6 +16,9 @@ from lazyvox.summary.spooled_voxels import PIECE_VOXELS, SpooledVoxels, Voxels
 
 __all__ = ["RegionNumbers", "RegionStatistics", "Selection"]
 
+#: Numbers of a region as Python has them, and then a row of a table of them.
+ROW_BYTES = 1200
+
 #: Values that are ranked at a time; regions of so many are sorted.
 RANKED_VALUES = 1 << 17
 
@@ -203,7 +206,7 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         ranked = RANKED_VALUES * (2 * grid.dtype.itemsize + 6 * 8)
         search = Ranks.nbytes(len(self._percentiles))
         held = self._known.memory_bytes(grid, self._n_rows(grid))
-        return held + ranked + search + 600 * n_results
+        return held + ranked + search + ROW_BYTES * n_results
 
     @override
     def scratch_bytes(self, grid: Grid) -> int:

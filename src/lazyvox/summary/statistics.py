@@ -162,7 +162,7 @@ class PreparedStatistics:
         SummaryTable
             See `stats`.
         """
-        rows: list[dict[str, Any]] = []
+        columns: dict[str, list[Any]] = {}
         for one in self.images:
             one.scan.run(memory, n_jobs, progress)
             affine = one.scan.grid.affine
@@ -173,10 +173,11 @@ class PreparedStatistics:
                         head["volume"] = volume
                     if one.regions:
                         head["label"], head["region"] = one.regions[region]
-                    rows.append(head | self._cells(found, affine))
-        n_bad = sum(row["non_finite"] for row in rows)
+                    for name, cell in (head | self._cells(found, affine)).items():
+                        columns.setdefault(name, []).append(cell)
+        n_bad = sum(columns["non_finite"])
         remarks = (f"{n_bad} values that are not finite were left out",) if n_bad else ()
-        return SummaryTable({name: [row[name] for row in rows] for name in rows[0]}, remarks)
+        return SummaryTable(columns, remarks)
 
     def _cells(self, found: RegionNumbers, affine: FloatArray) -> dict[str, Any]:
         n, nan = found.count, math.nan

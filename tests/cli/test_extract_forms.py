@@ -224,3 +224,47 @@ class TestStatistics:
         assert record["Coverage"]["1"] == 1
         assert record["Parameters"]["strategy"] == "mean,std"
         assert record["Parameters"]["min_coverage"] == 0.6
+
+    def test_tables_of_several_region_sets(self, lazyvox, folder):
+        sets = ("--labels", "atlas.nii.gz", "--mask", "left.nii.gz", "--seed", "0,0,0,6")
+        done = lazyvox("extract", "run.nii.gz", *sets, "--coverage", "c.csv", "-o", "o.npz")
+        assert (done.code, done.err) == (0, "")
+        assert sorted(path.name for path in folder.glob("c_*")) == ["c_atlas.csv", "c_seed.csv"]
+        assert (folder / "c_seed.csv").read_text().splitlines()[1].startswith("0_0_0,n/a,")
+
+    def test_outputs_that_exist_are_kept(self, lazyvox, folder):
+        (folder / "c_seed.tsv").write_text("old")
+        (folder / "left_coordinates.tsv").write_text("old")
+        before = sorted(folder.iterdir())
+        sets = ("--labels", "atlas.nii.gz", "--seed", "0,0,0,6", "--coverage", "c.tsv")
+        done = lazyvox("extract", "run.nii.gz", *sets, "-o", "o.npz")
+        assert (done.code, done.out) == (2, "")
+        assert "--coverage c_seed.tsv: the file exists. Pass --overwrite" in done.err
+        mask = ("--mask", "left.nii.gz", "--coordinates", "-o", "left.npy")
+        done = lazyvox("extract", "run.nii.gz", *mask)
+        assert (done.code, done.out) == (2, "")
+        assert "left_coordinates.tsv: the file exists" in done.err
+        assert sorted(folder.iterdir()) == before
+        assert lazyvox("extract", "run.nii.gz", *mask, "--overwrite").code == 0
+        assert (folder / "left_coordinates.tsv").read_text().startswith("i\tj\tk\tx\ty\tz\n")
+
+    def test_a_plan_writes_nothing(self, lazyvox, folder):
+        before = sorted(folder.iterdir())
+        argv = (
+            "--strategy",
+            "mean,eigenvariate",
+            "--coverage",
+            "c.tsv",
+            "-o",
+            "o.tsv",
+            "--explain",
+        )
+        done = lazyvox("extract", *LABELS, *argv)
+        assert "consumer   Labels, mean, eigenvariate" in done.out
+        assert sorted(folder.iterdir()) == before
+
+    def test_what_does_not_fit_is_refused(self, lazyvox, folder):
+        argv = ("--strategy", "eigenvariate", "--memory", "4MiB", "-o", "o.tsv")
+        done = lazyvox("extract", *LABELS, *argv)
+        assert done.code == 1
+        assert "Pass --memory " in done.err

@@ -70,4 +70,5 @@ def seed_table(seeds: Sequence[InlineSeed], radius: float | None) -> SeedTable:
     (('0_-52_18',), (8.0,))
     """
     radii = tuple(radius if one.radius is None else one.radius for one in seeds)
-    return SeedTable(np.array([one.xyz for one in seeds]), tuple(one.name for one in seeds), radii)
+    xyz, names = np.array([one.xyz for one in seeds]), tuple(one.name for one in seeds)
+    return SeedTable(xyz, names, radii, "seed")

@@ -46,7 +46,7 @@ class VoxelsSeen:
     """
 
     #: Two flags, and what comparing one volume makes.
-    BYTES_PER_VOXEL = 4
+    BYTES_PER_VOXEL = 3
 
     def __init__(self, n_voxels: int) -> None:
         self._is_zero = np.ones(n_voxels, bool)

@@ -78,7 +78,7 @@ class RegionOptions:
     @property
     def are_default(self) -> bool:
         """True if nothing is set."""
-        return all(getattr(self, one.name) == one.default for one in fields(self))
+        return all(getattr(self, one.name) is one.default for one in fields(self))
 
     @property
     def reduced(self) -> dict[str, Any]:

@@ -36,11 +36,14 @@ class SeedTable:
         A name for each.
     radii : tuple of float or None, or None
         A radius in mm for each; None for those that are one voxel.
+    parameter : str, default="seeds"
+        The parameter that they were given by, for messages.
     """
 
     xyz: Array
     names: tuple[str, ...] | None = None
     radii: tuple[float | None, ...] | None = None
+    parameter: str = "seeds"
 
 
 def looks_like_seeds(roi: object) -> bool:

@@ -138,7 +138,7 @@ class Spheres(GatheredRegions):
             voxels.append(sphere_voxels(seed, radius, grid.affine, grid.shape, mask))
             n_voxels += len(voxels[-1])
             at_most = _VOXEL_BYTES * self.n_seeds * grid.n_voxels
-            refuse_beyond(budget, _VOXEL_BYTES * n_voxels, at_most, "`seeds`")
+            refuse_beyond(budget, _VOXEL_BYTES * n_voxels, at_most, self._parameter)
         self._refuse_empty(voxels, has_mask=mask is not None)
         index = np.concatenate(voxels)
         counts = np.bincount(index, minlength=grid.n_voxels)
@@ -171,13 +171,17 @@ class Spheres(GatheredRegions):
         )
         return f"Spheres around {self.n_seeds} seed{'s' * (self.n_seeds > 1)}{kinds}"
 
+    @property
+    def _parameter(self) -> str:
+        return f"`{self._seeds.parameter}`"
+
     def _refuse_empty(self, voxels: Sequence[IntArray], *, has_mask: bool) -> None:
         empty = [number for number, one in enumerate(voxels) if not len(one)]
         if not empty:
             return
         where = "the image and the mask" if has_mask else "the image"
         msg = (
-            f"`seeds`: every sphere must hold a voxel of {where}. {len(empty)} of "
+            f"{self._parameter}: every sphere must hold a voxel of {where}. {len(empty)} of "
             f"{self.n_seeds} hold none: {self._shown(empty)}. Coordinates are in mm, in the "
             f"space of the image's affine: check that they are not voxel indices or of another "
             f"template."
@@ -188,7 +192,7 @@ class Spheres(GatheredRegions):
         pairs = combinations(range(self.n_seeds), 2)
         one, other = next((a, b) for a, b in pairs if np.intersect1d(voxels[a], voxels[b]).size)
         msg = (
-            f"`seeds`: spheres must not overlap. Those around {self._shown([one, other])} share "
+            f"{self._parameter}: spheres must not overlap. Those around {self._shown([one, other])} share "
             f"voxels. Pass a smaller radius, or allow_overlap=True."
         )
         raise RegionError(msg)

@@ -325,3 +325,7 @@ class TestRois:
     def test_option_beside_explicit_consumers(self, folder, options):
         rois = Labels("atlas.nii.gz")
         self.assert_refused(rois, ParameterError, "hold for images, paths", **options)
+
+    def test_image_beside_explicit_consumers(self, folder):
+        rois, mask = Labels("atlas.nii.gz"), load("mask.nii.gz")
+        self.assert_refused(rois, ParameterError, "hold for images, paths", mask_img=mask)

@@ -168,3 +168,11 @@ def test_failed_work_leaves_nothing(lazyvox, folder, monkeypatch, place, failure
     assert (done.code, done.out) == (code, "")
     assert "this should not happen" not in done.err
     assert sorted(folder.iterdir()) == before
+
+
+def test_progress_counts_the_volumes_that_are_cleaned(lazyvox, folder):
+    done = lazyvox("clean", "run.nii.gz", "--detrend", "1", "-o", "o.nii", "--progress")
+    assert done.code == 0
+    assert "lazyvox: clean run.nii.gz: 50 %, 40 of 80 volumes, " in done.err
+    assert "lazyvox: clean run.nii.gz: 100 %, 80 of 80 volumes, " in done.err
+    assert done.err.splitlines()[-1].startswith("lazyvox: o.nii: 100 %, 40 of 40 volumes, ")

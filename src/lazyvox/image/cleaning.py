@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from lazyvox.runtime.cores import numeric_threads
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.memory_errors import explained_shortage
+from lazyvox.runtime.progress import ArrayProgress, progress_of_preparation
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.signal.products import N_COLUMNS
 from lazyvox.stream.gather import zero_non_finite
@@ -288,11 +290,24 @@ class CleaningJob:
         """Spool the run in one pass, and clean it there, block by block."""
         stop_if_planning(self.plan)
         log_info("spool and clean %s: %s; %s", self.plan.source, self.name, self.plan.summary)
-        with explained_shortage(self.plan.peak_bytes, self.plan.budget):
-            fill_spools(self.source)
-            with self.reading.blocks() as blocks:
-                for block in blocks:
-                    self._spool_block(spool, block)
+        # Half of the work is to read, the other half to clean.
+        report = ArrayProgress(
+            progress_of_preparation(), self.source.shape, self.dtype.itemsize, n_passes=2
+        )
+        try:
+            with explained_shortage(self.plan.peak_bytes, self.plan.budget):
+                fill_spools(self.source)
+                report.start(f"clean {Path(self.plan.source).name}")
+                with self.reading.blocks() as blocks:
+                    for block in blocks:
+                        self._spool_block(spool, block)
+                        report.advance(block.values.size)
+            self._clean_all(spool, report)
+        finally:
+            report.close()
+
+    def _clean_all(self, spool: Spool, report: ArrayProgress) -> None:
+        """Clean all columns, block by block, on some threads."""
         step = self._block_columns
         starts = range(0, self.n_columns, step)
         with Workers(min(self.n_jobs, max(len(starts), 1)), "lazyvox-clean") as workers:
@@ -300,8 +315,10 @@ class CleaningJob:
                 workers.submit(self._clean, spool, range(start, min(start + step, self.n_columns)))
                 for start in starts
             ]
-            for job in jobs:
+            for number, job in enumerate(jobs, 1):
                 job.result()
+                done = self.source.size * number // len(jobs)
+                report.advance(done - self.source.size * (number - 1) // len(jobs))
 
     def _clean(self, spool: Spool, columns: range) -> None:
         """Clean columns where they are; blocks have none in common, so that threads need no lock."""

@@ -33,7 +33,7 @@ from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.memory_errors import explained_shortage
-from lazyvox.runtime.progress import ArrayProgress, ProgressLike, resolve_progress
+from lazyvox.runtime.progress import ArrayProgress, ProgressLike, preparing, resolve_progress
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import sink_memory
 
@@ -180,17 +180,19 @@ class PreparedSave:
         stop_if_planning(self.plan)
         array, encoding = lazy_dataobj(self.img), self.encoding
         n_values = self.plan.block_bytes // self.values.dtype.itemsize
+        receiver = resolve_progress(progress)
         reporter = ArrayProgress(
-            resolve_progress(progress),
+            receiver,
             array.shape,
             self.values.dtype.itemsize,
             1 + encoding.needs_extent,
         )
-        reporter.start(Path(self.path).name)
         log_info("write %s: %s", self.path, self.plan.summary)
         try:
             with explained_shortage(self.plan.peak_bytes, self.plan.budget, setting=_SETTING):
-                fill_spools(array)
+                with preparing(receiver):
+                    fill_spools(array)
+                reporter.start(Path(self.path).name)
                 if encoding.needs_extent:
                     encoding = _scaled_to_extent(array, encoding, n_values, reporter)
                 header = _complete_header(self.img, array)

@@ -6,7 +6,9 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from lazyvox.errors import ParameterTypeError
@@ -21,6 +23,8 @@ __all__ = [
     "Progress",
     "ProgressLike",
     "TqdmProgress",
+    "preparing",
+    "progress_of_preparation",
     "resolve_progress",
 ]
 
@@ -45,6 +49,9 @@ class Progress(Protocol):
     def close(self) -> None:
         """End, after success and after failure. May be called more than once."""
 
+
+#: Receiver of the progress of what is computed before a pass.
+_preparation: ContextVar[Progress | None] = ContextVar("lazyvox_preparation", default=None)
 
 ProgressLike: TypeAlias = bool | Progress | Callable[[int, int], None] | None
 
@@ -250,6 +257,21 @@ class ArrayProgress:
     def close(self) -> None:
         """End, after success and after failure."""
         self._receiver.close()
+
+
+@contextmanager
+def preparing(receiver: Progress) -> Iterator[None]:
+    """Context in which what is computed before a pass, such as a spool, reports its progress."""
+    token = _preparation.set(receiver)
+    try:
+        yield
+    finally:
+        _preparation.reset(token)
+
+
+def progress_of_preparation() -> Progress:
+    """Return the receiver of the progress of what is computed before a pass."""
+    return _preparation.get() or NoProgress()
 
 
 def _is_interactive() -> bool:

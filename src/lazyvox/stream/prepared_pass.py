@@ -19,7 +19,7 @@ from lazyvox.runtime.budget import memory_budget
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.memory_errors import explained_shortage
-from lazyvox.runtime.progress import NoProgress, Progress
+from lazyvox.runtime.progress import NoProgress, Progress, preparing
 from lazyvox.stream.consumer import Consumer
 
 __all__ = ["PreparedPass", "feed_consumers", "prepare_pass"]
@@ -81,11 +81,12 @@ class PreparedPass:
         stop = cancelled or threading.Event()
         n_passes = 1 if self.prepass is None else 2
         name = Path(self.plan.source).name
-        reporter.start(n_passes * self.series.grid.n_volumes, "volumes", name)
         log_info("pass over %s: %s", self.plan.source, self.plan.summary)
         try:
             with explained_shortage(self.plan.peak_bytes, self.plan.budget):
-                fill_spools(self.series.array)
+                with preparing(reporter):
+                    fill_spools(self.series.array)
+                reporter.start(n_passes * self.series.grid.n_volumes, "volumes", name)
                 if self.prepass is not None:
                     needed = [consumer for consumer in self.first if consumer is not None]
                     results = iter(self._run_one(self.prepass, needed, reporter, stop))

@@ -141,8 +141,8 @@ class _SeedMapping:
             choice.low_pass,
             choice.filter or "fourier",
             choice.t_r,
-            join_runs=choice.join_runs,
-            keeps_censored=choice.censored == "keep",
+            found.options.runs,
+            choice.censored,
         )
         with options_named(seeds=self.seeds.options[0]):
             consumers = self.seeds.consumers()

@@ -43,6 +43,8 @@ def seed_map(  # noqa: PLR0913
     mask_img: ImageLike | None = None,
     confounds: Any = None,
     sample_mask: npt.ArrayLike | None = None,
+    runs: npt.ArrayLike | str | None = None,
+    censored: str = "drop",
     drift_order: int | None = None,
     high_pass: float | None = None,
     low_pass: float | None = None,
@@ -74,7 +76,13 @@ def seed_map(  # noqa: PLR0913
     confounds : array-like, pandas.DataFrame, Confounds, path, or list of these, optional
         Signals to remove, a row for each volume. Of several runs, a list has those of each run.
     sample_mask : array-like, optional
-        The volumes to keep: their numbers, ascending, or a boolean for every volume.
+        The volumes to keep: their numbers, ascending, or a boolean for every volume; or a list of
+        one such mask for each run.
+    runs : array-like of shape (n_volumes,) or "joined", optional
+        The run of each volume: every run is cleaned by itself. By default each image of a list is
+        a run; "joined" cleans all volumes as one series.
+    censored : {"drop", "keep"}, default="drop"
+        Whether volumes that confounds censor are left out, or kept all the same.
     drift_order : int, optional
         Highest order of the polynomials that are removed: 1 is a linear trend. By default the
         mean only, which is removed always.
@@ -151,7 +159,17 @@ def seed_map(  # noqa: PLR0913
     (12, 14, 10)
     """
     options = SeedMapOptions(radius, mask_img, smoothing_fwhm, measure, resample=resample)
-    cleaning = SeedCleaning(confounds, sample_mask, drift_order, high_pass, low_pass, filter, t_r)
+    cleaning = SeedCleaning(
+        confounds,
+        sample_mask,
+        drift_order,
+        high_pass,
+        low_pass,
+        filter,
+        t_r,
+        runs,
+        censored,
+    )
     prepared = prepare_seed_maps(as_series(img), seeds, options, cleaning, memory=memory)
     prepared.scan.run(memory=memory, n_jobs=n_jobs, progress=progress)
     maps = prepared.handle.result()

@@ -61,10 +61,10 @@ class SeedCleaning:
         Kind of filter.
     t_r : float or None
         Seconds between volumes; None takes those of the header.
-    join_runs : bool
-        Whether all images of a list are one run.
-    keeps_censored : bool
-        Whether volumes that confounds censor are kept all the same.
+    runs : array-like, "joined" or None
+        The run of each volume; None takes each image of a list for a run.
+    censored : {"drop", "keep"}
+        Treatment of the volumes that confounds censor.
     """
 
     confounds: Any = None
@@ -74,8 +74,8 @@ class SeedCleaning:
     low_pass: float | None = None
     filter: str = "fourier"
     t_r: float | None = None
-    join_runs: bool = False
-    keeps_censored: bool = False
+    runs: Any = None
+    censored: str = "drop"
 
     def prepare(self, series: Series, budget: int) -> CleanedSeries:
         """Check the options against a series, and work out what does not depend on its voxels.
@@ -128,6 +128,9 @@ class SeedCleaning:
         if self.filter not in FILTERS:
             msg = f"`filter` must be one of {', '.join(FILTERS)}. Got {self.filter!r}."
             raise ParameterError(msg)
+        if self.censored not in {"drop", "keep"}:
+            msg = f"`censored` must be 'drop' or 'keep'. Got {self.censored!r}."
+            raise ParameterError(msg)
         if self.filter == "cosine" and self.low_pass is not None:
             msg = (
                 f"`low_pass` has no effect with filter='cosine', which removes slow changes only. "
@@ -140,8 +143,8 @@ class SeedCleaning:
             high_pass=check_number(self.high_pass, "high_pass"),
             low_pass=check_number(self.low_pass, "low_pass"),
             t_r=self.t_r,
-            runs="joined" if self.join_runs else None,
-            censored="keep" if self.keeps_censored else "drop",
+            runs=self.runs,
+            censored=self.censored,
         )
 
     @property

@@ -77,7 +77,7 @@ class SeedRelations(Consumer[SeedMaps]):
     seeds : sequence of GatheredRegions
         Consumers that give the signals of seeds, in memory.
     spaces : sequence of CleanSpace
-        What cleaning leaves of each run; their volumes follow each other.
+        What cleaning leaves of each run.
     measure : {"correlation", "fisher-z", "regression", "t"}
         What maps hold.
     mask : ndarray of shape (i, j, k), bool, optional
@@ -185,10 +185,10 @@ class SeedRelations(Consumer[SeedMaps]):
         self.check(grid)
         n_voxels, n_seeds = self._n_voxels(grid), self._n_seeds
         dtype = self._moved_dtype(grid)
-        sums = max(
-            VoxelSums.nbytes(n_voxels, self._n_rows(space), 0, dtype=dtype)
-            for space in self._spaces
-        )
+        ends = [(int(one.volumes[0]), int(one.volumes[-1])) for one in self._spaces]
+        most_open = max(sum(first <= start <= last for first, last in ends) for start, _ in ends)
+        n_rows = max(self._n_rows(space) for space in self._spaces)
+        sums = most_open * VoxelSums.nbytes(n_voxels, n_rows, 0, dtype=dtype)
         # While maps are made: one of them, which voxels are finite, and what a measure works in.
         maps = 8 * n_seeds * grid.n_voxels + 5 * 8 * n_voxels
         held = RelationSums.nbytes(n_voxels, n_seeds) + max(sums, maps)

@@ -264,6 +264,20 @@ def test_runs_are_cleaned_each_by_itself(further):
     np.testing.assert_allclose(got.get_fdata(), want, rtol=1e-6)
 
 
+def test_runs_may_be_joined_or_interleaved():
+    halves = [run_of(VALUES[..., :50]), run_of(VALUES[..., 50:])]
+    options = {"radius": 4, "high_pass": 0.02, "drift_order": 1}
+    joined = lv.seed_map(halves, SEED, runs="joined", confounds=CONFOUNDS, **options)
+    whole = lv.seed_map(RUN, SEED, confounds=CONFOUNDS, **options)
+    np.testing.assert_allclose(joined.get_fdata(), whole.get_fdata(), atol=1e-12)
+    labels = TIMES % 2
+    mixed = lv.seed_map(RUN, SEED, runs=labels, confounds=CONFOUNDS, **options)
+    apart = [run_of(VALUES[..., labels == one]) for one in (0, 1)]
+    tables = [CONFOUNDS[labels == one] for one in (0, 1)]
+    want = lv.seed_map(apart, SEED, confounds=tables, **options)
+    np.testing.assert_allclose(mixed.get_fdata(), want.get_fdata(), atol=1e-12)
+
+
 def test_runs_and_a_butterworth_filter():
     runs = [run_of(VALUES[..., :45]), run_of(VALUES[..., 45:])]
     got = lv.seed_map(runs, SEED, radius=4, filter="butterworth", high_pass=0.02, drift_order=1)

@@ -93,6 +93,8 @@ BEFORE = {
         lv.ParameterError,
         "filter='cosine' needs `t_r` and `high_pass`",
     ),
+    "censored": ({"censored": "zero"}, lv.ParameterError, "`censored` must be 'drop' or 'keep'"),
+    "runs": ({"runs": "apart"}, lv.ParameterError, "`runs` must be the run of each volume"),
     "drift order": ({"drift_order": -1}, lv.ParameterError, "`drift_order` must be from 0 to 20"),
     "drift order, no number": (
         {"drift_order": True},
@@ -191,3 +193,6 @@ def test_volumes_that_confounds_censor_are_left_out():
     got = lv.seed_map(image_of(VALUES[1:]), SEED, confounds=table)
     want = lv.seed_map(image_of(VALUES[1:, ..., 5:]), SEED, confounds=TABLE[5:])
     np.testing.assert_allclose(got.get_fdata(), want.get_fdata(), atol=1e-12)
+    kept = lv.seed_map(image_of(VALUES[1:]), SEED, confounds=table, censored="keep")
+    want = lv.seed_map(image_of(VALUES[1:]), SEED, confounds=TABLE)
+    np.testing.assert_allclose(kept.get_fdata(), want.get_fdata(), atol=1e-12)

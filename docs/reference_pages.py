@@ -123,10 +123,12 @@ def _package_page(package: Package) -> str:
         name = _task(page) if package.name == "lazyvox" else _kind(_resolve(page))
         groups.setdefault(name, []).append(page)
     order = [*_TASKS, *_KINDS, *sorted(groups), _LAST]
-    for name in sorted(groups, key=lambda one: (one == _LAST, order.index(one))):
+    names = sorted(groups, key=lambda one: (one == _LAST, order.index(one)))
+    for name in names:
         lines += [f".. rubric:: {name}", "", ".. list-table::", "   :widths: 35 65", ""]
         lines += [row for page in groups[name] for row in _row(page)] + [""]
-    own = [page for page in package.pages.values() if page.rpartition(".")[0] == package.name]
+    listed = [page for name in names for page in groups[name]]
+    own = [page for page in listed if page.rpartition(".")[0] == package.name]
     if own:
         lines += [".. toctree::", "   :hidden:", "", *(f"   ../{page}" for page in own), ""]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 Smoothing and resampling, volume by volume
 ==========================================
 
-``smooth_img`` and ``resample_img`` return at once. A volume is smoothed and resampled when it is
+``smooth_img`` and ``resample_img`` return immediately. A volume is smoothed and resampled when it is
 read, and a chain of both is one pass over the file when it is saved.
 """
 

@@ -45,7 +45,7 @@ class Job(Generic[ResultT]):
     Attributes
     ----------
     is_done : bool
-        Whether `result` returns at once.
+        Whether `result` returns immediately.
     """
 
     def __init__(self, call: Callable[[], ResultT]) -> None:
@@ -183,7 +183,7 @@ def join_all(threads: Iterable[threading.Thread]) -> None:
         # A thread that collects garbage may come by here to end itself; it does so on its own.
         if thread is threading.current_thread():
             continue
-        # Not alive: never started, or so freshly that it sees at once that it is to end.
+        # Not alive: never started, or so freshly that it sees immediately that it is to end.
         while thread.is_alive():
             try:
                 thread.join()

@@ -114,7 +114,7 @@ def program_of(steps: tuple[Step, ...], sources: Sequence[LazyArray]) -> Program
             dtypes.append(None)
 
     def may_join(others: Sequence[int], number: int) -> bool:
-        # No compressed file is decoded at two places at once, once for each. What is in memory,
+        # No compressed file is decoded at two places simultaneously, once for each. What is in memory,
         # or computed in a pass before, bears the name of a file that it does not decode.
         reader = sources[number].reader
         readers = [sources[one].reader for one in others]

@@ -21,7 +21,7 @@ __all__ = ["SpoolJob", "SpooledReader"]
 
 
 class SpoolJob(Protocol):
-    """A computation of volumes that needs all of them at once. Frozen and picklable."""
+    """A computation of volumes that needs all of them simultaneously. Frozen and picklable."""
 
     @property
     def name(self) -> str:

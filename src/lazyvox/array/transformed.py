@@ -219,7 +219,7 @@ class StagedReader(ComputedReader):
         if window.axes[:3] != full or window.dims != (0, 1, 2, 3) or len(self.shape) != 4:
             return None
         if self.slab_slices < self.shape[2]:
-            # Volumes of all sources at once are what its own session avoids.
+            # Its own session never holds volumes of all sources simultaneously.
             return None
         time = window.axes[3]
         assert not isinstance(time, int)

@@ -187,7 +187,7 @@ def _verdict_line(one: Verdict, *, is_used: bool) -> str:
 def _conclusion(path: str, compression: str, used: Verdict | None) -> str:
     shown = printable(path)
     if compression == "none":
-        return f"{shown}: not compressed, so that any part is read at once: no index is needed"
+        return f"{shown}: not compressed, so that any part is read immediately: no index is needed"
     if compression != "gzip":
         return f"{shown}: compressed with {compression}, of which no index can be made"
     if used is None:

@@ -46,7 +46,7 @@ _TYPES = (
 @click.option(
     "--seekable",
     is_flag=True,
-    help="Write .gz or .zst so that any volume is read at once, without an index.",
+    help="Write .gz or .zst so that any volume is read immediately, without an index.",
 )
 @common_options
 @click.pass_context

@@ -1,4 +1,4 @@
-"""`lazyvox index`: access points of a gzip-compressed run, so that any volume is read at once."""
+"""`lazyvox index`: access points of a gzip-compressed run, so that any volume is read immediately."""
 
 import time
 from dataclasses import asdict
@@ -83,7 +83,7 @@ def index(
     *,
     beside: bool,
 ) -> None:
-    """Build an index of RUN, a .nii.gz file: then any of its volumes is read at once.
+    """Build an index of RUN, a .nii.gz file: then any of its volumes is read immediately.
 
     One pass over RUN, in which its checksums are verified. A good index that is there already is
     kept: --overwrite builds it again, or, with --export, replaces the exported file.

@@ -42,7 +42,7 @@ class Tree:
         mark of the first process where that is higher.
     high_water_bytes : int
         Sum of what each process had resident at most, as the kernel counts: pages that are shared
-        count in each, and no two processes need have been at their mark at once.
+        count in each, and no two processes need have been at their mark simultaneously.
     n_processes : int
         How many processes were seen.
     code : int

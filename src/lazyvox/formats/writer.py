@@ -15,7 +15,7 @@ from lazyvox.store.write.sinks import ByteSink, open_sink, sink_memory
 
 __all__ = ["ENCODING_BYTES", "ImageWriter"]
 
-# Bytes of float64 values that are encoded at once: within a core's cache, and far above the cost
+# Bytes of float64 values that are encoded together: within a core's cache, and far above the cost
 # of a call.
 _PIECE_BYTES = 1 << 20
 # Gathered values, float64 work, its mask, and the result; complex values are twice as wide.

@@ -233,7 +233,7 @@ def _inverse_as_scipys(affine: Array) -> Array:
 def _bounds(shape: Shape, mapping: Array) -> tuple[Array, Array]:
     """Return smallest and largest index, on each axis of a grid, of the centres of corner voxels.
 
-    The box has its corners in a fixed order and is multiplied at once: nilearn rounds up what
+    The box has its corners in a fixed order and is multiplied in one product: nilearn rounds up what
     comes out, so that the last bit of the product counts.
     """
     i, j, k = (length - 1 for length in shape)

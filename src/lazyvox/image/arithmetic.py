@@ -87,7 +87,7 @@ def math_img(formula: str, copy_header_from: str | None = None, **imgs: Any) -> 
     over each file, a few MiB of intermediate results. Values and data types are NumPy's, so that
     integers wrap: load images with ``dtype=`` to avoid it. Reductions (mean, std, var, sum, min,
     max, any, all; median and percentile over time, and others along axes of space) are computed
-    at once, in one pass in bounded memory for all those of one expression. Other functions
+    immediately, in one pass in bounded memory for all those of one expression. Other functions
     (`numpy.percentile` of all axes, `numpy.sort`) read their argument whole.
 
     Examples

@@ -108,7 +108,7 @@ def resample_img(
     LazyvoxWarning
         If the image has no sform, or signed integers become floats.
     BinaryImageWarning
-        If zeros and ones are interpolated; of images in memory at once, of others when read.
+        If zeros and ones are interpolated; of images in memory immediately, of others when read.
     NonFiniteWarning
         Likewise, if the image has NaN or infinite voxels. They are replaced by means of their
         neighbours, and voxels of the result that are nearest to one of them are NaN.
@@ -339,7 +339,7 @@ def _warn_of_floats(source: Volumes, transform: ResampleTransform) -> None:
 
 
 def _look_at_memory(source: Volumes, transform: ResampleTransform) -> None:
-    """Warn of values of an image in memory at once: nothing need be read to see them."""
+    """Warn of values of an image in memory immediately: nothing need be read to see them."""
     held: Any = source.img.dataobj
     if not isinstance(held, np.ndarray):
         return

@@ -142,7 +142,7 @@ class Incomparable:
     """The result of ``==`` and ``!=`` for two images whose voxels do not lie on each other.
 
     It has a truth value, which is that of their being one object. Anything else raises the error
-    that other operators raise at once.
+    that other operators raise immediately.
 
     Parameters
     ----------

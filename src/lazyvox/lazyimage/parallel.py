@@ -58,7 +58,7 @@ def map_images(
     context: str = "spawn",
     progress: ProgressLike = None,
 ) -> list[ResultT]:
-    """Call a function for each of many images, as many at once as cores and memory allow.
+    """Call a function for each of many images, as many simultaneously as cores and memory allow.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def map_images(
         Paths are loaded, and handles of `lazyvox.shared` opened, in the process that needs them.
         Lazy images are sent as what they are, a description; images in memory with all values.
     n_jobs : int, default=-1
-        Most images at once, as in scikit-learn: by default one for each usable core. With 1 the
+        Most simultaneous images, as in scikit-learn: by default one for each usable core. With 1 the
         calls are made here, one after the other.
     memory : int, float or str, optional
         Budget of all calls together, such as ``"2GiB"``. By default the budget in force. Each
         process has its share of it as its own `lazyvox.memory_budget`.
     size_of : callable, optional
         Returns the bytes that the call for an image (as given, so often a path) will take: no
-        more images are then worked on at once than fit the budget, at least one. For functions
+        more images are then worked on simultaneously than fit the budget, at least one. For functions
         that hold whole arrays, which no budget of lazyvox can know.
     context : {"spawn", "forkserver"}, default="spawn"
         How processes are started.

@@ -104,7 +104,7 @@ def index(
     overwrite: bool = False,
     progress: ProgressLike = None,
 ) -> ImageIndex:
-    """Build the access points of a gzip-compressed image: then any volume is read at once.
+    """Build the access points of a gzip-compressed image: then any volume is read immediately.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def gzip_source(img: PathLike | SpatialImage) -> StreamSource:
     shown = printable(source.path)
     if source.compression == "none":
         msg = (
-            f"{shown}: the file is not compressed, so that any part of it can be read at once: it "
+            f"{shown}: the file is not compressed, so that any part of it can be read immediately: it "
             f"needs no index. Go on without one."
         )
     elif isinstance(source, StreamSource) and source.access_points() is not None:

@@ -85,7 +85,7 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         as nibabel does. A slope and intercept that were set in the header are stored, and the
         values under them as they are.
     seekable : bool, default=False
-        Whether a ``.gz`` or ``.zst`` file is written so that any volume of it is read at once,
+        Whether a ``.gz`` or ``.zst`` file is written so that any volume of it is read immediately,
         without an index: as many members or frames, of up to 2 MiB decoded, which every reader of
         these formats takes. Runs grow by less than 0.1 %.
     overwrite : bool, default=True

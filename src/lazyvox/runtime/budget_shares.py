@@ -19,7 +19,7 @@ def side_by_side(
     memory: float | str | None,
     n_jobs: int,
 ) -> list[ResultT]:
-    """Make calls in threads, as many at once as the budget allows.
+    """Make calls in threads, as many simultaneously as the budget allows.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def side_by_side(
     memory : int, str or None
         Budget of all together.
     n_jobs : int
-        Calls at once, at most, as in scikit-learn.
+        Most simultaneous calls, as in scikit-learn.
 
     Returns
     -------

@@ -119,7 +119,7 @@ class Crew:
             self._idle.put(worker)
 
     def stop(self) -> None:
-        """End the processes: those that work at once, the others in their own way."""
+        """End the processes: those that work immediately, the others in their own way."""
         for worker in self._workers:
             worker.dismiss()
         for worker in self._workers:

@@ -1,6 +1,6 @@
 """`Cleaner`: everything about cleaning that does not depend on the signals.
 
-What depends on time only (runs, kept volumes, filter, confounds) is checked at once, and computed
+What depends on time only (runs, kept volumes, filter, confounds) is checked immediately, and computed
 with the first columns; then any columns can be cleaned, block by block. All arithmetic is float64 on a few MiB at a time, whatever
 the type of the signals.
 """

@@ -1,4 +1,4 @@
-"""Recursive filters on many columns at once, as products of small matrices.
+"""Recursive filters on many columns together, as products of small matrices.
 
 A recursive filter takes one volume after the other. Over `BLOCK` volumes its outputs and its next
 states are linear in the inputs and the states before, so that a block of volumes is one product

@@ -87,7 +87,7 @@ class CompressedInput:
 
 
 class Pieces:
-    """Reads few bytes here and there; where they are near, they are fetched at once.
+    """Reads few bytes here and there; where they are near, they are fetched in one read.
 
     Parameters
     ----------

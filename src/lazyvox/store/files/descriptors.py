@@ -1,7 +1,7 @@
 """Files that are open for reading, of which few hold a descriptor at a time.
 
 An expression of a thousand series reads a thousand files in step, and systems let a process open
-some 256 files at once. So the descriptors that were not used for longest are closed, and opened
+some 256 files simultaneously. So the descriptors that were not used for longest are closed, and opened
 again when their files are read next.
 """
 

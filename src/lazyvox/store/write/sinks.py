@@ -20,7 +20,7 @@ _ZSTD_JOB_BYTES = 4 << 20
 _ZSTD_LAST_FAST_LEVEL = 4
 _LEVELS = {"gzip": (0, 9, 1), "bzip2": (1, 9, 1), "zstd": (1, 22, 3)}
 _BZIP2_BLOCK = 100_000
-# Bytes given to a compressor at once, so that what it returns is bounded too.
+# Bytes given to a compressor in one call, so that what it returns is bounded too.
 _PIECE = 1 << 20
 
 

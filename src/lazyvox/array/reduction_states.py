@@ -1,4 +1,4 @@
-"""Running results of reductions: sums, extremes, positions, products of neighbours in time.
+"""Running results of reductions: sums, extremes, positions.
 
 A state has one entry per voxel, or per index that is left once axes of space are reduced. Volumes
 come in order, each whole or as slices in order. Results depend on the values and their order only,
@@ -15,7 +15,7 @@ import numpy as np
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.errors import ParameterError
 
-__all__ = ["Fold", "LaggedProducts", "Positions", "State", "WideSums", "sum_dtype"]
+__all__ = ["Fold", "Positions", "State", "WideSums", "sum_dtype"]
 
 #: Values updated at a time: intermediate results stay in the processor's cache.
 PIECE_VALUES = 1 << 15
@@ -319,86 +319,6 @@ class Positions(State):
     @override
     def _join(self, other: Self) -> None:
         self._replace(self._best, self.volumes, other._best, other.volumes + self.count)
-
-
-class LaggedProducts(State):
-    """Sum over time of the products of neighbouring deviations from the mean.
-
-    Together with the variance it gives the autocorrelation of lag one, the coefficient of an AR(1)
-    model. The update is that of a covariance between the series without its last and the series
-    without its first value (Welford 1962), on differences to the first volume.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the entries.
-    """
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__(shape)
-        # First volume; then, as differences to it, the last one, and the means of what is
-        # followed by a value and of what follows one; products.
-        self._arrays: list[Array] = []
-
-    @property
-    @override
-    def nbytes(self) -> int:
-        return 8 * (5 * self._size + 4 * self._part_size)
-
-    def sums(self) -> Array:
-        """Return the sums of products.
-
-        Returns
-        -------
-        ndarray of shape `shape`, float64
-            ``((x[1:] - mean) * (x[:-1] - mean)).sum()`` of every voxel.
-        """
-        _, last, before, after, products = self._arrays
-        n_pairs = self.count - 1
-        mean = (before * n_pairs + last) / self.count
-        result: Array = products + n_pairs * (before - mean) * (after - mean)
-        return result
-
-    @override
-    def _allocate(self) -> None:
-        self._arrays = [np.zeros(self.shape, order="F") for _ in range(5)]
-
-    @override
-    def _first(self, values: Array, slices: slice) -> None:
-        self._arrays[0][..., slices] = values
-
-    @override
-    def _next(self, values: Array, slices: slice) -> None:
-        first, last, before, after, products = (array[..., slices] for array in self._arrays)
-        _add_pair(last, before, after, products, values - first, self.count - 1)
-
-    @override
-    def _join(self, other: Self) -> None:
-        first, last, before, after, products = self._arrays
-        shift = other._arrays[0] - first
-        _add_pair(last, before, after, products, shift, self.count)
-        n_new = other.count - 1
-        if not n_new:
-            return
-        change_before = other._arrays[2] + shift - before
-        change_after = other._arrays[3] + shift - after
-        share = n_new / (self.count + n_new)
-        products += other._arrays[4] + change_before * change_after * (self.count * share)
-        before += change_before * share
-        after += change_after * share
-        last[...] = other._arrays[1] + shift
-
-
-def _add_pair(
-    last: Array, before: Array, after: Array, products: Array, now: Array, n_pairs: int
-) -> None:
-    """Add the pair of the last value and the next one, the pair number `n_pairs` from 1."""
-    change = last - before
-    before += change / n_pairs
-    after += (now - after) / n_pairs
-    change *= now - after
-    products += change
-    last[...] = now
 
 
 def sum_dtype(dtype: DType) -> DType:

@@ -12,7 +12,6 @@ from lazyvox.array.courses import Courses
 from lazyvox.array.moments import Moments, TrendMoments
 from lazyvox.array.reduction_states import (
     Fold,
-    LaggedProducts,
     Positions,
     State,
     WideSums,
@@ -256,17 +255,6 @@ _RECORDS = (
     _of_courses("percentile", _percentile),
     _positions("argmin", np.less_equal),
     _positions("argmax", np.greater_equal),
-    Reduction(
-        "lag1_products",
-        "lag1_products",
-        lambda shape, *_: LaggedProducts(shape),
-        lambda state, _: state.sums(),
-        lambda _: np.dtype(np.float64),
-        n_extra=4,
-        needs="real",
-        over_space=False,
-        needs_time=True,
-    ),
 )
 
 #: Reductions by name.

@@ -211,40 +211,22 @@ class TestPositions:
             loaded(np.ones(SHAPE, "f4")).argmin(axis=(0, 1))
 
 
-class TestLaggedProducts:
-    """Products of neighbouring deviations, for autocorrelations."""
+class TestOrderStatistics:
+    """Median and percentile over time; only the courses of voxels have them."""
 
-    @staticmethod
-    def expected(values):
-        centred = values.astype("f8") - values.mean(axis=-1, keepdims=True, dtype="f8")
-        return (centred[..., 1:] * centred[..., :-1]).sum(axis=-1)
-
-    @pytest.mark.parametrize("mean", [0.0, 1e8])
-    @pytest.mark.parametrize("n_volumes", [1, 2, 3, 40])
-    def test_are_those_of_two_passes(self, mean, n_volumes):
-        values = mean + np.cumsum(RNG.normal(size=(3, 4, 5, n_volumes)), axis=-1)
-        array = in_memory_array(values, "run")
-        found = reduced(array, "lag1_products", axis=-1).read()
-        assert found.dtype == np.float64
-        np.testing.assert_allclose(found, self.expected(values), rtol=1e-7, atol=1e-7)
-
-    def test_share_a_pass_with_the_variance_for_an_ar1_coefficient(self, loaded):
-        course = np.zeros(2000)
-        for place in range(1, 2000):
-            course[place] = 0.6 * course[place - 1] + RNG.normal()
-        array = loaded(np.broadcast_to(course, (1, 1, 2, 2000)).copy()).dataobj
-        products, variance = (
-            reduced(array, "lag1_products", axis=-1),
-            reduced(array, "var", axis=-1),
-        )
-        evaluate([products.reader, variance.reader])
-        rho = products.read() / (2000 * variance.read())
-        np.testing.assert_allclose(rho, 0.6, atol=0.05)
+    def test_share_a_pass_and_a_spool(self, loaded):
+        values = RNG.normal(size=SHAPE).astype("f4")
+        array = loaded(values).dataobj
+        found = [reduced(array, "median", axis=-1), reduced(array, "percentile", axis=-1, q=20)]
+        evaluate([one.reader for one in found])
+        np.testing.assert_array_equal(found[0].read(), np.median(values, axis=-1))
+        wanted = np.percentile(values.astype("f8"), 20, axis=-1).astype("f4")
+        np.testing.assert_array_equal(found[1].read(), wanted)
 
     def test_need_time(self, loaded):
         array = loaded(np.ones(SHAPE, "f4")).dataobj
-        with pytest.raises(lv.ParameterError, match="lag1_products is taken over time"):
-            reduced(array, "lag1_products", axis=0)
+        with pytest.raises(lv.ParameterError, match="median is taken over time"):
+            reduced(array, "median", axis=0)
 
 
 class TestMeanSquares:

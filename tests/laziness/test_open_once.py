@@ -177,6 +177,12 @@ def test_several_maskers(opened):
     assert_once(opened, "run.nii.gz")
 
 
+@pytest.mark.parametrize("kind", ["fourier", "butterworth"])
+def test_seed_maps(opened, kind):
+    lv.seed_map("run.nii.gz", ["atlas.nii.gz", "left.nii.gz"], high_pass=0.02, filter=kind)
+    assert_once(opened, "run.nii.gz", "atlas.nii.gz", "left.nii.gz")
+
+
 def test_a_run_that_is_cleaned_and_saved(opened):
     lv.save(clean_img("run.nii.gz", standardize=None), "cleaned.nii.gz")
     assert_once(opened, "run.nii.gz")
@@ -218,6 +224,17 @@ COMMANDS = {
     ],
     "stats": ["stats", "run.nii.gz", "second.nii.gz", "--labels", "atlas.nii.gz", "-o", "out.tsv"],
     "qc": ["qc", "run.nii.gz", "--mask", "mask.nii.gz", "-o", "out.tsv"],
+    "seedmap": [
+        "seedmap",
+        "run.nii.gz",
+        "second.nii.gz",
+        "--labels",
+        "atlas.nii.gz",
+        "--mask-img",
+        "mask.nii.gz",
+        "-o",
+        "out.nii.gz",
+    ],
     "slice": ["slice", "run.nii.gz", "..., 3", "-o", "out.nii.gz"],
     "slice to an array": ["slice", "run.nii.gz", "..., 3", "-o", "out.npy"],
     "concat": ["concat", "run.nii.gz", "second.nii.gz", "-o", "out.nii.gz"],
@@ -257,7 +274,7 @@ def test_a_command_prepares_its_pass_once(prepared, more, capsys):
     assert len(prepared) == 1
 
 
-@pytest.mark.parametrize("command", ["tstat", "stats", "qc"])
+@pytest.mark.parametrize("command", ["tstat", "stats", "qc", "seedmap"])
 def test_a_table_or_map_prepares_its_passes_once(prepared, command, capsys):
     arguments = COMMANDS[command]
     assert run([*arguments, "--json", "--overwrite"]) == 0

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lazyvox.array import ConcatReader, FileReader, MappedReader
+from lazyvox.array.chunked_reader import ChunkedReader
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store import open_source
@@ -71,3 +72,34 @@ def test_concatenated_readers(tmp_path, compression):
         for name, part in cuts.items()
     )
     check_array_reader(lambda: ConcatReader(parts), values)
+
+
+class InChunks:
+    """An array that is sliced as one of a Zarr store is: basic slices, in the order of C."""
+
+    def __init__(self, values, chunks):
+        self.values, self.chunks = values, chunks
+        self.shape, self.dtype = values.shape, values.dtype
+
+    def __getitem__(self, key):
+        return self.values[key].copy(order="C")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("edge", [3, 9])
+def test_chunked_reader(shape, edge):
+    values = random_values(shape, "<i4")
+    stored = InChunks(values.T, (edge,) * len(shape))
+    place = tuple(reversed(range(len(shape))))
+    check_array_reader(lambda: ChunkedReader(stored, place, "a.zarr"), values)
+
+
+def test_chunked_reader_of_axes_in_another_order_and_one_that_is_not_stored():
+    values = random_values((4, 5, 1, 6), "<i4")
+    stored = InChunks(values[:, :, 0].transpose(2, 0, 1), (2, 3, 5))
+    reader = ChunkedReader(stored, (1, 2, None, 0), "a.zarr")
+    assert (reader.shape, reader.chunks) == ((4, 5, 1, 6), (3, 5, 1, 2))
+    with reader.open(tuple(map(range, values.shape))) as session:
+        out = np.empty((2, 5, 3), "<i4")
+        session.read((range(2, 4), range(5), 0, (5, 0, 1)), out)
+    np.testing.assert_array_equal(out, values[2:, :, 0][..., [5, 0, 1]])

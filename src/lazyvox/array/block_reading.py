@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import Array, DType, ExitInfo, override
+from lazyvox._typing import Array, DType, ExitInfo, Shape, override
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArraySession, kept_shape
@@ -20,8 +20,9 @@ from lazyvox.planning.blocks import (
     BlockLayout,
     Costs,
     choose_layout,
-    fortran_tiles,
+    iter_steps,
     iter_tiles,
+    tile_shape,
 )
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.prefetch import read_ahead
@@ -225,7 +226,12 @@ def reading_of_usual_size(array: LazyArray) -> BlockReading:
 
 @contextmanager
 def iter_blocks(
-    array: LazyArray, n_values: int, dtype: DType | None = None, *, ahead: int | None = 0
+    array: LazyArray,
+    n_values: int,
+    dtype: DType | None = None,
+    *,
+    ahead: int | None = 0,
+    tile: Shape | None = None,
 ) -> Iterator[Iterator[Block]]:
     """Read an array of any number of axes; a context manager that gives its blocks.
 
@@ -239,11 +245,13 @@ def iter_blocks(
         Type of the blocks; by default that of the array, byte order included.
     ahead : int or None, default=0
         Bytes for decoding ahead on several cores, as in `LazyArray.open`.
+    tile : tuple of int, optional
+        Shape of the blocks, of `n_values` values; by default these are consecutive.
 
     Yields
     ------
     iterator of Block
-        Consecutive values, in the order of the file.
+        Consecutive values, or tiles, in the order of the file.
 
     Notes
     -----
@@ -252,7 +260,8 @@ def iter_blocks(
     size = max(min(n_values, array.size), 1)
     wanted = array.dtype if dtype is None else dtype
     buffers = _StoredBuffers(array, wanted, size, array.open(ahead))
-    with _loop(buffers, fortran_tiles(array.shape, size) if array.size else ()) as blocks:
+    steps = tile_shape(array.shape, size) if tile is None else tile
+    with _loop(buffers, iter_steps(array.shape, steps) if array.size else ()) as blocks:
         yield blocks
 
 

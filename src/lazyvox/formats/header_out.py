@@ -66,14 +66,14 @@ def supported_dtypes(kind: HeaderClass) -> tuple[DType, ...]:
 
 
 def choose_class(header: Header, shape: Shape, *, ending: str) -> HeaderClass:
-    """Return the header class for an ending ('.nii', '.hdr', '.mgh') and the values to write.
+    """Return the header class for an ending ('.nii', '.zarr', '.hdr', '.mgh') and the values.
 
     A pair stays plain Analyze only where its header is; `plan_output` turns it into NIfTI where
     Analyze cannot hold what is written.
     """
     if ending == ".mgh":
         return MGHHeader
-    is_single = ending == ".nii"
+    is_single = ending in (".nii", ".zarr")
     if not is_single and _is_kind(header, AnalyzeHeader) and not _is_nifti(header):
         return type(header)
     keeps_shape = _is_nifti(header) and header.get_data_shape() == shape

@@ -18,7 +18,7 @@ from lazyvox.formats.header_out import (
     stored_scaling,
     supported_dtypes,
 )
-from lazyvox.formats.output_spec import OutputSpec, files_of
+from lazyvox.formats.output_spec import ZARR_ENDING, OutputSpec, files_of
 from lazyvox.store.files.paths import printable
 
 __all__ = ["plan_output"]
@@ -42,7 +42,7 @@ def plan_output(
     ----------
     path : str
         ``.nii``, ``.hdr`` or ``.img`` (a pair, by either name), ``.mgh``, each also with ``.gz``,
-        ``.bz2`` or ``.zst``, or ``.mgz``; in any case.
+        ``.bz2`` or ``.zst``, or ``.mgz``, or ``.zarr`` (a folder); in any case.
     header : nibabel header, optional
         Where fields come from: all that the format can hold are kept, extensions included.
     affine : array-like of shape (4, 4), optional
@@ -91,6 +91,8 @@ def plan_output(
         kind = Nifti2PairHeader if is_long else Nifti1PairHeader
     _check_dtype(path, kind, stored)
     _check_axes(path, kind, grid)
+    if ending == ZARR_ENDING:
+        _check_zarr(path, grid, stored)
     made = make_header(kind, header, matrix, grid, stored)
     if stored.kind == "V" and scaling != (1.0, 0.0):
         msg = f"Colours must not be scaled. Got slope {scaling[0]} and inter {scaling[1]}."
@@ -126,6 +128,18 @@ def _check_axes(path: str, kind: HeaderClass, shape: Shape) -> None:
             f"{printable(path)}: MGH holds at most 4 axes, of at least one voxel each. Got shape "
             f"{shape}. Write NIfTI, or one 4D part."
         )
+        raise ParameterError(msg)
+
+
+def _check_zarr(path: str, shape: Shape, dtype: DType) -> None:
+    if not 2 <= len(shape) <= 5:
+        msg = (
+            f"{printable(path)}: an image in a Zarr store must have 2 to 5 axes. Got shape {shape}. "
+            f"Write .nii."
+        )
+        raise ParameterError(msg)
+    if dtype.names is not None:
+        msg = f"{printable(path)}: a Zarr store holds numbers, and these are colours. Write .nii."
         raise ParameterError(msg)
 
 

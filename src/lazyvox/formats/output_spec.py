@@ -11,7 +11,10 @@ from lazyvox.formats.datatypes import NIFTI_CODES
 from lazyvox.formats.nifti_header import NiftiHeader
 from lazyvox.store.files.paths import printable
 
-__all__ = ["OutputSpec", "files_of", "is_mgh_name", "plan_map"]
+__all__ = ["ZARR_ENDING", "OutputSpec", "files_of", "is_mgh_name", "plan_map"]
+
+#: Ending of folders that hold an image in chunks.
+ZARR_ENDING = ".zarr"
 
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
 _PAIR = {".hdr": ".img", ".img": ".hdr"}
@@ -131,12 +134,14 @@ def files_of(path: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     stem = path[: len(path) - len(packed)]
     ending = PurePath(stem).suffix
     kind = ending.lower()
+    if last.lower() == ZARR_ENDING:
+        return ZARR_ENDING, ((path, "zarr"),)
     if kind in (".nii", ".mgh"):
         return kind, ((path, compression),)
     if kind not in _PAIR:
         msg = (
             f"{printable(path)}: the name of an output image must end in .nii, .hdr, .img or "
-            f".mgh, each also with .gz, .bz2 or .zst behind it, or in .mgz. Got "
+            f".mgh, each also with .gz, .bz2 or .zst behind it, or in .mgz or .zarr. Got "
             f"{ending + packed!r}. Choose one of these."
         )
         raise ParameterError(msg)

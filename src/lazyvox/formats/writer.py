@@ -9,11 +9,12 @@ import numpy as np
 from lazyvox._typing import Array
 from lazyvox.formats.encode import encode, naming
 from lazyvox.formats.output_spec import OutputSpec
+from lazyvox.formats.zarr_sink import ZarrSink, ZarrTarget, volumes_target, zarr_memory
 from lazyvox.planning.blocks import member_lengths
 from lazyvox.store.files.paths import printable
 from lazyvox.store.write.sinks import ByteSink, open_sink, sink_memory
 
-__all__ = ["ENCODING_BYTES", "ImageWriter"]
+__all__ = ["ENCODING_BYTES", "ImageWriter", "packing_memory"]
 
 # Bytes of float64 values that are encoded together: within a core's cache, and far above the cost
 # of a call.
@@ -45,11 +46,16 @@ class ImageWriter:
         Whether compressed files are made of parts that can be decoded alone.
     rounds : bool
         Whether floats that are not whole are rounded to unscaled integers, or refused.
+    zarr : ZarrTarget, optional
+        Chunks of a Zarr store, and the order of its values; by default whole volumes, in the
+        order of a file.
 
     Raises
     ------
     ParameterError
         If the compression knows no such parts.
+    MissingDependencyError
+        If the output is a Zarr store, and zarr is not installed.
     OutputError
         If the files cannot be created.
     OutputExistsError
@@ -79,17 +85,30 @@ class ImageWriter:
         overwrite: bool = True,
         seekable: bool = False,
         rounds: bool = True,
+        zarr: ZarrTarget | None = None,
     ) -> None:
         self._output = output
         self._rounds = rounds
         self._n_written = 0
-        _, compression = output.files[0]
-        packing_bytes = sink_memory(compression, compresslevel, n_threads, seekable=seekable)
+        packing_bytes = packing_memory(
+            output, compresslevel, n_threads, seekable=seekable, zarr=zarr
+        )
         self._memory = packing_bytes * len(output.files)
         volume_bytes = math.prod(output.shape[:3]) * output.dtype.itemsize
-        self._sinks: list[ByteSink] = []
+        self._sinks: list[ByteSink | ZarrSink] = []
         try:
             for path, packing in output.files:
+                if packing == "zarr":
+                    target = zarr or volumes_target(output)
+                    folder = ZarrSink(
+                        output,
+                        target,
+                        compresslevel=compresslevel,
+                        n_threads=n_threads,
+                        overwrite=overwrite,
+                    )
+                    self._sinks.append(folder)
+                    continue
                 sink = open_sink(
                     path,
                     compression=packing,
@@ -205,6 +224,34 @@ class ImageWriter:
 
     def __exit__(self, *exc: object) -> None:
         self.abort()
+
+
+def packing_memory(
+    output: OutputSpec,
+    compresslevel: int | None = None,
+    n_threads: int = 1,
+    *,
+    seekable: bool = False,
+    zarr: ZarrTarget | None = None,
+) -> int:
+    """Return an upper bound of the bytes that what packs the values of an output holds.
+
+    Parameters
+    ----------
+    output : OutputSpec
+        The output.
+    compresslevel, n_threads, seekable, zarr
+        As of `ImageWriter`.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    compression = output.files[0][1]
+    if compression == "zarr":
+        return zarr_memory(zarr or volumes_target(output), output.dtype.itemsize, n_threads)
+    return sink_memory(compression, compresslevel, n_threads, seekable=seekable)
 
 
 def _pieces(block: Array, most: int) -> Iterator[Array]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, Shape, override
+from lazyvox.array.chunked_reader import ChunkedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -33,8 +34,8 @@ def to_dask(img: ImageLike | LazyArray, chunks: Any = "auto") -> Any:
         Any image, computed ones such as those of `lazyvox.image.clean_img` included.
     chunks : "auto", int, tuple or dict, default="auto"
         By default runs of whole volumes, of about 4 MiB. In a compressed file with an index (see
-        `lazyvox.index`) they begin near its access points. Anything else means what it means to
-        `dask.array.from_array`.
+        `lazyvox.index`) they begin near its access points; those of a Zarr store are its own.
+        Anything else means what it means to `dask.array.from_array`.
 
     Returns
     -------
@@ -173,18 +174,24 @@ def _unpickled(token: str, packed: bytes, is_computed: bool) -> _Voxels:  # noqa
 
 
 def _auto_chunks(array: LazyArray) -> tuple[Any, ...]:
-    """Return chunks of whole volumes; the axes behind time are cut into single positions."""
+    """Return chunks of whole volumes, those of a store where it has some.
+
+    The axes behind time are cut into single positions.
+    """
+    reader = array.reader
+    if isinstance(reader, ChunkedReader) and array.window.is_full:
+        return reader.chunks
     if array.ndim < 4:
         return array.shape
-    volume_bytes = math.prod(array.shape[:3]) * array.reader.dtype.itemsize
-    source = array.reader.byte_source
+    volume_bytes = math.prod(array.shape[:3]) * reader.dtype.itemsize
+    source = reader.byte_source
     points = None
     if isinstance(source, StreamSource) and array.window.is_full and array.ndim == 4:
         points = source.access_points()
     runs = volume_runs(
         array.shape[3],
         volume_bytes,
-        array.reader.offset,
+        reader.offset,
         () if points is None else points.decoded_offsets.tolist(),
     )
     return (*array.shape[:3], runs, *(1,) * (array.ndim - 4))

@@ -30,6 +30,7 @@ from lazyvox.formats import ForeignFormatError, ImageFile
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
 from lazyvox.lazyimage.opening import array_of_file, open_image_file
+from lazyvox.lazyimage.zarr_image import is_zarr_folder, load_zarr
 from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path, printable
@@ -69,7 +70,8 @@ def load(
     path : path-like
         A file of any format that nibabel opens; NIfTI-1 and -2, Analyze and MGH are streamed by
         lazyvox itself, plain or compressed with gzip, bzip2 or zstd. Format and compression are
-        found from the content, not from the name.
+        found from the content, not from the name. Or the folder of a Zarr store that holds an
+        image, as `lazyvox.interop.from_zarr` reads it.
     dtype : dtype-like, optional
         Type that voxels are cast to when they are read, block by block. Scaled integers asked
         for as float32 are scaled in float32. By default the type is nibabel's: the stored type,
@@ -105,10 +107,11 @@ def load(
     >>> img.dataobj[..., 3].shape
     (12, 14, 10)
     """
+    if is_zarr_folder(full_path := absolute_path(path)):
+        return _load_zarr(full_path, dtype=dtype, mmap=mmap)
     try:
         file = open_image_file(path)
     except ForeignFormatError as error:
-        full_path = absolute_path(path)
         foreign: LazyImage = _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
         return foreign
     img = image_of_file(file, mmap=mmap)
@@ -162,6 +165,14 @@ def image_of_file(file: ImageFile, *, mmap: bool = False) -> LazyImage:
     return lazy_image(
         file.image_class, dataobj, file.affine, file.header, path=file.header_source.path
     )
+
+
+def _load_zarr(path: str, *, dtype: npt.DTypeLike | None, mmap: bool) -> LazyImage:
+    if mmap:
+        msg = f"{printable(path)}: mmap=True needs an uncompressed NIfTI, Analyze or MGH file."
+        raise ParameterError(msg)
+    img = load_zarr(path)
+    return img if dtype is None else _cast(img, dtype)
 
 
 def _load_foreign(

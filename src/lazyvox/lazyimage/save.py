@@ -1,6 +1,7 @@
 """`lazyvox.save`: images larger than memory, written block by block, complete or not at all."""
 
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,24 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox._typing import Array, PathLike
 from lazyvox.array.block_reading import block_values, buffered_itemsize, iter_blocks
 from lazyvox.array.conversion import Conversion
+from lazyvox.array.kept import kept_on_disk
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
 from lazyvox.array.value_range import ValueRange
-from lazyvox.errors import MemoryBudgetError, ParameterTypeError
+from lazyvox.errors import ParameterTypeError
 from lazyvox.formats.encode import naming
 from lazyvox.formats.mgh import with_footer
 from lazyvox.formats.output import plan_output
 from lazyvox.formats.output_spec import OutputSpec
-from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
+from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter, packing_memory
+from lazyvox.formats.zarr_sink import ZarrTarget
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.lazyimage.operators import check_time_axis
 from lazyvox.lazyimage.reading_plan import plan_passes, value_layout
+from lazyvox.lazyimage.zarr_tiles import must_be_kept, short_of_memory, zarr_target
 from lazyvox.planning.blocks import DECODER, N_BUFFERS, TARGET_BLOCK_BYTES
-from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
+from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
@@ -35,7 +39,6 @@ from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import ArrayProgress, ProgressLike, preparing, resolve_progress
 from lazyvox.store.files.paths import absolute_path
-from lazyvox.store.write.sinks import sink_memory
 
 __all__ = ["PreparedSave", "prepare_save", "save"]
 
@@ -70,12 +73,13 @@ def save(  # noqa: PLR0913 - one keyword for each thing that a file can be
         Any nibabel image, lazy or not, of 1 to 7 dimensions.
     path : path-like
         Target: ``.nii``, ``.nii.gz``, ``.nii.bz2``, ``.nii.zst``, ``.hdr`` or ``.img`` (a pair),
-        ``.mgh``, ``.mgz``. It may be the file that the image is read from.
+        ``.mgh``, ``.mgz``; or ``.zarr``, a folder, as `lazyvox.interop.to_zarr` writes it with its
+        defaults. It may be the file that the image is read from.
     dtype : dtype-like, optional
         Type on disk. By default that of the header (`img.set_data_dtype` sets it); in MGH, which
         has few types, the next one that holds the values. Also nibabel's "compat" and "smallest".
     compresslevel : int, optional
-        0 to 9 for gzip, by default 1; 1 to 22 for zstd.
+        0 to 9 for gzip, by default 1; 1 to 22 for zstd; 0 to 9 for Zarr, by default 1.
     scale : "auto", (float, float) or False, optional
         How values become integers: "auto" finds slope and intercept in a first pass, a pair sets
         them, False rounds. Without it an unchanged image keeps its stored integers, slope and
@@ -163,6 +167,8 @@ class PreparedSave:
         See `save`.
     overwrite : bool
         See `save`.
+    zarr : ZarrTarget or None
+        Chunks of a Zarr store, and the order of its values.
     """
 
     img: SpatialImage
@@ -174,6 +180,7 @@ class PreparedSave:
     compresslevel: int | None
     seekable: bool
     overwrite: bool
+    zarr: ZarrTarget | None = None
 
     def run(self, progress: ProgressLike = None) -> None:
         """Write the file; see `save`."""
@@ -181,11 +188,12 @@ class PreparedSave:
         array, encoding = lazy_dataobj(self.img), self.encoding
         n_values = self.plan.block_bytes // self.values.dtype.itemsize
         receiver = resolve_progress(progress)
+        keeps = self.zarr is not None and must_be_kept(self.values, self.zarr)
         reporter = ArrayProgress(
             receiver,
             array.shape,
             self.values.dtype.itemsize,
-            1 + encoding.needs_extent,
+            1 + encoding.needs_extent + keeps,
         )
         log_info("write %s: %s", self.path, self.plan.summary)
         try:
@@ -197,20 +205,30 @@ class PreparedSave:
                     encoding = _scaled_to_extent(array, encoding, n_values, reporter)
                 header = _complete_header(self.img, array)
                 output = _plan_output(header, self.img.affine, array, encoding, self.path)
-                with ImageWriter(
-                    output,
-                    compresslevel=self.compresslevel,
-                    n_threads=self.n_threads,
-                    overwrite=self.overwrite,
-                    seekable=self.seekable,
-                    rounds=encoding.rounds,
-                ) as writer:
+                with ExitStack() as stack:
+                    writer = stack.enter_context(
+                        ImageWriter(
+                            output,
+                            compresslevel=self.compresslevel,
+                            n_threads=self.n_threads,
+                            overwrite=self.overwrite,
+                            seekable=self.seekable,
+                            rounds=encoding.rounds,
+                            zarr=self.zarr,
+                        )
+                    )
                     write = (
                         writer.write_stored
                         if encoding.is_copy or encoding.is_raw
                         else writer.write
                     )
-                    with iter_blocks(self.values, n_values) as blocks:
+                    values, tile = self.values, None
+                    if self.zarr is not None and not self.zarr.tiles.is_consecutive:
+                        tile = self.zarr.tiles.tile
+                    if keeps:
+                        kept = kept_on_disk(values, n_values, reporter.advance)
+                        values = stack.enter_context(kept)
+                    with iter_blocks(values, n_values, tile=tile) as blocks:
                         for block in blocks:
                             write(block.values)
                             reporter.advance(block.values.size)
@@ -231,10 +249,13 @@ def prepare_save(  # noqa: PLR0913 - as of `save`
     overwrite: bool = True,
     memory: int | str | None = None,
     n_jobs: int | None = None,
+    chunks: Any = "time",
+    store: Any = None,
 ) -> PreparedSave:
     """Return a save whose encoding, threads and blocks are chosen; reads no voxel.
 
-    The arguments, and the errors, are those of `save`.
+    The arguments, and the errors, are those of `save`. `chunks` are those of a Zarr store, as in
+    `lazyvox.interop.to_zarr`, and `store` is the one that a name that ends in ``.zarr`` is for.
     """
     _check_image(img)
     check_time_axis(img)
@@ -244,8 +265,11 @@ def prepare_save(  # noqa: PLR0913 - as of `save`
     values = replace(array, conversion=Conversion()) if encoding.is_copy else array
     budget = resolve_budget(memory)
     most = min(resolve_n_jobs(-1 if n_jobs is None else n_jobs), _MAX_THREADS)
+    is_zarr, zarr = output.files[0][1] == "zarr", None
     for n_threads in range(most, 0, -1) if n_jobs is None else (most,):
-        packing = sink_memory(output.files[0][1], compresslevel, n_threads, seekable=seekable)
+        if is_zarr:
+            zarr = zarr_target(values, output, chunks, store, budget, n_threads)
+        packing = packing_memory(output, compresslevel, n_threads, seekable=seekable, zarr=zarr)
         held = (
             DECODER,
             *values.reader.session_memory,
@@ -254,9 +278,9 @@ def prepare_save(  # noqa: PLR0913 - as of `save`
         )
         if sum_terms(held) + N_BUFFERS * _SMALLEST_BLOCK_BYTES <= budget:
             break
-    plan = _plan(values, encoding, output, held, budget, n_threads)
+    plan = _plan(values, encoding, output, held, budget, n_threads, zarr)
     return PreparedSave(
-        img, values, encoding, full_path, plan, n_threads, compresslevel, seekable, overwrite
+        img, values, encoding, full_path, plan, n_threads, compresslevel, seekable, overwrite, zarr
     )
 
 
@@ -296,28 +320,25 @@ def _plan(
     held: tuple[MemoryTerm, ...],
     budget: int,
     n_threads: int,
+    zarr: ZarrTarget | None,
 ) -> Plan:
     """Return the plan of a save: blocks as large as is useful, or as the budget allows."""
     room = min(N_BUFFERS * TARGET_BLOCK_BYTES, budget - sum_terms(held))
-    if room < buffered_itemsize(array):
+    is_tiled = zarr is not None and not zarr.tiles.is_consecutive
+    n_values = zarr.tiles.n_values if zarr is not None and is_tiled else None
+    if n_values is None and room >= buffered_itemsize(array):
+        n_values = block_values(array, room)
+    if n_values is None:
         least = sum_terms(held) + N_BUFFERS * _SMALLEST_BLOCK_BYTES
-        msg = (
-            f"the memory budget must hold the buffers of writing. Got {format_bytes(budget)}; "
-            f"needed are {format_bytes(least)} ({least} bytes)."
-        )
-        raise MemoryBudgetError(
-            msg,
-            parameter="memory",
-            value=budget,
-            hint=f"Pass memory={least} or more{', or n_jobs=1' * (n_threads > 1)}.",
-        )
+        raise short_of_memory(budget, least, n_threads)
+    kept = array.nbytes if zarr is not None and must_be_kept(array, zarr) else 0
     return plan_passes(
         array,
         1 + encoding.needs_extent,
-        value_layout(array, block_values(array, room), held),
+        value_layout(array, n_values, held),
         budget,
         consumers=[("Write", sum_terms(held[-2:]))],
-        files_bytes=output.decoded_bytes,
+        files_bytes=output.decoded_bytes + kept,
     )
 
 

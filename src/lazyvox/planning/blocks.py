@@ -19,6 +19,7 @@ __all__ = [
     "Costs",
     "choose_layout",
     "fortran_tiles",
+    "iter_steps",
     "iter_tiles",
     "member_lengths",
     "tile_shape",
@@ -216,7 +217,29 @@ def fortran_tiles(shape: Shape, max_values: int) -> Iterator[tuple[slice, ...]]:
     >>> [tile[2:] for tile in fortran_tiles((10, 10, 3), 200)]
     [(slice(0, 2, None),), (slice(2, 3, None),)]
     """
-    steps = tile_shape(shape, max_values)
+    return iter_steps(shape, tile_shape(shape, max_values))
+
+
+def iter_steps(shape: Shape, steps: Shape) -> Iterator[tuple[slice, ...]]:
+    """Yield the index of each part of an array that is cut every so often along each axis.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    steps : tuple of int
+        Shape of a part.
+
+    Yields
+    ------
+    tuple of slice
+        One slice for each axis; in Fortran order.
+
+    Examples
+    --------
+    >>> list(iter_steps((4, 3), (4, 2)))
+    [(slice(0, 4, None), slice(0, 2, None)), (slice(0, 4, None), slice(2, 3, None))]
+    """
     starts = [range(0, length, step) for length, step in zip(shape, steps, strict=True)]
     for corner in product(*reversed(starts)):
         yield tuple(

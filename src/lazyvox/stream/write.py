@@ -9,13 +9,12 @@ from lazyvox.errors import ParameterError
 from lazyvox.formats.encode import naming
 from lazyvox.formats.output import plan_output
 from lazyvox.formats.output_spec import OutputSpec
-from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
+from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter, packing_memory
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.encoding import Encoding, Scale, choose_encoding
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.store.files.paths import absolute_path
-from lazyvox.store.write.sinks import sink_memory
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.histogram import Extent
 
@@ -139,8 +138,7 @@ class Write(Consumer[str]):
 
     @override
     def state_bytes(self, grid: Grid) -> int:
-        output = self._output(grid)
-        return sink_memory(output.files[0][1], self._compresslevel, self._n_threads)
+        return packing_memory(self._output(grid), self._compresslevel, self._n_threads)
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def temporary_beside(target: Path) -> Path:
 
 
 def sweep(target: Path) -> None:
-    """Remove files of killed processes of this host from earlier writes to the same target."""
+    """Remove files and folders of killed processes of this host from earlier writes to the same target."""
     prefix, tag = _prefix(target.name), host_tag()
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
@@ -31,7 +32,14 @@ def sweep(target: Path) -> None:
             match = _ENDING.fullmatch(entry.name, len(prefix))
             if match and match[2] == tag and is_dead(int(match[1])):
                 with contextlib.suppress(OSError):
-                    Path(entry.path).unlink()
+                    _remove(Path(entry.path))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _prefix(name: str) -> str:

@@ -12,10 +12,11 @@ from lazyvox.runtime.logs import log_info
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.temporary import sweep, temporary_beside
 
-__all__ = ["AtomicFile", "annexed_reason", "write_file"]
+__all__ = ["ADVICE", "AtomicFile", "annexed_reason", "write_file"]
 
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
-_ADVICE = {
+#: What to do about an error of writing, by its number.
+ADVICE = {
     errno.ENOSPC: "Free space on that disk, or write elsewhere.",
     errno.EDQUOT: "Free space within your quota, or write elsewhere.",
     errno.EFBIG: "The file is larger than this disk or `ulimit -f` allows: write elsewhere.",
@@ -280,7 +281,7 @@ class AtomicFile:
         )
 
     def _refuse(self, error: OSError, folder: Path) -> NoReturn:
-        advice = _ADVICE.get(error.errno or 0, "Write elsewhere.")
+        advice = ADVICE.get(error.errno or 0, "Write elsewhere.")
         msg = (
             f"{self._shown}: the output must be a file that can be created in "
             f"{printable(str(folder))}: {error.strerror or error}. {advice}"
@@ -290,7 +291,7 @@ class AtomicFile:
 
     def _fail(self, error: OSError, doing: str) -> NoReturn:
         self.abort()
-        advice = _ADVICE.get(error.errno or 0, "Write elsewhere.")
+        advice = ADVICE.get(error.errno or 0, "Write elsewhere.")
         msg = (
             f"{self._shown}: {doing} failed: {error.strerror or error}. What was there before is "
             f"intact, and the temporary file is removed. {advice}"

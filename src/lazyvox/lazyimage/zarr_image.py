@@ -1,0 +1,77 @@
+"""Images of Zarr stores, as lazy images."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lazyvox.array.chunked_reader import ChunkedReader
+from lazyvox.array.conversion import Conversion
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.errors import ImageNotFoundError, ReadError, UnsupportedFormatError
+from lazyvox.formats.nifti_zarr import header_of_group
+from lazyvox.lazyimage.classes import LazyImage, lazy_image
+from lazyvox.runtime.optional import require
+from lazyvox.store.files.identity import FileIdentity, SourceFile
+from lazyvox.store.files.paths import printable
+
+__all__ = ["is_zarr_folder", "load_zarr"]
+
+#: Metadata of groups and arrays, of both versions of Zarr.
+_MARKS = ("zarr.json", ".zgroup", ".zarray")
+
+
+def is_zarr_folder(path: str) -> bool:
+    """Return whether a path is a folder that holds a Zarr group or array."""
+    return any(os.path.isfile(os.path.join(path, mark)) for mark in _MARKS)  # noqa: PTH113, PTH118
+
+
+def load_zarr(store: Any, level: int = 0) -> LazyImage:
+    """Return the image of a store, which is an absolute path or what zarr opens; reads a header.
+
+    The errors are those of `lazyvox.interop.from_zarr`.
+    """
+    require("zarr", "interop", "Zarr stores")
+    path = store if isinstance(store, str) else str(store)
+    stored = header_of_group(_open(store, path), path, level)
+    mark, nbytes = _state_of(path, stored.array.path) if isinstance(store, str) else (None, 0)
+    reader = ChunkedReader(stored.array, stored.place, path, mark, nbytes)
+    spec = stored.file.array
+    dataobj = LazyArray.over(reader, Conversion(spec.slope, spec.inter))
+    name = path if isinstance(store, str) else None
+    return lazy_image(
+        stored.file.image_class, dataobj, stored.file.affine, stored.file.header, path=name
+    )
+
+
+def _open(store: Any, path: str) -> Any:
+    import zarr
+
+    if isinstance(store, zarr.Group):
+        return store
+    if isinstance(store, str) and not os.path.lexists(store):
+        msg = f"{printable(path)}: no such folder."
+        raise ImageNotFoundError(msg)
+    try:
+        return zarr.open_group(store, mode="r")
+    except (FileNotFoundError, KeyError, ValueError, TypeError) as error:
+        msg = f"{printable(path)}: the store must hold a Zarr group. zarr says: {error}"
+        raise UnsupportedFormatError(msg) from error
+    except OSError as error:
+        msg = f"{printable(path)}: the store could not be opened: {error}"
+        raise ReadError(msg) from error
+
+
+def _state_of(path: str, name: str) -> tuple[SourceFile, int]:
+    """Return the metadata of an array in a folder, as a mark of its state, and its size on disk."""
+    folder = Path(path, name)
+    found = next(one for mark in _MARKS if (one := folder / mark).is_file())
+    nbytes = 0
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    waiting.append(Path(entry.path))
+                else:
+                    nbytes += entry.stat().st_size
+    return SourceFile(str(found), FileIdentity.of(found.stat())), nbytes

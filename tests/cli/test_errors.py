@@ -25,7 +25,7 @@ USAGE = [
     ([*MASK, "--lut", "atlas.tsv", "-o", "o.npy"], "--lut names the regions of --labels, or of --maps; both are missing"),
     ([*MASK, "-o", "o.xlsx"], "--output o.xlsx: the name must end in .tsv, .csv, .npy, .npz, .parquet, .txt, .1D"),
     ([*MASK, "-o", "o.zarr"], "--output o.zarr: the name must end in .tsv, .csv, .npy, .npz, .parquet, .txt, .1D"),
-    ([*MEAN, "o.txt"], "--output o.txt: the name must end in .mgz, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),
+    ([*MEAN, "o.txt"], "--output o.txt: the name must end in .mgz, .zarr, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),
     ([*MEAN, "folder.nii"], "--output folder.nii: this is a directory. Add a file name"),
     ([*MEAN, "new/"], "--output new/: this is a directory. Add a file name"),
     ([*MEAN, "old.nii"], "--output old.nii: the file exists. Pass --overwrite to replace it"),

@@ -132,7 +132,7 @@ USAGE = [
     ([*RUN, *OUT, "--filter", "cosine"], "--filter cosine removes what is slower than --high-pass, which is missing"),
     ([*RUN, *OUT, "--measure", "t", "--measure", "t"], "--measure must be given once. Got it twice"),
     (RUN, "missing option -o/--output: where should the result go?"),
-    ([*RUN, "-o", "o.tsv"], "--output o.tsv: the name must end in .mgz, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),
+    ([*RUN, "-o", "o.tsv"], "--output o.tsv: the name must end in .mgz, .zarr, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),
     ([*RUN, "-o", "run.nii.gz"], "--output run.nii.gz: this is an input too. Write to another file"),
     ([*RUN, "-o", "mask.nii.gz"], "--output mask.nii.gz: the file exists. Pass --overwrite to replace it"),
     ([*RUN, *OUT, "--confounds", FMRIPREP], f"--confounds {FMRIPREP}: fMRIPrep's tables hold more than should be removed. Choose with --confound-strategy, such as motion24,wm_csf,high_pass, or with --confound-columns"),

@@ -92,7 +92,7 @@ USAGE = [
     (["--percentile", "101=p.nii"], "--percentile must be Q=OUT, such as 90=p90.nii.gz, Q from 0 to 100. Got '101=p.nii'"),
     (["--percentile", "x=p.nii"], "--percentile must be Q=OUT, such as 90=p90.nii.gz, Q from 0 to 100. Got 'x=p.nii'"),
     (["--percentile", "9="], "--percentile must be Q=OUT, such as 90=p90.nii.gz, Q from 0 to 100. Got '9='"),
-    (["--mean", "m.txt"], "--mean m.txt: the name must end in .mgz, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),
+    (["--mean", "m.txt"], "--mean m.txt: the name must end in .mgz, .zarr, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),
     (["--mean", "old.nii"], "--mean old.nii: the file exists. Pass --overwrite to replace it"),
     (["--mean", "m.nii", "--std", "m.nii"], "--std m.nii: another image has this file. Give each its own"),
     (["--mean", "m.nii", "--ddof", "1"], "--ddof concerns --std, --tsnr, --var. Give one of them, or leave it out"),

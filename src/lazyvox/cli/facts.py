@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nibabel.nifti2 import Nifti2Image
 from nibabel.orientations import aff2axcodes
+from nibabel.spatialimages import SpatialImage
 from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, Shape
+from lazyvox.array.chunked_reader import ChunkedReader
 from lazyvox.array.conversion import Conversion
+from lazyvox.array.lazy_array import LazyArray
 from lazyvox.formats import ForeignFormatError, read_image_file
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -201,6 +205,8 @@ class _Storage:
 def _foreign_facts(path: str) -> Facts:
     img = as_image(path)
     array = lazy_dataobj(img)
+    if isinstance(array.reader, ChunkedReader):
+        return _zarr_facts(img, array, array.reader)
     name = f"{type(img).__name__.removeprefix('Lazy')}, read through nibabel"
     return _facts(
         # nibabel computes values where it scales: the type on disk is in the header only.
@@ -208,6 +214,19 @@ def _foreign_facts(path: str) -> Facts:
         np.asarray(img.affine),
         img.header,
         _Storage(name, "none", Path(path).stat().st_size),
+    )
+
+
+def _zarr_facts(img: SpatialImage, array: LazyArray, reader: ChunkedReader) -> Facts:
+    version = 2 if isinstance(img, Nifti2Image) else 1
+    chunks = " x ".join(map(str, reader.chunks))
+    return _facts(
+        ArraySpec(array.shape, reader.dtype, 0, array.slope, array.inter),
+        np.asarray(img.affine),
+        img.header,
+        _Storage(
+            f"NIfTI-{version} in a Zarr store, chunks of {chunks}", "none", reader.stored_bytes
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from lazyvox.cli.outcome import (
 )
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples
 from lazyvox.errors import LazyvoxError
+from lazyvox.formats.zarr_names import is_zarr_folder
 from lazyvox.planning.memory import format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.store.files.paths import printable
@@ -152,7 +153,7 @@ def _inspect(path: str, settings: Settings, *, is_checked: bool) -> _Report:
             if settings.explain:
                 return _Report(path, None, plan=plan_check(path, is_checked=is_checked))
             facts = describe_image(path)
-            source = open_source(path)
+            source = None if is_zarr_folder(path) else open_source(path)
             index = source.access_points() if isinstance(source, StreamSource) else None
             if not is_checked:
                 return _Report(path, facts, index=index)

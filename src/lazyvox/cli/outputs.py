@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
+from lazyvox.formats.zarr_names import ZARR_ENDING, is_zarr_folder
 from lazyvox.store.files.paths import printable, split_target
 from lazyvox.store.write.atomic import annexed_reason
 
@@ -26,6 +27,7 @@ _PACKED = (".gz", ".bz2", ".zst")
 IMAGE_ENDINGS = (
     *(kind + packed for kind in (".nii", ".hdr", ".img", ".mgh") for packed in ("", *_PACKED)),
     ".mgz",
+    ZARR_ENDING,
 )
 
 _KINDS = (".nii", ".hdr", ".img", ".mgh", ".mgz", ".head", ".brik", ".mnc")
@@ -76,7 +78,7 @@ def check_output(
             return ""
         msg = "missing option -o/--output: where should the result go?"
         raise WrongUsageError(msg)
-    if Path(output).is_dir() or output.endswith(os.sep):
+    if _is_other_folder(output) or output.endswith(os.sep):
         msg = f"{option} {printable(output)}: this is a directory. Add a file name"
         raise WrongUsageError(msg)
     if not output.lower().endswith(tuple(one.lower() for one in endings)):
@@ -123,12 +125,13 @@ def list_endings(endings: Sequence[str]) -> str:
 
     Examples
     --------
-    >>> list_endings([".npy", ".tsv"]), list_endings(IMAGE_ENDINGS)[:29]
-    ('.npy, .tsv', '.mgz, or .nii, .hdr, .img or ')
+    >>> list_endings([".npy", ".tsv"]), list_endings(IMAGE_ENDINGS)[:36]
+    ('.npy, .tsv', '.mgz, .zarr, or .nii, .hdr, .img or ')
     """
     if ".nii" not in endings:
         return ", ".join(endings)
-    others = [one for one in endings if one not in IMAGE_ENDINGS or one == ".mgz"]
+    alone = (".mgz", ZARR_ENDING)
+    others = [one for one in endings if one not in IMAGE_ENDINGS or one in alone]
     images = ".nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"
     return f"{', '.join(others)}, or {images}"
 
@@ -142,7 +145,7 @@ def stem_of(path: str) -> str:
     ('left.v2', 'atlas.tsv')
     """
     name = Path(path).name
-    for endings in (_PACKED, _KINDS):
+    for endings in ((*_PACKED, ZARR_ENDING), _KINDS):
         for ending in endings:
             if name.lower().endswith(ending) and len(name) > len(ending):
                 name = name[: -len(ending)]
@@ -190,7 +193,7 @@ def _check_file(path: str, inputs: Sequence[str], *, overwrite: bool) -> None:
             msg = f"this user may not write into {printable(str(folder))}"
             raise _UnfitFileError(msg)
         return
-    if Path(path).is_dir():
+    if _is_other_folder(path):
         msg = "this is a directory. Add a file name"
         raise _UnfitFileError(msg)
     if any(_is_same(path, one) for one in inputs):
@@ -199,9 +202,19 @@ def _check_file(path: str, inputs: Sequence[str], *, overwrite: bool) -> None:
     if not overwrite:
         msg = "the file exists. Pass --overwrite to replace it"
         raise _UnfitFileError(msg)
-    if Path(path).exists() and not stat.S_ISREG(Path(path).stat().st_mode):
+    if (
+        Path(path).exists()
+        and not is_zarr_folder(path)
+        and not stat.S_ISREG(Path(path).stat().st_mode)
+    ):
         msg = "only a regular file can be replaced, not a pipe or device"
         raise _UnfitFileError(msg)
+
+
+def _is_other_folder(path: str) -> bool:
+    """Return whether a path is a folder that a Zarr store must not replace."""
+    is_store = path.lower().endswith(ZARR_ENDING) and is_zarr_folder(path)
+    return Path(path).is_dir() and not is_store
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lazyvox.errors import CorruptFileError, HeaderError
-from lazyvox.formats.foreign import refusal
+from lazyvox.formats.foreign import ForeignFormatError, refusal
 from lazyvox.formats.layout import (
     HEAD_BYTES,
     NiftiLayout,
@@ -15,6 +15,7 @@ from lazyvox.formats.layout import (
 from lazyvox.formats.nifti import read_nifti
 from lazyvox.formats.pairs import PairName, missing_partner, pair_name
 from lazyvox.formats.spec import Findings, ImageFile
+from lazyvox.formats.zarr_names import is_zarr_folder
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
 from lazyvox.store.opening import open_source
@@ -46,7 +47,8 @@ def read_image_file(path: str) -> ImageFile:
     Raises
     ------
     ForeignFormatError
-        If the file is of a format that nibabel may read, or of none that is known here.
+        If the file is of a format that nibabel may read, or of none that is known here, or is
+        the folder of a Zarr store.
     UnsupportedFormatError
         If it is something else that can be named, or its data type is not read.
     HeaderError
@@ -62,6 +64,8 @@ def read_image_file(path: str) -> ImageFile:
     -----
     Memory: O(1), and NIfTI extensions, at most 64 MiB. Reads the header and the extensions.
     """
+    if is_zarr_folder(path):
+        raise ForeignFormatError.of(printable(path), "a Zarr store")
     name = pair_name(path)
     findings = Findings(path)
     image = _read_single(path, findings) if name is None else _read_pair(path, name, findings)

@@ -18,7 +18,8 @@ from lazyvox.formats.header_out import (
     stored_scaling,
     supported_dtypes,
 )
-from lazyvox.formats.output_spec import ZARR_ENDING, OutputSpec, files_of
+from lazyvox.formats.output_spec import OutputSpec, files_of
+from lazyvox.formats.zarr_names import ZARR_ENDING
 from lazyvox.store.files.paths import printable
 
 __all__ = ["plan_output"]

@@ -9,12 +9,10 @@ from lazyvox._typing import DType, PathLike, Shape
 from lazyvox.errors import ParameterError
 from lazyvox.formats.datatypes import NIFTI_CODES
 from lazyvox.formats.nifti_header import NiftiHeader
+from lazyvox.formats.zarr_names import ZARR_ENDING
 from lazyvox.store.files.paths import printable
 
-__all__ = ["ZARR_ENDING", "OutputSpec", "files_of", "is_mgh_name", "plan_map"]
-
-#: Ending of folders that hold an image in chunks.
-ZARR_ENDING = ".zarr"
+__all__ = ["OutputSpec", "files_of", "is_mgh_name", "plan_map"]
 
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
 _PAIR = {".hdr": ".img", ".img": ".hdr"}

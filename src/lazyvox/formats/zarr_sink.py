@@ -13,6 +13,7 @@ from lazyvox._typing import Array
 from lazyvox.errors import OutputError, OutputExistsError, ParameterError
 from lazyvox.formats.nifti_zarr import axis_names, ome_attributes, stored_axes, stored_header
 from lazyvox.formats.output_spec import OutputSpec
+from lazyvox.formats.zarr_names import ZARR_MARKS
 from lazyvox.planning.blocks import TARGET_BLOCK_BYTES, iter_steps
 from lazyvox.planning.chunks import ChunkTiles, choose_tiles, chunk_shape
 from lazyvox.runtime.optional import require
@@ -20,9 +21,6 @@ from lazyvox.store.files.paths import printable
 from lazyvox.store.write.atomic_folder import AtomicFolder
 
 __all__ = ["ZarrSink", "ZarrTarget", "volumes_target", "zarr_memory"]
-
-#: Files of which a folder has one if it is a Zarr group or array.
-_MARKS = ("zarr.json", ".zgroup", ".zarray")
 
 #: Levels of Blosc's zstd: lowest, highest, default.
 _LEVELS = (0, 9, 1)
@@ -117,7 +115,7 @@ class ZarrSink:
         self._buffer = np.empty(target.tiles.n_values * output.dtype.itemsize, np.uint8)
         self._is_open = True
         if target.store is None:
-            self._folder = AtomicFolder(self._path, overwrite=overwrite, marks=_MARKS)
+            self._folder = AtomicFolder(self._path, overwrite=overwrite, marks=ZARR_MARKS)
         try:
             store = target.store if self._folder is None else str(self._folder.path)
             self._group = _new_group(store, self._path, overwrite=overwrite)

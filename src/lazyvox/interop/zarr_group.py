@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from lazyvox.errors import ParameterError
-from lazyvox.formats.output_spec import ZARR_ENDING
+from lazyvox.formats.zarr_names import ZARR_ENDING
 from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.encoding import Scale
 from lazyvox.lazyimage.load import ImageLike, as_image

@@ -27,10 +27,11 @@ from lazyvox.errors import (
     join_nibabel,
 )
 from lazyvox.formats import ForeignFormatError, ImageFile
+from lazyvox.formats.zarr_names import is_zarr_folder
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.lazyimage.foreign import load_foreign
 from lazyvox.lazyimage.opening import array_of_file, open_image_file
-from lazyvox.lazyimage.zarr_image import is_zarr_folder, load_zarr
+from lazyvox.lazyimage.zarr_image import load_zarr
 from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path, printable
@@ -107,11 +108,12 @@ def load(
     >>> img.dataobj[..., 3].shape
     (12, 14, 10)
     """
-    if is_zarr_folder(full_path := absolute_path(path)):
-        return _load_zarr(full_path, dtype=dtype, mmap=mmap)
     try:
         file = open_image_file(path)
     except ForeignFormatError as error:
+        full_path = absolute_path(path)
+        if is_zarr_folder(full_path):
+            return _load_zarr(full_path, dtype=dtype, mmap=mmap)
         foreign: LazyImage = _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
         return foreign
     img = image_of_file(file, mmap=mmap)

@@ -28,7 +28,7 @@ def open_image_file(path: PathLike) -> ImageFile:
     Raises
     ------
     ForeignFormatError
-        If nibabel may read it.
+        If nibabel may read it, or it is the folder of a Zarr store.
     ParameterError
         If the path is a URL.
     ImageFileError

@@ -9,20 +9,13 @@ from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ImageNotFoundError, ReadError, UnsupportedFormatError
 from lazyvox.formats.nifti_zarr import header_of_group
+from lazyvox.formats.zarr_names import ZARR_MARKS
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.runtime.optional import require
 from lazyvox.store.files.identity import FileIdentity, SourceFile
 from lazyvox.store.files.paths import printable
 
-__all__ = ["is_zarr_folder", "load_zarr"]
-
-#: Metadata of groups and arrays, of both versions of Zarr.
-_MARKS = ("zarr.json", ".zgroup", ".zarray")
-
-
-def is_zarr_folder(path: str) -> bool:
-    """Return whether a path is a folder that holds a Zarr group or array."""
-    return any(os.path.isfile(os.path.join(path, mark)) for mark in _MARKS)  # noqa: PTH113, PTH118
+__all__ = ["load_zarr"]
 
 
 def load_zarr(store: Any, level: int = 0) -> LazyImage:
@@ -64,7 +57,7 @@ def _open(store: Any, path: str) -> Any:
 def _state_of(path: str, name: str) -> tuple[SourceFile, int]:
     """Return the metadata of an array in a folder, as a mark of its state, and its size on disk."""
     folder = Path(path, name)
-    found = next(one for mark in _MARKS if (one := folder / mark).is_file())
+    found = next(one for mark in ZARR_MARKS if (one := folder / mark).is_file())
     nbytes = 0
     waiting = [folder]
     while waiting:

@@ -149,7 +149,13 @@ class ZarrSink:
         name = PurePath(self._path).name
         with self._explained():
             kept = self._group.create_array(
-                "nifti", shape=(len(header),), chunks=(len(header),), dtype="u1", compressors=None
+                "nifti",
+                shape=(len(header),),
+                chunks=(len(header),),
+                dtype="u1",
+                compressors=None,
+                # xarray opens no group with an array whose axes have no names.
+                dimension_names=("byte",),
             )
             kept[:] = np.frombuffer(header, np.uint8)
             self._group.update_attributes(ome_attributes(header, len(self._output.shape), name))

@@ -26,7 +26,7 @@ def whole(path):
 def test_the_whole_page_is_tested():
     rows = [one for one in PAGE.read_text().splitlines() if one.startswith("| ")]
     headings = sum(one.startswith("| FSL, AFNI | lazyvox | notes |") for one in rows)
-    assert headings == 7
+    assert headings == 8
     assert len(LINES) == len(rows) - headings > 55
 
 
@@ -36,6 +36,7 @@ def test_line_runs(lazyvox, folder, line):
     (folder / "kept.txt").write_text("".join(f"{n}\n" for n in range(40) if n not in {7, 8}))
     rows = ["\t".join(f"{one:.5f}" for one in row) for row in rng.normal(size=(40, 3))]
     (folder / "confounds.tsv").write_text("\n".join(["a\tb\tc", *rows]) + "\n")
+    np.savetxt(folder / "run_mcf.par", rng.normal(scale=0.01, size=(40, 6)))
     argv = shlex.split(line)[1:]
     for name, command in MADE_BEFORE.items():
         if name in line and f"-o {name}" not in line:
@@ -43,7 +44,9 @@ def test_line_runs(lazyvox, folder, line):
     before = set(folder.iterdir())
     done = lazyvox(*argv)
     assert (done.code, done.err) == (0, "")
-    prints = argv[0] in {"info", "stats"} or "-o -" in line or "-v" in argv or "--field" in argv
+    prints = (
+        argv[0] in {"info", "stats", "qc"} or "-o -" in line or "-v" in argv or "--field" in argv
+    )
     assert prints or set(folder.iterdir()) > before
     assert done.out
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
+from lazyvox.cli.image_output import OUTPUT_TEXT
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.mask import mask_of_option
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
+from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -40,7 +41,6 @@ from lazyvox.stream.voxelwise import (
 
 __all__ = ["mean", "std", "tsnr", "tstat"]
 
-_OUTPUT_TEXT = f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}."
 
 #: Types of the values on disk. What is stored is computed in float64.
 _TYPES = ("float32", "float64")
@@ -74,7 +74,7 @@ class _Map:
 
 @click.command(cls=Command, epilog=examples("lazyvox mean run.nii.gz -o mean.nii.gz"))
 @runs_argument
-@output_option(_OUTPUT_TEXT)
+@output_option(OUTPUT_TEXT)
 @_type_option
 @common_options
 @click.pass_context
@@ -89,7 +89,7 @@ def mean(ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: s
 
 @click.command(cls=Command, epilog=examples("lazyvox std run.nii.gz -o std.nii.gz"))
 @runs_argument
-@output_option(_OUTPUT_TEXT)
+@output_option(OUTPUT_TEXT)
 @_type_option
 @_ddof_option
 @common_options
@@ -107,7 +107,7 @@ def std(
 
 @click.command(cls=Command, epilog=examples("lazyvox tsnr run.nii.gz -o tsnr.nii.gz"))
 @runs_argument
-@output_option(_OUTPUT_TEXT)
+@output_option(OUTPUT_TEXT)
 @_type_option
 @_ddof_option
 @common_options

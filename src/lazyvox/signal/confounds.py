@@ -10,6 +10,7 @@ import numpy as np
 
 from lazyvox._typing import Array, FloatArray, IntArray, override
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.optional import require
 from lazyvox.signal.confound_files import FMRIPREP_ENDINGS, read_confounds
 from lazyvox.store.files.paths import printable
@@ -330,6 +331,10 @@ def stack_confounds(tables: Sequence[ConfoundTable], lengths: Sequence[int]) -> 
             if one.sample_mask is not None:
                 kept[start : start + length] = np.isin(np.arange(length), one.sample_mask)
         start += length
+    for run, one in enumerate(joined):
+        missing = [name for name in names if one is None or name not in one.names]
+        if missing:
+            log_info("run %s has no confound %s; zero there", run, ", ".join(missing))
     mask = None if kept.all() else np.flatnonzero(kept)
     return Confounds(values, names, mask, "confounds", _places=places)
 

@@ -217,3 +217,13 @@ def test_a_sample_mask_of_each_run_without_cleaning(example_files):
         lv.extract(runs, atlas, sample_mask=[[0], [1], [2]])
     with pytest.raises(ParameterError, match=r"of run 1 \(counted from 0\)"):
         lv.extract(runs, atlas, sample_mask=[[0], []])
+
+
+def test_confounds_that_a_run_does_not_have_are_logged(example_files, caplog):
+    pandas = pytest.importorskip("pandas")
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    both = pandas.DataFrame(values, columns=["csf", "cosine01"])
+    runs, atlas = [example_files / "run.nii.gz"] * 2, example_files / "atlas.nii.gz"
+    with caplog.at_level("INFO", "lazyvox"):
+        lv.extract(runs, atlas, confounds=[both, both[["csf"]]], detrend=True)
+    assert "run 1 has no confound cosine01; zero there" in caplog.text

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+import lazyvox as lv
+from lazyvox.errors import (
+    LazyvoxWarning,
+    OutputExistsError,
+    ParameterError,
+    ParameterTypeError,
+)
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.spheres import Spheres
 from lazyvox.extraction.tables import StoredTable
@@ -154,3 +160,41 @@ class TestCoverage:
     def test_wrong_least_coverage(self, files, least):
         with pytest.raises(ParameterError, match=r"a fraction, from 0 to 1. Got"):
             Labels(files[1], min_coverage=least)
+
+
+class TestNumbersOnly:
+    @pytest.mark.parametrize("ending", [".txt", ".1D"])
+    def test_a_table_has_no_names(self, tmp_path, ending):
+        labels = image(atlas())
+        found = feed(Labels(labels, out=tmp_path / f"o{ending}"), image(series()), 2)
+        assert found.path.endswith(ending)
+        plain = feed(Labels(labels), image(series()))
+        np.testing.assert_array_equal(np.loadtxt(found.path), plain.values)
+        np.testing.assert_array_equal(found.values, plain.values)
+        plain.save(tmp_path / "saved.1D")
+        assert (tmp_path / "saved.1D").read_text() == (tmp_path / f"o{ending}").read_text()
+
+    def test_several_stand_side_by_side(self, example_folder, monkeypatch):
+        monkeypatch.chdir(example_folder)
+        rois = {"voxels": "left.nii.gz", "regions": "atlas.nii.gz"}
+        both = lv.extract("run.nii.gz", rois, out="both.txt")
+        wanted = np.hstack([both["voxels"].values, both["regions"].values])
+        np.testing.assert_array_equal(np.loadtxt("both.txt"), wanted)
+        masks = lv.Voxels(["left.nii.gz", "right.nii.gz"], out="masks.1D")
+        lv.extract("run.nii.gz", masks)
+        assert np.loadtxt("masks.1D").shape == (40, 520)
+        with pytest.raises(OutputExistsError, match="the output exists"):
+            lv.extract("run.nii.gz", rois, out="both.txt")
+
+    def test_values_that_are_missing(self, tmp_path):
+        values = series()
+        values[..., 3] = np.nan
+        signals = feed(Labels(image(atlas())), image(values))
+        for ending, text in (
+            (".1D", "nan nan nan"),
+            (".csv", "nan,nan,nan"),
+            (".tsv", "n/a\tn/a\tn/a"),
+        ):
+            path = tmp_path / f"o{ending}"
+            signals.save(path)
+            assert text in path.read_text().splitlines()

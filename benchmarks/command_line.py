@@ -25,16 +25,6 @@ from reference import Reference, options_of, parser_of, reference_of
 Command = Callable[[Reference, str], list[str]]
 
 _OURS = "lazyvox"
-_SMOOTH = """
-import sys
-from lazyvox.image import smooth_img
-smooth_img(sys.argv[1], 6).to_filename(sys.argv[2])
-"""
-_ADD = """
-import sys
-import lazyvox as lv
-lv.save(lv.load(sys.argv[1]) + lv.load(sys.argv[2]), sys.argv[3])
-"""
 _LABELS = """
 import sys
 import numpy as np
@@ -221,7 +211,7 @@ WORKS = (
         "smoothing, 6 mm, saved",
         ".nii.gz",
         {
-            _OURS: lambda files, out: python(_SMOOTH, files.run, out),
+            _OURS: lambda files, out: _lazyvox("smooth", files.run, "--fwhm", "6", "-o", out),
             "niimath": lambda files, out: [files.run, "-s", f"{6 / _FWHM:.6f}", out],
             "MRtrix3": lambda files, out: ["mrfilter", files.run, "smooth", out, "-fwhm", "6"],
         },
@@ -231,7 +221,9 @@ WORKS = (
         "adding two runs, saved",
         ".nii.gz",
         {
-            _OURS: lambda files, out: python(_ADD, files.run, files.run, out),
+            _OURS: lambda files, out: _lazyvox(
+                *("calc", "a + b", "-v", f"a={files.run}", "-v", f"b={files.run}", "-o", out)
+            ),
             "niimath": lambda files, out: [files.run, "-add", files.run, out],
             "MRtrix3": lambda files, out: ["mrcalc", files.run, files.run, "-add", out],
         },

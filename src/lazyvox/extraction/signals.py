@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.coverage import Coverage
+from lazyvox.extraction.first_rows import html_of_rows, text_of_rows
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.signals_figure import MOST_LINES, Drawing, draw_signals
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
@@ -460,24 +460,11 @@ class Signals:
     @override
     def __repr__(self) -> str:
         """Describe the signals in one line, and show the first values of those in memory."""
-        head, rows = self._first_values()
-        if not rows:
-            return self._description
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        lines = ["  ".join(map(str.rjust, row, widths)).rstrip() for row in (head, *rows)]
-        return "\n".join([self._description, *lines])
+        return text_of_rows(self._description, *self._first_values())
 
     def _repr_html_(self) -> str:
         """Return the same for notebooks."""
-        head, rows = self._first_values()
-        cells = "".join(f"<th>{escape(one)}</th>" for one in head)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(one)}</td>' for one in row)}</tr>" for row in rows
-        )
-        table = (
-            f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
-        )
-        return f"<div><p>{escape(self._description)}</p>{table}</div>"
+        return html_of_rows(self._description, *self._first_values())
 
     @property
     def _description(self) -> str:

@@ -3,18 +3,23 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from json import dumps
 from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import Array, PathLike, override
-from lazyvox.errors import MissingDependencyError, ParameterError
+from lazyvox.errors import ParameterError
+from lazyvox.extraction.first_rows import html_of_rows, text_of_rows
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, write_lines
+from lazyvox.runtime.optional import require
 from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["TABLE_ENDINGS", "SummaryTable"]
+
+_SHOWN_ROWS = 6
 
 #: Endings of files that `SummaryTable.save` writes.
 TABLE_ENDINGS = (".tsv", ".csv", ".json")
@@ -96,11 +101,9 @@ class SummaryTable:
         MissingDependencyError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            msg = "a data frame needs the package pandas, which is not installed."
-            raise MissingDependencyError(msg) from error
+        require("pandas", "table", "Tables")
+        import pandas as pd
+
         return pd.DataFrame({name: list(column) for name, column in self.columns.items()})
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> None:
@@ -144,8 +147,27 @@ class SummaryTable:
 
     @override
     def __repr__(self) -> str:
-        """Show the size of the table and its columns."""
-        return f"<SummaryTable of {self.n_rows} rows: {', '.join(self.names)}>"
+        """Show the size of the table and its first rows."""
+        return text_of_rows(self._title, *self._first_rows())
+
+    def _repr_html_(self) -> str:
+        """Return the same for notebooks."""
+        return html_of_rows(self._title, *self._first_rows())
+
+    @property
+    def _title(self) -> str:
+        return f"<SummaryTable of {self.n_rows} rows, {len(self.names)} columns>"
+
+    def _first_rows(self) -> tuple[list[str], list[list[str]]]:
+        """Return the names of the columns and the first rows as text."""
+        first = islice(zip(*self.columns.values(), strict=True), _SHOWN_ROWS)
+        rows = [[_shown(_plain(cell)) for cell in cells] for cells in first]
+        more = [["...", *[""] * (len(self.names) - 1)]] if self.n_rows > len(rows) else []
+        return list(self.names), rows + more
+
+
+def _shown(cell: Any) -> str:
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
 
 
 def _plain(cell: Any) -> Any:

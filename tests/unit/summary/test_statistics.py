@@ -227,7 +227,12 @@ class TestTable:
         pandas = pytest.importorskip("pandas")
         assert isinstance(table.to_dataframe(), pandas.DataFrame)
         assert list(table.to_dataframe()) == list(table.names)
-        assert repr(table).startswith("<SummaryTable of 1 rows: image, voxels")
+        title, heading, row = repr(table).splitlines()
+        assert title == "<SummaryTable of 1 rows, 15 columns>"
+        assert heading.split()[:3] == ["image", "voxels", "mm3"]
+        assert row.split()[-1] == "nan"
+        assert "<th>voxels</th>" in table._repr_html_()
+        assert repr(lv.qc(image(values_of("f4", (3, 3, 3, 9))))).splitlines()[-1].strip() == "..."
         assert str(table).splitlines()[0].split("\t")[0] == "image"
         with pytest.raises(lv.ParameterError, match="must have the column"):
             table["median"]

@@ -106,6 +106,8 @@ def test_a_folder_gets_bids_names_and_what_was_done(lazyvox, files):
     assert record["CensoredVolumes"] == [7, 8]
     assert record["Parameters"]["confounds"] == ["csf"]
     assert record["Parameters"]["measure"] == "fisher-z"
+    assert record["Parameters"]["filter"] is None
+    assert (record["VoxelsWithoutVariation"], record["VoxelsNotFinite"]) == (1160, 0)
     assert f"../{run}" in record["Sources"]
     again = lazyvox("seedmap", *argv, "-o", "out")
     assert (again.code, "the file exists. Pass --overwrite" in again.err) == (2, True)

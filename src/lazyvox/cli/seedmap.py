@@ -190,7 +190,7 @@ class _SeedMapping:
         """Return the plan of the pass."""
         return self.prepared.scan.plan(n_jobs=self.settings.n_jobs)
 
-    def work(self) -> list[Written]:
+    def work(self) -> Sequence[Written]:
         """Run the scan, and write the maps."""
         has_sidecars = self.output is not None and _is_folder(self.output)
         scan, settings = self.prepared.scan, self.settings
@@ -199,30 +199,31 @@ class _SeedMapping:
             with options_named(seeds=self.seeds.options[0]):
                 scan.run(n_jobs=settings.n_jobs, progress=settings.progress)
             maps = self.prepared.handle.result()
-            written: list[Written] = []
+            written: list[_WrittenMap] = []
             for number, (path, name) in enumerate(zip(self.targets, maps.names, strict=True)):
                 img = maps.image(slice(number, number + 1))
                 save(img, path, dtype=np.dtype(self.dtype), overwrite=settings.overwrite, n_jobs=1)
                 facts = (path, tuple(img.shape), self.dtype, name)
                 written.append(_WrittenMap(*facts, maps.n_still, maps.n_not_finite))
         if peak is not None and plan is not None:
-            for path, name in zip(self.targets, maps.names, strict=True):
-                self._write_sidecar(path, name, plan, peak.bytes)
+            for one in written:
+                self._write_sidecar(one, plan, peak.bytes)
         return written
 
-    def _write_sidecar(self, path: str, name: str, plan: Plan, peak_bytes: int) -> None:
+    def _write_sidecar(self, written: _WrittenMap, plan: Plan, peak_bytes: int) -> None:
+        choice = self.choice
         parameters = {
-            "name": name,
+            "name": written.name,
             "measure": self.measure,
             "dtype": self.dtype,
             **self.seeds.to_dict(),
-            **self.choice.to_dict(),
-            "filter": self.choice.filter or "fourier",
+            **choice.to_dict(),
+            "filter": choice.filter or ("fourier" if choice.is_filtered else None),
             **self.confounds.to_dict(),
         }
         regions = [*self.seeds.images, *([self.mask_img] if self.mask_img else [])]
         provenance = provenance_of(
-            path,
+            written.path,
             self.inputs,
             regions,
             parameters,
@@ -232,7 +233,9 @@ class _SeedMapping:
             peak_bytes=peak_bytes,
         )
         record = replace(provenance, description=_DESCRIPTION).to_dict()
-        write_sidecar(path, record, overwrite=self.settings.overwrite)
+        record["VoxelsWithoutVariation"] = written.n_still
+        record["VoxelsNotFinite"] = written.n_not_finite
+        write_sidecar(written.path, record, overwrite=self.settings.overwrite)
 
 
 def _is_folder(output: str) -> bool:

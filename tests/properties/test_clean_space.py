@@ -1,4 +1,4 @@
-"""What cleaning leaves of a run is what least squares leave, for any band, trend, table and volumes."""
+"""The space that cleaning leaves is that of least squares, for any band, trend, table and volumes."""
 
 import warnings
 

@@ -46,6 +46,7 @@ PARTS = {
     "clean": Part("Cleaning next to nilearn's", "clean.py", has_folder=False),
     "smooth": Part("Smoothing and resampling next to nilearn's", "smooth_resample.py"),
     "smooth-scaled": Part("The same, scaled int16", "smooth_resample.py", ("--scaled",)),
+    "glm": Part("First-level GLM next to nilearn's", "glm.py"),
     "seeds": Part("Seed maps next to nilearn's way", "seed_maps.py"),
     "expressions": Part("Expressions of many volumes", "expressions.py"),
     "random": Part("Random access and workers that share", "random_access.py"),
@@ -70,7 +71,7 @@ def main() -> int:
             command = _command(PARTS[name], options.folder, path)
             command += ["--quick"] * options.quick
             command += ["--runs", str(options.runs)] * bool(options.runs)
-            command += ["--long"] * (options.long and name == "run")
+            command += ["--long"] * (options.long and name in {"run", "glm"})
             print(f"\n{PARTS[name].title} ({name})", flush=True)
             if subprocess.run(command, check=False).returncode != 0:
                 failed.append(name)

@@ -11,6 +11,7 @@ from lazyvox._typing import Array, DType, FloatArray, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.glm.design import Design
 from lazyvox.glm.fit import FIT_BYTES, Model, fit_sums
+from lazyvox.glm.noise import CLUSTER_BYTES
 from lazyvox.glm.results import GLMResult
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.sums import N_WAITING, VoxelSums, stack_lagged
@@ -228,7 +229,10 @@ class GLM(Consumer[GLMResult]):
         numbers = len(self._model.design.names) + 2 + 3 * self._model.order
         # A label has 4 bytes per letter, and up to 5 letters for each coefficient and its sign.
         letters = 24 * max(self._model.order, 1)
-        return n_voxels * (8 * numbers + 2 * letters + 24) + FIT_BYTES
+        clusters = 0
+        if self._model.order > 1:
+            clusters = CLUSTER_BYTES + 8 * n_voxels * (4 * self._model.order + 8)
+        return n_voxels * (8 * numbers + 2 * letters + 24) + FIT_BYTES + clusters
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import BoolArray, FloatArray, override
-from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, RegionError
+from lazyvox.geometry.resampling import fraction_inside
 from lazyvox.glm.consumer import GLM
 from lazyvox.glm.design import Design
 from lazyvox.glm.fit import Fit, Model
@@ -15,6 +16,7 @@ from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.voxel_series import predicted_img, residuals_img, volume_img
 from lazyvox.image import check_niimg, clean_img
 from lazyvox.lazyimage.classes import image_like
+from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.maskers import MultiNiftiMasker, NiftiMasker
 from lazyvox.maskers.nifti_masker import stage_of_mask
@@ -264,6 +266,7 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             raise ParameterError(msg)
         mask_img, stage = stage_of_mask(img, masker.mask_img_, masker.smoothing_fwhm)
         mask = np.asarray(mask_img.dataobj) != 0
+        _check_overlap(img, mask, mask_img.affine)
         series = as_series(img)
         steps = stage.steps(series)
         if steps:
@@ -337,6 +340,16 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             return found
         nilearn_first_level.first_level.check_is_fitted(self)
         return [_attribute_img(run, attribute) for run in self._runs]
+
+
+def _check_overlap(img: Any, mask: BoolArray, affine: Any) -> None:
+    voxels = np.stack(np.nonzero(mask))
+    if not fraction_inside(voxels, affine, tuple(img.shape[:3]), img.affine):
+        msg = (
+            f"`mask_img` must overlap with {name_of(img)}. None of its {voxels.shape[1]} voxels does. "
+            f"Check the affines: {np.asarray(affine)[:3].tolist()} and {img.affine[:3].tolist()}."
+        )
+        raise RegionError(msg)
 
 
 def _warn_of_late_events(events: Any, duration: float, run: int) -> None:

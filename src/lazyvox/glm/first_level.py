@@ -243,6 +243,7 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             bins,
             scaling_of(self.signal_scaling, self.standardize),
             self.random_state,
+            has_r_square=not self.minimize_memory,
         )
         series, mask = self._prepared(check_niimg(run_img, ensure_ndim=4), sample_mask)
         region = RegionImage(mask.astype(np.uint8), series.grid.affine, "`mask_img`", None)

@@ -6,6 +6,7 @@ Worsley, K. J. et al. (2002). A general statistical analysis for fMRI data. Neur
 steps are those of nilearn's `run_glm`; here they need the voxels only through their sums.
 """
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class Model:
         What is done to the signals before.
     random_state : object
         For clusters of coefficients of noise.
+    has_r_square : bool
+        Whether the variance that the model explains is computed.
     """
 
     design: Design
@@ -57,6 +60,7 @@ class Model:
     bins: int = 100
     scaling: Scaling = "voxel"
     random_state: Any = None
+    has_r_square: bool = False
 
     @property
     def order(self) -> int:
@@ -79,7 +83,8 @@ class LabelFit:
     dispersion : ndarray of shape (n,), float64
         Variance of the whitened residuals.
     r_square : ndarray of shape (n,), float64
-        Variance of the prediction by that of the data, both whitened; NaN where there is none.
+        Variance of the prediction by that of the data, both whitened; NaN where there is none, 0
+        where it was not asked for.
     """
 
     coefficients: FloatArray
@@ -195,11 +200,15 @@ class _Parts:
         return scaled
 
     def _part(self, voxels: slice | IntArray) -> VoxelSums:
+        """Return sums of some voxels: of a design without a constant those of the scaled values.
+
+        Otherwise factor and mean make no difference to the noise, and the weights can be scaled.
+        """
         part = self._sums.part(voxels)
-        if self._model.scaling not in {"none", "volume"}:
+        if self._model.design.constant is None:
+            part = copy.deepcopy(part)
             part.scale(self.factor[voxels])
             part.reference += self.offset[voxels]
-        if self._model.design.constant is None:
             # Nothing takes the mean out of these residuals.
             part.shift(part.reference.copy())
         return part
@@ -226,7 +235,7 @@ class _Parts:
         whitening = Whitening.of(design, coefficients)
         inverse = np.linalg.inv(whitening.gram)
         theta = np.empty((len(design.names), len(voxels)))
-        dispersion, r_square = np.empty(len(voxels)), np.empty(len(voxels))
+        dispersion, r_square = np.empty(len(voxels)), np.zeros(len(voxels))
         for start in range(0, len(voxels), self._step):
             here = slice(start, start + self._step)
             part = self._part(voxels[here])
@@ -236,10 +245,15 @@ class _Parts:
             squares = whitening.squares(part)
             left = squares - np.einsum("ij,ij->i", weights, 2 * products - fitted)
             dispersion[here] = np.maximum(left, 0) / (design.n_free or np.nan)
-            r_square[here] = _r_square(part, design, whitening, weights, squares)
             theta[:, here] = design.inverse @ weights.T
             if design.constant is not None:
-                theta[:, here] += design.constant[:, None] * part.reference
+                factor, offset = self.factor[voxels[here]], self.offset[voxels[here]]
+                theta[:, here] *= factor
+                theta[:, here] += design.constant[:, None] * (factor * part.reference + offset)
+                dispersion[here] *= factor**2
+                part.reference = part.reference + offset / np.where(factor == 0, 1, factor)
+            if self._model.has_r_square:
+                r_square[here] = _r_square(part, design, whitening, weights, squares)
         fixed = np.flatnonzero(still[voxels])
         value = self._values(voxels[fixed])
         theta[:, fixed] = 0 if design.constant is None else design.constant[:, None] * value

@@ -225,7 +225,7 @@ class VoxelSums:
             np.multiply(part, by, out=part)
 
     def part(self, voxels: slice | IntArray) -> Self:
-        """Return finished sums of some voxels, as a copy.
+        """Return finished sums of some voxels; of a slice they share memory with these.
 
         Parameters
         ----------
@@ -239,10 +239,9 @@ class VoxelSums:
         """
         part = type(self)(0, 0, dtype=self._values.dtype, n_waiting=0)
         part.count, part.row_sums = self.count, self.row_sums
-        part.products = self.products[voxels].copy()
-        part.reference, part.total = self.reference[voxels].copy(), self.total[voxels].copy()
-        part.lags = self.lags[:, voxels].copy()
-        part.first, part.last = self.first[:, voxels].copy(), self.last[:, voxels].copy()
+        part.products, part.reference = self.products[voxels], self.reference[voxels]
+        part.total, part.lags = self.total[voxels], self.lags[:, voxels]
+        part.first, part.last = self.first[:, voxels], self.last[:, voxels]
         return part
 
     def _add_waiting(self) -> None:

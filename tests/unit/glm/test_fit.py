@@ -30,7 +30,7 @@ def design_matrix(constant=True, seed=1, n_volumes=N):
 
 
 def fitted(values, matrix, noise_model="ar1", scaling="none", **options):
-    model = Model(Design.of(matrix), noise_model, scaling=scaling, **options)
+    model = Model(Design.of(matrix), noise_model, scaling=scaling, has_r_square=True, **options)
     rows = stack_lagged(model.design.basis, model.order)
     sums = VoxelSums(values.shape[1], rows.shape[1], model.order, dtype=values.dtype, n_waiting=16)
     sums.add(values, rows)

@@ -123,7 +123,7 @@ def test_masks_that_cannot_be_used_are_refused(img):
 
 def test_surfaces_are_refused():
     class SurfaceImage:
-        """Stands for nilearn's class of this name, which takes long to make."""
+        """Double of nilearn's class of this name, which takes long to make."""
 
     with pytest.raises(ParameterTypeError, match=r"must be images of voxels\. Got SurfaceImage"):
         FirstLevelModel().fit(SurfaceImage(), design_matrices=DESIGN)

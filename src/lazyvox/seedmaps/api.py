@@ -148,6 +148,11 @@ def seed_map(  # noqa: PLR0913
     The t statistic has as many degrees of freedom as dimensions are left, less one. Those that a
     Butterworth filter takes are not counted.
 
+    References
+    ----------
+    nilearn's example "Producing single subject maps of seed-to-voxel correlation"; ``3dTproject`` of
+    AFNI for trends, confounds and frequencies in one regression.
+
     Examples
     --------
     >>> import lazyvox as lv

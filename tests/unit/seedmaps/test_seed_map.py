@@ -371,3 +371,26 @@ def test_any_block_and_any_split_give_the_same(block, split):
     halves = [fed(*made(), *ends) for ends in ((0, split), (split, N))]
     halves[0].merge(halves[1])
     np.testing.assert_allclose(halves[0].finalize().values, whole.values, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:.*of its voxels lie inside")
+def test_seeds_and_masks_on_another_grid():
+    fine = np.diag([1.5, 1.5, 1.5, 1])
+    seed = np.repeat(np.repeat(np.repeat(near(SEED, 4), 2, 0), 2, 1), 2, 2).astype("u1")
+    inside = np.ones(seed.shape, "u1")
+    with pytest.raises(lv.GridMismatchError, match="resample=True"):
+        lv.seed_map(RUN, image_of(seed, fine))
+    options = {"resample": True, "mask_img": image_of(inside, fine)}
+    got = lv.seed_map(RUN, image_of(seed, fine), **options).get_fdata()
+    signals = lv.extract(RUN, image_of(seed, fine), strategy="mean", resample=True).values
+    cleaned, _ = projector()
+    want = expected(cleaned, "correlation", 0, seed=signals[:, 0])
+    np.testing.assert_allclose(got, want, atol=1e-9)
+
+
+def test_smoothing_by_neighbours():
+    run = run_of(VALUES.astype(float))
+    got = lv.seed_map(run, SEED, radius=4, smoothing_fwhm="fast").get_fdata()
+    cleaned, _ = projector()
+    want = expected(cleaned, "correlation", 0, voxels=smooth_img(run, "fast").get_fdata())
+    np.testing.assert_allclose(got, want, atol=1e-9)

@@ -80,6 +80,13 @@ class TestNumbers:
         assert done.code == 0
         assert done.out.startswith("source ")
 
+    def test_the_measured_peak_stays_below_the_plan(self, lazyvox, folder):
+        voxels = ("run.nii.gz", "--mask", "mask.nii.gz", "--sample-mask", "few.txt", "--json")
+        (folder / "few.txt").write_text("0\n1\n")
+        done = lazyvox("extract", *voxels, "-o", "o.1D")
+        record = json.loads(done.out)
+        assert record["increment_bytes"] <= record["plan"]["peak_bytes"]
+
     def test_a_reader_that_goes(self, folder, monkeypatch):
         def gone(*_, **__):
             raise BrokenPipeError

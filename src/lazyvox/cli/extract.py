@@ -1,8 +1,9 @@
 """`lazyvox extract`: time series of masks, atlas regions, maps and spheres, in one pass."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,9 @@ _OUTPUT_TEXT = (
 )
 _TYPES = ("float32", "float64")
 
+#: A value of a line as a Python float and as text, its name, and its place in voxels and mm.
+_CELL_BYTES = 400
+
 
 @dataclass(frozen=True, slots=True)
 class _WrittenTable(Written):
@@ -85,26 +89,43 @@ class _Extraction:
     settings: Settings
 
     def plan(self) -> Plan:
-        """Return the plan of the pass, and of writing images after it."""
+        """Return the plan of the pass, and of writing what is written after it."""
         found = self.scan.plan(n_jobs=self.settings.n_jobs)
-        if not self.targets.images:
+        writing = max((*self._saving(), self._printing(found)), key=sum_terms)
+        if not writing:
             return found
-        shape = (*self.grid.shape, self.cleaning.n_rows)
-        empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
-        img = image_like(self.grid.template, empty, self.grid.affine, is_new_kind=True)
-        plans = [plan_of(save, img, path, n_jobs=1) for path in self.targets.images]
-        saved = max((plan.memory for plan in plans), key=sum_terms)
         held = (MemoryTerm("state and result", size, name) for name, size in found.consumer_bytes)
-        after = (*held, *saved)
+        after = (*held, *writing)
         peak = sum_terms(after)
         if peak > found.budget:
+            what = "blocks of the image of them" if self.targets.images else "lines of them"
+            without = ", or leave out --inverse" if self.targets.images else ""
             msg = (
-                f"the memory budget must hold the signals, and blocks of the image of them. Got "
+                f"the memory budget must hold the signals, and {what}. Got "
                 f"{format_bytes(found.budget)}; they need {format_bytes(peak)}. Pass memory="
-                f"{peak} or more, or leave out --inverse."
+                f"{peak} or more{without}."
             )
             raise MemoryBudgetError(msg)
         return replace(found, memory=max(found.memory, after, key=sum_terms))
+
+    def _saving(self) -> list[tuple[MemoryTerm, ...]]:
+        """Return the memory of saving each image."""
+        if not self.targets.images:
+            return []
+        shape = (*self.grid.shape, self.cleaning.n_rows)
+        empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
+        img = image_like(self.grid.template, empty, self.grid.affine, is_new_kind=True)
+        return [plan_of(save, img, path, n_jobs=1).memory for path in self.targets.images]
+
+    def _printing(self, found: Plan) -> tuple[MemoryTerm, ...]:
+        """Return the memory of one line of numbers, and of the names and places of columns."""
+        if not self.targets.are_numbers and not self.targets.coordinates:
+            return ()
+        n_rows = max(self.cleaning.n_rows, 1)
+        # Columns are at most as many as results of 4 bytes a row.
+        n_columns = sum(size for _, size in found.consumer_bytes) // (4 * n_rows)
+        longest = n_rows if self.targets.is_transposed else n_columns
+        return (MemoryTerm("work", _CELL_BYTES * max(longest, n_columns), "lines of text"),)
 
     def work(self) -> list[Written]:
         """Run the scan, and write what it does not write itself."""
@@ -174,11 +195,12 @@ class _Extraction:
     def _coverages(self, found: Sequence[Signals]) -> list[Written]:
         """Write the coverage of each region set that has one."""
         titles = ("region", "label", "n_voxels", "n_covered", "coverage")
-        return [
-            self._written_rows(path, titles, signals.regions.coverage_rows(), name)
-            for path, signals, name in self._wanted(self.targets.coverage, found)
-            if signals.regions is not None
-        ]
+        written = []
+        for path, signals, name in self._wanted(self.targets.coverage, found):
+            assert signals.regions is not None, "bug in lazyvox: no regions"
+            rows = signals.regions.coverage_rows()
+            written.append(self._written_rows(path, titles, rows, len(rows), name))
+        return written
 
     def _coordinates(self, found: Sequence[Signals]) -> list[Written]:
         """Write the voxels of each mask."""
@@ -187,8 +209,8 @@ class _Extraction:
             ijk, xyz = signals.ijk, signals.xyz
             assert ijk is not None, "bug in lazyvox: no voxels"
             assert xyz is not None, "bug in lazyvox: no voxels"
-            rows = [(*i, *x) for i, x in zip(ijk.tolist(), xyz.tolist(), strict=True)]
-            written.append(self._written_rows(path, tuple("ijkxyz"), rows, name))
+            rows = ((*i.tolist(), *x.tolist()) for i, x in zip(ijk, xyz, strict=True))
+            written.append(self._written_rows(path, tuple("ijkxyz"), rows, len(ijk), name))
         return written
 
     def _wanted(
@@ -201,12 +223,17 @@ class _Extraction:
         return [one for one in every if one[0]]
 
     def _written_rows(
-        self, path: str, titles: Sequence[str], rows: Sequence[Sequence[object]], name: str
+        self,
+        path: str,
+        titles: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        n_rows: int,
+        name: str,
     ) -> Written:
         form = TEXT_FORMS[Path(path).suffix.lower()]
-        lines = (cell_line(cells, form) for cells in [titles, *rows])
+        lines = (cell_line(cells, form) for cells in chain([titles], rows))
         write_lines(path, lines, overwrite=self.settings.overwrite)
-        return Written(path, (len(rows), len(titles)), "text", name)
+        return Written(path, (n_rows, len(titles)), "text", name)
 
     def _images(self, found: Sequence[Signals]) -> list[Written]:
         """Write the images that the signals stand for."""

@@ -180,6 +180,11 @@ class ArrayReader(ABC):
         return ()
 
     @property
+    def filling_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of computing this reader's own cached result; empty where it has none."""
+        return ()
+
+    @property
     def session_bytes(self) -> int:
         """Bytes of all terms of `session_memory`."""
         return sum_terms(self.session_memory)
@@ -188,6 +193,12 @@ class ArrayReader(ABC):
         """Return the terms of each session that is open at a time, as `memory_below` does."""
         del found
         return {id(self): self.session_memory}
+
+    @property
+    def preparing_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of the kept result, of this reader or those below, that takes most to compute."""
+        readers = _readers_from(self, lambda one: one.unread_sources)
+        return max((one.filling_memory for one in readers), key=sum_terms, default=())
 
     @property
     def scratch_bytes(self) -> int:

@@ -1,6 +1,9 @@
 """Arrays that are computed as a whole on first use, kept on disk or in memory, then read."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from textwrap import shorten
 from typing import Any, Protocol, Self
@@ -17,7 +20,35 @@ from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.runtime.once import OncePerProcess
 from lazyvox.store.files.spool import Spool
 
-__all__ = ["SpoolJob", "SpooledReader"]
+__all__ = ["SpoolJob", "SpooledReader", "counting_spools_once", "taking_spools_as_filled"]
+
+#: Spools whose filling is counted already, while a plan counts bytes.
+_counted: ContextVar[set[tuple[str, int]] | None] = ContextVar(
+    "lazyvox_counted_spools", default=None
+)
+
+#: Whether spools are planned as if they were filled.
+_are_filled: ContextVar[bool] = ContextVar("lazyvox_filled_spools", default=False)
+
+
+@contextmanager
+def counting_spools_once() -> Iterator[None]:
+    """Context in which a spool that several arrays read is counted with the first of them."""
+    token = _counted.set(set())
+    try:
+        yield
+    finally:
+        _counted.reset(token)
+
+
+@contextmanager
+def taking_spools_as_filled() -> Iterator[None]:
+    """Context in which spools need the memory of reading them, and not that of filling them."""
+    token = _are_filled.set(True)
+    try:
+        yield
+    finally:
+        _are_filled.reset(token)
 
 
 class SpoolJob(Protocol):
@@ -115,7 +146,27 @@ class SpooledReader(ComputedReader):
     @override
     def decoded_bytes(self, window: View) -> int:
         """Return the bytes of all sources: each volume depends on all volumes."""
+        if self._is_counted("decoded"):
+            return 0
         return sum(source.reader.decoded_bytes(source.window) for source in self.sources)
+
+    @property
+    @override
+    def stored_bytes(self) -> int:
+        """Bytes of all files on disk, as they were when opened."""
+        if self._is_counted("stored"):
+            return 0
+        return sum(source.reader.stored_bytes for source in self.sources)
+
+    def _is_counted(self, what: str) -> bool:
+        """Return whether bytes that fill the spool are counted already; note that they are."""
+        counted = _counted.get()
+        if counted is None:
+            return False
+        key = (what, id(self))
+        was_counted = key in counted
+        counted.add(key)
+        return was_counted
 
     @override
     def describe(self) -> str:
@@ -130,12 +181,20 @@ class SpooledReader(ComputedReader):
         volumes = 3 * math.prod(self.shape[:3]) * self.dtype.itemsize
         held = self.spool_bytes if self._fits_memory else 0
         reading = (MemoryTerm("volumes", volumes, self.step),)
+        if _are_filled.get():
+            return (MemoryTerm("spool", held, self.step), *reading)
         # The spool is filled before the pass that reads it begins: one decoder at a time.
         filling = tuple(one for one in self.job.memory if one != DECODER)
         return (
             MemoryTerm("spool", held, self.step),
             *max(filling, reading, key=sum_terms),
         )
+
+    @property
+    @override
+    def filling_memory(self) -> tuple[MemoryTerm, ...]:
+        """Terms of filling the spool, those of the spools below it included."""
+        return self.session_memory
 
     @property
     @override

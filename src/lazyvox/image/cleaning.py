@@ -13,7 +13,7 @@ from lazyvox._threads import Workers
 from lazyvox.array.block_reading import Block, BlockReading, prepare_reading
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import fill_spools
-from lazyvox.array.spool import SpooledReader
+from lazyvox.array.spool import SpooledReader, taking_spools_as_filled
 from lazyvox.errors import (
     LazyvoxWarning,
     ParameterError,
@@ -210,6 +210,8 @@ class CleaningJob:
         Its plan.
     n_jobs : int
         Threads that clean.
+    before : tuple of MemoryTerm
+        Terms of the kept result below the run that takes most to compute, which is computed first.
     """
 
     source: LazyArray
@@ -218,6 +220,7 @@ class CleaningJob:
     reading: BlockReading
     plan: Plan
     n_jobs: int
+    before: tuple[MemoryTerm, ...] = ()
 
     @classmethod
     def prepared(
@@ -236,10 +239,13 @@ class CleaningJob:
         n_voxels = int(np.prod(source.shape[:3], dtype=np.int64))
         dtype = _spooled_dtype(source, cleaner, places)
         row = MemoryTerm("work", n_voxels * (native.itemsize + dtype.itemsize + 2), "spooled row")
-        reading = prepare_reading(source, Costs(work=lambda _: (row,)), budget)
+        # Spools below are filled before the pass over the source begins.
+        with taking_spools_as_filled():
+            reading = prepare_reading(source, Costs(work=lambda _: (row,)), budget)
         layout = replace(reading.layout, memory=reading.memory)
         plan = plan_passes(source, 1, layout, budget, dtype=reading.dtype)
-        return cls(source, cleaner, places, reading, plan, n_jobs)
+        before = (DECODER, *source.reader.preparing_memory)
+        return cls(source, cleaner, places, reading, plan, n_jobs, before)
 
     @property
     def name(self) -> str:
@@ -283,7 +289,7 @@ class CleaningJob:
             MemoryTerm("scratch", scratch, self.name),
         )
         held = 0 if self.places is None else self.places.nbytes
-        most = max(self.plan.memory, cleaning, key=sum_terms)
+        most = max(self.before, self.plan.memory, cleaning, key=sum_terms)
         return (MemoryTerm("mask", held), *most)
 
     def fill(self, spool: Spool) -> None:

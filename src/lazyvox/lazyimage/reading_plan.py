@@ -9,6 +9,7 @@ from lazyvox.array.block_reading import buffered_itemsize
 from lazyvox.array.computed_reader import steps_of
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.prerequisites import read_before
+from lazyvox.array.spool import counting_spools_once
 from lazyvox.planning.blocks import BlockLayout
 from lazyvox.planning.memory import MemoryTerm
 from lazyvox.planning.plan import Plan
@@ -48,12 +49,14 @@ def reading_of(array: LazyArray, passes: int) -> Reading:
 
 
 def _read_bytes(array: LazyArray) -> int:
-    stored = array.reader.stored_bytes
+    with counting_spools_once():
+        stored = array.reader.stored_bytes
     return min(_decoded_bytes(array), stored) if array.reader.is_random_access else stored
 
 
 def _decoded_bytes(array: LazyArray) -> int:
-    return array.reader.decoded_bytes(array.window)
+    with counting_spools_once():
+        return array.reader.decoded_bytes(array.window)
 
 
 def value_layout(

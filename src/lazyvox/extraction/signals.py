@@ -317,6 +317,59 @@ class Signals:
             self.values, columns=list(self.column_names), index=pd.Index(index, name=title)
         )
 
+    def to_xarray(self) -> Any:
+        """Return the signals as a labelled array; copies no value.
+
+        Returns
+        -------
+        xarray.DataArray
+            Of shape (n_volumes, n_columns), with these parts:
+
+            - dims: ``"time"`` and ``"region"``, or ``"voxel"`` for voxels.
+            - coords: ``time`` in seconds from the first volume (units ``"s"``), or, without a
+              repetition time, the number of the volume (units ``"volume"``); the column names;
+              along the columns ``label`` and ``coverage`` where there are any, and ``x``, ``y``
+              and ``z`` of voxels in mm.
+            - attrs: ``t_r`` in seconds, where it is known.
+
+        Raises
+        ------
+        MissingDependencyError
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> import lazyvox as lv
+        >>> signals = lv.extract("run.nii.gz", "atlas.nii.gz", lut="atlas.tsv").to_xarray()
+        >>> signals.sel(region="LeftFront", time=slice(0, 6)).shape
+        (4,)
+        """
+        require("xarray", "interop", "Labelled arrays")
+        import xarray as xr
+
+        column = "voxel" if self._names is None else "region"
+        times, xyz = self.times, self.xyz
+        along: dict[str, Any] = {"label": self.labels, "coverage": self.coverage}
+        if xyz is not None:
+            along.update(zip("xyz", xyz.T, strict=True))
+        coords: dict[str, Any] = {
+            "time": (
+                ("time", self.volumes, {"units": "volume"})
+                if times is None
+                else ("time", times, {"units": "s"})
+            ),
+            column: (column, list(self.column_names)),
+            **{
+                name: (column, np.asarray(one), {"units": "mm"} if name in ("x", "y", "z") else {})
+                for name, one in along.items()
+                if one is not None
+            },
+        }
+        attributes = {} if self.t_r is None else {"t_r": self.t_r}
+        return xr.DataArray(
+            self.values, coords, ("time", column), name="signals", attrs=attributes
+        )
+
     def mean(
         self,
         axis: int | None = 0,

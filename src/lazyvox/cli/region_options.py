@@ -1,4 +1,4 @@
-"""The options of `lazyvox extract` about regions."""
+"""The options about regions: those of `lazyvox extract`, and the seeds of `lazyvox seedmap`."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from lazyvox.extraction.spheres import Spheres
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Grid
 
-__all__ = ["RegionSet", "Regions", "region_options"]
+__all__ = ["RegionSet", "Regions", "region_options", "seed_options"]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 
@@ -84,19 +84,19 @@ class Regions:
         Whether images on another grid are resampled.
     """
 
-    mask: tuple[str, ...]
-    labels: tuple[str, ...]
-    maps: tuple[str, ...]
-    seeds: tuple[str, ...]
-    seed: tuple[InlineSeed, ...]
-    voxel: tuple[tuple[int, ...], ...]
-    radius: float | None
-    allow_overlap: bool
-    mask_img: str | None
-    lut: tuple[str, ...]
-    strategy: Strategies | None
-    min_coverage: float | None
-    resample: bool
+    mask: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    maps: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    seed: tuple[InlineSeed, ...] = ()
+    voxel: tuple[tuple[int, ...], ...] = ()
+    radius: float | None = None
+    allow_overlap: bool = False
+    mask_img: str | None = None
+    lut: tuple[str, ...] = ()
+    strategy: Strategies | None = None
+    min_coverage: float | None = None
+    resample: bool = False
 
     def __post_init__(self) -> None:
         """Refuse contradictory options."""
@@ -129,15 +129,7 @@ class Regions:
                 "which are missing"
             )
             raise WrongUsageError(msg)
-        for option, is_given in (
-            ("radius", self.radius is not None),
-            ("allow-overlap", self.allow_overlap),
-        ):
-            if is_given and not self.seeds and not self.seed:
-                msg = (
-                    f"--{option} concerns the spheres around --seeds and --seed, which are missing"
-                )
-                raise WrongUsageError(msg)
+        self._check_spheres()
         if self.mask_img and not any(map(self.confines, self.sets)):
             msg = (
                 "--mask-img confines --labels, --maps, --seeds and --seed, and there is none of "
@@ -147,6 +139,24 @@ class Regions:
         twice = [one for one in self.voxel if self.voxel.count(one) > 1]
         if twice:
             msg = f"--voxel {','.join(map(str, twice[0]))} must be given once. Got it twice"
+            raise WrongUsageError(msg)
+
+    def _check_spheres(self) -> None:
+        """Refuse options of spheres that concern none."""
+        for option, is_given in (
+            ("radius", self.radius is not None),
+            ("allow-overlap", self.allow_overlap),
+        ):
+            if is_given and not self.seeds and not self.seed:
+                msg = (
+                    f"--{option} concerns the spheres around --seeds and --seed, which are missing"
+                )
+                raise WrongUsageError(msg)
+        has_radii = all(one.radius is not None for one in self.seed)
+        if self.radius is not None and has_radii and not self.seeds:
+            msg = (
+                "--radius concerns --seed without a radius of its own, and --seeds: there is none"
+            )
             raise WrongUsageError(msg)
 
     @property
@@ -362,6 +372,25 @@ def _file(option: str, metavar: str, text: str, *, multiple: bool = True) -> Any
     )
 
 
+_RADIUS = click.option(
+    "--radius",
+    type=click.FloatRange(min=0),
+    metavar="MM",
+    expose_value=False,
+    callback=_keep,
+    help="Sphere radius in mm. Default: the table's radius column, or the single voxel nearest "
+    "the seed.",
+)
+
+_RESAMPLE = click.option(
+    "--resample",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep,
+    help="Bring regions to the grid of RUN: maps by linear interpolation, all others by "
+    "nearest neighbour.",
+)
+
 _OPTIONS = (
     _file(
         "--mask",
@@ -390,15 +419,7 @@ _OPTIONS = (
         _keep_voxels,
         "Indices of a voxel, counted from 0: a column (fslmeants -c I J K).",
     ),
-    click.option(
-        "--radius",
-        type=click.FloatRange(min=0),
-        metavar="MM",
-        expose_value=False,
-        callback=_keep,
-        help="Sphere radius in mm. Default: the table's radius column, or the single voxel nearest "
-        "the seed.",
-    ),
+    _RADIUS,
     click.option(
         "--allow-overlap",
         is_flag=True,
@@ -436,19 +457,49 @@ _OPTIONS = (
         help="Give n/a for regions of which a smaller part of the voxels is finite in all volumes "
         "and not zero in all of them.",
     ),
-    click.option(
-        "--resample",
-        is_flag=True,
-        expose_value=False,
-        callback=_keep,
-        help="Bring regions to the grid of RUN: maps by linear interpolation, all others by "
-        "nearest neighbour.",
+    _RESAMPLE,
+)
+
+
+_SEED_OPTIONS = (
+    _places(
+        "--seed",
+        "X,Y,Z[,R]",
+        _keep_seeds,
+        "Centre of a sphere in mm, and its radius; without one the voxel nearest to it. This "
+        "option, --voxel, --seeds, --mask and --labels may be given several times.",
     ),
+    _places("--voxel", "I,J,K", _keep_voxels, "Indices of a voxel, counted from 0."),
+    _file(
+        "--seeds",
+        "TABLE",
+        "Centres of spheres in mm: a .tsv or .csv with the columns x, y and z, and, where there "
+        "are, name and radius.",
+    ),
+    _file("--mask", "MASK", "Mask image: the mean of its voxels is the signal of a seed."),
+    _file("--labels", "ATLAS", "Labels image: each of its regions is a seed."),
+    _file(
+        "--lut",
+        "TABLE",
+        "Names of the regions of --labels: a BIDS dseg.tsv, FSL's XML, or FreeSurfer's colour "
+        "table. Once for each of several.",
+    ),
+    _RADIUS,
+    _RESAMPLE,
 )
 
 
 def region_options(command: _Decorated) -> _Decorated:
     """Add the options about regions; their values are in the object of the context."""
-    for option in reversed(_OPTIONS):
+    return _with_options(command, _OPTIONS)
+
+
+def seed_options(command: _Decorated) -> _Decorated:
+    """Add the options about seeds, which are regions; likewise."""
+    return _with_options(command, _SEED_OPTIONS)
+
+
+def _with_options(command: _Decorated, options: Sequence[Any]) -> _Decorated:
+    for option in reversed(options):
         command = option(command)
     return command

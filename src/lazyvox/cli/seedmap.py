@@ -25,8 +25,8 @@ from lazyvox.cli.outputs import (
     list_endings,
     split_image_target,
 )
+from lazyvox.cli.region_options import Regions, seed_options
 from lazyvox.cli.sample_mask import read_sample_mask
-from lazyvox.cli.seed_choice import SeedChoice, seed_options
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -39,7 +39,9 @@ from lazyvox.cli.settings import (
 )
 from lazyvox.cli.sidecars import provenance_of
 from lazyvox.cli.signal_targets import common_bids_name
-from lazyvox.errors import ParameterError
+from lazyvox.errors import ParameterError, RegionError
+from lazyvox.extraction.reduction import Strategies
+from lazyvox.extraction.rois import RoiConsumer
 from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.planning.plan import Plan
@@ -92,7 +94,7 @@ class _SeedMapping:
     """Runs, seeds and options, and where the maps go."""
 
     runs: tuple[str, ...]
-    seeds: SeedChoice
+    seeds: Regions
     mask_img: str | None
     measure: str
     choice: CleaningChoice
@@ -144,11 +146,26 @@ class _SeedMapping:
             found.options.runs,
             choice.censored,
         )
-        with options_named(seeds=self.seeds.options[0]):
-            consumers = self.seeds.consumers()
+        with options_named(seeds=self._seeds_option):
+            consumers = self._consumers()
             prepared = prepare_seed_maps(self.series, consumers, options, cleaning)
             prepared.consumer.check(prepared.scan.grid)
         return prepared
+
+    @property
+    def _seeds_option(self) -> str:
+        """The option that errors about seeds name."""
+        kinds = [one.kind for one in self.seeds.sets]
+        return f"--{next((one for one in ('seed', 'seeds') if one in kinds), kinds[0])}"
+
+    def _consumers(self) -> list[RoiConsumer]:
+        outs = [None] * len(self.seeds.sets)
+        try:
+            return self.seeds.consumers(outs, None, self.series.grid, overwrite=False)
+        except RegionError as error:
+            # Maps have no option here.
+            hint = "" if "--maps" in error.cli_hint else error.cli_hint
+            raise RegionError(error.message, hint=hint) from error
 
     def check(self) -> None:
         """Check everything that can be checked without reading a volume."""
@@ -196,7 +213,7 @@ class _SeedMapping:
         scan, settings = self.prepared.scan, self.settings
         with peak_memory() if has_sidecars else nullcontext() as peak:
             plan = self.plan() if has_sidecars else None
-            with options_named(seeds=self.seeds.options[0]):
+            with options_named(seeds=self._seeds_option):
                 scan.run(n_jobs=settings.n_jobs, progress=settings.progress)
             maps = self.prepared.handle.result()
             written: list[_WrittenMap] = []
@@ -216,12 +233,17 @@ class _SeedMapping:
             "name": written.name,
             "measure": self.measure,
             "dtype": self.dtype,
-            **self.seeds.to_dict(),
+            **{
+                key: value
+                for one in self.seeds.sets
+                for key, value in self.seeds.to_dict(one).items()
+            },
             **choice.to_dict(),
             "filter": choice.filter or ("fourier" if choice.is_filtered else None),
             **self.confounds.to_dict(),
         }
-        regions = [*self.seeds.images, *([self.mask_img] if self.mask_img else [])]
+        images = [*self.seeds.mask, *self.seeds.labels]
+        regions = [*images, *([self.mask_img] if self.mask_img else [])]
         provenance = provenance_of(
             written.path,
             self.inputs,
@@ -236,6 +258,24 @@ class _SeedMapping:
         record["VoxelsWithoutVariation"] = written.n_still
         record["VoxelsNotFinite"] = written.n_not_finite
         write_sidecar(written.path, record, overwrite=self.settings.overwrite)
+
+
+def _chosen_seeds(ctx: click.Context) -> Regions:
+    """Return the regions whose means are the signals of seeds."""
+    given = ctx.ensure_object(dict)
+    if not any(given[one] for one in ("seed", "voxel", "seeds", "mask", "labels")):
+        msg = (
+            "no seed: pass --seed X,Y,Z or X,Y,Z,R in mm, --voxel I,J,K, --seeds TABLE, --mask MASK "
+            "or --labels ATLAS, or several of them"
+        )
+        raise WrongUsageError(msg)
+    n_luts, n_labels = len(given["lut"]), len(given["labels"])
+    if n_luts not in {0, n_labels}:
+        msg = f"--lut must be given once for each --labels. Got {n_luts} for {n_labels}"
+        raise WrongUsageError(msg)
+    regions = chosen(ctx, Regions)
+    has_spheres = bool(regions.seeds or regions.seed)
+    return replace(regions, strategy=Strategies(("mean",)), allow_overlap=has_spheres)
 
 
 def _is_folder(output: str) -> bool:
@@ -308,7 +348,7 @@ def seedmap(
     settings = Settings.of(ctx)
     work = _SeedMapping(
         runs,
-        chosen(ctx, SeedChoice),
+        _chosen_seeds(ctx),
         mask_img,
         measure,
         chosen(ctx, CleaningChoice),

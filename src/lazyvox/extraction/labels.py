@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, PathLike, override
 from lazyvox.errors import LazyvoxWarning, ParameterTypeError, RegionError
+from lazyvox.extraction.gathered_regions import GatheredRegions, RegionLayout
 from lazyvox.extraction.lut import Lut, names_of_labels
-from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
+from lazyvox.extraction.region_table import TableOptions
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid

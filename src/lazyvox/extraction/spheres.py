@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, IntArray, PathLike, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, RegionError
+from lazyvox.extraction.gathered_regions import GatheredRegions, RegionLayout
 from lazyvox.extraction.region_budget import refuse_beyond
-from lazyvox.extraction.region_table import GatheredRegions, RegionLayout, TableOptions
+from lazyvox.extraction.region_table import TableOptions
 from lazyvox.extraction.seeds import SeedsLike, read_seeds
 from lazyvox.extraction.signals import Placement
 from lazyvox.geometry.grids import inverted

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
-from lazyvox.extraction.region_table import GatheredRegions
+from lazyvox.extraction.gathered_regions import GatheredRegions
 from lazyvox.extraction.rois import RegionOptions, RoiConsumer, RoiSet, resolve_rois
 from lazyvox.extraction.seeds import looks_like_seeds
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm

@@ -13,7 +13,7 @@ import numpy as np
 
 from lazyvox._typing import Array, BoolArray, FloatArray, override
 from lazyvox.errors import ParameterTypeError, RegionError
-from lazyvox.extraction.region_table import GatheredRegions
+from lazyvox.extraction.gathered_regions import GatheredRegions
 from lazyvox.glm.sums import VoxelSums
 from lazyvox.image.smoothing import SmoothTransform
 from lazyvox.lazyimage.classes import LazyImage, image_like

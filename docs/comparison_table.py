@@ -8,7 +8,7 @@ __all__ = ["write_table"]
 
 _NONE = "*No result of `lazyvox compare` has been put into `docs/measured` yet.*\n"
 _HEADER = (
-    "| method | input | seconds | processor seconds | peak MiB | MiB read | agrees |",
+    "| method | input | seconds | CPU s | peak MiB | MiB read | agrees |",
     "|---|---|---:|---:|---:|---:|---|",
 )
 

@@ -11,12 +11,13 @@ import numpy as np
 from lazyvox._typing import Array, FloatArray, IntArray, override
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.extraction.cleaning import ColumnTable
+from lazyvox.extraction.columns import Placement, RegionSummary
 from lazyvox.extraction.coverage import Coverage, VoxelsSeen, checked_coverage
 from lazyvox.extraction.eigenvariate import KeptVoxels, KeptVoxelsPlan
 from lazyvox.extraction.reduction import Regions, Strategies
 from lazyvox.extraction.region_table import RegionTable, TableOptions
 from lazyvox.extraction.rows import RowsPlan
-from lazyvox.extraction.signals import Placement, RegionSummary, Signals
+from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import TableSpec
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.budget import resolve_budget

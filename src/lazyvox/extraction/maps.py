@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike, override
 from lazyvox.errors import LazyvoxWarning, RegionError
+from lazyvox.extraction.columns import Placement
 from lazyvox.extraction.linear_maps import LinearMaps, solve_maps
 from lazyvox.extraction.lut import Lut, names_of_labels, read_lut
 from lazyvox.extraction.map_images import MapsImage, MapVoxels, open_maps, read_maps
 from lazyvox.extraction.region_table import RegionTable, TableOptions
-from lazyvox.extraction.signals import Placement, Signals
+from lazyvox.extraction.signals import Signals
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.budget import resolve_budget

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from lazyvox._typing import Array, PathLike, override
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.cleaning import Cleaning
+from lazyvox.extraction.columns import Placement, RegionSummary
 from lazyvox.extraction.rows import Rows, RowsPlan
-from lazyvox.extraction.signals import Placement, RegionSummary, Signals
+from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import TableSpec, check_target
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files.paths import absolute_path

@@ -1,20 +1,19 @@
 """`Signals`: time series, one row per volume and one column per voxel or region."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import Array, DType, FloatArray, IntArray, PathLike, Shape, override
+from lazyvox._typing import Array, DType, FloatArray, IntArray, PathLike, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.coverage import Coverage
+from lazyvox.extraction.columns import Placement, RegionSummary
 from lazyvox.extraction.first_rows import html_of_rows, text_of_rows
-from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.signals_figure import MOST_LINES, Drawing, draw_signals
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
 from lazyvox.lazyimage.classes import LazyImage, image_like
@@ -23,81 +22,10 @@ from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.optional import require
 from lazyvox.store.files.paths import printable
 
-__all__ = ["Placement", "RegionSummary", "Signals"]
+__all__ = ["Signals"]
 
 #: Rows and columns that are shown at the prompt, and letters of a name.
 _SHOWN_ROWS, _SHOWN_COLUMNS, _LONGEST_NAME = 3, 6, 18
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Placement:
-    """Voxels of the columns of a table.
-
-    Attributes
-    ----------
-    index : ndarray of shape (n,), intp
-        Voxels, numbered in Fortran order.
-    column : ndarray of shape (n,), intp, or None
-        The column of each; None where voxel n is column n, or where there are `maps`.
-    share : ndarray of shape (n,), or None
-        What each entry adds to its voxel, where voxels are listed more than once.
-    maps : LinearMaps or None
-        Weights of all columns at each voxel.
-    """
-
-    index: IntArray
-    column: IntArray | None = None
-    share: Array | None = None
-    maps: LinearMaps | None = None
-
-    @property
-    def is_of_voxels(self) -> bool:
-        """True if each column is one voxel."""
-        return self.column is None and self.maps is None
-
-    def fill(self, full: Array, lines: Array) -> None:
-        """Put signals, of shape (n_volumes, n_columns), at their voxels of volumes of zeros."""
-        if self.maps is not None:
-            full[:, self.index] = self.maps.combine(lines)
-        elif self.share is not None and self.column is not None:
-            values = lines[:, self.column] * self.share
-            np.add.at(full.T, self.index, values.T.astype(full.dtype, copy=False))
-        else:
-            full[:, self.index] = lines if self.column is None else lines[:, self.column]
-
-    def voxel_names(self, shape: Shape) -> list[str]:
-        """Return the indices of every voxel as text, such as "12_3_40"."""
-        ijk = np.stack(np.unravel_index(self.index, shape, order="F"), axis=1)
-        return [f"{i}_{j}_{k}" for i, j, k in ijk.tolist()]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RegionSummary:
-    """Regions of a table of signals, each of which has a column for each strategy.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Name of each region.
-    labels : tuple of int, or None
-        Its label.
-    strategies : tuple of str
-        Statistics over its voxels.
-    coverage : Coverage
-        Its voxels, and how many of them hold signal.
-    """
-
-    names: tuple[str, ...]
-    labels: tuple[int, ...] | None
-    strategies: tuple[str, ...]
-    coverage: Coverage
-
-    def coverage_rows(self) -> list[tuple[str, int | str, int, int, float]]:
-        """Return name, label, voxels, covered voxels and coverage of each region."""
-        labels = self.labels or ("n/a",) * len(self.names)
-        found = self.coverage
-        columns = (found.n_voxels.tolist(), found.n_covered.tolist(), found.fraction.tolist())
-        return list(zip(self.names, labels, *columns, strict=True))
 
 
 class Signals:

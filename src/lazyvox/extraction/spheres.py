@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, IntArray, PathLike, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, RegionError
+from lazyvox.extraction.columns import Placement
 from lazyvox.extraction.gathered_regions import GatheredRegions, RegionLayout
 from lazyvox.extraction.region_budget import refuse_beyond
 from lazyvox.extraction.region_table import TableOptions
 from lazyvox.extraction.seeds import SeedsLike, read_seeds
-from lazyvox.extraction.signals import Placement
 from lazyvox.geometry.grids import inverted
 from lazyvox.geometry.spheres import sphere_voxels
 from lazyvox.lazyimage.load import ImageLike

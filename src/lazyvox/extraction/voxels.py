@@ -13,8 +13,9 @@ import numpy.typing as npt
 from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import Cleaning
+from lazyvox.extraction.columns import Placement
 from lazyvox.extraction.rows import Rows, RowsPlan
-from lazyvox.extraction.signals import Placement, Signals
+from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import (
     TableSpec,
     check_target,

@@ -13,7 +13,8 @@ import numpy as np
 from lazyvox._typing import Array, DType
 from lazyvox.array.memory_reader import snapshot
 from lazyvox.errors import ParameterError, ParameterTypeError
-from lazyvox.extraction.signals import Placement, Signals
+from lazyvox.extraction.columns import Placement
+from lazyvox.extraction.signals import Signals
 from lazyvox.image import high_variance_confounds
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj

@@ -9,8 +9,8 @@ import numpy as np
 from lazyvox._typing import Array, DType, IntArray, override
 from lazyvox.errors import RegionError
 from lazyvox.extraction import Labels
+from lazyvox.extraction.columns import Placement
 from lazyvox.extraction.reduction import STRATEGIES
-from lazyvox.extraction.signals import Placement
 from lazyvox.image import check_niimg, check_niimg_3d, resample_img
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of

@@ -9,9 +9,9 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Maps
+from lazyvox.extraction.columns import Placement
 from lazyvox.extraction.linear_maps import LinearMaps
 from lazyvox.extraction.map_images import open_maps, read_maps
-from lazyvox.extraction.signals import Placement
 from lazyvox.image import check_niimg, resample_img
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of

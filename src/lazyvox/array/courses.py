@@ -15,8 +15,11 @@ from lazyvox.store.files.spool import Spool
 
 __all__ = ["Courses"]
 
-#: Values that are looked at in one go after the pass, as float64.
-BLOCK_BYTES = 4 << 20
+#: Values that are read in one go after the pass: rows in pieces of several KiB.
+READ_VALUES = 1 << 20
+
+#: Values that are looked at in one go, as float64.
+BLOCK_BYTES = 2 << 20
 
 
 class Courses(State):
@@ -41,9 +44,10 @@ class Courses(State):
     @property
     @override
     def nbytes(self) -> int:
-        # A block as it was spooled, in float64, and what NumPy's functions make of it.
-        block = self._block_columns * self._n_values * (self._dtype.itemsize + 2 * 8)
-        return block + (0 if self.file_bytes else self._spool_bytes)
+        # What is read, a block of it in float64, and what NumPy's functions make of that.
+        read = self._columns_of(READ_VALUES) * self._n_values * self._dtype.itemsize
+        block = self._columns_of(BLOCK_BYTES // 8) * self._n_values * 2 * 8
+        return read + block + (0 if self.file_bytes else self._spool_bytes)
 
     @property
     @override
@@ -61,22 +65,24 @@ class Courses(State):
             Their values; a new array.
         """
         assert self._spool is not None, "bug in lazyvox: courses without a volume"
-        step = self._block_columns
-        for start in range(0, self._size, step):
-            columns = range(start, min(start + step, self._size))
-            block = np.empty((self.count, len(columns)), self._dtype)
-            self._spool.read_columns(columns, block)
-            courses = np.empty(block.shape[::-1])
-            np.copyto(courses, block.T)
-            yield slice(columns.start, columns.stop), courses
+        width, step = self._columns_of(READ_VALUES), self._columns_of(BLOCK_BYTES // 8)
+        for first in range(0, self._size, width):
+            columns = range(first, min(first + width, self._size))
+            read = np.empty((self.count, len(columns)), self._dtype)
+            self._spool.read_columns(columns, read)
+            for start in range(0, len(columns), step):
+                block = read[:, start : start + step]
+                courses = np.empty(block.shape[::-1])
+                np.copyto(courses, block.T)
+                yield slice(first + start, first + start + len(courses)), courses
 
     @property
     def _spool_bytes(self) -> int:
         return self._size * self._n_values * self._dtype.itemsize
 
-    @property
-    def _block_columns(self) -> int:
-        return min(max(BLOCK_BYTES // (8 * max(self._n_values, 1)), 1), self._size)
+    def _columns_of(self, n_values: int) -> int:
+        """Return how many courses so many values are, one at least."""
+        return min(max(n_values // max(self._n_values, 1), 1), self._size)
 
     @override
     def _parts(self, values: Array, start: int) -> Iterator[tuple[Array, slice]]:

@@ -23,8 +23,11 @@ from lazyvox.summary.table import SummaryTable
 
 __all__ = ["PreparedQuality", "prepare_qc", "qc"]
 
+#: Values that are read from the spool in one go: rows in pieces of several KiB.
+READ_VALUES = 1 << 20
+
 #: Values of the courses of voxels that are looked at in one go.
-BLOCK_VALUES = 1 << 18
+BLOCK_VALUES = 1 << 17
 
 #: Mean intensity that DVARS is scaled to, as by fMRIPrep.
 _INTENSITY = 1000.0
@@ -85,16 +88,21 @@ class _QualityMeasures(Consumer[_Measures]):
 
     @override
     def finalize(self) -> _Measures:
-        columns = range(self._spooled.n_columns)
-        totals, search = _Totals(self._spooled.n_rows), Ranks([50], self._grid.dtype)
-        for block in self._spooled.blocks(columns, BLOCK_VALUES):
-            is_finite = np.isfinite(block).all(axis=0)
-            search.take(block[:, is_finite].ravel())
-            totals.take(block.T[is_finite].astype(np.float64))
+        columns, n_rows = range(self._spooled.n_columns), self._spooled.n_rows
+        totals, search = _Totals(n_rows), Ranks([50], self._grid.dtype)
+        is_finite = np.empty(len(columns), bool)
+        step = max(BLOCK_VALUES // max(n_rows, 1), 1)
+        for part, block in self._spooled.blocks(columns, READ_VALUES):
+            is_finite[part] = np.isfinite(block).all(axis=0)
+            for start in range(0, block.shape[1], step):
+                good = is_finite[part][start : start + step]
+                courses = block[:, start : start + step].T[good]
+                search.take(courses.ravel())
+                totals.take(courses.astype(np.float64))
         search.advance()
         while not search.is_done:
-            for block in self._spooled.blocks(columns, BLOCK_VALUES):
-                search.take(block[:, np.isfinite(block).all(axis=0)].ravel())
+            for part, block in self._spooled.blocks(columns, BLOCK_VALUES, whole_rows=True):
+                search.take(block[:, is_finite[part]].ravel())
             search.advance()
         ((low, high, place),) = search.neighbours()
         median = low + (high - low) * place
@@ -117,9 +125,12 @@ class _QualityMeasures(Consumer[_Measures]):
     @override
     def state_bytes(self, grid: Grid) -> int:
         held = self._voxels.memory_bytes(grid, grid.n_volumes)
-        # A block holds the courses of one voxel at least. Ranked, and as float64 some six times.
+        # What is read, and which of it is finite; a block of that holds the course of one voxel at
+        # least: ranked, and as float64 some six times.
+        read = max(READ_VALUES, grid.n_volumes) * (grid.dtype.itemsize + 1)
         block = max(BLOCK_VALUES, grid.n_volumes) * (4 * grid.dtype.itemsize + 8 * 8)
-        return held + block + Ranks.nbytes(1) + 16 * 8 * grid.n_volumes
+        n_columns = self._voxels.n_voxels(grid)
+        return held + read + block + n_columns + Ranks.nbytes(1) + 16 * 8 * grid.n_volumes
 
     @override
     def scratch_bytes(self, grid: Grid) -> int:

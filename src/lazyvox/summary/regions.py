@@ -297,7 +297,7 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
 
     def _looks(self, columns: range) -> Iterator[Array]:
         """Yield the values of a region that count, read from the spool."""
-        for block in self._values.blocks(columns, RANKED_VALUES, whole_rows=True):
+        for _, block in self._values.blocks(columns, RANKED_VALUES, whole_rows=True):
             flat = block.ravel()
             yield flat[self._selection.of(flat)[0]]
 

@@ -129,7 +129,7 @@ class SpooledVoxels:
 
     def blocks(
         self, columns: range, n_values: int, *, whole_rows: bool = False
-    ) -> Iterator[Array]:
+    ) -> Iterator[tuple[slice, Array]]:
         """Yield the values of some columns.
 
         Parameters
@@ -144,6 +144,8 @@ class SpooledVoxels:
 
         Yields
         ------
+        slice
+            The columns of the block.
         ndarray of shape (n_rows, n_columns)
             A new array.
         """
@@ -156,7 +158,7 @@ class SpooledVoxels:
             for row in range(0, n_rows, height):
                 block = np.empty((min(height, n_rows - row), len(part)), self._grid.dtype)
                 self._spool.read_columns(part, block, row)
-                yield block
+                yield slice(part.start, part.stop), block
 
     def restart(self) -> None:
         """Begin with the first row again."""

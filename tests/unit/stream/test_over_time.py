@@ -43,6 +43,7 @@ class TestOrderStatistics:
 
     @pytest.mark.parametrize("dtype", ["u1", "i2", ">f4", "f8"])
     def test_median_and_percentiles_are_numpys(self, place, monkeypatch, dtype):
+        monkeypatch.setattr(courses, "READ_VALUES", 300)
         monkeypatch.setattr(courses, "BLOCK_BYTES", 700)
         values = values_of("f8").astype(dtype)
         scan = lv.Scan(image(values))

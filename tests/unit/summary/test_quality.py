@@ -52,6 +52,7 @@ def outliers(values):
 @pytest.mark.parametrize("is_masked", [True, False])
 @pytest.mark.parametrize("place", ["memory", "file"])
 def test_columns_are_those_of_the_definitions(dtype, is_masked, place, monkeypatch):
+    monkeypatch.setattr(quality, "READ_VALUES", 700)
     monkeypatch.setattr(quality, "BLOCK_VALUES", 300)
     if place == "file":
         monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)

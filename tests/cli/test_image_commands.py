@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import re
 
 import nibabel as nib
 import numpy as np
@@ -356,7 +357,7 @@ def test_progress_is_in_volumes_and_verbose_says_what_is_done(lazyvox, folder, n
     done = lazyvox(*line(name), "--progress", "--verbose")
     assert done.code == 0
     assert "100 %, " in done.err
-    assert " volumes, 0 s\n" in done.err
+    assert re.search(r" volumes, \d+ s\n", done.err)
     assert "lazyvox: open " in done.err
     assert "lazyvox: wrote " in done.err
     assert lazyvox(*line(name), "--overwrite").err == ""

@@ -13,7 +13,6 @@ from lazyvox._typing import Array, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.image_output import (
-    OUTPUT_TEXT,
     REALS,
     ImageOutput,
     dtype_option,
@@ -22,7 +21,7 @@ from lazyvox.cli.image_output import (
 )
 from lazyvox.cli.job import Job, perform
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
+from lazyvox.cli.outputs import IMAGE_ENDINGS, IMAGE_OUTPUT_TEXT, check_output
 from lazyvox.cli.settings import (
     Command,
     Settings,
@@ -142,7 +141,7 @@ class _Calculation:
     required=True,
     help="An image, and its name in FORMULA. Once for each image; all are on one grid.",
 )
-@output_option(OUTPUT_TEXT)
+@output_option(IMAGE_OUTPUT_TEXT)
 @dtype_option(REALS, "Type on disk; by default that of the values.")
 @scale_option
 @common_options_without_v

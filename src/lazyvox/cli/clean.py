@@ -16,7 +16,6 @@ from lazyvox.cli.cleaning_options import (
 )
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.image_output import (
-    OUTPUT_TEXT,
     REALS,
     ImageOutput,
     dtype_option,
@@ -25,7 +24,7 @@ from lazyvox.cli.image_output import (
 )
 from lazyvox.cli.job import Job, Result, perform
 from lazyvox.cli.outcome import WrongUsageError, options_named
-from lazyvox.cli.outputs import check_files
+from lazyvox.cli.outputs import IMAGE_OUTPUT_TEXT, check_files
 from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import (
     PATH,
@@ -180,7 +179,9 @@ def is_bids_image(path: str) -> bool:
     help="Volumes to keep: their numbers, counted from 0, one on each line; or a .npy array of "
     "them, or of booleans.",
 )
-@output_option(f"{OUTPUT_TEXT} With a BIDS name that ends in _bold it gets a JSON file beside it.")
+@output_option(
+    f"{IMAGE_OUTPUT_TEXT} With a BIDS name that ends in _bold it gets a JSON file beside it."
+)
 @dtype_option(REALS, "Type on disk; by default that of floats, and float32 for integers.")
 @scale_option
 @common_options

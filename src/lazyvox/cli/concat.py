@@ -4,7 +4,6 @@ import click
 import numpy as np
 
 from lazyvox.cli.image_output import (
-    OUTPUT_TEXT,
     REALS,
     ImageOutput,
     dtype_option,
@@ -12,6 +11,7 @@ from lazyvox.cli.image_output import (
     scale_option,
 )
 from lazyvox.cli.job import perform
+from lazyvox.cli.outputs import IMAGE_OUTPUT_TEXT
 from lazyvox.cli.settings import (
     POSITIVE,
     Command,
@@ -38,7 +38,7 @@ __all__ = ["concat"]
     ),
 )
 @runs_argument
-@output_option(OUTPUT_TEXT)
+@output_option(IMAGE_OUTPUT_TEXT)
 @dtype_option(
     REALS,
     "Type of the values; by default that which holds those of all images, or float32 where "

@@ -10,23 +10,19 @@ from nibabel.spatialimages import SpatialImage
 
 from lazyvox.cli.job import Job, Written
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
+from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
 from lazyvox.cli.settings import Settings
 from lazyvox.lazyimage.encoding import Scale
 from lazyvox.lazyimage.save import PreparedSave, prepare_save
 
 __all__ = [
     "FLOATS",
-    "OUTPUT_TEXT",
     "REALS",
     "ImageOutput",
     "dtype_option",
     "save_job",
     "scale_option",
 ]
-
-#: Help text of -o of a command that writes one image.
-OUTPUT_TEXT = f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}."
 
 #: Types on disk of values that are computed in floating point.
 FLOATS = ("float32", "float64")

@@ -14,6 +14,7 @@ from lazyvox.store.write.atomic import annexed_reason
 
 __all__ = [
     "IMAGE_ENDINGS",
+    "IMAGE_OUTPUT_TEXT",
     "check_files",
     "check_output",
     "list_endings",
@@ -134,6 +135,10 @@ def list_endings(endings: Sequence[str]) -> str:
     others = [one for one in endings if one not in IMAGE_ENDINGS or one in alone]
     images = ".nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"
     return f"{', '.join(others)}, or {images}"
+
+
+#: Help text of -o of a command that writes one image.
+IMAGE_OUTPUT_TEXT = f"Image to write; ends in {list_endings(IMAGE_ENDINGS)}."
 
 
 def stem_of(path: str) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.cli.image_output import (
-    OUTPUT_TEXT,
     REALS,
     ImageOutput,
     dtype_option,
@@ -16,6 +15,7 @@ from lazyvox.cli.image_output import (
 )
 from lazyvox.cli.job import perform
 from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.outputs import IMAGE_OUTPUT_TEXT
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -73,7 +73,7 @@ def _zooms(ctx: click.Context, param: click.Parameter, value: str | None) -> Any
     show_default=True,
     help="Cubic spline, linear, or the nearest voxel; nearest for labels and masks.",
 )
-@output_option(OUTPUT_TEXT)
+@output_option(IMAGE_OUTPUT_TEXT)
 @dtype_option(REALS, "Type on disk; by default that of the values.")
 @scale_option
 @common_options

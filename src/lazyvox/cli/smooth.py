@@ -8,7 +8,6 @@ import numpy as np
 from lazyvox.array.expression import elementwise
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.image_output import (
-    OUTPUT_TEXT,
     REALS,
     ImageOutput,
     dtype_option,
@@ -18,6 +17,7 @@ from lazyvox.cli.image_output import (
 from lazyvox.cli.job import perform
 from lazyvox.cli.mask import mask_of_option
 from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.outputs import IMAGE_OUTPUT_TEXT
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -67,7 +67,7 @@ def _width(ctx: click.Context, param: click.Parameter, value: str | None) -> Any
     type=PATH,
     help="Voxels outside of this mask become 0 after smoothing, as with fslmaths -s and -mas.",
 )
-@output_option(OUTPUT_TEXT)
+@output_option(IMAGE_OUTPUT_TEXT)
 @dtype_option(REALS, "Type on disk; by default that of floats, and float32 for integers.")
 @scale_option
 @common_options

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
-from lazyvox.cli.image_output import OUTPUT_TEXT
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.mask import mask_of_option
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
+from lazyvox.cli.outputs import IMAGE_ENDINGS, IMAGE_OUTPUT_TEXT, check_output
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -74,7 +73,7 @@ class _Map:
 
 @click.command(cls=Command, epilog=examples("lazyvox mean run.nii.gz -o mean.nii.gz"))
 @runs_argument
-@output_option(OUTPUT_TEXT)
+@output_option(IMAGE_OUTPUT_TEXT)
 @_type_option
 @common_options
 @click.pass_context
@@ -89,7 +88,7 @@ def mean(ctx: click.Context, runs: tuple[str, ...], output: str | None, dtype: s
 
 @click.command(cls=Command, epilog=examples("lazyvox std run.nii.gz -o std.nii.gz"))
 @runs_argument
-@output_option(OUTPUT_TEXT)
+@output_option(IMAGE_OUTPUT_TEXT)
 @_type_option
 @_ddof_option
 @common_options
@@ -107,7 +106,7 @@ def std(
 
 @click.command(cls=Command, epilog=examples("lazyvox tsnr run.nii.gz -o tsnr.nii.gz"))
 @runs_argument
-@output_option(OUTPUT_TEXT)
+@output_option(IMAGE_OUTPUT_TEXT)
 @_type_option
 @_ddof_option
 @common_options

@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import ndtri
 
 from lazyvox._typing import Array, FloatArray, PathLike, override
 from lazyvox.array.ranks import Ranks
@@ -14,6 +14,7 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, as_series
 from lazyvox.planning.plan import Plan
+from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.progress import ProgressLike
 from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.masks import read_mask
@@ -164,7 +165,7 @@ class _Totals:
         self._changes = np.zeros(max(n_volumes - 1, 0))
         self._expected = 0.0
         self._outliers = np.zeros(n_volumes, np.int64)
-        self._far = -float(ndtri(_OUTLIERS / n_volumes)) * math.sqrt(math.pi / 2)
+        self._far = -NormalDist().inv_cdf(_OUTLIERS / n_volumes) * math.sqrt(math.pi / 2)
 
     def take(self, courses: FloatArray) -> None:
         """Take finite courses, of shape (n_voxels, n_volumes); they are used up."""
@@ -287,7 +288,10 @@ class PreparedQuality:
         columns: dict[str, Any] = dict(found.columns)
         if self.displacement is not None:
             columns["framewise_displacement"] = self.displacement
-        return SummaryTable(columns, _remarks(found))
+        remarks = _remarks(found)
+        for remark in remarks:
+            log_info("%s", remark)
+        return SummaryTable(columns, remarks)
 
 
 def _remarks(found: _Measures) -> tuple[str, ...]:

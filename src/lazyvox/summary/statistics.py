@@ -14,6 +14,7 @@ from lazyvox.extraction.lut import Lut, names_of_labels
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.planning.plan import Plan
+from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.progress import ProgressLike
 from lazyvox.stream.consumer import Handle
 from lazyvox.stream.masks import RegionImage, as_mask, read_region_image, regrid
@@ -177,6 +178,8 @@ class PreparedStatistics:
                         columns.setdefault(name, []).append(cell)
         n_bad = sum(columns["non_finite"])
         remarks = (f"{n_bad} values that are not finite were left out",) if n_bad else ()
+        for remark in remarks:
+            log_info("%s", remark)
         return SummaryTable(columns, remarks)
 
     def _cells(self, found: RegionNumbers, affine: FloatArray) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from calls import Case, Files
+from glm_calls import glm_cases
 from image_calls import image_cases, masking_cases
 from masker_calls import masker_cases
 from signal_calls import signal_cases
@@ -52,12 +53,17 @@ def cases() -> Iterator[Case]:
     yield from image_cases()
     yield from masking_cases()
     yield from masker_cases()
+    yield from glm_cases()
 
 
 def library(package: str) -> SimpleNamespace:
     """Return the modules of a package under the names that the calls use."""
     names = ("image", "masking", "maskers", "signal")
-    return SimpleNamespace(**{name: import_module(f"{package}.{name}") for name in names})
+    modules = {name: import_module(f"{package}.{name}") for name in names}
+    modules["glm"] = import_module(
+        "lazyvox.glm" if package == "lazyvox" else "nilearn.glm.first_level"
+    )
+    return SimpleNamespace(**modules)
 
 
 def values_of(result: Any) -> list[np.ndarray]:

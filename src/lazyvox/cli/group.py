@@ -14,7 +14,7 @@ __all__ = ["LazyGroup"]
 _COMMANDS = {
     "info": "Show headers, the cost of loading, and whether images are intact.",
     "extract": "Extract the time series of masks, atlas regions, maps and spheres, with cleaning.",
-    "seedmap": "Write maps of what correlates with seeds, in one pass, with cleaning.",
+    "seedmap": "Write correlation maps of seeds, in one pass, with cleaning.",
     "glm": "Fit a first-level GLM in one pass, and write maps of contrasts and a report.",
     "connectivity": "Compute connectivity matrices from the time series of regions.",
     "tstat": "Write statistics over time of every voxel, such as median and tSNR, in one pass.",

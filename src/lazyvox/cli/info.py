@@ -93,7 +93,7 @@ class _Report:
     "--check",
     "is_checked",
     is_flag=True,
-    help="Read all of it, in bounded memory: checksums, size, values that are not finite, and "
+    help="Read the whole file, in bounded memory: checksums, size, non-finite values, and "
     "volumes of zeros at the end, as interrupted copies have them.",
 )
 @click.option(
@@ -102,7 +102,7 @@ class _Report:
     metavar="NAMES",
     multiple=True,
     help="Print the values of these facts only: one line for each image, with a tab between "
-    "values, spaces between the numbers of one, and n/a for what there is not. Names are those "
+    "values, spaces between the numbers of one, and n/a for missing ones. Names are those "
     f"of --json: {', '.join(_FIELDS)}.",
 )
 @common_options

@@ -26,7 +26,7 @@ Shell completion: put this into ~/.bashrc, ~/.zshrc, or fish's config:
 
 \b
 Exit codes: 0 done, 1 bad data or failed work, 2 wrong usage, 3 some of
-several inputs failed, 130 interrupted, 141 nobody reads the output.
+several inputs failed, 130 interrupted, 141 the reader of the output ended.
 """
 
 

@@ -1,4 +1,4 @@
-"""`lazyvox seedmap`: maps of what correlates with seeds, one image for each seed, in one pass."""
+"""`lazyvox seedmap`: correlation maps of seeds, one image for each seed, in one pass."""
 
 import os
 from collections.abc import Sequence
@@ -336,7 +336,7 @@ def seedmap(
     output: str | None,
     dtype: str,
 ) -> None:
-    """Write maps of what correlates with seeds, in one pass over RUN for all of them.
+    """Write correlation maps of seeds, in one pass over RUN for all of them.
 
     The signal of a seed is the mean of its voxels. Mean, trend, frequencies and confounds are
     removed from voxels and seeds by one regression, as 3dTproject does; the maps are those of

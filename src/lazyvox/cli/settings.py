@@ -271,8 +271,8 @@ def _verbose(*names: str) -> _Option[Any]:
         is_flag=True,
         expose_value=False,
         callback=_log_if,
-        help="Say on stderr which files are opened, which passes are made by which plan, what is "
-        "written and which volumes are left out.",
+        help="Report on stderr the opened files, the passes with their plans, the outputs and the "
+        "volumes left out.",
     )
 
 
@@ -284,7 +284,7 @@ _COMMON: tuple[_Option[Any], ...] = (
         show_envvar=True,
         expose_value=False,
         callback=_keep_memory,
-        help="Memory budget, such as 300MB or 25%; by default a quarter of what is available, at "
+        help="Memory budget, such as 300MB or 25%; by default a quarter of the available memory, at "
         "most 2 GiB. Work that does not fit is refused before it starts.",
     ),
     click.option(

@@ -48,7 +48,7 @@ def _parse_text(text: str, total: int | None) -> float:
     if total is None:
         raise _refused(text, "there is no total here that a percentage could be taken of")
     if number > 100:
-        raise _refused(text, "more than 100% of what is available")
+        raise _refused(text, "more than 100% of the available memory")
     return number / 100 * total
 
 

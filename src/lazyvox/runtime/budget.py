@@ -42,7 +42,7 @@ def default_budget() -> int:
 
 
 def _in_bytes(memory: float | str) -> int:
-    """Return an amount in bytes; a percentage is of what is available now."""
+    """Return an amount in bytes; a percentage is of the memory available now."""
     is_share = isinstance(memory, str) and "%" in memory
     return parse_memory(memory, total=available_memory() if is_share else None)
 
@@ -54,7 +54,7 @@ def memory_budget(memory: float | str) -> Iterator[int]:
     Parameters
     ----------
     memory : int, float or str
-        Bytes, or text such as "512MB", "2GiB" or "25%" (of what is available on entry).
+        Bytes, or text such as "512MB", "2GiB" or "25%" (of the memory available on entry).
 
     Yields
     ------

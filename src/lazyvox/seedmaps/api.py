@@ -1,4 +1,4 @@
-"""`lazyvox.seed_map`: maps of what correlates with seeds."""
+"""`lazyvox.seed_map`: correlation maps of seeds."""
 
 from __future__ import annotations
 

@@ -50,6 +50,7 @@ PARTS = {
     "seeds": Part("Seed maps next to nilearn's way", "seed_maps.py"),
     "expressions": Part("Expressions of many volumes", "expressions.py"),
     "random": Part("Random access and workers that share", "random_access.py"),
+    "interop": Part("dask, xarray and Zarr", "interop.py"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._threads import Workers
-from lazyvox._typing import Array
+from lazyvox._typing import Array, Shape
 from lazyvox.errors import OutputError, OutputExistsError, ParameterError
 from lazyvox.formats.nifti_zarr import axis_names, ome_attributes, stored_axes, stored_header
 from lazyvox.formats.output_spec import OutputSpec
@@ -20,7 +20,7 @@ from lazyvox.runtime.optional import require
 from lazyvox.store.files.paths import printable
 from lazyvox.store.write.atomic_folder import AtomicFolder
 
-__all__ = ["ZarrSink", "ZarrTarget", "volumes_target", "zarr_memory"]
+__all__ = ["ZarrSink", "ZarrTarget", "metadata_of", "volumes_target", "zarr_memory"]
 
 #: Levels of Blosc's zstd: lowest, highest, default.
 _LEVELS = (0, 9, 1)
@@ -119,7 +119,8 @@ class ZarrSink:
         try:
             store = target.store if self._folder is None else str(self._folder.path)
             self._group = _new_group(store, self._path, overwrite=overwrite)
-            self._array = self._new_array(level)
+            with self._explained():
+                self._array = _new_array(self._group, output, self._chunks, level)
             self._next_tile()
         except BaseException:
             self.abort()
@@ -145,20 +146,8 @@ class ZarrSink:
         if not self._is_open:
             return
         self._workers.close()
-        header = stored_header(self._output.header)
-        name = PurePath(self._path).name
         with self._explained():
-            kept = self._group.create_array(
-                "nifti",
-                shape=(len(header),),
-                chunks=(len(header),),
-                dtype="u1",
-                compressors=None,
-                # xarray opens no group with an array whose axes have no names.
-                dimension_names=("byte",),
-            )
-            kept[:] = np.frombuffer(header, np.uint8)
-            self._group.update_attributes(ome_attributes(header, len(self._output.shape), name))
+            _finish_group(self._group, self._output)
         if self._folder is not None:
             self._folder.prepare()
         self._is_open = False
@@ -179,24 +168,6 @@ class ZarrSink:
             # Of a store that is no folder; the group is no image without its attributes.
             with contextlib.suppress(Exception):
                 del self._group["0"]
-
-    def _new_array(self, level: int) -> Any:
-        from zarr.codecs import BloscCodec
-
-        order = stored_axes(len(self._output.shape))
-        dtype = self._output.dtype.newbyteorder("=")
-        with self._explained():
-            return self._group.create_array(
-                "0",
-                shape=tuple(self._output.shape[axis] for axis in order),
-                chunks=tuple(self._chunks[axis] for axis in order),
-                dtype=dtype,
-                compressors=BloscCodec(cname="zstd", clevel=level, shuffle="shuffle"),
-                fill_value=0,
-                dimension_names=axis_names(len(order)),
-                # -0.0 equals the fill value and is another one.
-                config={"write_empty_chunks": dtype.kind not in "iu"},
-            )
 
     def _next_tile(self) -> None:
         self._tile = next(self._tiles, ())
@@ -250,6 +221,68 @@ def _new_group(store: Any, path: str, *, overwrite: bool) -> Any:
     except (ContainsGroupError, ContainsArrayError) as error:
         msg = f"{printable(path)}: the store must not hold a group yet, and it does."
         raise OutputExistsError(msg, hint="Pass overwrite=True, or another store.") from error
+
+
+def _new_array(group: Any, output: OutputSpec, chunks: Shape, level: int | None) -> Any:
+    """Return the array of the voxels; its chunks are not compressed where no level is given."""
+    from zarr.codecs import BloscCodec
+
+    order = stored_axes(len(output.shape))
+    dtype = output.dtype.newbyteorder("=")
+    blosc = None if level is None else BloscCodec(cname="zstd", clevel=level, shuffle="shuffle")
+    return group.create_array(
+        "0",
+        shape=tuple(output.shape[axis] for axis in order),
+        chunks=tuple(chunks[axis] for axis in order),
+        dtype=dtype,
+        compressors=blosc,
+        fill_value=0,
+        dimension_names=axis_names(len(order)),
+        # -0.0 equals the fill value and is another one.
+        config={"write_empty_chunks": dtype.kind not in "iu"},
+    )
+
+
+def _finish_group(group: Any, output: OutputSpec) -> None:
+    """Write the header, and the attributes that make an image of the group."""
+    header = stored_header(output.header)
+    kept = group.create_array(
+        "nifti",
+        shape=(len(header),),
+        chunks=(len(header),),
+        dtype="u1",
+        compressors=None,
+        # xarray opens no group with an array whose axes have no names.
+        dimension_names=("byte",),
+    )
+    kept[:] = np.frombuffer(header, np.uint8)
+    name = PurePath(output.files[0][0]).name
+    group.update_attributes(ome_attributes(header, len(output.shape), name))
+
+
+def metadata_of(output: OutputSpec, chunks: Shape) -> dict[str, bytes]:
+    """Return every key of a store but its voxels, whose chunks are not compressed.
+
+    Parameters
+    ----------
+    output : OutputSpec
+        The image.
+    chunks : tuple of int
+        Shape of a chunk.
+
+    Returns
+    -------
+    dict of str to bytes
+        Metadata of group and arrays, and the header.
+    """
+    import zarr
+    from zarr.storage import MemoryStore
+
+    content: dict[str, Any] = {}
+    group = zarr.create_group(MemoryStore(content), zarr_format=3)
+    _new_array(group, output, chunks, None)
+    _finish_group(group, output)
+    return {key: value.to_bytes() for key, value in content.items()}
 
 
 def _check_level(compresslevel: int | None, path: str) -> int:

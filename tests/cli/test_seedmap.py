@@ -111,6 +111,16 @@ def test_a_folder_gets_bids_names_and_what_was_done(lazyvox, files):
     assert (again.code, "the file exists. Pass --overwrite" in again.err) == (2, True)
 
 
+def test_seeds_of_one_name_need_files_of_their_own(lazyvox, files):
+    (files / "out").mkdir()
+    argv = ["sub-01_task-rest_bold.nii.gz", "--seed", "1,10,0", "--seed", "11,0,0", "-o"]
+    done = lazyvox("seedmap", *argv, "out/")
+    assert done.code == 2
+    assert "--output out/: each seed must have a name of its own. Got sub-01" in done.err
+    assert lazyvox("seedmap", *argv, "o.nii.gz").code == 0
+    assert (files / "o_1_10_0.nii.gz").exists()
+
+
 @pytest.mark.parametrize("kind", ["fourier", "butterworth"])
 def test_explain_reads_nothing_and_writes_nothing(lazyvox, files, kind):
     before = sorted(files.iterdir())

@@ -50,6 +50,7 @@ from lazyvox.runtime.peak import peak_memory
 from lazyvox.seedmaps.api import PreparedSeedMaps, SeedMapOptions, prepare_seed_maps
 from lazyvox.seedmaps.cleaning import SeedCleaning
 from lazyvox.seedmaps.measures import MEASURES
+from lazyvox.store.files.paths import printable
 
 __all__ = ["seedmap"]
 
@@ -194,7 +195,7 @@ class _SeedMapping:
         twice = [name for name in found if found.count(name) > 1]
         if twice:
             msg = (
-                f"--output {folder}: each seed must have a name of its own. Got {twice[0]} twice. "
+                f"--output {printable(folder)}: each seed must have a name of its own. Got {twice[0]} twice. "
                 f"Name a file instead"
             )
             raise WrongUsageError(msg)

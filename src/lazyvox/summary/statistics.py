@@ -330,7 +330,7 @@ def stats(  # noqa: PLR0913 - each is an option of the same table
     --------
     >>> import lazyvox as lv
     >>> table = lv.stats("run.nii.gz", labels_img="atlas.nii.gz", lut="atlas.tsv", nonzero=True)
-    >>> table.n_rows, table["region"][0], table["mean"].shape
+    >>> table.n_rows, str(table["region"][0]), table["mean"].shape
     (8, 'LeftFront', (8,))
     """
     options = StatsOptions(

@@ -81,6 +81,13 @@ def test_calc_computes_integers_in_floats(lazyvox, folder):
     assert (whole("i.nii") == 67).all()
 
 
+def test_formula_may_begin_with_a_minus(lazyvox, run):
+    for formula in ("-a", "-1 * a", "-(a)"):
+        done = lazyvox("calc", formula, "-v", "a=run.nii.gz", "-o", "o.nii", "--overwrite")
+        assert (done.code, done.err) == (0, "")
+        np.testing.assert_array_equal(whole("o.nii"), -run)
+
+
 def test_calc_prints_numbers(lazyvox, run):
     done = lazyvox("calc", "max(a) - min(a)", "-v", "a=run.nii.gz")
     assert done.code == 0

@@ -1,6 +1,7 @@
 """`lazyvox calc`: images and numbers from a formula of images."""
 
 import keyword
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,6 +47,8 @@ __all__ = ["calc"]
 
 #: Names of the functions themselves in formulas.
 _RESERVED = {"np", "numpy"}
+
+_LEADING_MINUS = re.compile(r"-[^-voh]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,18 @@ class _Calculation:
             raise MaterializationError(msg) from error
 
 
+class _FormulaCommand(Command):
+    """A command with an argument that may begin with a minus sign."""
+
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Of options only -v, -o and -h have one minus; a space in front makes an argument.
+        spaced = [f" {arg}" if _LEADING_MINUS.match(arg) else arg for arg in args]
+        return super().parse_args(ctx, spaced)
+
+
 @click.command(
-    cls=Command,
+    cls=_FormulaCommand,
     epilog=examples(
         'lazyvox calc "(a - b) * c" -v a=A.nii.gz -v b=B.nii.gz -v c=C.nii.gz -o out.nii.gz',
         'lazyvox calc "where(m > 0, a, 0)" -v a=run.nii.gz -v m=mask.nii.gz -o masked.nii.gz',
@@ -168,6 +181,7 @@ def calc(
     before it where the formula holds a reduction.
     """
     settings = Settings.of(ctx)
+    formula = formula.strip()
     paths = _parse_variables(variables)
     unused = unused_names(formula, paths)
     if unused:

@@ -418,7 +418,7 @@ def qc(
     -----
     Names are fMRIPrep's where the quantity is the same; the guide's page *Definitions* has the
     formulas. One pass, which writes the voxels to a nameless temporary file, in the folder that
-    TMPDIR names (in memory up to 8 MiB). Memory: about 25 MiB, the mask's voxels, and the block
+    TMPDIR names (in memory up to 8 MiB). Memory: about 20 MiB, the mask's voxels, and the block
     buffers.
 
     References

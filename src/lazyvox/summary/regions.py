@@ -1,6 +1,6 @@
 """Statistics of all values of regions, over whole series or volume by volume: a consumer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -266,34 +266,39 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         if not numbers.count:
             numbers.percentiles = (np.nan,) * len(self._percentiles)
             return
-        n_values = len(columns) * self._values.n_rows
-        if n_values <= RANKED_VALUES:
-            (values,) = self._looks(columns)
-            ordered = np.sort(values)
-            places = [one / 100 * (len(ordered) - 1) for one in self._percentiles]
-            neighbours = [
-                (
-                    float(ordered[int(place)]),
-                    float(ordered[min(int(place) + 1, len(ordered) - 1)]),
-                    place - int(place),
-                )
-                for place in places
-            ]
-        else:
-            search = Ranks(self._percentiles, self._grid.dtype)
-            while not search.is_done:
-                for values in self._looks(columns):
-                    search.take(values)
-                search.advance()
-            neighbours = search.neighbours()
-        numbers.percentiles = tuple(_between(*one) for one in neighbours)
+        is_small = len(columns) * self._values.n_rows <= RANKED_VALUES
+        kept = list(self._looks(columns)) if is_small else []
+
+        def looks() -> Iterator[Array]:
+            return iter(kept) if is_small else self._looks(columns)
+
+        found = self._sorted_percentiles(kept[0]) if is_small else self._percentiles_of(looks)
+        numbers.percentiles = tuple(found)
 
         def count(low: float, high: float) -> Array:
-            looks = (count_in_bins(values, low, high) for values in self._looks(columns))
-            total: Array = sum(looks, np.zeros(1, np.int64))
+            counts = (count_in_bins(values, low, high) for values in looks())
+            total: Array = sum(counts, np.zeros(1, np.int64))
             return total
 
         numbers.robust = robust_range(numbers.low, numbers.high, count)
+
+    def _sorted_percentiles(self, values: Array) -> Iterator[float]:
+        """Yield percentiles of values in memory."""
+        ordered = np.sort(values)
+        last = len(ordered) - 1
+        for one in self._percentiles:
+            place = one / 100 * last
+            low, high = ordered[int(place)], ordered[min(int(place) + 1, last)]
+            yield _between(float(low), float(high), place - int(place))
+
+    def _percentiles_of(self, looks: Callable[[], Iterator[Array]]) -> Iterator[float]:
+        """Yield percentiles of values in the spool."""
+        search = Ranks(self._percentiles, self._grid.dtype)
+        while not search.is_done:
+            for values in looks():
+                search.take(values)
+            search.advance()
+        yield from (_between(*one) for one in search.neighbours())
 
     def _looks(self, columns: range) -> Iterator[Array]:
         """Yield the values of a region that count, read from the spool."""

@@ -167,6 +167,12 @@ def test_voxels_of_a_mask_have_coordinates(lazyvox, folder):
         rows[:, 3:], nib.affines.apply_affine(lv.load("run.nii.gz").affine, rows[:, :3])
     )
     assert lines[1].split("\t")[0].isdecimal()
+    (folder / "d").mkdir()
+    (folder / "sub-1_bold.nii.gz").symlink_to("run.nii.gz")
+    done = lazyvox("extract", "sub-1_bold.nii.gz", *masks, "-o", "d")
+    record = json.loads((folder / "d" / "sub-1_label-left_timeseries.json").read_text())
+    assert record["Coordinates"] == "sub-1_label-left_coordinates.tsv"
+    assert (folder / "d" / record["Coordinates"]).read_text().splitlines() == lines
     done = lazyvox("extract", "run.nii.gz", *masks[:2], "--coordinates", "-o", "o.txt")
     assert "o_coordinates.tsv (left): 260 x 6, text" in done.out
 

@@ -148,8 +148,8 @@ class _Extraction:
                 t_r=self.grid.t_r,
                 peak_bytes=peak.bytes,
                 findings=[
-                    {_titled(key): value for key, value in self._findings(one).items()}
-                    for one in found
+                    {_titled(key): value for key, value in facts.items()}
+                    for facts in self._facts(found)
                 ],
                 overwrite=self.settings.overwrite,
             )
@@ -191,6 +191,14 @@ class _Extraction:
             return {"coverage": coverage}
         low = [name for name, fraction in coverage.items() if fraction < least]
         return {"coverage": coverage, "low_coverage": low}
+
+    def _facts(self, found: Sequence[Signals]) -> list[dict[str, Any]]:
+        """Return what was found of each region set, and the name of the list of its voxels."""
+        lists = self.targets.coordinates or ("",) * len(found)
+        return [
+            {**self._findings(one), **({"coordinates": Path(path).name} if path else {})}
+            for one, path in zip(found, lists, strict=True)
+        ]
 
     def _coverages(self, found: Sequence[Signals]) -> list[Written]:
         """Write the coverage of each region set that has one."""

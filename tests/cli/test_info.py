@@ -112,6 +112,7 @@ def test_types_of_afni_are_those_on_disk(lazyvox, folder):
     assert "BRICK_FLOAT_FACS" in head
     assert image["dtype"].startswith("int16")
     assert image["space"] == "TLRC"
+    assert image["slope"] == pytest.approx(3.883363e-08)
 
 
 def test_intact_images_pass(lazyvox, folder):

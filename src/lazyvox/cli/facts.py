@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nibabel.brikhead import AFNIHeader
 from nibabel.nifti2 import Nifti2Image
 from nibabel.orientations import aff2axcodes
 from nibabel.spatialimages import SpatialImage
@@ -208,12 +209,18 @@ def _foreign_facts(path: str) -> Facts:
     if isinstance(array.reader, ChunkedReader):
         return _zarr_facts(img, array, array.reader)
     name = f"{type(img).__name__.removeprefix('Lazy')}, read through nibabel"
+    # nibabel computes values where it scales: the type on disk is in the header only.
+    header: Any = img.header
+    stored = img.get_data_dtype()
+    given = header.get_data_scaling() if isinstance(header, AFNIHeader) else None
+    slopes = set() if given is None else set(np.ravel(given).tolist())
+    has_many = array.ondisk_dtype != stored and len(slopes) != 1
+    notes = ("values are scaled when they are read",) if has_many else ()
     return _facts(
-        # nibabel computes values where it scales: the type on disk is in the header only.
-        ArraySpec(array.shape, img.get_data_dtype()),
+        ArraySpec(array.shape, stored, slope=slopes.pop() if len(slopes) == 1 else 1.0),
         np.asarray(img.affine),
-        img.header,
-        _Storage(name, "none", Path(path).stat().st_size),
+        header,
+        _Storage(name, "none", Path(path).stat().st_size, notes),
     )
 
 

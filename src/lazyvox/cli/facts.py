@@ -212,7 +212,8 @@ def _foreign_facts(path: str) -> Facts:
     # nibabel computes values where it scales: the type on disk is in the header only.
     header: Any = img.header
     stored = img.get_data_dtype()
-    given = header.get_data_scaling() if isinstance(header, AFNIHeader) else None
+    is_afni = isinstance(img.header, AFNIHeader)
+    given = header.get_data_scaling() if is_afni else None
     slopes = set() if given is None else set(np.ravel(given).tolist())
     has_many = array.ondisk_dtype != stored and len(slopes) != 1
     notes = ("values are scaled when they are read",) if has_many else ()

@@ -22,6 +22,7 @@ from calls import Case, Files
 from glm_calls import glm_cases
 from image_calls import image_cases, masking_cases
 from masker_calls import masker_cases
+from seed_calls import seed_cases
 from signal_calls import signal_cases
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,6 +55,7 @@ def cases() -> Iterator[Case]:
     yield from masking_cases()
     yield from masker_cases()
     yield from glm_cases()
+    yield from seed_cases()
 
 
 def library(package: str) -> SimpleNamespace:
@@ -63,6 +65,8 @@ def library(package: str) -> SimpleNamespace:
     modules["glm"] = import_module(
         "lazyvox.glm" if package == "lazyvox" else "nilearn.glm.first_level"
     )
+    if package == "lazyvox":
+        modules["seed_map"] = import_module(package).seed_map
     return SimpleNamespace(**modules)
 
 

@@ -112,6 +112,12 @@ def test_every_public_package_has_a_page(reference, reference_folder):
     )
 
 
+def test_every_public_package_is_in_the_contents_of_the_reference(reference):
+    text = (DOCS / "api" / "index.md").read_text()
+    listed = re.findall(r"(?m)^generated/packages/(\S+)$", text)
+    assert sorted(listed) == sorted(package.name for package in reference.find_packages())
+
+
 def test_name_in_two_packages_is_documented_once(reference, reference_folder):
     pages = {package.name: package.pages for package in reference.find_packages()}
     assert pages["lazyvox.image"]["mean_img"] == "lazyvox.mean_img"

@@ -45,13 +45,17 @@ def _open(store: Any, path: str) -> Any:
         msg = f"{printable(path)}: no such folder."
         raise ImageNotFoundError(msg)
     try:
-        return zarr.open_group(store, mode="r")
+        node = zarr.open(store, mode="r")
     except (FileNotFoundError, KeyError, ValueError, TypeError) as error:
         msg = f"{printable(path)}: the store must hold a Zarr group. zarr says: {error}"
         raise UnsupportedFormatError(msg) from error
     except OSError as error:
         msg = f"{printable(path)}: the store could not be opened: {error}"
         raise ReadError(msg) from error
+    if not isinstance(node, zarr.Group):
+        msg = f"{printable(path)}: the store must hold a Zarr group. Got an array."
+        raise UnsupportedFormatError(msg)
+    return node
 
 
 def _state_of(path: str, name: str) -> tuple[SourceFile, int]:

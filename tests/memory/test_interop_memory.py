@@ -49,7 +49,8 @@ def mean(path):
     return lv.mean_img(path, memory="64MB").get_fdata().sum()
 
 
-@pytest.mark.parametrize("chunks", [pytest.param("time", marks=pytest.mark.slow), "space"])
+@pytest.mark.slow
+@pytest.mark.parametrize("chunks", ["time", "space"])
 def test_a_pass_over_a_store_stays_within_its_plan(run, chunks, tmp_path):
     to_zarr(run, tmp_path / "a.zarr", chunks=chunks)
     plan = lv.plan(lv.mean_img, tmp_path / "a.zarr", memory="64MB")

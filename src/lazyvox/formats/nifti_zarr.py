@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array
-from lazyvox.errors import HeaderError, UnsupportedFormatError
+from lazyvox.errors import HeaderError, ParameterError, UnsupportedFormatError
 from lazyvox.formats.fields import time_unit
 from lazyvox.formats.layout import nifti_layout
 from lazyvox.formats.nifti import read_nifti
@@ -164,7 +164,9 @@ def header_of_group(group: Any, path: str, level: int) -> StoredImage:
     Raises
     ------
     UnsupportedFormatError
-        If the group is no image, or has no such level.
+        If the group is no image.
+    ParameterError
+        If it has no such level.
     HeaderError
         If the header is damaged, or of an image of another shape.
     """
@@ -175,7 +177,7 @@ def header_of_group(group: Any, path: str, level: int) -> StoredImage:
             f"{printable(path)}: `level` must be from 0 to {len(datasets) - 1}, as the image has "
             f"{len(datasets)}. Got {level}."
         )
-        raise UnsupportedFormatError(msg, parameter="level", value=level)
+        raise ParameterError(msg, parameter="level", value=level)
     array = group[datasets[level]["path"]]
     names = [str(axis["name"]) for axis in multiscale["axes"]]
     if len(names) != array.ndim or not set(names) <= set(_IMAGE_AXES):

@@ -138,7 +138,9 @@ def from_zarr(store: Any, *, level: int = 0) -> LazyImage:
     ImageNotFoundError
         If there is no such folder.
     UnsupportedFormatError
-        If the store is no OME-Zarr image, or has no such level.
+        If the store is no OME-Zarr image.
+    ParameterError
+        If the image has no such level.
     HeaderError
         If the NIfTI header is damaged, or of an image of another shape.
     MissingDependencyError

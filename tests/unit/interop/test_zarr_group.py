@@ -347,7 +347,7 @@ def test_level_of_a_pyramid_with_a_header_lies_in_the_same_place(tmp_path):
         coarse.affine @ [0, 0, 0, 1], OBLIQUE @ [0.5, 0.5, 0.5, 1], atol=1e-6
     )
     np.testing.assert_allclose(coarse.header.get_sform(), coarse.affine, atol=1e-6)
-    with pytest.raises(UnsupportedFormatError, match=r"`level` must be from 0 to 1.*Got 2"):
+    with pytest.raises(ParameterError, match=r"`level` must be from 0 to 1.*Got 2"):
         from_zarr(tmp_path / "a.zarr", level=2)
 
 

@@ -40,6 +40,9 @@ CALLS = {
     ),
     "spool": lambda path: partial(lv.max_img, cleaned(str(path / "run.nii"))),
     "scratch": lambda path: partial(lv.max_img, smooth_img(str(path / "large.nii"), 6)),
+    "state": lambda path: partial(
+        lv.save, lv.load(path / "large.nii").std(-1), path / "std.nii", overwrite=True
+    ),
     "compression": lambda path: partial(
         lv.save,
         smooth_img(str(path / "run.nii"), 3),

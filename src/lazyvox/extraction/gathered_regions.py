@@ -79,6 +79,11 @@ class GatheredRegions(RegionTable):
         self._kept: KeptVoxels | None = None
 
     @property
+    def voxels(self) -> IntArray:
+        """Voxels of all regions, numbered in Fortran order; known once the consumer was checked."""
+        return self._layout.index
+
+    @property
     def are_means(self) -> bool:
         """True if the mean is the only column of each region, whatever its coverage."""
         return self._strategies.given == ("mean",) and self._min_coverage is None

@@ -212,6 +212,8 @@ class CleaningJob:
         Threads that clean.
     before : tuple of MemoryTerm
         Terms of the kept result below the run that takes most to compute, which is computed first.
+    zeroes : bool
+        Whether NaN and infinity count as 0 at `places`; else their voxels become NaN.
     """
 
     source: LazyArray
@@ -221,6 +223,7 @@ class CleaningJob:
     plan: Plan
     n_jobs: int
     before: tuple[MemoryTerm, ...] = ()
+    zeroes: bool = True
 
     @classmethod
     def prepared(
@@ -346,7 +349,8 @@ class CleaningJob:
             values = block.values[..., place].reshape(-1, order="F")
             if self.places is not None:
                 values = values[self.places]
-                zero_non_finite(values)
+                if self.zeroes:
+                    zero_non_finite(values)
             with np.errstate(over="ignore"):
                 row = values.astype(self.dtype, copy=False)
             spool.write_row(number, row)

@@ -15,7 +15,7 @@ from lazyvox.extraction.rois import RegionOptions, RoiConsumer, RoiSet, resolve_
 from lazyvox.extraction.seeds import looks_like_seeds
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.series import Series, as_series
+from lazyvox.lazyimage.series import Grid, Series, as_series
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.seedmaps.cleaning import SeedCleaning
 from lazyvox.seedmaps.consumer import SeedMaps, SeedRelations
@@ -26,6 +26,7 @@ from lazyvox.stream.scan import Scan
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from lazyvox._typing import BoolArray, IntArray
     from lazyvox.extraction.rois import RoiLike
     from lazyvox.lazyimage.classes import LazyImage
     from lazyvox.lazyimage.load import ImageLike
@@ -288,7 +289,10 @@ def prepare_seed_maps(
         mask = None
         if options.mask_img is not None:
             mask = read_mask(options.mask_img, grid, name="mask_img", resample=options.resample)
-        cleaned = cleaning.prepare(series, budget)
+        needed = None
+        if cleaning.is_spooled and mask is not None and smoothing is None:
+            needed = _voxels_of(mask, regions, grid)
+        cleaned = cleaning.prepare(series, budget, needed)
     series = cleaned.series
     if smoothing is not None:
         # In float32, a smoothed large mean would be rounded by more than what is left of it.
@@ -346,6 +350,16 @@ def _opened(seeds: Any) -> Any:
     if len(img.shape) == 4 and img.shape[3] != 1:
         raise _no_mean("an image of shape " + str(tuple(img.shape)))
     return img
+
+
+def _voxels_of(mask: BoolArray, regions: RoiSet, grid: Grid) -> IntArray:
+    """Return the voxels of a mask and of seeds, in Fortran order, each once."""
+    is_needed = mask.reshape(-1, order="F").copy()
+    for one in regions.consumers:
+        assert isinstance(one, GatheredRegions), "bug in lazyvox: checked with the seeds"
+        one.check(grid)
+        is_needed[one.voxels] = True
+    return np.flatnonzero(is_needed)
 
 
 def _no_mean(got: str) -> ParameterTypeError:

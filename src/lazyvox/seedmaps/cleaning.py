@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import FloatArray
+from lazyvox._typing import FloatArray, IntArray
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.spool import SpooledReader
 from lazyvox.errors import ParameterError, ParameterTypeError
@@ -77,7 +77,14 @@ class SeedCleaning:
     runs: Any = None
     censored: str = "drop"
 
-    def prepare(self, series: Series, budget: int) -> CleanedSeries:
+    @property
+    def is_spooled(self) -> bool:
+        """True if voxels wait in a spool to be filtered."""
+        return self.filter == "butterworth" and self._is_filtered
+
+    def prepare(
+        self, series: Series, budget: int, needed: IntArray | None = None
+    ) -> CleanedSeries:
         """Check the options against a series, and work out what does not depend on its voxels.
 
         Parameters
@@ -86,6 +93,8 @@ class SeedCleaning:
             All volumes.
         budget : int
             Bytes that a pass through the spool may take.
+        needed : ndarray of int, optional
+            Voxels that will be looked at, in Fortran order; a spool holds no others.
 
         Returns
         -------
@@ -101,15 +110,14 @@ class SeedCleaning:
         """
         order = _checked_order(self.drift_order)
         options = self._options
-        is_spooled = self.filter == "butterworth" and self._is_filtered
-        if is_spooled and self.drift_order is not None:
+        if self.is_spooled and self.drift_order is not None:
             degree = {} if order == 1 else {"trend_degree": order}
             options = replace(options, detrend=True, clean_args=degree)
         if self.filter == "fourier":
             options = replace(options, filter=None, high_pass=None, low_pass=None)
         cleaner = options.prepare(series, self.sample_mask, n_jobs=1, largest_table=budget).cleaner
-        if is_spooled:
-            return _spooled(series, cleaner, budget)
+        if self.is_spooled:
+            return _spooled(series, cleaner, budget, needed)
         periods = self._periods(series, len(cleaner.runs))
         spaces = tuple(
             clean_space(
@@ -187,10 +195,13 @@ def _regressors(run: Any) -> FloatArray:
     return found
 
 
-def _spooled(series: Series, cleaner: Cleaner, budget: int) -> CleanedSeries:
+def _spooled(
+    series: Series, cleaner: Cleaner, budget: int, needed: IntArray | None
+) -> CleanedSeries:
     """Return the series of cleaned volumes, read from a spool."""
     n_threads = min(numeric_threads(), MOST_THREADS)
-    job = CleaningJob.prepared(series.array, cleaner, None, budget, n_threads)
+    job = CleaningJob.prepared(series.array, cleaner, needed, budget, n_threads)
+    job = replace(job, zeroes=False)
     array = LazyArray.over(SpooledReader(job, budget // 4))
     grid = replace(series.grid, n_volumes=cleaner.n_rows_out, dtype=array.dtype, is_uniform=True)
     spaces = tuple(

@@ -231,6 +231,25 @@ def test_voxels_outside_of_the_mask_are_zero_and_those_inside_do_not_change():
     np.testing.assert_allclose(some.get_fdata(), np.where(MASK, whole, 0), atol=1e-12)
 
 
+def test_a_butterworth_filter_inside_of_a_mask_is_that_of_the_whole_grid():
+    values = VALUES.copy()
+    bad = tuple(np.argwhere(MASK & ~near(SEED, 4))[0])
+    values[bad][5] = np.nan
+    options = {"radius": 4, "filter": "butterworth", "high_pass": 0.01, "confounds": CONFOUNDS}
+    with pytest.warns(lv.LazyvoxWarning, match="1 voxels are not finite"):
+        whole = lv.seed_map(run_of(values), SEED, **options).get_fdata()
+    mask = image_of(MASK.astype("u1"), AFFINE)
+    with pytest.warns(lv.LazyvoxWarning, match="1 voxels are not finite"):
+        some = lv.seed_map(run_of(values), SEED, mask_img=mask, **options).get_fdata()
+    assert np.isnan(some[bad])
+    np.testing.assert_allclose(some, np.where(MASK, whole, 0), atol=1e-7)
+    planned = [
+        lv.plan(lv.seed_map, RUN, SEED, mask_img=one, **options).memory for one in (None, mask)
+    ]
+    spools = [sum(one.nbytes for one in terms if one.name == "spool") for terms in planned]
+    assert spools[1] < 0.8 * spools[0]
+
+
 def test_the_seed_itself_is_one_and_infinite():
     voxel = (2, 3, 2)
     assert lv.seed_map(RUN, SEED, drift_order=2).get_fdata()[voxel] == 1

@@ -20,7 +20,7 @@ from lazyvox.glm.design import Design
 from lazyvox.glm.noise import Whitening, bin_coefficients, noise_order, whiten, yule_walker
 from lazyvox.glm.scaling import Scaling, scaling_factors, still_voxels
 from lazyvox.glm.sums import VoxelSums
-from lazyvox.signal.products import MOST_STEPS
+from lazyvox.signal.products import MOST_STEPS, multiply
 
 __all__ = ["FIT_BYTES", "Fit", "LabelFit", "Model", "fit_sums"]
 
@@ -166,7 +166,10 @@ def fit_sums(sums: VoxelSums, model: Model) -> Fit:
         known: dict[Any, FloatArray] = {0.0: np.zeros(0)}
     else:
         mean = 0.0 if model.design.constant is not None else parts.mean_residual()
-        coefficients = parts.gathered(lambda part: _coefficients(part, model.design, mean), float)
+        crossed = _crossed(model.design, model.order)
+        coefficients = parts.gathered(
+            lambda part: _coefficients(part, model.design, crossed, mean), float
+        )
         coefficients = coefficients.reshape(len(still), -1)
         coefficients[still] = 0
         if not model.design.n_free:
@@ -267,17 +270,26 @@ def _weights(part: VoxelSums, basis: FloatArray) -> FloatArray:
     return part.products[:, : basis.shape[-1]]
 
 
-def _coefficients(part: VoxelSums, design: Design, mean: float) -> FloatArray:
+def _crossed(design: Design, order: int) -> list[FloatArray]:
+    """Return half the sums of products of columns that are 1, 2, ... volumes apart, both ways."""
+    found: list[FloatArray] = []
+    for lag in range(1, order + 1):
+        apart = multiply(design.basis[:-lag].T, design.basis[lag:])
+        found.append((apart + apart.T) / 2)
+    return found
+
+
+def _coefficients(
+    part: VoxelSums, design: Design, crossed: list[FloatArray], mean: float
+) -> FloatArray:
     """Return the coefficients of noise of some voxels, of shape (n_voxels, order)."""
     basis, rank = design.basis, design.rank
     weights = _weights(part, basis)
     lags = np.empty_like(part.lags)
     lags[0] = part.lags[0] - np.einsum("ij,ij->i", weights, weights)
     for lag in range(1, len(lags)):
-        apart = basis[:-lag].T @ basis[lag:]
-        crossed = part.products[:, lag * rank : (lag + 1) * rank]
-        fitted = weights @ (apart + apart.T) / 2
-        lags[lag] = part.lags[lag] + np.einsum("ij,ij->i", weights, fitted - crossed)
+        change = weights @ crossed[lag - 1] - part.products[:, lag * rank : (lag + 1) * rank]
+        lags[lag] = part.lags[lag] + np.einsum("ij,ij->i", weights, change)
     if mean:
         _subtract_mean(lags, part, basis, mean)
     lags[0] = np.maximum(lags[0], 0)

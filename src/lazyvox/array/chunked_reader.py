@@ -9,10 +9,14 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, IntArray, Shape, override
-from lazyvox.array.reader import ArrayReader
+from lazyvox.array.reader import ArrayReader, FileReader
 from lazyvox.errors import FileChangedError, ImageFileError, ReadError
-from lazyvox.planning.indexing import Axis, View
+from lazyvox.planning.blocks import iter_steps
+from lazyvox.planning.chunks import grown_tile
+from lazyvox.planning.indexing import Axis, View, axis_of
 from lazyvox.planning.memory import MemoryTerm
+from lazyvox.planning.spec import ArraySpec
+from lazyvox.store.files.byte_stores import StoreSource
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.spool import ByteStore, FileStore, MemoryStore
@@ -97,15 +101,29 @@ class ChunkedReader(ArrayReader):
     @property
     def row_bytes(self) -> int:
         """Bytes of all chunks that share their volumes."""
-        pairs = zip(self.shape[:3], self.chunks[:3], strict=True)
-        return math.prod(-(-length // chunk) for length, chunk in pairs) * self.chunk_bytes
+        return math.prod(self.shape[:3]) * math.prod(self.chunks[3:]) * self.dtype.itemsize
+
+    @property
+    def tile(self) -> Shape:
+        """Shape, along the axes of space, of the chunks that are decoded together to be kept."""
+        most = _KEPT_BYTES // (math.prod(self.chunks[3:]) * self.dtype.itemsize)
+        return grown_tile(self.chunks[:3], self.shape[:3], most)
+
+    def chunk_lengths(self, number: tuple[int, ...]) -> Shape:
+        """Return the lengths of the chunks of so many numbers along the last axes."""
+        n = len(number)
+        if not n:
+            return ()
+        trios = zip(number, self.chunks[-n:], self.shape[-n:], strict=True)
+        return tuple(min(chunk, length - one * chunk) for one, chunk, length in trios)
 
     @property
     @override
     def session_memory(self) -> tuple[MemoryTerm, ...]:
-        """Terms of a chunk, and of the chunks that are kept."""
+        """Terms of a chunk, and of the chunks that are kept or decoded together."""
+        tile_bytes = math.prod(self.tile) * math.prod(self.chunks[3:]) * self.dtype.itemsize
         kept = self.row_bytes if self.row_bytes <= _KEPT_BYTES else 0
-        return (MemoryTerm("chunks", _COPIES * self.chunk_bytes + kept),)
+        return (MemoryTerm("chunks", _COPIES * self.chunk_bytes + tile_bytes + kept),)
 
     @property
     @override
@@ -200,26 +218,32 @@ class ChunkedSession:
         parts = [
             _parts_of(axis, chunk) for axis, chunk in zip(axes, self._reader.chunks, strict=True)
         ]
-        # Volume after volume: the chunks of the next ones follow when all of these are done.
-        for turned in product(*reversed(parts)):
-            some = turned[::-1]
-            target[_index([part.places for part in some])] = self._values(some)
-
-    def _values(self, parts: tuple["_Part", ...]) -> Array:
-        number = tuple(part.number for part in parts)
-        inside = [part.inside for part in parts]
-        is_all = all(
+        is_last = all(
             part.n_different >= planned.get(part.number, 0)
-            for part, planned in zip(parts, self._planned, strict=True)
+            for along, planned in zip(parts, self._planned, strict=True)
+            for part in along
         )
-        if is_all:
-            # Nothing else of the chunk is wanted later.
-            whole: Array = self._reader.decode(number)[_index(inside)]
-            return whole
-        if self._row is None or self._row.volumes != number[3:]:
+        if is_last:
+            # Nothing else of these chunks is wanted later.
+            for some in product(*parts):
+                values = self._reader.decode(tuple(part.number for part in some))
+                inside = _index([part.inside for part in some])
+                target[_index([part.places for part in some])] = values[inside]
+            return
+        # The chunks that share their volumes, then those of the next volumes.
+        space = [np.atleast_1d(np.asarray(axis, np.intp)) for axis in axes[:3]]
+        whole = [np.arange(len(one)) for one in space]
+        for turned in product(*reversed(parts[3:])):
+            some = turned[::-1]
+            row = self._row_of(tuple(part.number for part in some))
+            values = row.read([*space, *(part.inside for part in some)])
+            target[_index([*whole, *(part.places for part in some)])] = values
+
+    def _row_of(self, volumes: tuple[int, ...]) -> "_Row":
+        if self._row is None or self._row.volumes != volumes:
             self._drop_row()
-            self._row = _Row(self._reader, number[3:])
-        return self._row.values(number, inside)
+            self._row = _Row(self._reader, volumes)
+        return self._row
 
     def _drop_row(self) -> None:
         row, self._row = self._row, None
@@ -228,41 +252,73 @@ class ChunkedSession:
 
 
 class _Row:
-    """The decoded chunks that share their volumes, kept while a pass is in these."""
+    """The chunks that share their volumes, kept in the order of a file while a pass is in these.
+
+    They are decoded tile by tile: a tile is so large that the parts of it that lie together in the
+    file are long.
+    """
 
     def __init__(self, reader: ChunkedReader, volumes: tuple[int, ...]) -> None:
         self.volumes = volumes
         self._reader = reader
-        pairs = zip(reader.shape[:3], reader.chunks[:3], strict=True)
-        self._grid = tuple(-(-length // chunk) for length, chunk in pairs)
-        make = MemoryStore if reader.row_bytes <= _KEPT_BYTES else FileStore
-        self._store: ByteStore = make(reader.row_bytes)
-        self._shapes: dict[int, Shape] = {}
+        self._shape = (*reader.shape[:3], *reader.chunk_lengths(volumes))
+        self._tile = reader.tile
+        nbytes = math.prod(self._shape) * reader.dtype.itemsize
+        self._store: ByteStore = (
+            MemoryStore(nbytes) if nbytes <= _KEPT_BYTES else FileStore(nbytes)
+        )
+        # The file has its length from the beginning on: reads may touch what nobody asked for.
+        self._store.write(nbytes - 1, memoryview(b"\0"))
+        source = StoreSource(reader.path, self._store, nbytes, nbytes)
+        self._kept = FileReader(source, ArraySpec(self._shape, reader.dtype))
+        self._filled: set[tuple[int, ...]] = set()
 
-    def values(self, number: tuple[int, ...], inside: list[IntArray]) -> Array:
-        """Return some values of a chunk, which is decoded the first time."""
-        slot = int(np.ravel_multi_index(number[:3], self._grid))
-        start = slot * self._reader.chunk_bytes
-        dtype = self._reader.dtype
-        if slot not in self._shapes:
-            decoded = np.asfortranarray(self._reader.decode(number))
-            self._store.write(start, decoded.reshape(-1, order="F").view(np.uint8).data)
-            self._shapes[slot] = decoded.shape
-        shape = self._shapes[slot]
-        # Of the slowest axis a range is read; what is before it lies together.
-        slow = max((axis for axis, length in enumerate(shape) if length > 1), default=0)
-        first, last = int(inside[slow].min()), int(inside[slow].max())
-        lengths = (*shape[:slow], last + 1 - first, *shape[slow + 1 :])
-        values: Array = np.empty(math.prod(lengths), dtype)
-        skipped = first * math.prod(shape[:slow]) * dtype.itemsize
-        self._store.readinto(start + skipped, values.view(np.uint8).data)
-        near = [*inside[:slow], inside[slow] - first, *inside[slow + 1 :]]
-        picked: Array = values.reshape(lengths, order="F")[_index(near)]
-        return picked
+    def read(self, positions: list[IntArray]) -> Array:
+        """Return the values at positions along each axis, counted from the first of the row."""
+        numbers = [
+            np.unique(one // edge).tolist()
+            for one, edge in zip(positions, self._tile, strict=False)
+        ]
+        for number in product(*numbers):
+            if number not in self._filled:
+                self._fill(number)
+                self._filled.add(number)
+        axes = tuple(axis_of(one.tolist()) for one in positions)
+        values: Array = np.empty([len(one) for one in positions], self._reader.dtype, order="F")
+        with self._kept.open(axes) as session:
+            session.read(axes, values)
+        return values
 
     def close(self) -> None:
         """Give the space back."""
         self._store.close()
+
+    def _fill(self, number: tuple[int, ...]) -> None:
+        """Decode the chunks of a tile, and write what lies together together."""
+        n_space = len(number)
+        pairs = zip(number, self._tile, self._shape, strict=False)
+        parts = [slice(n * edge, min((n + 1) * edge, length)) for n, edge, length in pairs]
+        lengths = [part.stop - part.start for part in parts]
+        values: Array = np.empty((*lengths, *self._shape[n_space:]), self._reader.dtype, order="F")
+        chunks = self._reader.chunks[:n_space]
+        for inside in iter_steps(tuple(lengths), chunks):
+            where = tuple(
+                (part.start + one.start) // chunk
+                for part, one, chunk in zip(parts, inside, chunks, strict=True)
+            )
+            values[inside] = self._reader.decode((*where, *self.volumes))
+        starts = [part.start for part in parts] + [0] * (values.ndim - n_space)
+        whole = 0
+        while whole < values.ndim - 1 and values.shape[whole] == self._shape[whole]:
+            whole += 1
+        for rest in np.ndindex(*values.shape[whole + 1 :]):
+            run = values[(..., *rest)].reshape(-1, order="F")
+            first = [
+                *starts[: whole + 1],
+                *(s + r for s, r in zip(starts[whole + 1 :], rest, strict=True)),
+            ]
+            offset = int(np.ravel_multi_index(first, self._shape, order="F"))
+            self._store.write(offset * values.itemsize, run.view(np.uint8).data)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from lazyvox._typing import Shape
 from lazyvox.errors import ParameterError
 from lazyvox.planning.blocks import TARGET_BLOCK_BYTES
 
-__all__ = ["ChunkTiles", "choose_tiles", "chunk_shape", "volume_runs"]
+__all__ = ["ChunkTiles", "choose_tiles", "chunk_shape", "grown_tile", "volume_runs"]
 
 #: A volume of more bytes is cut into chunks of some slices each.
 _MOST_CHUNK_BYTES = 16 << 20
@@ -203,14 +203,20 @@ def choose_tiles(
     last = max((axis for axis, length in enumerate(chunks) if length > 1), default=0)
     row = tuple(max(length, 1) for length in shape[:last]) + chunks[last:]
     if math.prod(row) <= most:
-        return ChunkTiles(chunks, _grown(row, shape, usual), is_consecutive=True)
+        return ChunkTiles(chunks, grown_tile(row, shape, usual), is_consecutive=True)
     if math.prod(chunks) <= most_apart:
-        return ChunkTiles(chunks, _grown(chunks, shape, most_apart), is_consecutive=False)
+        return ChunkTiles(chunks, grown_tile(chunks, shape, most_apart), is_consecutive=False)
     return None
 
 
-def _grown(tile: Shape, shape: Shape, most: int) -> Shape:
-    """Return a tile of as many whole tiles as `most` values are, along the first axes first."""
+def grown_tile(tile: Shape, shape: Shape, most: int) -> Shape:
+    """Return a tile of as many whole tiles as `most` values are, along the first axes first.
+
+    Examples
+    --------
+    >>> grown_tile((8, 8, 1), (64, 64, 30), 5000)
+    (64, 64, 1)
+    """
     lengths = list(tile)
     for axis, length in enumerate(shape):
         if lengths[axis] < length:

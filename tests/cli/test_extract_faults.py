@@ -39,7 +39,7 @@ USAGE = [
     ([*LABELS, "--filter", "cosine"], "--filter cosine removes what is slower than --high-pass, which is missing"),
     ([*LABELS, "--filter", "cosine", "--high-pass", "0.1", "--low-pass", "0.2"], "--filter cosine removes slow changes only. Leave out --low-pass, or --filter"),
     ([*LABELS, "--t-r", "0"], "Invalid value for '--t-r': 0.0 is not in the range x>0; see lazyvox extract --help"),
-    ([*LABELS, "--smoothing-fwhm", "6,6"], "Invalid value for '--smoothing-fwhm' / '--fwhm': must be a width in mm, three of them as in 6,6,8, or fast. Got '6,6'; see lazyvox extract --help"),
+    ([*LABELS, "--smoothing-fwhm", "6,6"], "Invalid value for '--smoothing-fwhm' / '--fwhm': must be a width in mm, above 0, three of them as in 6,6,8, or fast. Got '6,6'; see lazyvox extract --help"),
     ([*LABELS, "--confound-strategy", "motion24"], "--confound-strategy concerns the table of --confounds, which is missing"),
     ([*LABELS, "--fd-threshold", "0"], "--fd-threshold concerns the table of --confounds, which is missing"),
     (TABLE, f"--confounds {FMRIPREP}: fMRIPrep's tables hold more than should be removed. Choose with --confound-strategy, such as motion24,wm_csf,high_pass, or with --confound-columns"),

@@ -50,6 +50,18 @@ def test_regions_of_volumes_in_a_file(lazyvox, folder):
     assert rows[0]["region"] == "LeftFront"
 
 
+def test_printed_floats_have_ten_digits_and_files_all(lazyvox, folder):
+    affine = np.diag([-3.3, 3.3, 3.3, 1]).astype("f4")  # Its determinant has digits of rounding.
+    nib.save(
+        nib.Nifti1Image(np.arange(24.0).reshape(2, 3, 4) / 7, affine), folder / "sevenths.nii"
+    )
+    (printed,) = rows_of(lazyvox("stats", "sevenths.nii", "-o", "-").out)
+    assert (printed["mm3"], printed["mean"]) == ("862.4879626", "1.642857143")
+    lazyvox("stats", "sevenths.nii", "-o", "table.tsv")
+    (written,) = rows_of((folder / "table.tsv").read_text())
+    assert float(written["mean"]) == np.float64(23) / 14
+
+
 def test_json_has_plan_and_rows(lazyvox):
     done = lazyvox("stats", "run.nii.gz", "mask.nii.gz", "--json")
     said = json.loads(done.out)
@@ -78,6 +90,8 @@ def test_explain_reads_nothing(lazyvox, folder):
 FAILING = [
     (["--percentile", "a"], 2, "--percentile must be numbers with commas between them, such as 2,98. Got 'a'"),
     (["--percentile", "200"], 1, "--percentile must be from 0 to 100, each once. Got [200.0]."),
+    (["--above", "nan"], 1, "--above must be a number. Got nan."),
+    (["--above", "9", "--below", "9"], 1, "--above must be smaller than --below: values between them count. Got 9 and 9."),
     (["--lut", "atlas.tsv"], 1, "--lut names the regions of --labels, which is missing."),
     (["-o", "t.xlsx"], 2, "--output t.xlsx: the name must end in .tsv, .csv, .json"),
     (["-o", "old.tsv"], 2, "--output old.tsv: the file exists. Pass --overwrite to replace it"),

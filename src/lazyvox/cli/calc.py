@@ -37,6 +37,7 @@ from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, storable
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.reading_plan import plan_passes, value_layout
+from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.blocks import DECODER
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
@@ -83,6 +84,9 @@ class _Calculation:
         with self.settings.budget():
             imgs = self._opened()
             value = self._value({name: _in_floats(img) for name, img in imgs.items()})
+        if unused := unused_names(self.formula, self.paths):
+            msg = f"every image must be part of the formula. {self.formula!r} does not name {unused[0]}"
+            raise WrongUsageError(msg)
         if value.ndim < 2:
             if self.output.path:
                 what = f"{value.size} numbers, which are" if value.ndim else "one number, which is"
@@ -108,6 +112,8 @@ class _Calculation:
     def _opened(self) -> dict[str, SpatialImage]:
         """Return the images, all on one grid."""
         imgs = {name: check_niimg(path, wildcards=False) for name, path in self.paths.items()}
+        for img in imgs.values():
+            as_series(img)  # Refuses colours, and images of 5 axes.
         (name, first), *others = imgs.items()
         for other_name, other in others:
             check_same_grid(first, other, (name, other_name))
@@ -183,10 +189,6 @@ def calc(
     settings = Settings.of(ctx)
     formula = formula.strip()
     paths = _parse_variables(variables)
-    unused = unused_names(formula, paths)
-    if unused:
-        msg = f"every image must be part of the formula. {formula!r} does not name {unused[0]}"
-        raise WrongUsageError(msg)
     # Whether there is an image to write is known when the formula is.
     lenient = settings if output is not None else replace(settings, explain=True)
     target = ImageOutput.checked(output, list(paths.values()), lenient, dtype, scale)

@@ -172,6 +172,12 @@ class CleaningChoice:
                 f"does not say them. Pass --t-r SECONDS."
             )
             raise ParameterError(msg)
+        if self.censored != "drop" and keep is None and not confounds.confounds:
+            msg = (
+                f"--censored {self.censored} concerns volumes that --confounds or --sample-mask "
+                f"leaves out, and neither is given"
+            )
+            raise WrongUsageError(msg)
         if self.censored == "keep" and keep is not None:
             msg = "--censored keep keeps all volumes, and --sample-mask leaves some out"
             raise WrongUsageError(msg)

@@ -21,6 +21,9 @@ from lazyvox.store.files.paths import printable
 __all__ = ["Job", "Result", "Written", "perform", "print_json"]
 
 
+_LISTED_FILES = 6
+
+
 class Result(Protocol):
     """A result of a command: its text for people, and its facts for JSON."""
 
@@ -57,9 +60,14 @@ class Written:
     @override
     def __str__(self) -> str:
         """Return the facts in one line."""
-        shape = " x ".join(str(length) for length in self.shape) or "one value"
         name = f" ({printable(self.name)})" if self.name else ""
-        return f"{printable(self.path)}{name}: {shape}, {self.dtype}"
+        return f"{printable(self.path)}{name}: {self.kind}"
+
+    @property
+    def kind(self) -> str:
+        """Shape and type as text."""
+        shape = " x ".join(str(length) for length in self.shape) or "one value"
+        return f"{shape}, {self.dtype}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +134,29 @@ def perform(job: Job, settings: Settings) -> None:
     if settings.as_json:
         print_json(record | _measured(written, seconds, peak))
     elif not settings.quiet:
-        click.echo("\n".join([*map(str, written), *remarks]))
+        click.echo("\n".join([*_lines(written), *remarks]))
 
 
 def print_json(record: object) -> None:
     """Print one JSON value in one line."""
     click.echo(json.dumps(record, allow_nan=False))
+
+
+def _lines(written: Sequence[Result]) -> list[str]:
+    """Return a line for each result; many files of one kind have one together.
+
+    Examples
+    --------
+    >>> files = [Written(f"vol{number}.nii", (4, 4), "int16") for number in range(10)]
+    >>> _lines(files[:2]), _lines(files)
+    (['vol0.nii: 4 x 4, int16', 'vol1.nii: 4 x 4, int16'], ['10 files, vol0.nii to vol9.nii, each 4 x 4, int16'])
+    """
+    files = [one for one in written if isinstance(one, Written) and not one.name]
+    kinds = {one.kind for one in files}
+    if len(files) < max(len(written), _LISTED_FILES + 1) or len(kinds) > 1:
+        return [str(one) for one in written]
+    ends = f"{printable(files[0].path)} to {printable(files[-1].path)}"
+    return [f"{len(files)} files, {ends}, each {files[0].kind}"]
 
 
 def _measured(

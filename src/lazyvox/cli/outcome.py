@@ -82,6 +82,7 @@ _OPTIONS = {
     "maps_img": "--maps",
     "mask_imgs": "--mask",
     "n_jobs": "--jobs",
+    "trend_degree": "--detrend",
     "source_img": "IMG",
     "target_img": "--like",
     "signals": "SIGNALS",
@@ -233,7 +234,10 @@ def options_named(**options: str) -> Iterator[None]:
     try:
         yield
     except LazyvoxError as error:
-        raise type(error)(spelled(error, **options)) from error
+        parameter = options.get(error.parameter or "", error.parameter)
+        raise type(error)(
+            spelled(error, **options), parameter=parameter, value=error.value
+        ) from error
 
 
 def _describe(error: Exception) -> str:

@@ -2,19 +2,20 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
 from lazyvox.formats.zarr_names import ZARR_ENDING, is_zarr_folder
-from lazyvox.store.files.paths import printable, split_target
+from lazyvox.store.files.paths import absolute_path, printable, split_target
 from lazyvox.store.write.atomic import annexed_reason
 
 __all__ = [
     "IMAGE_ENDINGS",
     "IMAGE_OUTPUT_TEXT",
+    "check_distinct",
     "check_files",
     "check_output",
     "list_endings",
@@ -119,6 +120,38 @@ def check_files(
         except _UnfitFileError as error:
             msg = f"{option} {printable(path)}: {error}"
             raise WrongUsageError(msg) from None
+
+
+def check_distinct(outputs: Iterable[tuple[str, str]]) -> None:
+    """Raise the usage error that two outputs in one file would be.
+
+    Parameters
+    ----------
+    outputs : iterable of (str, str)
+        Option and path of each output; empty paths are none.
+
+    Raises
+    ------
+    WrongUsageError
+        If two are the same file, however their paths are spelled.
+
+    Examples
+    --------
+    >>> check_distinct([("--mean", "a.nii"), ("--std", "./a.nii")])
+    Traceback (most recent call last):
+    lazyvox.cli.outcome.WrongUsageError: --std ./a.nii: another output has this file. Give each its own
+    """
+    taken: set[str] = set()
+    for option, path in outputs:
+        files = (
+            {os.path.realpath(absolute_path(one)) for one in _files_of_image(path)}
+            if path
+            else set()
+        )
+        if files & taken:
+            msg = f"{option} {printable(path)}: another output has this file. Give each its own"
+            raise WrongUsageError(msg)
+        taken |= files
 
 
 def list_endings(endings: Sequence[str]) -> str:

@@ -66,8 +66,8 @@ def qc(
 ) -> None:
     """Print a table with measures of quality of every volume of RUN.
 
-    Columns: global_signal, spatial_sd, std_dvars (standardized as by Nichols), dvars (scaled to a
-    median of 1000), outlier_fraction (as by 3dToutcount), and framewise_displacement (Power) with
+    Columns: global_signal, spatial_sd, dvars (scaled to a median of 1000), std_dvars (standardized
+    as by Nichols), outlier_fraction (as by 3dToutcount), and framewise_displacement (Power) with
     --motion. Names are fMRIPrep's where the quantity is the same. One pass; values are kept in a
     temporary file, in the folder that TMPDIR names.
     """

@@ -209,7 +209,7 @@ def parse_widths(
         numbers = ()
     is_width = all(0 <= number < math.inf for number in numbers) and any(numbers)
     if len(numbers) not in {1, 3} or not is_width:
-        msg = f"must be a width in mm, {others}. Got {value!r}"
+        msg = f"must be a width in mm, above 0, {others}. Got {value!r}"
         raise click.BadParameter(msg, ctx, param)
     return numbers[0] if len(numbers) == 1 else numbers
 

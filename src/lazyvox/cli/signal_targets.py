@@ -12,6 +12,7 @@ from lazyvox.cli.bids import common_name, parse_name, sidecar_path, timeseries_n
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import (
     IMAGE_ENDINGS,
+    check_distinct,
     check_files,
     check_output,
     split_image_target,
@@ -153,13 +154,20 @@ def choose_targets(
         if is_given and not found.are_numbers and output is not None:
             msg = f"--{option} concerns numbers: -o -, or a file that ends in .txt or .1D"
             raise WrongUsageError(msg)
-    return replace(
+    targets = replace(
         found,
         is_transposed=choice.transpose,
         has_header=choice.header,
         coverage=_coverage(choice.coverage, runs, regions, inputs, settings),
         coordinates=_coordinates(found, regions, inputs, settings) if choice.coordinates else (),
     )
+    kinds = {
+        "--output": (targets.gathered, *targets.tables),
+        "--coordinates": targets.coordinates,
+        "--coverage": targets.coverage,
+    }
+    check_distinct((option, path) for option, paths in kinds.items() for path in paths)
+    return targets
 
 
 def _images(

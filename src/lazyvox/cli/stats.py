@@ -19,6 +19,14 @@ from lazyvox.summary.statistics import StatsOptions, prepare_stats
 
 __all__ = ["stats"]
 
+_OPTIONS_OF = {
+    "above": "--above",
+    "below": "--below",
+    "imgs": "IMG",
+    "mask_img": "--mask",
+    "percentiles": "--percentile",
+}
+
 
 def _parse_percentiles(ctx: click.Context, param: click.Parameter, value: str) -> list[float]:
     del ctx, param
@@ -92,7 +100,7 @@ def stats(
     named = (options[name] for name in ("mask_img", "labels_img", "lut"))
     inputs = [*imgs, *(one for one in named if one is not None)]
     target = TableOutput.checked(output, inputs, settings)
-    with options_named(mask_img="--mask", percentiles="--percentile", imgs="IMG"):
+    with options_named(**_OPTIONS_OF):
         prepared = prepare_stats(list(imgs), StatsOptions(**options))
     job = Job(
         "stats",

@@ -15,7 +15,8 @@ from lazyvox.summary.table import TABLE_ENDINGS, SummaryTable
 __all__ = ["OUTPUT_TEXT", "TableOutput"]
 
 OUTPUT_TEXT = (
-    f"Table to write; ends in {list_endings(TABLE_ENDINGS)}. Without it the table is printed."
+    f"Table to write; ends in {list_endings(TABLE_ENDINGS)}. Without it, or with -, the table is "
+    "printed, floats with ten digits."
 )
 
 
@@ -70,7 +71,7 @@ class TableOutput:
         TableOutput
             The output.
         """
-        if output is None:
+        if output in {None, "-"}:
             return cls("", settings)
         return cls(check_output(output, TABLE_ENDINGS, inputs, settings, files=[output]), settings)
 

@@ -9,7 +9,12 @@ import numpy as np
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.mask import mask_of_option
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import IMAGE_ENDINGS, IMAGE_OUTPUT_TEXT, check_output
+from lazyvox.cli.outputs import (
+    IMAGE_ENDINGS,
+    IMAGE_OUTPUT_TEXT,
+    check_distinct,
+    check_output,
+)
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -286,11 +291,8 @@ def _write(
 
 def _targets(maps: Sequence[_Map], inputs: Sequence[str], settings: Settings) -> list[str]:
     """Return the checked files, all of which are different."""
-    targets: list[str] = []
-    for one in maps:
-        target = check_output(one.output, IMAGE_ENDINGS, inputs, settings, option=one.option)
-        if target and target in targets:
-            msg = f"{one.option} {target}: another image has this file. Give each its own"
-            raise WrongUsageError(msg)
-        targets.append(target)
-    return targets
+    check_distinct((one.option, one.output or "") for one in maps)
+    return [
+        check_output(one.output, IMAGE_ENDINGS, inputs, settings, option=one.option)
+        for one in maps
+    ]

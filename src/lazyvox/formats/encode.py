@@ -333,6 +333,12 @@ def check_convertible(given: DType, dtype: DType) -> None:
         return
     msg = (
         f"Values must be convertible to the stored type without loss of a component. Got {given} "
-        f"for {dtype}. Pass dtype={str(given)!r}, or convert the values first."
+        f"for {dtype}."
     )
-    raise ScalingError(msg)
+    # No command writes complex numbers where they are not those of its input.
+    cli_hint = "Convert them first: `lazyvox calc` has abs, real, imag and angle."
+    raise ScalingError(
+        msg,
+        hint=f"Pass dtype={str(given)!r}, or convert the values first.",
+        cli_hint=cli_hint if given.kind == "c" else "Convert the values first.",
+    )

@@ -4,7 +4,7 @@ import numpy as np
 
 from lazyvox._typing import Array
 
-__all__ = ["is_invertible", "sliced_affine", "voxel_sizes"]
+__all__ = ["is_invertible", "sliced_affine", "voxel_sizes", "voxel_volume"]
 
 
 def sliced_affine(affine: Array, axes: tuple[range, ...]) -> Array:
@@ -57,6 +57,28 @@ def voxel_sizes(affine: Array) -> tuple[float, float, float]:
     """
     lengths = np.sqrt((np.asarray(affine, dtype=np.float64)[:3, :3] ** 2).sum(axis=0))
     return float(lengths[0]), float(lengths[1]), float(lengths[2])
+
+
+def voxel_volume(affine: Array) -> float:
+    """Return the volume of a voxel in mm3.
+
+    Parameters
+    ----------
+    affine : ndarray of shape (4, 4)
+        Voxel indices to world coordinates, in mm.
+
+    Returns
+    -------
+    float
+        The determinant of the first three columns, without sign. Headers have float32: digits
+        beyond the twelfth are of rounding, and are cut.
+
+    Examples
+    --------
+    >>> voxel_volume(np.diag([-2.5, 2.5, 3, 1]))
+    18.75
+    """
+    return float(f"{abs(np.linalg.det(affine[:3, :3])):.12g}")
 
 
 def is_invertible(affine: Array) -> bool:

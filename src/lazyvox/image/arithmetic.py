@@ -187,7 +187,7 @@ def _evaluated(evaluate: Callable[[], Any], formula: str) -> Any:
         raise kind(msg) from error
     if isinstance(value, LazyArray | np.ndarray | np.generic):
         return value
-    msg = f"the formula {formula!r} must give an array. It gives a {type(value).__name__}."
+    msg = f"the formula {formula!r} must give an array, computed from images. It gives a value of type {type(value).__name__}."
     raise FormulaAttributeError(msg)
 
 

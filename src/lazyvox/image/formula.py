@@ -114,10 +114,14 @@ def parse_formula(formula: Any) -> ast.expr:
     try:
         tree = ast.parse(formula.strip(), mode="eval")
     except SyntaxError as error:
-        msg = f"`formula` must be a Python expression. Got {formula!r}: {error.msg}."
+        msg = (
+            f"`formula` must be an expression, such as (a - b) * 2. Got {formula!r}: {error.msg}."
+        )
         raise FormulaSyntaxError(msg) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        msg = f"`formula` must be a Python expression. Python could not read it: {error}."
+        msg = (
+            f"`formula` must be an expression, such as (a - b) * 2. It could not be read: {error}."
+        )
         raise FormulaSyntaxError(msg) from error
     _check_nodes(tree, formula)
     return tree.body

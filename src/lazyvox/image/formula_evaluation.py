@@ -145,8 +145,8 @@ class Evaluation:
         if node.id in _BUILTINS:
             return _BUILTINS[node.id]
         msg = (
-            f"every name must be that of an image, or np. Got {node.id!r}; the images are "
-            f"{sorted(self._names)}."
+            f"it may hold names of images, numbers, operators, and functions of NumPy. Got "
+            f"{node.id!r}; the images are named {', '.join(sorted(self._names))}."
         )
         raise FormulaNameError(msg)
 
@@ -155,7 +155,13 @@ class Evaluation:
         if isinstance(node.op, ast.Pow):
             return power(*self._operands(left, right))
         kind = type(node.op)
-        return self._applied(_BINARY[kind], _PLAIN[kind], left, right)
+        try:
+            return self._applied(_BINARY[kind], _PLAIN[kind], left, right)
+        except TypeError as error:
+            if kind is not ast.BitXor:
+                raise
+            msg = "a ^ b is exclusive or, of integers and booleans. Powers are a ** b."
+            raise FormulaTypeError(msg) from error
 
     def _unaryop(self, node: ast.UnaryOp) -> Any:
         if isinstance(node.op, ast.Not):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray
+from lazyvox.geometry.affines import voxel_volume
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.grids import same_grid
 from lazyvox.maskers.report_parts import (
@@ -17,7 +18,6 @@ from lazyvox.maskers.report_parts import (
     lost_text,
     size_rows,
     volume_on,
-    voxel_size,
 )
 from lazyvox.maskers.report_selection import shown_number
 from lazyvox.report import Panel, cuts_png
@@ -63,7 +63,7 @@ def mask_findings(mask_img: Any, volume: Any, cmap: Any) -> Findings:
     png = cuts_png(volume_on(volume, mask_img), mask, mask_img.affine, volume_cmap=cmap)
     facts = {
         "Voxels in the mask": shown_number(n_voxels),
-        "Volume of the mask": f"{shown_number(n_voxels * voxel_size(mask_img))} mm^3",
+        "Volume of the mask": f"{shown_number(n_voxels * voxel_volume(mask_img.affine))} mm^3",
         **grid_facts(mask_img, n_voxels),
     }
     warnings = [] if n_voxels else ["The mask is empty."]
@@ -112,7 +112,7 @@ def labels_findings(
         [lost_text(lost, len(names))] if lost else [],
         [Panel(caption("The regions", volume), png)],
         ("label", "name", *SIZE_COLUMNS),
-        size_rows(heads, sizes, voxel_size(labels_img)),
+        size_rows(heads, sizes, voxel_volume(labels_img.affine)),
     )
 
 
@@ -157,7 +157,7 @@ def maps_findings(
         mask = np.asarray(mask_img.dataobj) != 0
     drawn = _MapFigures(frozenset(displayed), volume_on(volume, maps_img), maps_img.affine, cmap)
     covered = np.zeros(maps_img.shape[:3], bool)
-    size, rows, empty = voxel_size(maps_img), [], []
+    size, rows, empty = voxel_volume(maps_img.affine), [], []
     for number in range(maps_img.shape[3]):
         weights = _weights(maps_img, number, mask)
         drawn.see(number, weights)

@@ -23,7 +23,6 @@ __all__ = [
     "size_rows",
     "values_on",
     "volume_on",
-    "voxel_size",
 ]
 
 #: Columns that say how large a region is.
@@ -72,11 +71,6 @@ def values_on(img: Any, ref_img: Any, interpolation: str) -> Array:
         )
     read: Array = lazy_dataobj(img).read()
     return read
-
-
-def voxel_size(img: Any) -> float:
-    """Return the volume of a voxel, in mm^3."""
-    return float(abs(np.linalg.det(img.affine[:3, :3])))
 
 
 def grid_facts(img: Any, n_covered: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray
+from lazyvox.geometry.affines import voxel_volume
 from lazyvox.geometry.spheres import sphere_voxels
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.maskers.report_parts import (
@@ -17,7 +18,6 @@ from lazyvox.maskers.report_parts import (
     lost_text,
     size_rows,
     values_on,
-    voxel_size,
 )
 from lazyvox.maskers.report_selection import shown_number
 from lazyvox.masking import compute_brain_mask
@@ -76,7 +76,7 @@ def spheres_findings(
         warnings,
         panels,
         ("sphere", "seed in mm", *SIZE_COLUMNS),
-        size_rows(heads, sizes, voxel_size(ref_img)),
+        size_rows(heads, sizes, voxel_volume(ref_img.affine)),
     )
 
 

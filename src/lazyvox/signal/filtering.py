@@ -146,11 +146,9 @@ def prepare_filter(
 def _cutoff(kind: str, frequency: float, nyquist: float) -> float:
     """Return a cutoff in units of the Nyquist frequency, moved to where a filter can be."""
     if not abs(frequency) < np.inf or frequency == 0:
-        msg = (
-            f"`{kind}_pass` must be a frequency above 0, in Hz. Got {frequency}. Pass None for no "
-            f"{kind}-pass filter."
-        )
-        raise ParameterError(msg, value=frequency)
+        msg = f"`{kind}_pass` must be a frequency above 0, in Hz. Got {frequency}."
+        hint = f"Pass None for no {kind}-pass filter."
+        raise ParameterError(msg, value=frequency, hint=hint, cli_hint="")
     # At the ends of the range of frequencies a digital filter is unstable.
     nearest = float(np.finfo(np.float32).eps)
     if frequency >= nyquist:

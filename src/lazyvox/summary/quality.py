@@ -191,7 +191,7 @@ class _Totals:
         """Return the measures of every volume; `median` is that of all values."""
         nan = np.full(self._n_volumes, np.nan)
         if not self.n_voxels:
-            names = ("global_signal", "spatial_sd", "std_dvars", "dvars", "outlier_fraction")
+            names = ("global_signal", "spatial_sd", "dvars", "std_dvars", "outlier_fraction")
             return dict.fromkeys(names, nan)
         changes = nan.copy()
         if self.n_varying:
@@ -200,8 +200,8 @@ class _Totals:
         return {
             "global_signal": self._mean,
             "spatial_sd": np.sqrt(self._squares / max(self.n_voxels - 1, 1)),
-            "std_dvars": changes / expected if expected > 0 else nan,
             "dvars": changes * (_INTENSITY / median) if median > 0 else nan,
+            "std_dvars": changes / expected if expected > 0 else nan,
             "outlier_fraction": self._outliers / self.n_voxels,
         }
 
@@ -397,7 +397,7 @@ def qc(
     Returns
     -------
     SummaryTable
-        Columns ``global_signal``, ``spatial_sd``, ``std_dvars``, ``dvars``, ``outlier_fraction``, and
+        Columns ``global_signal``, ``spatial_sd``, ``dvars``, ``std_dvars``, ``outlier_fraction``, and
         ``framewise_displacement`` with `motion`. The first value of those that compare with the
         volume before is NaN. Its `remarks` say which voxels were left out.
 

@@ -1,5 +1,6 @@
 """Statistics of all values of regions, over whole series or volume by volume: a consumer."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -8,7 +9,7 @@ import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray, Shape, override
 from lazyvox.array.ranks import Ranks
-from lazyvox.errors import ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.consumer import Consumer
 from lazyvox.summary.robust_range import count_in_bins, robust_range
@@ -38,6 +39,20 @@ class Selection:
     above: float | None = None
     below: float | None = None
     nonzero: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no value is between."""
+        given = {"above": self.above, "below": self.below}
+        for name, limit in given.items():
+            if limit is not None and math.isnan(limit):
+                msg = f"`{name}` must be a number. Got {limit}."
+                raise ParameterError(msg, value=limit)
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            msg = (
+                f"`above` must be smaller than `below`: values between them count. Got "
+                f"{self.above:g} and {self.below:g}."
+            )
+            raise ParameterError(msg, value=self.above)
 
     def of(self, values: Array) -> tuple[BoolArray, int]:
         """Return which values count, and how many are not finite."""

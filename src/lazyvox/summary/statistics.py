@@ -11,6 +11,7 @@ from lazyvox._typing import FloatArray
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.labels import read_atlas
 from lazyvox.extraction.lut import Lut, names_of_labels
+from lazyvox.geometry.affines import voxel_volume
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.planning.plan import Plan
@@ -191,7 +192,7 @@ class PreparedStatistics:
             centre = affine[:3, :3] @ ijk + affine[:3, 3]
         return {
             "voxels": n,
-            "mm3": n * float(abs(np.linalg.det(affine[:3, :3]))),
+            "mm3": n * voxel_volume(affine),
             "non_finite": found.n_bad,
             "mean": found.mean if n else nan,
             "sd": math.sqrt(found.squares / degrees) if degrees > 0 else nan,

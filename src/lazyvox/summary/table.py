@@ -20,6 +20,7 @@ from lazyvox.store.files.paths import absolute_path, printable
 __all__ = ["TABLE_ENDINGS", "SummaryTable"]
 
 _SHOWN_ROWS = 6
+_PRINTED_DIGITS = 10
 
 #: Endings of files that `SummaryTable.save` writes.
 TABLE_ENDINGS = (".tsv", ".csv", ".json")
@@ -131,19 +132,26 @@ class SummaryTable:
             raise ParameterError(msg)
         write_lines(path, self._lines(ending), overwrite=overwrite)
 
-    def _lines(self, ending: str) -> Iterator[str]:
+    def _lines(self, ending: str, digits: int | None = None) -> Iterator[str]:
+        """Yield the lines of a file, floats with all their digits, or at most some."""
         if ending == ".json":
             yield dumps(list(self.rows()), indent=1, allow_nan=False) + "\n"
             return
         form = TEXT_FORMS[ending]
         yield cell_line(self.names, form)
         for cells in zip(*self.columns.values(), strict=True):
-            yield cell_line(map(_plain, cells), form)
+            plain = map(_plain, cells)
+            yield cell_line(
+                plain if digits is None else (_cut(one, digits) for one in plain), form
+            )
 
     @override
     def __str__(self) -> str:
-        """Return the table as tab-separated text, n/a where there is no value."""
-        return "".join(self._lines(".tsv")).rstrip("\n")
+        """Return the table as tab-separated text, n/a where there is no value.
+
+        Floats have at most ten digits: further ones are mostly of rounding. Files have them all.
+        """
+        return "".join(self._lines(".tsv", _PRINTED_DIGITS)).rstrip("\n")
 
     @override
     def __repr__(self) -> str:
@@ -164,6 +172,10 @@ class SummaryTable:
         rows = [[_shown(_plain(cell)) for cell in cells] for cells in first]
         more = [["...", *[""] * (len(self.names) - 1)]] if self.n_rows > len(rows) else []
         return list(self.names), rows + more
+
+
+def _cut(cell: Any, digits: int) -> Any:
+    return float(f"{cell:.{digits}g}") if isinstance(cell, float) else cell
 
 
 def _shown(cell: Any) -> str:

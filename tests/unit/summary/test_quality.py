@@ -159,7 +159,7 @@ def test_a_table_of_the_library_confounds_reads(tmp_path):
     table.save(tmp_path / "qc.tsv")
     heading, first, *_ = (tmp_path / "qc.tsv").read_text().splitlines()
     assert heading.split("\t") == [
-        "global_signal", "spatial_sd", "std_dvars", "dvars", "outlier_fraction",
+        "global_signal", "spatial_sd", "dvars", "std_dvars", "outlier_fraction",
         "framewise_displacement",
     ]  # fmt: skip
     assert first.split("\t")[2:4] == ["n/a", "n/a"]

@@ -8,7 +8,8 @@ from typing import Any
 import click
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.cli.bids import parse_name, sidecar_path, write_sidecar
+from lazyvox.bids.names import parse_name, sidecar_path
+from lazyvox.bids.sidecars import write_sidecar
 from lazyvox.cli.cleaning_options import (
     CleaningChoice,
     PreparedCleaning,

@@ -12,15 +12,15 @@ import numpy as np
 
 from lazyvox._typing import override
 from lazyvox._version import __version__
-from lazyvox.cli.bids import (
+from lazyvox.bids.names import (
     common_name,
     dataset_root,
     parse_name,
     relmat_name,
     sidecar_path,
     source_uri,
-    write_sidecar,
 )
+from lazyvox.bids.sidecars import write_sidecar
 from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError

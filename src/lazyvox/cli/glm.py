@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from lazyvox._typing import override
 from lazyvox._version import __version__
-from lazyvox.cli.bids import common_name, parse_name
+from lazyvox.bids.names import common_name, parse_name
 from lazyvox.cli.cleaning_options import model_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray
-from lazyvox.cli.bids import bids_label
+from lazyvox.bids.names import bids_label
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.errors import ParameterError

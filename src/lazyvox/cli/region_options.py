@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lazyvox._typing import override
-from lazyvox.cli.bids import bids_label, parse_name
+from lazyvox.bids.names import bids_label, parse_name
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import stem_of
 from lazyvox.cli.seed_option import InlineSeed, parse_seeds, seed_table

@@ -12,7 +12,8 @@ import click
 import numpy as np
 
 from lazyvox._typing import override
-from lazyvox.cli.bids import map_name, sidecar_path, write_sidecar
+from lazyvox.bids.names import map_name, sidecar_path
+from lazyvox.bids.sidecars import write_sidecar
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning, map_cleaning_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.image_output import FLOATS

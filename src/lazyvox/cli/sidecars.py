@@ -4,14 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lazyvox.cli.bids import (
-    Provenance,
-    dataset_root,
-    hash_file,
-    sidecar_path,
-    source_uri,
-    write_sidecar,
-)
+from lazyvox.bids.names import dataset_root, sidecar_path, source_uri
+from lazyvox.bids.sidecars import Provenance, hash_file, write_sidecar
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.region_options import Regions, RegionSet

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from lazyvox.cli.bids import common_name, parse_name, sidecar_path, timeseries_name
+from lazyvox.bids.names import common_name, parse_name, sidecar_path, timeseries_name
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import (
     IMAGE_ENDINGS,

@@ -7,17 +7,15 @@ import numpy as np
 import pytest
 
 from lazyvox._version import __version__
-from lazyvox.cli.bids import (
-    Provenance,
+from lazyvox.bids.names import (
     bids_label,
     dataset_root,
-    hash_file,
     parse_name,
     sidecar_path,
     source_uri,
     timeseries_name,
-    write_sidecar,
 )
+from lazyvox.bids.sidecars import Provenance, hash_file, write_sidecar
 from lazyvox.errors import ImageNotFoundError, OutputExistsError, ParameterError
 
 RUN = "sub-01_task-rest_space-MNI_desc-preproc_bold.nii.gz"

@@ -1,40 +1,29 @@
-"""Names and JSON files of results, as BIDS has them for derivatives.
+"""Names of files, as BIDS has them, and those of results, as it has them for derivatives.
 
-Names are text in, text out. Only `dataset_root`, `hash_file` and `write_sidecar` touch the disk.
+Text in, text out; only `dataset_root` looks at the disk.
 """
 
-import hashlib
-import json
 import os
-import platform
 import re
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from lazyvox._typing import override
-from lazyvox._version import __version__
 from lazyvox.errors import ParameterError
-from lazyvox.store.files.identity import open_regular, raise_read_error
 from lazyvox.store.files.paths import absolute_path, printable
-from lazyvox.store.write.sinks import open_sink
 
 __all__ = [
     "BidsName",
-    "Provenance",
     "bids_label",
     "common_name",
     "dataset_root",
-    "hash_file",
     "map_name",
     "parse_name",
     "relmat_name",
     "sidecar_path",
     "source_uri",
     "timeseries_name",
-    "write_sidecar",
 ]
 
 #: The order that BIDS prescribes; "stat" is not in the standard yet, and has the place that
@@ -51,7 +40,6 @@ _SUFFIX = re.compile(r"[a-zA-Z0-9]+")
 #: What described the image, and no longer describes its signals.
 _DROPPED = ("desc",)
 _DATASET_FILE = "dataset_description.json"
-_HASH_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,118 +343,3 @@ def source_uri(path: str, sidecar: str, *, own_root: str | None, root: str | Non
         return f"bids::{Path(full).relative_to(own_root).as_posix()}"
     folder = str(Path(absolute_path(sidecar)).parent)
     return Path(os.path.relpath(full, folder)).as_posix()
-
-
-def hash_file(path: str) -> str:
-    """Return the SHA-256 of the bytes of a file, in hexadecimal; memory: 1 MiB."""
-    full = absolute_path(path)
-    digest = hashlib.sha256()
-    with os.fdopen(open_regular(full), "rb") as file:
-        try:
-            while piece := file.read(_HASH_PIECE_BYTES):
-                digest.update(piece)
-        except OSError as error:
-            raise_read_error(error, full)
-    return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Provenance of a table of signals.
-
-    Attributes
-    ----------
-    sources : sequence of str
-        Runs, masks, atlas and tables that it was made from: URIs or relative paths.
-    regions_sha256 : mapping of str to str
-        SHA-256 of the files of masks and atlases, by the same URIs or paths.
-    parameters : mapping
-        What was asked for, by name.
-    n_volumes : int
-        Volumes of the runs together, censored ones included.
-    censored : sequence of int
-        Numbers of the volumes that have no row, counted from 0.
-    t_r : float or None
-        Seconds between volumes.
-    plan : mapping
-        `Plan.to_dict()` of the pass.
-    peak_bytes : int
-        Peak memory that was measured.
-    description : str
-        One sentence about the table.
-    findings : mapping
-        Further keys, of what was found.
-    """
-
-    sources: Sequence[str]
-    regions_sha256: Mapping[str, str]
-    parameters: Mapping[str, Any]
-    n_volumes: int
-    censored: Sequence[int]
-    t_r: float | None
-    plan: Mapping[str, Any]
-    peak_bytes: int
-    description: str = "Time series of regions: a row for each volume, a column for each region."
-    findings: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of the JSON file; keys that BIDS defines come first.
-
-        Without a repetition time, "SamplingFrequency" is left out. Rows that are left out change
-        nothing about it: it is that of the run, and "CensoredVolumes" says which rows are missing.
-        """
-        record: dict[str, Any] = {
-            "Description": self.description,
-            "Sources": list(self.sources),
-        }
-        if self.t_r:
-            record["SamplingFrequency"] = 1 / float(self.t_r)
-        return {
-            **record,
-            "NumberOfVolumes": int(self.n_volumes),
-            "CensoredVolumes": [int(volume) for volume in self.censored],
-            **self.findings,
-            "RegionsSHA256": dict(self.regions_sha256),
-            "Parameters": dict(self.parameters),
-            "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
-            "SoftwareVersions": _software_versions(),
-            "Plan": dict(self.plan),
-            "PeakBytes": int(self.peak_bytes),
-        }
-
-
-def _software_versions() -> dict[str, str]:
-    """Return the versions of lazyvox and its dependencies; scipy's where it was used."""
-    modules = {name: sys.modules.get(name) for name in ("numpy", "nibabel", "scipy")}
-    found = {name: str(module.__version__) for name, module in modules.items() if module}
-    return {"Python": platform.python_version(), **found}
-
-
-def write_sidecar(path: str, record: Mapping[str, Any], *, overwrite: bool) -> str:
-    """Write the JSON file of a result beside it, complete or not at all.
-
-    Parameters
-    ----------
-    path : str
-        The result.
-    record : mapping
-        What JSON can hold; `Provenance.to_dict()`.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Returns
-    -------
-    str
-        The path of the JSON file.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    target = sidecar_path(path)
-    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-    with open_sink(target, compression="none", overwrite=overwrite) as sink:
-        sink.write(text.encode("utf-8", "backslashreplace") + b"\n")
-        sink.commit()
-    return target

@@ -1,0 +1,1 @@
+"""Names of BIDS, and the JSON files beside results."""

@@ -1,0 +1,141 @@
+"""The JSON file beside a result: its sources, parameters and what made it."""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lazyvox._version import __version__
+from lazyvox.bids.names import sidecar_path
+from lazyvox.store.files.identity import open_regular, raise_read_error
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.write.sinks import open_sink
+
+__all__ = ["Provenance", "hash_file", "write_sidecar"]
+
+_HASH_PIECE_BYTES = 1 << 20
+
+
+def hash_file(path: str) -> str:
+    """Return the SHA-256 of the bytes of a file, in hexadecimal; memory: 1 MiB."""
+    full = absolute_path(path)
+    digest = hashlib.sha256()
+    with os.fdopen(open_regular(full), "rb") as file:
+        try:
+            while piece := file.read(_HASH_PIECE_BYTES):
+                digest.update(piece)
+        except OSError as error:
+            raise_read_error(error, full)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Provenance of a table of signals.
+
+    Attributes
+    ----------
+    sources : sequence of str
+        Runs, masks, atlas and tables that it was made from: URIs or relative paths.
+    regions_sha256 : mapping of str to str
+        SHA-256 of the files of masks and atlases, by the same URIs or paths.
+    parameters : mapping
+        What was asked for, by name.
+    n_volumes : int
+        Volumes of the runs together, censored ones included.
+    censored : sequence of int
+        Numbers of the volumes that have no row, counted from 0.
+    t_r : float or None
+        Seconds between volumes.
+    plan : mapping or None
+        `Plan.to_dict()` of the pass. None leaves out all that depends on the process and its
+        budget: the same inputs and parameters then give the same file.
+    peak_bytes : int or None
+        Peak memory that was measured; None with `plan`.
+    description : str
+        One sentence about the table.
+    findings : mapping
+        Further keys, of what was found.
+    """
+
+    sources: Sequence[str]
+    regions_sha256: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    n_volumes: int
+    censored: Sequence[int]
+    t_r: float | None
+    plan: Mapping[str, Any] | None
+    peak_bytes: int | None
+    description: str = "Time series of regions: a row for each volume, a column for each region."
+    findings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of the JSON file; keys that BIDS defines come first.
+
+        Without a repetition time, "SamplingFrequency" is left out. Rows that are left out change
+        nothing about it: it is that of the run, and "CensoredVolumes" says which rows are missing.
+        """
+        record: dict[str, Any] = {
+            "Description": self.description,
+            "Sources": list(self.sources),
+        }
+        if self.t_r:
+            record["SamplingFrequency"] = 1 / float(self.t_r)
+        described: dict[str, Any] = {
+            **record,
+            "NumberOfVolumes": int(self.n_volumes),
+            "CensoredVolumes": [int(volume) for volume in self.censored],
+            **self.findings,
+            "RegionsSHA256": dict(self.regions_sha256),
+            "Parameters": dict(self.parameters),
+            "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
+        }
+        if self.plan is None:
+            return described
+        return {
+            **described,
+            "SoftwareVersions": _software_versions(),
+            "Plan": dict(self.plan),
+            "PeakBytes": None if self.peak_bytes is None else int(self.peak_bytes),
+        }
+
+
+def _software_versions() -> dict[str, str]:
+    """Return the versions of lazyvox and its dependencies; scipy's where it was used."""
+    modules = {name: sys.modules.get(name) for name in ("numpy", "nibabel", "scipy")}
+    found = {name: str(module.__version__) for name, module in modules.items() if module}
+    return {"Python": platform.python_version(), **found}
+
+
+def write_sidecar(path: str, record: Mapping[str, Any], *, overwrite: bool) -> str:
+    """Write the JSON file of a result beside it, complete or not at all.
+
+    Parameters
+    ----------
+    path : str
+        The result.
+    record : mapping
+        What JSON can hold; `Provenance.to_dict()`.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    str
+        The path of the JSON file.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    target = sidecar_path(path)
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    with open_sink(target, compression="none", overwrite=overwrite) as sink:
+        sink.write(text.encode("utf-8", "backslashreplace") + b"\n")
+        sink.commit()
+    return target

@@ -133,17 +133,24 @@ def test_a_plan_reads_no_voxel_and_writes_nothing(lazyvox, runs, folder):
     assert not (folder / "out").exists()
 
 
-def test_an_existing_folder_keeps_its_other_files(lazyvox, runs, folder):
-    (folder / "out").mkdir()
-    (folder / "out/notes.txt").write_text("mine")
-    done = lazyvox("glm", *runs, "--no-report", "-o", "out")
+def test_only_a_folder_of_this_command_is_replaced(lazyvox, runs, folder):
+    arguments = ("glm", *runs, "--no-report", "-o", "out")
+    assert lazyvox(*arguments).code == 0
+    done = lazyvox(*arguments)
     assert done.code == 2
-    assert "--output out: the folder to write must be new. It exists" in done.err
-    done = lazyvox("glm", *runs, "--no-report", "-o", "out", "--overwrite")
-    assert done.code == 0, done.err
-    assert (folder / "out/notes.txt").read_text() == "mine"
-    assert (folder / "out/dataset_description.json").exists()
-    assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
+    assert "--output out: it exists. Pass --overwrite to replace a folder" in done.err
+    (folder / "out/old.nii.gz").write_bytes(b"")
+    assert lazyvox(*arguments, "--overwrite").code == 0
+    assert not (folder / "out/old.nii.gz").exists()
+    (folder / "mine").mkdir()
+    (folder / "mine/notes.txt").write_text("mine")
+    done = lazyvox(*arguments[:-1], "mine", "--overwrite")
+    assert done.code == 1
+    assert "only a folder of the same kind can be replaced" in done.err
+    assert (folder / "mine/notes.txt").read_text() == "mine"
+    done = lazyvox(*arguments[:-1], "none/out")
+    assert done.code == 2
+    assert "--output none/out: there is no folder" in done.err
 
 
 def test_nothing_is_left_of_a_failure(lazyvox, runs, folder, monkeypatch):
@@ -154,7 +161,9 @@ def test_nothing_is_left_of_a_failure(lazyvox, runs, folder, monkeypatch):
 
     monkeypatch.setattr(nilearn.plotting, "plot_design_matrix", fail)
     before = sorted(path.name for path in folder.iterdir())
-    assert lazyvox("glm", *runs, "--no-report", "-o", "out").code == 1
+    done = lazyvox("glm", *runs, "--no-report", "-o", "out")
+    assert done.code == 1
+    assert "out: writing failed: No space left on device" in done.err
     assert sorted(path.name for path in folder.iterdir()) == before
 
 

@@ -1,6 +1,7 @@
 """`lazyvox glm`: a first-level GLM of one subject, its contrasts as maps, and a report."""
 
 import json
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.model_inputs import FirstLevelInputs, ModelChoice, contrast_label
 from lazyvox.cli.outcome import WrongUsageError
+from lazyvox.cli.outputs import check_files
 from lazyvox.cli.settings import (
     PATH,
     POSITIVE,
@@ -31,13 +33,14 @@ from lazyvox.cli.settings import (
     output_option,
     runs_argument,
 )
-from lazyvox.errors import OutputError, ParameterError
+from lazyvox.errors import LazyvoxError, ParameterError
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.save import save
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.dry_run import plan as plan_of
 from lazyvox.runtime.optional import require
-from lazyvox.store.write.folder import AtomicFolder, check_folder
+from lazyvox.store.files.paths import printable
+from lazyvox.store.write.atomic_folder import AtomicFolder
 
 __all__ = ["glm"]
 
@@ -112,11 +115,15 @@ class _FirstLevel:
             msg = "missing option -o/--output: where should the result go?"
             raise WrongUsageError(msg)
         if self.output is not None and not self.settings.explain:
-            try:
-                check_folder(self.output, overwrite=self.settings.overwrite)
-            except OutputError as error:
-                msg = f"--output {error.message.rstrip('.')}"
-                raise WrongUsageError(msg) from error
+            if os.path.lexists(self.output):
+                if not self.settings.overwrite:
+                    msg = (
+                        f"--output {printable(self.output)}: it exists. Pass --overwrite to replace "
+                        f"a folder that this command has written"
+                    )
+                    raise WrongUsageError(msg)
+            else:
+                check_files([self.output], self.inputs.files, self.settings)
         self.inputs.check()
 
     @property
@@ -140,24 +147,41 @@ class _FirstLevel:
     def work(self) -> list[Any]:
         """Fit, and write everything into the folder."""
         assert self.output is not None, "bug in lazyvox: no output"
-        model = self.inputs.model.fit(list(self.inputs.paths), **self.inputs.fit_options())
-        written: list[Any] = []
-        with AtomicFolder(self.output, overwrite=self.settings.overwrite) as folder:
-            peaks = {}
-            for name in self.inputs.weights:
-                maps = model.compute_contrast(self._given(name), output_type="all")
-                peaks[name] = _largest(maps["z_score"])
-                for label, kind in _MAPS.items():
-                    file = f"{self._prefix}contrast-{contrast_label(name)}_stat-{label}_statmap.nii.gz"
-                    save(maps[kind], folder.path(file), dtype="float32", n_jobs=1)
-                    written.append(self._written(file, maps[kind].shape, "float32"))
-            mask_file = f"{self._prefix}mask.nii.gz"
-            save(as_image(model.mask_img_), folder.path(mask_file), dtype="uint8", n_jobs=1)
-            written.append(self._written(mask_file, model.mask_img_.shape, "uint8"))
-            written += self._write_tables(folder)
+        folder = AtomicFolder(
+            self.output, overwrite=self.settings.overwrite, marks=(self._contrasts_file,)
+        )
+        try:
+            model = self.inputs.model.fit(list(self.inputs.paths), **self.inputs.fit_options())
+            written, peaks = self._write_maps(model, folder.path)
+            written += self._write_tables(folder.path)
             if self.has_report:
-                written += self._write_report(model, folder)
+                written += self._write_report(model, folder.path)
+            folder.commit()
+        except BaseException as error:
+            folder.abort()
+            if isinstance(error, OSError) and not isinstance(error, LazyvoxError):
+                raise folder.error(error, "writing") from error
+            raise
         return [*written, self._summary(model, peaks)]
+
+    def _write_maps(self, model: Any, folder: Path) -> tuple[list[Any], dict[str, float]]:
+        """Write maps and mask; return them, and the largest z of each contrast."""
+        written: list[Any] = []
+        peaks = {}
+        for name in self.inputs.weights:
+            maps = model.compute_contrast(self._given(name), output_type="all")
+            peaks[name] = _largest(maps["z_score"])
+            for label, kind in _MAPS.items():
+                file = f"{self._prefix}contrast-{contrast_label(name)}_stat-{label}_statmap.nii.gz"
+                save(maps[kind], folder / file, dtype="float32", n_jobs=1)
+                written.append(self._written(file, maps[kind].shape, "float32"))
+        file = f"{self._prefix}mask.nii.gz"
+        save(as_image(model.mask_img_), folder / file, dtype="uint8", n_jobs=1)
+        return [*written, self._written(file, model.mask_img_.shape, "uint8")], peaks
+
+    @property
+    def _contrasts_file(self) -> str:
+        return f"{self._prefix}contrasts.json"
 
     def _given(self, name: str) -> Any:
         """Return a contrast as nilearn takes it."""
@@ -183,7 +207,7 @@ class _FirstLevel:
     def _written(self, name: str, shape: Any, dtype: str) -> Written:
         return Written(str(Path(self.output or "") / name), tuple(shape), dtype)
 
-    def _write_tables(self, folder: AtomicFolder) -> list[Written]:
+    def _write_tables(self, folder: Path) -> list[Written]:
         """Write design matrices, as table and picture, contrasts, and the description."""
         from nilearn.plotting import plot_design_matrix
 
@@ -191,11 +215,10 @@ class _FirstLevel:
         for number, design in enumerate(self.inputs.design_matrices, 1):
             run = "" if len(self.inputs.paths) == 1 else f"run-{number}_"
             name = f"{self._prefix}{run}design"
-            design.to_csv(folder.path(f"{name}.tsv"), sep="\t", index=False)
+            design.to_csv(folder / f"{name}.tsv", sep="\t", index=False)
             written.append(self._written(f"{name}.tsv", design.shape, "text"))
-            plot_design_matrix(design, output_file=str(folder.path(f"{name}.png")))
+            plot_design_matrix(design, output_file=str(folder / f"{name}.png"))
             written.append(self._written(f"{name}.png", (), "picture"))
-        name = f"{self._prefix}contrasts.json"
         described = {
             contrast: [
                 {
@@ -214,12 +237,15 @@ class _FirstLevel:
             "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
             "Parameters": self.inputs.choice.to_dict(),
         }
-        for file, record in ((name, described), ("dataset_description.json", dataset)):
-            folder.path(file).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        for file, record in (
+            (self._contrasts_file, described),
+            ("dataset_description.json", dataset),
+        ):
+            (folder / file).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             written.append(self._written(file, (), "JSON"))
         return written
 
-    def _write_report(self, model: Any, folder: AtomicFolder) -> list[Written]:
+    def _write_report(self, model: Any, folder: Path) -> list[Written]:
         """Write nilearn's report."""
         name = f"{self._prefix}report.html"
         with warnings.catch_warnings():
@@ -228,7 +254,7 @@ class _FirstLevel:
             report = model.generate_report(
                 {one: self._reported(one) for one in self.inputs.weights}
             )
-            report.save_as_html(folder.path(name))
+            report.save_as_html(folder / name)
         return [self._written(name, (), "HTML")]
 
     def _summary(self, model: Any, peaks: Mapping[str, float]) -> _Summary:
@@ -392,5 +418,9 @@ def glm(
         work.check()
     columns = ", ".join(str(name) for name in inputs.design_matrices[0].columns)
     remark = f"columns: {columns}" if settings.explain else ""
+    if settings.explain and choice.mask is None:
+        remark += (
+            "\nThe plan is that of computing the mask, in a pass over each run before the fit."
+        )
     job = Job("glm", inputs.files, work.plan, work.work, facts=work.facts, remark=remark)
     perform(job, settings)

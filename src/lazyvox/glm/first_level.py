@@ -155,6 +155,65 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             run_imgs, events, confounds, sample_masks, design_matrices
         )
 
+    @override
+    def fit(
+        self,
+        run_imgs: Any,
+        events: Any = None,
+        confounds: Any = None,
+        sample_masks: Any = None,
+        design_matrices: Any = None,
+        bins: int = 100,
+    ) -> "FirstLevelModel":
+        """Fit the model: one pass over each run, and one before where the mask is to be computed.
+
+        Parameters
+        ----------
+        run_imgs : image, path, or list of them
+            4D images on one grid.
+        events : DataFrame, path, or list of them, optional
+            Events of each run; needed without `design_matrices`.
+        confounds : DataFrame, ndarray, path, or list of them, optional
+            Confounds of each run, a row for each volume.
+        sample_masks : array-like, or list of them, optional
+            Volumes of each run to take: their numbers, ascending, or one boolean for each.
+        design_matrices : DataFrame, path, or list of them, optional
+            Design of each run, in place of events.
+        bins : int, default=100
+            Coefficients of AR(1) noise are cut to multiples of one over this number; those of
+            higher orders are put into so many clusters.
+
+        Returns
+        -------
+        FirstLevelModel
+            The model itself. Where the fit fails, it is not fitted.
+
+        Raises
+        ------
+        ParameterError
+            If tables and runs do not fit together.
+        RegionError
+            If the mask is empty, or elsewhere.
+        ImageFileError
+            If a file is damaged, incomplete, or changes while it is read.
+        MemoryBudgetError
+            If a pass does not fit the budget; nothing was read in it.
+
+        Warns
+        -----
+        LazyvoxWarning
+            If voxels do not vary or are not finite, a design lacks rank, a mean that signals are
+            divided by is zero, or events begin after the end of their run.
+        """
+        try:
+            super().fit(run_imgs, events, confounds, sample_masks, design_matrices, bins)
+        except BaseException:
+            # Planning stops a fit too.
+            self.labels_: Any = None
+            self.results_: Any = None
+            raise
+        return self
+
     def make_design_matrices(self, run_imgs: Any, events: Any, confounds: Any = None) -> list[Any]:
         """Return the design matrices that `fit` makes of events; reads headers only.
 

@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import lazyvox as lv
 from lazyvox.errors import (
@@ -43,6 +44,10 @@ def test_planning_reads_no_voxel_and_a_fit_each_byte_once():
     plan = lv.plan(model(wired).fit, wired, design_matrices=DESIGN)
     assert plan.passes == 1
     assert [name for name, _ in plan.consumer_bytes] == ["GLM"]
+    planned = model(wired)
+    lv.plan(planned.fit, wired, design_matrices=DESIGN)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        planned.compute_contrast("wave")
     source, img = image_over(CountingSource, VALUES, compression="gzip")
     source.clear()
     model(img, smoothing_fwhm=4).fit(img, design_matrices=DESIGN)

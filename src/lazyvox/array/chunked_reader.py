@@ -236,8 +236,14 @@ class ChunkedSession:
         for turned in product(*reversed(parts[3:])):
             some = turned[::-1]
             row = self._row_of(tuple(part.number for part in some))
-            values = row.read([*space, *(part.inside for part in some)])
-            target[_index([*whole, *(part.places for part in some)])] = values
+            positions = [*space, *(part.inside for part in some)]
+            places = _index([*whole, *(part.places for part in some)])
+            if all(isinstance(place, slice) for place in places):
+                row.read(positions, target[places])
+                continue
+            values = np.empty([len(one) for one in positions], out.dtype, order="F")
+            row.read(positions, values)
+            target[places] = values
 
     def _row_of(self, volumes: tuple[int, ...]) -> "_Row":
         if self._row is None or self._row.volumes != volumes:
@@ -273,8 +279,8 @@ class _Row:
         self._kept = FileReader(source, ArraySpec(self._shape, reader.dtype))
         self._filled: set[tuple[int, ...]] = set()
 
-    def read(self, positions: list[IntArray]) -> Array:
-        """Return the values at positions along each axis, counted from the first of the row."""
+    def read(self, positions: list[IntArray], out: Array) -> None:
+        """Fill `out` with the values at positions along each axis, counted within the row."""
         numbers = [
             np.unique(one // edge).tolist()
             for one, edge in zip(positions, self._tile, strict=False)
@@ -284,10 +290,8 @@ class _Row:
                 self._fill(number)
                 self._filled.add(number)
         axes = tuple(axis_of(one.tolist()) for one in positions)
-        values: Array = np.empty([len(one) for one in positions], self._reader.dtype, order="F")
         with self._kept.open(axes) as session:
-            session.read(axes, values)
-        return values
+            session.read(axes, out)
 
     def close(self) -> None:
         """Give the space back."""

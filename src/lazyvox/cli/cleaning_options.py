@@ -10,7 +10,7 @@ import numpy as np
 from lazyvox._typing import BoolArray, IntArray
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.settings import PATH, parse_widths
+from lazyvox.cli.settings import PATH, keep, parse_widths
 from lazyvox.cli.volumes import listed_ranges
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
@@ -203,13 +203,9 @@ class CleaningChoice:
         return PreparedCleaning(options, mask, kept, names)
 
 
-def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    ctx.ensure_object(dict)[param.name] = value
-
-
 def _keep_degree(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
     """Store whether there is a trend to remove, and its degree."""
-    _keep(ctx, param, value is not None)
+    keep(ctx, param, value is not None)
     ctx.ensure_object(dict)["trend_degree"] = 1 if value is None else value
 
 
@@ -218,7 +214,7 @@ def _keep_fwhm(ctx: click.Context, param: click.Parameter, value: str | None) ->
     fwhm: float | tuple[float, ...] | str | None = value
     if value is not None and value != "fast":
         fwhm = parse_widths(ctx, param, value, "three of them as in 6,6,8, or fast")
-    _keep(ctx, param, fwhm)
+    keep(ctx, param, fwhm)
 
 
 def _number(option: str, metavar: str, text: str, *, may_be_zero: bool = True) -> Any:
@@ -227,7 +223,7 @@ def _number(option: str, metavar: str, text: str, *, may_be_zero: bool = True) -
         metavar=metavar,
         type=click.FloatRange(min=0, min_open=not may_be_zero),
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help=text,
     )
 
@@ -238,14 +234,14 @@ def _names(option: str, text: str) -> Any:
         metavar="NAMES",
         multiple=True,
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help=text,
     )
 
 
 def _choice(option: str, choices: Sequence[str], text: str) -> Any:
     return click.option(
-        option, type=click.Choice(choices), expose_value=False, callback=_keep, help=text
+        option, type=click.Choice(choices), expose_value=False, callback=keep, help=text
     )
 
 
@@ -264,7 +260,7 @@ _DETREND = click.option(
     "--detrend",
     is_flag=True,
     expose_value=False,
-    callback=_keep,
+    callback=keep,
     help="Remove mean and linear trend.",
 )
 
@@ -282,7 +278,7 @@ _KEEP_MEAN = click.option(
     "--keep-mean",
     is_flag=True,
     expose_value=False,
-    callback=_keep,
+    callback=keep,
     help="Last, bring the mean of each voxel over the volumes that are kept to what it was.",
 )
 
@@ -290,7 +286,7 @@ _JOIN_RUNS = click.option(
     "--join-runs",
     is_flag=True,
     expose_value=False,
-    callback=_keep,
+    callback=keep,
     help="Clean all runs as one series; by default each is cleaned by itself.",
 )
 
@@ -329,7 +325,7 @@ _CONFOUNDS = (
         multiple=True,
         type=PATH,
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help="Signals to remove, a row for each volume: fMRIPrep's table, or any other. Once for "
         "each RUN.",
     ),
@@ -355,7 +351,7 @@ _CONFOUNDS = (
         metavar="N",
         type=click.IntRange(min=0),
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help="Leave out stretches of fewer volumes between those that are left out; 5 by default.",
     ),
 )
@@ -366,7 +362,7 @@ _CENSORED = click.option(
     default="drop",
     show_default=True,
     expose_value=False,
-    callback=_keep,
+    callback=keep,
     help="Volumes that --confounds censor or --sample-mask leaves out: drop their rows, keep "
     "the volumes all the same, write zeros, or interpolate between the nearest kept volumes.",
 )
@@ -377,7 +373,7 @@ _KEEP_CENSORED = click.option(
     default="drop",
     show_default=True,
     expose_value=False,
-    callback=_keep,
+    callback=keep,
     help="Volumes that --confounds censor or --sample-mask leaves out: drop them, or keep those "
     "that are censored all the same.",
 )

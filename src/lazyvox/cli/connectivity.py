@@ -24,7 +24,7 @@ from lazyvox.bids.sidecars import write_sidecar
 from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.cli.outputs import check_files, check_output, list_endings, stem_of
+from lazyvox.cli.outputs import check_files, check_output, files_in_folder, list_endings, stem_of
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
 from lazyvox.connectome import ESTIMATORS, KINDS, Connectivity, Estimator, mean_connectivity
 from lazyvox.connectome.api import ConnectivityWork
@@ -283,14 +283,7 @@ def _in_folder(folder: str, signals: Sequence[str], labels: Sequence[str]) -> tu
     if len(parsed) > 1:
         parsed.append(common_name(parsed).with_entities(desc=_MEAN))
     names = [relmat_name(one, label) for one in parsed for label in labels]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        msg = (
-            f"--output {printable(folder)}: each matrix must have a name of its own. Got "
-            f"{twice[0]} twice. Name the file yourself"
-        )
-        raise WrongUsageError(msg)
-    return tuple(str(Path(folder) / name) for name in names)
+    return files_in_folder(folder, names, each="matrix", way_out="Name the file yourself")
 
 
 def _sidecar(

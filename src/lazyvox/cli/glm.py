@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 import numpy as np
-from click.core import ParameterSource
 
 from lazyvox._typing import override
 from lazyvox._version import __version__
@@ -30,6 +29,7 @@ from lazyvox.cli.settings import (
     chosen,
     common_options,
     examples,
+    is_given,
     output_option,
     runs_argument,
 )
@@ -400,11 +400,7 @@ def glm(
     require("nilearn", "glm", "First-level models (lazyvox glm)")
     require("matplotlib", "glm", "Pictures of design matrices (lazyvox glm)")
     if designs:
-        given = [
-            name
-            for name in _OF_EVENTS
-            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        ]
+        given = [name for name in _OF_EVENTS if is_given(ctx, name)]
         if given:
             option = f"--{given[0].replace('_', '-')}"
             msg = f"{option} concerns designs made of --events: leave it out with --design"

@@ -18,6 +18,7 @@ __all__ = [
     "check_distinct",
     "check_files",
     "check_output",
+    "files_in_folder",
     "list_endings",
     "split_image_target",
     "stem_of",
@@ -152,6 +153,39 @@ def check_distinct(outputs: Iterable[tuple[str, str]]) -> None:
             msg = f"{option} {printable(path)}: another output has this file. Give each its own"
             raise WrongUsageError(msg)
         taken |= files
+
+
+def files_in_folder(
+    folder: str, names: Sequence[str], *, each: str, way_out: str, option: str = "--output"
+) -> tuple[str, ...]:
+    """Return the path of each file in a folder, or raise the usage error that two of a name are.
+
+    Parameters
+    ----------
+    folder : str
+        The folder.
+    names : sequence of str
+        Names of the files.
+    each : str
+        What each file is of, for the message.
+    way_out : str
+        What to do where two have one name.
+    option : str, default="--output"
+        The option, as messages call it.
+
+    Returns
+    -------
+    tuple of str
+        The paths.
+    """
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        msg = (
+            f"{option} {printable(folder)}: each {each} must have a name of its own. Got "
+            f"{twice[0]} twice. {way_out}"
+        )
+        raise WrongUsageError(msg)
+    return tuple(str(Path(folder) / name) for name in names)
 
 
 def list_endings(endings: Sequence[str]) -> str:

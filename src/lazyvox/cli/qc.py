@@ -11,6 +11,7 @@ from lazyvox.cli.settings import (
     Settings,
     common_options,
     examples,
+    is_given,
     output_option,
 )
 from lazyvox.cli.table_output import OUTPUT_TEXT, TableOutput
@@ -72,10 +73,7 @@ def qc(
     temporary file, in the folder that TMPDIR names.
     """
     settings = Settings.of(ctx)
-    if (
-        motion is None
-        and ctx.get_parameter_source("radius") is click.core.ParameterSource.COMMANDLINE
-    ):
+    if motion is None and is_given(ctx, "radius"):
         msg = "--radius is that of --motion, which is missing"
         raise WrongUsageError(msg)
     inputs = [run, *(one for one in (mask, motion) if one is not None)]

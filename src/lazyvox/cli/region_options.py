@@ -14,7 +14,7 @@ from lazyvox.bids.names import bids_label, parse_name
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import stem_of
 from lazyvox.cli.seed_option import InlineSeed, parse_seeds, seed_table
-from lazyvox.cli.settings import PATH
+from lazyvox.cli.settings import PATH, keep
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
@@ -311,21 +311,17 @@ def _bids_label(path: str) -> str:
     return "".join(name.get(key) or "" for key in _NAMING) or bids_label(_stem(path))
 
 
-def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    ctx.ensure_object(dict)[param.name] = value
-
-
 def _keep_strategy(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     """Store the strategies, or refuse them."""
     try:
-        _keep(ctx, param, None if value is None else Strategies.of(value))
+        keep(ctx, param, None if value is None else Strategies.of(value))
     except ParameterError as error:
         text = error.message.removeprefix("`strategy` ").rstrip(".")
         raise click.BadParameter(text, ctx, param) from error
 
 
 def _keep_seeds(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
-    _keep(ctx, param, parse_seeds(ctx, param, value))
+    keep(ctx, param, parse_seeds(ctx, param, value))
 
 
 def _keep_voxels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
@@ -337,7 +333,7 @@ def _keep_voxels(ctx: click.Context, param: click.Parameter, value: tuple[str, .
             msg = f"must be I,J,K: indices of a voxel, counted from 0. Got {text!r}"
             raise click.BadParameter(msg, ctx, param)
         found.append(tuple(map(int, parts)))
-    _keep(ctx, param, tuple(found))
+    keep(ctx, param, tuple(found))
 
 
 class _StrategyNames(click.types.StringParamType):
@@ -367,7 +363,7 @@ def _file(option: str, metavar: str, text: str, *, multiple: bool = True) -> Any
         multiple=multiple,
         type=PATH,
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help=text,
     )
 
@@ -377,7 +373,7 @@ _RADIUS = click.option(
     type=click.FloatRange(min=0),
     metavar="MM",
     expose_value=False,
-    callback=_keep,
+    callback=keep,
     help="Sphere radius in mm. Default: the table's radius column, or the single voxel nearest "
     "the seed.",
 )
@@ -386,7 +382,7 @@ _RESAMPLE = click.option(
     "--resample",
     is_flag=True,
     expose_value=False,
-    callback=_keep,
+    callback=keep,
     help="Bring regions to the grid of RUN: maps by linear interpolation, all others by "
     "nearest neighbour.",
 )
@@ -424,7 +420,7 @@ _OPTIONS = (
         "--allow-overlap",
         is_flag=True,
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help="Let spheres share voxels.",
     ),
     _file(
@@ -453,7 +449,7 @@ _OPTIONS = (
         type=click.FloatRange(0, 1),
         metavar="FRACTION",
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help="Give n/a for regions of which a smaller part of the voxels is finite in all volumes "
         "and not zero in all of them.",
     ),

@@ -23,6 +23,7 @@ from lazyvox.cli.outputs import (
     IMAGE_ENDINGS,
     check_files,
     check_output,
+    files_in_folder,
     list_endings,
     split_image_target,
 )
@@ -51,7 +52,6 @@ from lazyvox.runtime.peak import peak_memory
 from lazyvox.seedmaps.api import PreparedSeedMaps, SeedMapOptions, prepare_seed_maps
 from lazyvox.seedmaps.cleaning import SeedCleaning
 from lazyvox.seedmaps.measures import MEASURES
-from lazyvox.store.files.paths import printable
 
 __all__ = ["seedmap"]
 
@@ -193,14 +193,7 @@ class _SeedMapping:
             found = [map_name(run, name, stat=stat) for name in names]
         except ParameterError as error:
             raise WrongUsageError(str(error).rstrip(".")) from error
-        twice = [name for name in found if found.count(name) > 1]
-        if twice:
-            msg = (
-                f"--output {printable(folder)}: each seed must have a name of its own. Got {twice[0]} twice. "
-                f"Name a file instead"
-            )
-            raise WrongUsageError(msg)
-        files = tuple(str(Path(folder) / name) for name in found)
+        files = files_in_folder(folder, found, each="seed", way_out="Name a file instead")
         if not self.settings.explain:
             check_files([*files, *map(sidecar_path, files)], self.inputs, self.settings)
         return files

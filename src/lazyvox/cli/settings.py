@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from lazyvox._typing import override
 from lazyvox.cli.outcome import WrongUsageError
@@ -33,6 +34,8 @@ __all__ = [
     "common_options",
     "common_options_without_v",
     "examples",
+    "is_given",
+    "keep",
     "output_option",
     "overwrite_option",
     "parse_widths",
@@ -212,6 +215,16 @@ def parse_widths(
         msg = f"must be a width in mm, above 0, {others}. Got {value!r}"
         raise click.BadParameter(msg, ctx, param)
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def is_given(ctx: click.Context, name: str) -> bool:
+    """Return whether a parameter stands on the command line, rather than has its default."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Store the value of an option in the object of the context, for `chosen`."""
+    ctx.ensure_object(dict)[param.name] = value
 
 
 def chosen(ctx: click.Context, kind: type[_Record]) -> _Record:

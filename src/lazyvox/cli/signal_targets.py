@@ -15,10 +15,11 @@ from lazyvox.cli.outputs import (
     check_distinct,
     check_files,
     check_output,
+    files_in_folder,
     split_image_target,
 )
 from lazyvox.cli.region_options import Regions
-from lazyvox.cli.settings import PATH, Settings
+from lazyvox.cli.settings import PATH, Settings, keep
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.tables import is_gathered
 from lazyvox.store.files.paths import printable, split_target
@@ -315,14 +316,8 @@ def _in_folder(
         ]
     except ParameterError as error:
         raise WrongUsageError(str(error).rstrip(".")) from error
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        msg = (
-            f"{option} {printable(folder)}: each region set must have a name of its own. Got "
-            f"{twice[0]} twice. Rename a file, or extract them one by one"
-        )
-        raise WrongUsageError(msg)
-    return tuple(str(Path(folder) / name) for name in names)
+    way_out = "Rename a file, or extract them one by one"
+    return files_in_folder(folder, names, each="region set", way_out=way_out, option=option)
 
 
 def common_bids_name(folder: str, runs: Sequence[str], option: str) -> str:
@@ -348,12 +343,8 @@ def _check_with_sidecars(tables: Sequence[str], inputs: Sequence[str], settings:
         check_files([*tables, *map(sidecar_path, tables)], inputs, settings)
 
 
-def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    ctx.ensure_object(dict)[param.name] = value
-
-
 def _flag(option: str, text: str) -> Any:
-    return click.option(option, is_flag=True, expose_value=False, callback=_keep, help=text)
+    return click.option(option, is_flag=True, expose_value=False, callback=keep, help=text)
 
 
 _OPTIONS = (
@@ -362,7 +353,7 @@ _OPTIONS = (
         metavar="TABLE",
         type=PATH,
         expose_value=False,
-        callback=_keep,
+        callback=keep,
         help="Table to write too: the voxels of each region, and the part of them that is finite "
         "in all volumes and not zero in all of them. Ends in .tsv or .csv, or is a folder.",
     ),

@@ -21,6 +21,7 @@ from lazyvox.cli.settings import (
     Settings,
     common_options,
     examples,
+    is_given,
     output_option,
     overwrite_option,
     runs_argument,
@@ -243,8 +244,7 @@ def _check_concerns(ctx: click.Context, maps: Sequence[_Map]) -> None:
         "detrend": {"--std", "--var", "--tsnr", "--ar1"},
     }
     for name, options in concerned.items():
-        is_given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if is_given and not given & options:
+        if is_given(ctx, name) and not given & options:
             msg = f"--{name} concerns {', '.join(sorted(options))}. Give one of them, or leave it out"
             raise WrongUsageError(msg)
 

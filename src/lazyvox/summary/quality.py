@@ -16,10 +16,10 @@ from lazyvox.lazyimage.series import Grid, as_series
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.progress import ProgressLike
-from lazyvox.stream.consumer import Consumer, Handle
+from lazyvox.stream.consumer import Handle
 from lazyvox.stream.masks import read_mask
 from lazyvox.stream.scan import Scan
-from lazyvox.summary.spooled_voxels import SpooledVoxels, Voxels
+from lazyvox.summary.spooled_voxels import Voxels, VoxelsConsumer
 from lazyvox.summary.table import SummaryTable
 
 __all__ = ["PreparedQuality", "prepare_qc", "qc"]
@@ -51,37 +51,8 @@ class _Measures:
     median: float
 
 
-class _QualityMeasures(Consumer[_Measures]):
+class _QualityMeasures(VoxelsConsumer[_Measures]):
     """Measures of volumes that need the courses of voxels: these are spooled, then looked at."""
-
-    def __init__(self, voxels: Voxels) -> None:
-        self._voxels = voxels
-        self._rows: SpooledVoxels | None = None
-
-    @override
-    def check(self, grid: Grid) -> None:
-        if grid.dtype.kind not in "biuf" or grid.dtype.itemsize > 8:
-            msg = f"measures of quality need real voxels of up to 64 bits. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
-
-    @override
-    def init(self, grid: Grid) -> None:
-        self._grid = grid
-        self._rows = SpooledVoxels(self._voxels, grid, grid.n_volumes)
-
-    @override
-    def update(self, block: Array, start: int) -> None:
-        for i in range(block.shape[3]):
-            self._spooled.take(block[..., i].reshape(-1, order="F"), 0)
-
-    @property
-    @override
-    def takes_slabs(self) -> bool:
-        return True
-
-    @override
-    def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        self._spooled.take(slab.reshape(-1, order="F"), k * slab.shape[0] * slab.shape[1])
 
     @override
     def merge(self, other: Self) -> None:
@@ -118,12 +89,6 @@ class _QualityMeasures(Consumer[_Measures]):
         )
 
     @override
-    def abort(self) -> None:
-        if self._rows is not None:
-            self._rows.close()
-        self._rows = None
-
-    @override
     def state_bytes(self, grid: Grid) -> int:
         held = self._voxels.memory_bytes(grid, grid.n_volumes)
         # What is read, and which of it is finite; a block of that holds the course of one voxel at
@@ -134,17 +99,12 @@ class _QualityMeasures(Consumer[_Measures]):
         return held + read + block + n_columns + Ranks.nbytes(1) + 16 * 8 * grid.n_volumes
 
     @override
-    def scratch_bytes(self, grid: Grid) -> int:
-        return self._voxels.file_bytes(grid, grid.n_volumes)
-
-    @override
     def describe(self) -> str:
         return "measures of quality"
 
-    @property
-    def _spooled(self) -> SpooledVoxels:
-        assert self._rows is not None, "bug in lazyvox: measures of quality before the pass"
-        return self._rows
+    @override
+    def _take(self, values: Array, first: int) -> None:
+        self._spooled.take(values, first)
 
 
 class _Totals:

@@ -9,11 +9,10 @@ import numpy as np
 
 from lazyvox._typing import Array, BoolArray, IntArray, Shape, override
 from lazyvox.array.ranks import Ranks
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.series import Grid
-from lazyvox.stream.consumer import Consumer
 from lazyvox.summary.robust_range import count_in_bins, robust_range
-from lazyvox.summary.spooled_voxels import PIECE_VOXELS, SpooledVoxels, Voxels
+from lazyvox.summary.spooled_voxels import PIECE_VOXELS, Voxels, VoxelsConsumer
 
 __all__ = ["RegionNumbers", "RegionStatistics", "Selection"]
 
@@ -133,7 +132,7 @@ class RegionNumbers:
         self.count = n_all
 
 
-class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
+class RegionStatistics(VoxelsConsumer[list[list[RegionNumbers]]]):
     """Statistics of regions: of all volumes together, or of each.
 
     Moments are summed up while volumes come. For percentiles and the robust range values are
@@ -159,45 +158,23 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         *,
         per_volume: bool,
     ) -> None:
-        self._known = voxels
+        super().__init__(voxels)
         self._selection = selection
         self._percentiles = tuple(percentiles)
         self._per_volume = per_volume
-        self._rows: SpooledVoxels | None = None
-
-    @override
-    def check(self, grid: Grid) -> None:
-        if grid.dtype.kind not in "biuf" or grid.dtype.itemsize > 8:
-            msg = f"statistics need real voxels of up to 64 bits. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
 
     @override
     def init(self, grid: Grid) -> None:
-        self._grid = grid
-        self._rows = SpooledVoxels(self._known, grid, self._n_rows(grid))
+        super().init(grid)
         self._results: list[list[RegionNumbers]] = []
         self._begin()
-
-    @override
-    def update(self, block: Array, start: int) -> None:
-        for i in range(block.shape[3]):
-            self._take(block[..., i].reshape(-1, order="F"), 0)
-
-    @property
-    @override
-    def takes_slabs(self) -> bool:
-        return True
-
-    @override
-    def update_slab(self, slab: Array, volume: int, k: int) -> None:
-        self._take(slab.reshape(-1, order="F"), k * slab.shape[0] * slab.shape[1])
 
     @override
     def merge(self, other: Self) -> None:
         if self._per_volume:
             self._results += other._results
             return
-        self._values.append(other._values)
+        self._spooled.append(other._spooled)
         for mine, others in zip(self._numbers, other._numbers, strict=True):
             mine.merge(others)
 
@@ -209,23 +186,13 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         return self._results
 
     @override
-    def abort(self) -> None:
-        if self._rows is not None:
-            self._rows.close()
-        self._rows = None
-
-    @override
     def state_bytes(self, grid: Grid) -> int:
-        n_results = (grid.n_volumes if self._per_volume else 1) * len(self._known.starts)
+        n_results = (grid.n_volumes if self._per_volume else 1) * len(self._voxels.starts)
         # Ranked values: as they are, those that count, as float64, their keys, places and bins.
         ranked = RANKED_VALUES * (2 * grid.dtype.itemsize + 6 * 8)
         search = Ranks.nbytes(len(self._percentiles))
-        held = self._known.memory_bytes(grid, self._n_rows(grid))
+        held = self._voxels.memory_bytes(grid, self._n_rows(grid))
         return held + ranked + search + ROW_BYTES * n_results
-
-    @override
-    def scratch_bytes(self, grid: Grid) -> int:
-        return self._known.file_bytes(grid, self._n_rows(grid))
 
     @override
     def work_bytes(self, grid: Grid, block_volumes: int) -> int:
@@ -235,44 +202,40 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
     def describe(self) -> str:
         return "statistics"
 
+    @override
     def _n_rows(self, grid: Grid) -> int:
         return 1 if self._per_volume else grid.n_volumes
 
-    @property
-    def _values(self) -> SpooledVoxels:
-        assert self._rows is not None, "bug in lazyvox: statistics before the pass"
-        return self._rows
-
     def _begin(self) -> None:
-        self._numbers = [RegionNumbers() for _ in self._known.starts]
+        self._numbers = [RegionNumbers() for _ in self._voxels.starts]
 
     def _end(self) -> None:
         """Rank the values that were taken, and keep the result."""
-        stops = np.append(self._known.starts[1:], self._values.n_columns)
-        for numbers, start, stop in zip(self._numbers, self._known.starts, stops, strict=True):
+        stops = np.append(self._voxels.starts[1:], self._spooled.n_columns)
+        for numbers, start, stop in zip(self._numbers, self._voxels.starts, stops, strict=True):
             self._rank(numbers, range(start, stop))
         self._results.append(self._numbers)
 
+    @override
     def _take(self, values: Array, first: int) -> None:
-        """Take some consecutive voxels of a volume, from voxel `first` on."""
-        n_before = self._values.n_rows
-        for column, piece in self._values.take(values, first):
+        n_before = self._spooled.n_rows
+        for column, piece in self._spooled.take(values, first):
             self._add(piece, column)
-        if self._per_volume and self._values.n_rows > n_before:
+        if self._per_volume and self._spooled.n_rows > n_before:
             self._end()
             self._begin()
-            self._values.restart()
+            self._spooled.restart()
 
     def _add(self, values: Array, first: int) -> None:
         """Take the values of some columns of the spool, from column `first` on."""
-        starts, last = self._known.starts, first + len(values)
+        starts, last = self._voxels.starts, first + len(values)
         region = int(np.searchsorted(starts, first, side="right")) - 1
         while region < len(starts) and starts[region] < last:
-            stop = starts[region + 1] if region + 1 < len(starts) else self._values.n_columns
+            stop = starts[region + 1] if region + 1 < len(starts) else self._spooled.n_columns
             part = slice(max(starts[region], first), min(stop, last))
             some = values[part.start - first : part.stop - first]
             chosen, n_bad = self._selection.of(some)
-            voxels = self._known.numbers(part)[chosen]
+            voxels = self._voxels.numbers(part)[chosen]
             self._numbers[region].take(some[chosen], voxels, n_bad, self._grid.shape)
             region += 1
 
@@ -281,7 +244,7 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
         if not numbers.count:
             numbers.percentiles = (np.nan,) * len(self._percentiles)
             return
-        is_small = len(columns) * self._values.n_rows <= RANKED_VALUES
+        is_small = len(columns) * self._spooled.n_rows <= RANKED_VALUES
         kept = list(self._looks(columns)) if is_small else []
 
         def looks() -> Iterator[Array]:
@@ -317,7 +280,7 @@ class RegionStatistics(Consumer[list[list[RegionNumbers]]]):
 
     def _looks(self, columns: range) -> Iterator[Array]:
         """Yield the values of a region that count, read from the spool."""
-        for _, block in self._values.blocks(columns, RANKED_VALUES, whole_rows=True):
+        for _, block in self._spooled.blocks(columns, RANKED_VALUES, whole_rows=True):
             flat = block.ravel()
             yield flat[self._selection.of(flat)[0]]
 

@@ -1,16 +1,19 @@
 """Voxels of regions, volume after volume, as rows of a spool."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from lazyvox._typing import Array, IntArray
+from lazyvox._typing import Array, IntArray, override
+from lazyvox.errors import ParameterTypeError
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files import spool
 from lazyvox.store.files.spool import Spool
+from lazyvox.stream.consumer import Consumer, ResultT
 
-__all__ = ["SpooledVoxels", "Voxels"]
+__all__ = ["SpooledVoxels", "Voxels", "VoxelsConsumer"]
 
 #: Voxels that are handed on at a time: their float64 values stay in the processor's cache.
 PIECE_VOXELS = 65_536
@@ -167,3 +170,65 @@ class SpooledVoxels:
     def close(self) -> None:
         """Give the space back."""
         self._spool.close()
+
+
+class VoxelsConsumer(Consumer[ResultT]):
+    """Consumer that spools voxels of regions, whole volumes or slabs of them.
+
+    Parameters
+    ----------
+    voxels : Voxels
+        The voxels.
+    """
+
+    def __init__(self, voxels: Voxels) -> None:
+        self._voxels = voxels
+        self._rows: SpooledVoxels | None = None
+
+    @override
+    def check(self, grid: Grid) -> None:
+        if grid.dtype.kind not in "biuf" or grid.dtype.itemsize > 8:
+            msg = f"{self.describe()} need real voxels of up to 64 bits. Got {grid.dtype}."
+            raise ParameterTypeError(msg)
+
+    @override
+    def init(self, grid: Grid) -> None:
+        self._grid = grid
+        self._rows = SpooledVoxels(self._voxels, grid, self._n_rows(grid))
+
+    @override
+    def update(self, block: Array, start: int) -> None:
+        for i in range(block.shape[3]):
+            self._take(block[..., i].reshape(-1, order="F"), 0)
+
+    @property
+    @override
+    def takes_slabs(self) -> bool:
+        return True
+
+    @override
+    def update_slab(self, slab: Array, volume: int, k: int) -> None:
+        self._take(slab.reshape(-1, order="F"), k * slab.shape[0] * slab.shape[1])
+
+    @override
+    def abort(self) -> None:
+        if self._rows is not None:
+            self._rows.close()
+        self._rows = None
+
+    @override
+    def scratch_bytes(self, grid: Grid) -> int:
+        return self._voxels.file_bytes(grid, self._n_rows(grid))
+
+    @abstractmethod
+    def _take(self, values: Array, first: int) -> None:
+        """Take some consecutive voxels of a volume, from voxel `first` on."""
+
+    def _n_rows(self, grid: Grid) -> int:
+        """Return the number of volumes that are kept at a time."""
+        return grid.n_volumes
+
+    @property
+    def _spooled(self) -> SpooledVoxels:
+        assert self._rows is not None, "bug in lazyvox: voxels before the pass"
+        return self._rows

@@ -92,7 +92,7 @@ def main() -> None:
     programs = _programs()
     print(machine())
     print(
-        "| work | program | seconds | processor seconds | peak, MiB | lazyvox's time | its peak |"
+        "| work | program | seconds | CPU s | peak, MiB | lazyvox's time | its peak |"
     )
     print("|---|---|---|---|---|---|---|")
     notes: list[str] = []

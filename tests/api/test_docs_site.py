@@ -27,6 +27,7 @@ SLOW = {
     "plot_08_own_consumer.py",
     "plot_09_nilearn_side_by_side.py",
     "plot_10_random_access.py",
+    "plot_13_glm.py",
 }
 
 

@@ -27,7 +27,9 @@ assert isinstance(masker.fit_transform("run.nii.gz"), pandas.DataFrame)
 """
 
 
-@pytest.mark.parametrize("before", ["", "import pandas, scipy.stats\n"])
+@pytest.mark.parametrize(
+    "before", ["", pytest.param("import pandas, scipy.stats\n", marks=pytest.mark.slow)]
+)
 def test_no_module_stands_in_for_another_at_any_time(example_folder, before):
     done = subprocess.run(
         [sys.executable, "-c", before + CODE],

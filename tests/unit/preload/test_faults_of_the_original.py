@@ -337,7 +337,7 @@ class TestLeaving:
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.parametrize("nops", [1, "auto"])
-    @pytest.mark.parametrize("n_times", [8, pytest.param(200, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("n_times", [5, pytest.param(200, marks=pytest.mark.slow)])
     def test_interrupts_at_random_moments(self, files, nops, n_times):
         volumes = [lv.LazyReadData(name, nops) for name in files]
         expected = sum(lv.PreloadIterator(volumes, 3)).data.dataobj

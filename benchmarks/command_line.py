@@ -91,9 +91,7 @@ def main() -> None:
     files, figures = reference_of(options), Figures(options.figures)
     programs = _programs()
     print(machine())
-    print(
-        "| work | program | seconds | CPU s | peak, MiB | lazyvox's time | its peak |"
-    )
+    print("| work | program | seconds | CPU s | peak, MiB | lazyvox's time | its peak |")
     print("|---|---|---|---|---|---|---|")
     notes: list[str] = []
     for work in WORKS:

@@ -17,10 +17,17 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.glm.design import Design
-from lazyvox.glm.noise import Whitening, bin_coefficients, noise_order, whiten, yule_walker
+from lazyvox.glm.noise import (
+    Whitening,
+    bin_coefficients,
+    crossed_products,
+    noise_order,
+    whiten,
+    yule_walker,
+)
 from lazyvox.glm.scaling import Scaling, scaling_factors, still_voxels
 from lazyvox.glm.sums import VoxelSums
-from lazyvox.signal.products import MOST_STEPS, multiply
+from lazyvox.signal.products import MOST_STEPS
 
 __all__ = ["FIT_BYTES", "Fit", "LabelFit", "Model", "fit_sums"]
 
@@ -166,9 +173,8 @@ def fit_sums(sums: VoxelSums, model: Model) -> Fit:
         known: dict[Any, FloatArray] = {0.0: np.zeros(0)}
     else:
         mean = 0.0 if model.design.constant is not None else parts.mean_residual()
-        crossed = _crossed(model.design, model.order)
         coefficients = parts.gathered(
-            lambda part: _coefficients(part, model.design, crossed, mean), float
+            lambda part: _coefficients(part, model.design, parts.crossed, mean), float
         )
         coefficients = coefficients.reshape(len(still), -1)
         coefficients[still] = 0
@@ -187,6 +193,7 @@ class _Parts:
 
     def __init__(self, sums: VoxelSums, model: Model) -> None:
         self._sums, self._model = sums, model
+        self.crossed = crossed_products(model.design, model.order)
         numbers = sums.products.shape[1] + 2 + 3 * (sums.n_lags + 1)
         rank = model.design.rank
         # Products with matrices of that rank stay on one core, as those of a pass do.
@@ -235,7 +242,7 @@ class _Parts:
     def fit(self, voxels: IntArray, coefficients: FloatArray, still: BoolArray) -> LabelFit:
         """Return the fit of the voxels of one label."""
         design = self._model.design
-        whitening = Whitening.of(design, coefficients)
+        whitening = Whitening.of(design, coefficients, self.crossed)
         inverse = np.linalg.inv(whitening.gram)
         theta = np.empty((len(design.names), len(voxels)))
         dispersion, r_square = np.empty(len(voxels)), np.zeros(len(voxels))
@@ -268,15 +275,6 @@ class _Parts:
 def _weights(part: VoxelSums, basis: FloatArray) -> FloatArray:
     """Return the weights of an orthonormal basis by least squares, of shape (n_voxels, rank)."""
     return part.products[:, : basis.shape[-1]]
-
-
-def _crossed(design: Design, order: int) -> list[FloatArray]:
-    """Return half the sums of products of columns that are 1, 2, ... volumes apart, both ways."""
-    found: list[FloatArray] = []
-    for lag in range(1, order + 1):
-        apart = multiply(design.basis[:-lag].T, design.basis[lag:])
-        found.append((apart + apart.T) / 2)
-    return found
 
 
 def _coefficients(

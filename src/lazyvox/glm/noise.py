@@ -16,6 +16,7 @@ __all__ = [
     "CLUSTER_BYTES",
     "Whitening",
     "bin_coefficients",
+    "crossed_products",
     "noise_order",
     "whiten",
     "yule_walker",
@@ -154,13 +155,17 @@ class Whitening:
     ends: FloatArray
 
     @classmethod
-    def of(cls, design: Design, coefficients: FloatArray) -> "Whitening":
-        """Return the whitening of a design for some coefficients."""
+    def of(
+        cls, design: Design, coefficients: FloatArray, crossed: list[FloatArray]
+    ) -> "Whitening":
+        """Return the whitening of a design for some coefficients, given its `crossed_products`."""
         weights = np.concatenate(([1.0], -coefficients))
         order, basis = len(coefficients), design.basis
         ends = _ends(weights, basis[len(basis) - order :])
-        whitened = whiten(basis, weights)
-        return cls(weights, multiply(whitened.T, whitened), ends)
+        gram = weights @ weights * np.eye(design.rank) - ends.T @ ends
+        for lag, products in enumerate(crossed, 1):
+            gram += 2 * (weights[: len(weights) - lag] @ weights[lag:]) * products
+        return cls(weights, gram, ends)
 
     def products(self, sums: VoxelSums) -> FloatArray:
         """Return the sums of whitened basis times whitened y, of shape (n_voxels, rank)."""
@@ -189,6 +194,15 @@ class Whitening:
     def _factor(self, lag: int) -> float:
         """Return how often whitening takes a product of two volumes that are so far apart."""
         return float(self.weights[: len(self.weights) - lag] @ self.weights[lag:])
+
+
+def crossed_products(design: Design, order: int) -> list[FloatArray]:
+    """Return half the sums of products of columns that are 1, 2, ... volumes apart, both ways."""
+    found: list[FloatArray] = []
+    for lag in range(1, order + 1):
+        apart = multiply(design.basis[:-lag].T, design.basis[lag:])
+        found.append((apart + apart.T) / 2)
+    return found
 
 
 def whiten(series: FloatArray, weights: FloatArray) -> FloatArray:

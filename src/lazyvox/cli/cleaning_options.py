@@ -11,10 +11,10 @@ from lazyvox._typing import BoolArray, IntArray
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import PATH, keep, parse_widths
-from lazyvox.cli.volumes import listed_ranges
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.lazyimage.series import Series
+from lazyvox.planning.sample_mask import listed_ranges
 from lazyvox.signal.filling import CENSORED
 from lazyvox.store.files.paths import printable
 

@@ -11,11 +11,11 @@ from lazyvox._typing import IntArray
 from lazyvox.cli.index_text import parse_ranges
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.lazyimage.series import Series, as_series
+from lazyvox.planning.sample_mask import listed_ranges
 
 __all__ = [
     "Option",
     "TakenVolumes",
-    "listed_ranges",
     "numbers_of",
     "taken_volumes",
     "volumes_option",
@@ -130,15 +130,3 @@ def numbers_of(ranges: Sequence[int | slice], n_volumes: int) -> list[int]:
             raise WrongUsageError(msg) from None
         taken += [part] if isinstance(part, int) else part
     return taken
-
-
-def listed_ranges(numbers: IntArray) -> str:
-    """Return ascending numbers as text.
-
-    Examples
-    --------
-    >>> listed_ranges(np.array([0, 1, 2, 7, 20, 21]))
-    '0-2, 7, 20-21'
-    """
-    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else f"{one[0]}" for one in parts)

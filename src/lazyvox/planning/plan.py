@@ -95,8 +95,10 @@ class Plan:
         unit = f"{self.block_volumes} volume{'s' * (self.block_volumes > 1)}"
         if len(self.shape) > 2 and self.slab_slices < self.shape[2]:
             unit = f"{self.slab_slices} slice{'s' * (self.slab_slices > 1)} of one volume"
+        # Names of files may hold line breaks.
+        source = self.source if self.source.isprintable() else ascii(self.source)
         lines = [
-            f"source     {self.source}, shape {self.shape}, {self.dtype}",
+            f"source     {source}, shape {self.shape}, {self.dtype}",
             *(f"step       {step}" for step in self.steps),
             f"passes     {self.passes}",
             f"read       {format_bytes(self.bytes_read)} from disk",

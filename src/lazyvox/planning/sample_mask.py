@@ -1,4 +1,4 @@
-"""The check of sample masks: which volumes of a series are taken."""
+"""The check of sample masks: which volumes of a series are taken; and such lists as text."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,7 +6,7 @@ import numpy.typing as npt
 from lazyvox._typing import Array, IntArray
 from lazyvox.errors import ImageIndexError, ParameterError, ParameterTypeError
 
-__all__ = ["VolumeNumberError", "checked_sample_mask"]
+__all__ = ["VolumeNumberError", "checked_sample_mask", "listed_ranges"]
 
 
 class VolumeNumberError(ImageIndexError, ParameterError):
@@ -94,3 +94,15 @@ def _check_order(numbers: Array, n_volumes: int, name: str) -> None:
         )
         hint = "Sort it with numpy.unique."
         raise ParameterError(msg, hint=hint, cli_hint="Sort the numbers, each once.")
+
+
+def listed_ranges(numbers: IntArray) -> str:
+    """Return ascending numbers as text.
+
+    Examples
+    --------
+    >>> listed_ranges(np.array([0, 1, 2, 7, 20, 21]))
+    '0-2, 7, 20-21'
+    """
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{one[0]}-{one[-1]}" if len(one) > 1 else f"{one[0]}" for one in parts)

@@ -22,7 +22,7 @@ def log_info(message: str, *values: object) -> None:
     """Log a message with values in the places of ``%s``; they are formatted if somebody listens."""
     logger = _logger()
     if logger is not None:
-        logger.info(message, *values, stacklevel=2)
+        logger.info(message, *map(_in_one_line, values), stacklevel=2)
 
 
 def is_logged() -> bool:
@@ -45,6 +45,11 @@ def logged_on_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+def _in_one_line(value: object) -> object:
+    """Return a value whose text, such as the name of a file, has no line breaks."""
+    return ascii(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 def _logger() -> Any:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, IntArray
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.planning.sample_mask import listed_ranges
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.logs import is_logged, log_info
 from lazyvox.signal.builder import RunBuilder
@@ -286,8 +287,9 @@ def _rows_out(volumes: Sequence[RunVolumes], n_volumes: int, *, is_filled: bool)
     """Return the volumes that have a row in the result; logs which are left out."""
     rows = np.sort(np.concatenate([run.kept_rows for run in volumes]))
     if len(rows) < n_volumes and is_logged():
-        left_out = np.setdiff1d(np.arange(n_volumes), rows).tolist()
-        log_info("%s of %s volumes left out: %s", len(left_out), n_volumes, left_out)
+        left_out = np.setdiff1d(np.arange(n_volumes), rows)
+        text = listed_ranges(left_out)
+        log_info("%s of %s volumes left out: %s", len(left_out), n_volumes, text)
     return np.arange(n_volumes) if is_filled else rows
 
 

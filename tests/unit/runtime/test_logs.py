@@ -35,7 +35,7 @@ def test_python_logging_hears_of_passes_plans_files_and_volumes(
     said = caplog.text
     for part in (
         "open ",
-        "4 of 40 volumes left out: [0, 1, 2, 3]",
+        "4 of 40 volumes left out: 0-3",
         "spool and clean ",
         "smooth, 6 mm; 1 pass, ",
         "write ",
@@ -50,8 +50,11 @@ def test_python_logging_hears_of_passes_plans_files_and_volumes(
 def test_messages_go_to_stderr_while_asked_for(capsys):
     with logged_on_stderr():
         log_info("pass over %s", "run.nii.gz")
+        log_info("open %s", "two\nlines.nii")
     log_info("pass over %s", "other.nii.gz")
-    assert capsys.readouterr().err == "lazyvox: pass over run.nii.gz\n"
+    assert capsys.readouterr().err == (
+        "lazyvox: pass over run.nii.gz\nlazyvox: open 'two\\nlines.nii'\n"
+    )
     assert not logging.getLogger("lazyvox").handlers
 
 

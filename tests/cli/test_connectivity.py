@@ -145,7 +145,7 @@ def test_constant_region_is_a_warning(shell, folder):
         ("s.npy", b"no array", r"must hold one array of numbers"),
         ("s.parquet", b"no table", r"must be a Parquet table"),
         ("s.tsv", b"0.5\t0.6\n1\t2\n", r"must hold the names of the regions\. Got numbers"),
-        ("s.tsv", b"", r"must hold the names of the columns\. It is empty"),
+        ("s.tsv", b"", r"must have at least one row\. The file is empty"),
     ],
 )
 def test_files_that_hold_no_signals(tmp_path, name, content, message):

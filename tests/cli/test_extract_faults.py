@@ -29,6 +29,7 @@ USAGE = [
     ([*LABELS, "--strategy", "mean,std", "--inverse", "i.nii"], "--inverse gives each voxel one value, and --strategy mean,std has 2. Pass one of them"),
     ([*LABELS, "--seed", "1,2"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2'; see lazyvox extract --help"),
     ([*LABELS, "--seed", "1,2,3,-1"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2,3,-1'; see lazyvox extract --help"),
+    ([*LABELS, "--seed", "1,2,3", "--seed", "1,2,3"], "Invalid value for '--seed': must be a seed that is given once. Got '1,2,3' twice; see lazyvox extract --help"),
     ([*LABELS, "--seed", "1,nan,3"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,nan,3'; see lazyvox extract --help"),
     ([*LABELS, "--voxel", "1,2.5,3"], "Invalid value for '--voxel': must be I,J,K: indices of a voxel, counted from 0. Got '1,2.5,3'; see lazyvox extract --help"),
     ([*LABELS, "--voxel", "-1,2,3"], "Invalid value for '--voxel': must be I,J,K: indices of a voxel, counted from 0. Got '-1,2,3'; see lazyvox extract --help"),

@@ -40,7 +40,12 @@ def parse_seeds(
     ctx: click.Context, param: click.Parameter, texts: Sequence[str]
 ) -> tuple[InlineSeed, ...]:
     """Return the seeds that texts describe; a callback of an option that may be given again."""
-    return tuple(_parsed(text, ctx, param) for text in texts)
+    seeds = tuple(_parsed(text, ctx, param) for text in texts)
+    twice = [text for text, seed in zip(texts, seeds, strict=True) if seeds.count(seed) > 1]
+    if twice:
+        msg = f"must be a seed that is given once. Got {twice[0]!r} twice"
+        raise click.BadParameter(msg, ctx, param)
+    return seeds
 
 
 def _parsed(text: str, ctx: click.Context | None, param: click.Parameter | None) -> InlineSeed:

@@ -227,10 +227,7 @@ def open_delimited(
         len(row) == len(first) + 1 and row[0] in {"0", "1"} and row[-1] for row in others
     )
     if not any(first):
-        msg = (
-            f"{table.source}: {noun} must have at least one row, and the first line must hold the "
-            f"names of the columns. It is empty."
-        )
+        msg = f"{table.source}: {noun} must have at least one row. The file is empty."
         raise error(msg)
     return replace(table, titles=tuple(first), n_in_front=int(is_shifted))
 

@@ -231,7 +231,7 @@ def test_bad_cells_of_other_columns_do_no_harm(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"the first line must hold the names of the columns\. It is empty"),
+        (b"", r"must have at least one row\. The file is empty"),
         (b"a\tb\n", r"must have one row for each volume\. Got no row"),
         (b"0.1\t0.2\n0.3\t0.4\n", r"Got numbers only: '0\.1', '0\.2'"),
         (b"a\ta\n1\t2\n", r"the names of columns must differ\. Got 'a' 2 times"),

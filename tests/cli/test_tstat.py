@@ -86,6 +86,16 @@ def test_explain_reads_and_writes_nothing(lazyvox, folder):
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.filterwarnings("always::lazyvox.LazyvoxWarning")
+def test_voxels_that_are_not_finite_are_counted(lazyvox, folder):
+    values = np.ones((3, 3, 3, 5))
+    values[0, 0, 0, 2], values[1, 0, 0, 2] = np.nan, np.inf
+    nib.save(nib.Nifti1Image(values, np.eye(4)), folder / "nan.nii")
+    done = lazyvox("tstat", "nan.nii", "--std", "s.nii", "--ar1", "a.nii", "--median", "m.nii")
+    said = "2 of 27 voxels are NaN or infinite in what is written: RUN has such values there"
+    assert done.err == f"lazyvox: warning: {said}, or too few volumes.\n"
+
+
 USAGE = [
     ([], "name at least one image to write, such as --mean mean.nii.gz"),
     (["--percentile", "90"], "--percentile must be Q=OUT, such as 90=p90.nii.gz, Q from 0 to 100. Got '90'"),

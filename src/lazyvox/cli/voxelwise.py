@@ -1,5 +1,6 @@
 """`lazyvox tstat`, `mean`, `std` and `tsnr`: one value per voxel, written as images."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ from lazyvox.cli.settings import (
     runs_argument,
 )
 from lazyvox.cli.volumes import Option, taken_volumes, volumes_option
-from lazyvox.errors import ParameterError
+from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.lazyimage.map_file import save_map
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.voxelwise import (
@@ -267,15 +268,25 @@ def _write(
     handles = [scan.add(one.consumer.as_values()) for one in maps]
 
     def work() -> list[Written]:
-        scan.run(n_jobs=settings.n_jobs, progress=settings.progress)
-        written = []
+        with warnings.catch_warnings():
+            # In NumPy's words they do not say which voxels: those are counted below.
+            warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
+            scan.run(n_jobs=settings.n_jobs, progress=settings.progress)
+        written, n_bad = [], 0
         for handle, target in zip(handles, targets, strict=True):
             values = np.asarray(handle.result())
             if inside is not None:
                 values = np.where(inside, values, 0)
+            n_bad = max(n_bad, values.size - int(np.count_nonzero(np.isfinite(values))))
             stored = np.dtype(dtype)
             save_map(values, scan.grid, target, dtype=stored, overwrite=settings.overwrite)
             written.append(Written(target, values.shape, dtype))
+        if n_bad:
+            msg = (
+                f"{n_bad} of {values.size} voxels are NaN or infinite in what is written: RUN has "
+                f"such values there, or too few volumes."
+            )
+            warnings.warn(msg, LazyvoxWarning, stacklevel=2)
         return written
 
     job = Job(

@@ -24,7 +24,7 @@ _TASKS = {
     "Signals of regions": ("extraction", "connectome", "seedmaps", "maskers"),
     "Confounds": ("confounds", "signal"),
     "Images of statistics": ("image",),
-    "Statistics and copies in one pass": ("stream", "summary", "glm"),
+    "Statistics and copies in one pass": ("stream", "summary", "quality", "glm"),
     "Memory, plans and measurement": ("planning", "runtime"),
     "Lazy readers": ("preload",),
 }

@@ -55,6 +55,7 @@ from .lazyimage.save import save
 from .maskers import transform_all
 from .planning import Plan
 from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadList
+from .quality import qc_report
 from .runtime import Measurement, measure, memory_budget, peak_memory, plan, prefetch, strict
 from .seedmaps import seed_map
 from .stream import (
@@ -169,6 +170,7 @@ __all__ = [
     "prefetch",
     "preload",
     "qc",
+    "qc_report",
     "save",
     "seed_map",
     "shared",

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lazyvox.cli.heat_map import draw_heat_map
 from lazyvox.connectome import connectivity_values as connectivity
+from lazyvox.connectome.heat_map import draw_heat_map
 from lazyvox.connectome.signals_file import open_signals
 from lazyvox.errors import ParameterError
 

@@ -21,13 +21,13 @@ from lazyvox.bids.names import (
     source_uri,
 )
 from lazyvox.bids.sidecars import write_sidecar
-from lazyvox.cli.heat_map import draw_heat_map, picture_memory
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_files, check_output, files_in_folder, list_endings, stem_of
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
 from lazyvox.connectome import ESTIMATORS, KINDS, Connectivity, Estimator, mean_connectivity
 from lazyvox.connectome.api import ConnectivityWork
+from lazyvox.connectome.heat_map import draw_heat_map, picture_memory
 from lazyvox.connectome.matrix_file import MATRIX_ENDINGS
 from lazyvox.connectome.signals_file import open_signals
 from lazyvox.errors import ParameterError

@@ -23,6 +23,7 @@ _COMMANDS = {
     "tsnr": "Write the temporal signal-to-noise ratio of every voxel.",
     "stats": "Print statistics of images, masks and regions: mean, sd, range, percentiles, centre.",
     "qc": "Print measures of quality of every volume: DVARS, outliers, framewise displacement.",
+    "report": "Write a page about the quality of runs: measures, maps, carpet plots, regions.",
     "calc": "Write the image that a formula of images gives, or print the number.",
     "smooth": "Smooth every volume with a Gaussian.",
     "clean": "Remove trends, frequencies and confounds from every voxel of a run.",

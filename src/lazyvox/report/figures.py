@@ -80,7 +80,8 @@ class _Drawing:
         index = np.zeros(4)
         index[[axis, 3]] = position, 1
         place = (reference.affine @ index)[axis]
-        ax.set_title(f"{'xyz'[axis]} = {place:.0f} mm", color="white", fontsize=7, pad=2)
+        # At a height that is given, the title needs no look at the ticks of the axes.
+        ax.set_title(f"{'xyz'[axis]} = {place:.0f} mm", color="white", fontsize=7, pad=2, y=1.0)
 
 
 def cuts_png(

@@ -1,32 +1,21 @@
 """Report of a masker, on one page."""
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
-from string import Template
 
 from lazyvox._version import __version__
+from lazyvox.report.elements import (
+    Panel,
+    definitions,
+    escaped,
+    figure,
+    standalone,
+    table,
+    warning,
+)
 from lazyvox.report.page import HtmlReport
 
-__all__ = ["MaskerContent", "Panel", "masker_page"]
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A figure and its caption.
-
-    Attributes
-    ----------
-    caption : str
-        Text below the figure.
-    png : bytes
-        The figure.
-    """
-
-    caption: str
-    png: bytes = field(repr=False)
+__all__ = ["MaskerContent", "masker_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,53 +72,13 @@ def masker_page(content: MaskerContent) -> HtmlReport:
     True
     """
     parts = [
-        f"<h1>{_text(content.title)}</h1>",
-        f"<p>{_text(content.description)}</p>",
-        *(f'<p class="warning">{_text(warning)}</p>' for warning in content.warnings),
-        _definitions(content.facts),
-        *(_figure(panel) for panel in content.panels),
-        _table("Regions", content.columns, content.rows),
-        _table("Parameters", ("parameter", "value"), tuple(content.parameters.items())),
-        f"<footer>Made by lazyvox {_text(__version__)}.</footer>",
+        f"<h1>{escaped(content.title)}</h1>",
+        f"<p>{escaped(content.description)}</p>",
+        *map(warning, content.warnings),
+        definitions(content.facts),
+        *map(figure, content.panels),
+        table("Regions", content.columns, content.rows),
+        table("Parameters", ("parameter", "value"), tuple(content.parameters.items())),
+        f"<footer>Made by lazyvox {escaped(__version__)}.</footer>",
     ]
-    style = files("lazyvox.report").joinpath("page.css").read_text(encoding="utf-8")
-    body = f"<style>{style}</style><main class='lazyvox'>{''.join(parts)}</main>"
-    template = Template(files("lazyvox.report").joinpath("page.html").read_text(encoding="utf-8"))
-    page = template.substitute(title=_text(content.title), body=body)
-    return HtmlReport(page, body)
-
-
-def _text(text: str) -> str:
-    # A right-to-left override in a name would turn round what follows it.
-    shown = "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
-    return html.escape(shown, quote=True)
-
-
-def _figure(panel: Panel) -> str:
-    data = base64.b64encode(panel.png).decode("ascii")
-    caption = _text(panel.caption)
-    return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{caption}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
-
-
-def _definitions(facts: Mapping[str, str]) -> str:
-    if not facts:
-        return ""
-    pairs = (f"<dt>{_text(name)}</dt><dd>{_text(fact)}</dd>" for name, fact in facts.items())
-    return f"<dl>{''.join(pairs)}</dl>"
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{_text(column)}</th>" for column in columns)
-    lines = ("".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        f"<details open><summary>{_text(title)}</summary><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></details>"
-    )
+    return standalone(content.title, parts)

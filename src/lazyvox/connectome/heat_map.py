@@ -10,6 +10,7 @@ from lazyvox._typing import FloatArray
 
 __all__ = ["draw_heat_map", "picture_memory"]
 
+#: Pixels per inch of a picture in a file.
 _DPI = 150
 #: Inches for the name of a region: its letters are 6 points, which is half of this, high.
 _ROW_INCHES = 0.165
@@ -24,7 +25,7 @@ _UNDEFINED = "#d9dce0"
 
 
 def draw_heat_map(
-    matrix: FloatArray, names: Sequence[str], kind: str, title: str | None = None
+    matrix: FloatArray, names: Sequence[str], kind: str, title: str | None = None, dpi: int = _DPI
 ) -> tuple[bytes, list[int]]:
     """Return a PNG, and its height and width in pixels.
 
@@ -38,6 +39,8 @@ def draw_heat_map(
         What the values are. Of correlations the diagonal, which is 1, stays grey.
     title : str, optional
         Text of the colour bar; by default `kind`.
+    dpi : int, default=150
+        Pixels per inch: letters are 6 to 9 points high.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def draw_heat_map(
     style: Any = {"font.family": "DejaVu Sans", "text.parse_math": False}
     with rc_context(style):
         figure = Figure(
-            figsize=(side + _MARGINS[0], side + _MARGINS[1]), dpi=_DPI, facecolor="white"
+            figsize=(side + _MARGINS[0], side + _MARGINS[1]), dpi=dpi, facecolor="white"
         )
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -68,10 +71,10 @@ def draw_heat_map(
     return content, [height, width]
 
 
-def picture_memory(n_regions: int) -> int:
+def picture_memory(n_regions: int, dpi: int = _DPI) -> int:
     """Return an upper bound of the bytes that drawing takes, above the imports."""
     side = _side(n_regions)
-    pixels = _DPI**2 * (side + _MARGINS[0]) * (side + _MARGINS[1])
+    pixels = dpi**2 * (side + _MARGINS[0]) * (side + _MARGINS[1])
     return int(_PIXEL_BYTES * pixels) + _VALUE_BYTES * n_regions**2
 
 

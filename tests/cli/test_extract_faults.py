@@ -27,6 +27,7 @@ USAGE = [
     ([*LABELS, "--transpose"], "--transpose concerns numbers: -o -, or a file that ends in .txt or .1D"),
     ([*LABELS, "--header"], "--header concerns numbers: -o -, or a file that ends in .txt or .1D"),
     ([*LABELS, "--strategy", "mean,std", "--inverse", "i.nii"], "--inverse gives each voxel one value, and --strategy mean,std has 2. Pass one of them"),
+    ([*LABELS, "--detrend", "1"], "--detrend removes mean and linear trend here, and takes no degree. Leave out 1"),
     ([*LABELS, "--seed", "1,2"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2'; see lazyvox extract --help"),
     ([*LABELS, "--seed", "1,2,3,-1"], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2,3,-1'; see lazyvox extract --help"),
     ([*LABELS, "--seed", "1,2,3", "--seed", "1,2,3"], "Invalid value for '--seed': must be a seed that is given once. Got '1,2,3' twice; see lazyvox extract --help"),

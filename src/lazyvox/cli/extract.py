@@ -15,6 +15,7 @@ from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning, cleaning_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
+from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.region_options import Regions, region_options
 from lazyvox.cli.sample_mask import read_sample_mask
 from lazyvox.cli.settings import (
@@ -321,6 +322,11 @@ def extract(
         sample_mask,
         dtype,
     )
+    # Other commands take a degree with --detrend.
+    numbers = [run for run in runs if run.isdecimal() and not Path(run).exists()]
+    if inputs.cleaning.detrend and numbers:
+        msg = f"--detrend removes mean and linear trend here, and takes no degree. Leave out {numbers[0]}"
+        raise WrongUsageError(msg)
     choice = chosen(ctx, OutputChoice)
     targets = choose_targets(output, inverse, choice, runs, inputs.regions, inputs.paths, settings)
     work = _extraction(inputs, targets, settings)

@@ -15,13 +15,13 @@ import lazyvox
 __all__ = ["Package", "find_packages", "write_pages"]
 
 # Public, but not attributes of `lazyvox` after `import lazyvox`.
-_IMPORTED_BY_NAME = ("connectome", "stream", "summary", "testing")
+_IMPORTED_BY_NAME = ("cohort", "connectome", "stream", "summary", "testing")
 _KINDS = ("Functions", "Classes", "Exceptions and warnings", "Values")
 _DIRECTIVES = dict(zip(_KINDS, ("function", "class", "exception", "data"), strict=True))
 # Tasks of the names of `lazyvox` itself, by the packages that define them; errors come last.
 _TASKS = {
     "Load, save and share images": ("array", "lazyimage"),
-    "Signals of regions": ("extraction", "connectome", "seedmaps", "maskers"),
+    "Signals of regions": ("extraction", "connectome", "seedmaps", "cohort", "maskers"),
     "Confounds": ("confounds", "signal"),
     "Images of statistics": ("image",),
     "Statistics and copies in one pass": ("stream", "summary", "quality", "glm"),

@@ -1,6 +1,7 @@
 from . import confounds, glm, image, interop, maskers, masking, preload, signal
 from ._version import __version__
 from .array import LazyArray
+from .cohort import run_cohort
 from .confounds import Confounds, load_confounds
 from .connectome import Connectivity, connectivity
 from .errors import (
@@ -171,6 +172,7 @@ __all__ = [
     "preload",
     "qc",
     "qc_report",
+    "run_cohort",
     "save",
     "seed_map",
     "shared",

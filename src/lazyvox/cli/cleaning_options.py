@@ -25,6 +25,7 @@ __all__ = [
     "image_cleaning_options",
     "map_cleaning_options",
     "model_options",
+    "study_cleaning_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
@@ -378,12 +379,21 @@ _KEEP_CENSORED = click.option(
     "that are censored all the same.",
 )
 
+#: Tables of a study are found.
+_OF_FOUND_TABLES = _CONFOUNDS[1:]
+
 _OPTIONS = (*_BAND, _FILTER, _STANDARDIZE, *_CONFOUNDS, _CENSORED)
 
 
 def cleaning_options(command: _Decorated) -> _Decorated:
     """Add the options about cleaning signals; `lazyvox.cli.settings.chosen` gives their values."""
     return _with_options(command, (_SMOOTHING, _DETREND, *_OPTIONS, _JOIN_RUNS))
+
+
+def study_cleaning_options(command: _Decorated) -> _Decorated:
+    """Add the options about cleaning the signals of many runs, each by itself."""
+    options = (*_BAND, _FILTER, _STANDARDIZE, *_OF_FOUND_TABLES, _CENSORED)
+    return _with_options(command, (_SMOOTHING, _DETREND, *options))
 
 
 def image_cleaning_options(command: _Decorated) -> _Decorated:

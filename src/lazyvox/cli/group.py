@@ -16,6 +16,7 @@ _COMMANDS = {
     "extract": "Extract the time series of masks, atlas regions, maps and spheres, with cleaning.",
     "seedmap": "Write correlation maps of seeds, in one pass, with cleaning.",
     "glm": "Fit a first-level GLM in one pass, and write maps of contrasts and a report.",
+    "cohort": "Extract from all runs of a study, as a BIDS dataset, resumable.",
     "connectivity": "Compute connectivity matrices from the time series of regions.",
     "tstat": "Write statistics over time of every voxel, such as median and tSNR, in one pass.",
     "mean": "Write the mean over time of every voxel.",

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from queue import SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from lazyvox.errors import LazyvoxError, ParameterError, ParameterTypeError
@@ -66,12 +67,14 @@ class Crew:
         self._name = name
         self._workers: list[_Worker] = []
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
-        payload = packed_call(name, func)
+        self._context, self._payload = context, packed_call(name, func)
+        self._n_threads = n_threads
+        # Held while processes are started: none may begin after `stop`.
+        self._lock = Lock()
+        self._is_stopped = False
         try:
-            with _environment(dict.fromkeys(_THREAD_VARIABLES, str(n_threads))):
-                for _ in range(n_workers):
-                    self._workers.append(_Worker(name, context, payload))
-                    self._workers[-1].start()
+            for _ in range(n_workers):
+                self._start_one()
         except BaseException:
             self.stop()
             raise
@@ -114,16 +117,31 @@ class Crew:
         payload = self._packed(what, args)
         worker = self._idle.get()
         try:
+            worker = self._living(worker)
             return worker.call(what, payload)
         finally:
             self._idle.put(worker)
 
     def stop(self) -> None:
         """End the processes: those that work immediately, the others in their own way."""
+        with self._lock:
+            self._is_stopped = True
         for worker in self._workers:
             worker.dismiss()
         for worker in self._workers:
             worker.join()
+
+    def _start_one(self) -> "_Worker":
+        worker = _Worker(self._name, self._context, self._payload)
+        self._workers.append(worker)
+        with _environment(dict.fromkeys(_THREAD_VARIABLES, str(self._n_threads))):
+            worker.start()
+        return worker
+
+    def _living(self, worker: "_Worker") -> "_Worker":
+        """Return a process, or another in the place of one that is dead."""
+        with self._lock:
+            return worker if self._is_stopped or worker.is_alive else self._start_one()
 
     def _packed(self, what: str, args: tuple[Any, ...]) -> bytes:
         try:
@@ -164,6 +182,11 @@ class _Worker:
         """Start the process; its imports run while others are started."""
         with self._there:
             self._process.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """True until the process ends."""
+        return self._process.is_alive()
 
     def call(self, what: str, payload: bytes) -> Any:
         """Send arguments, wait, and return the result or raise the error."""

@@ -278,6 +278,7 @@ def prepare_qc(
     motion: PathLike | Any = None,
     motion_format: str | None = None,
     radius: float = 50.0,
+    scan: Scan | None = None,
 ) -> PreparedQuality:
     """Return the measures of quality of a run, not begun; reads headers, mask and motion table.
 
@@ -285,6 +286,9 @@ def prepare_qc(
     ----------
     img, mask_img, motion, motion_format, radius
         As of `qc`.
+    scan : Scan, optional
+        A pass over the run that is not begun and takes the measures along; by default one of
+        their own.
 
     Returns
     -------
@@ -317,8 +321,8 @@ def prepare_qc(
     elif motion_format is not None:
         msg = "`motion_format` is that of `motion`, which is missing."
         raise ParameterError(msg)
-    scan = Scan(series)
-    return PreparedQuality(scan, scan.add(_QualityMeasures(voxels)), displacement)
+    taking = Scan(series) if scan is None else scan
+    return PreparedQuality(taking, taking.add(_QualityMeasures(voxels)), displacement)
 
 
 def qc(

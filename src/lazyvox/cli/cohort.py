@@ -1,0 +1,264 @@
+"""`lazyvox cohort`: signals, coverage, matrices and quality of all runs of a study."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from lazyvox._typing import override
+from lazyvox._version import __version__
+from lazyvox.cli.cleaning_options import CleaningChoice, study_cleaning_options
+from lazyvox.cli.job import print_json
+from lazyvox.cli.outcome import SomeFailedError, WrongUsageError, options_named
+from lazyvox.cli.settings import PATH, Command, Settings, chosen, common_options, examples
+from lazyvox.cohort import Atlas, Cohort, CohortOptions, RunFilter, prepare_cohort
+from lazyvox.cohort.dataset import Dataset
+from lazyvox.connectome import KINDS
+from lazyvox.store.files.paths import absolute_path, expand_home, printable
+
+__all__ = ["cohort"]
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
+
+_LEVEL = "participant"
+_AUTO = "auto"
+_KINDS = {kind.replace(" ", "-"): kind for kind in KINDS}
+_LISTS = ("--participant-label", "--session-label", "--task", "--run", "--space")
+
+#: Options for the parameters that errors of the library name.
+_NAMED = {
+    "atlases": "--atlas",
+    "bids_dir": "BIDS_DIR",
+    "out": "OUT",
+    "confound_columns": "--confound-columns",
+    "confound_strategy": "--confound-strategy",
+    **{
+        name: f"--{name.replace('_', '-')}"
+        for name in (
+            "array_index",
+            "array_size",
+            "mask",
+            "matrix",
+            "participant_label",
+            "qc",
+            "run",
+            "session_label",
+            "space",
+            "table",
+            "task",
+        )
+    },
+}
+
+
+class _CohortCommand(Command):
+    """Takes several labels behind one option, as BIDS Apps do."""
+
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        option, n_values = "", 0
+        for arg in args:
+            if arg.startswith("-"):
+                option, n_values = (arg, 0) if arg in _LISTS else ("", 0)
+            elif option:
+                n_values += 1
+                spread += [option] * (n_values > 1)
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
+
+
+def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
+    return click.option(
+        option,
+        multiple=True,
+        metavar="LABEL...",
+        help=f"{what} to take, with or without the key in front; by default all.",
+    )
+
+
+@click.command(
+    cls=_CohortCommand,
+    epilog=examples(
+        "lazyvox cohort derivatives/fmriprep out participant --space MNI152NLin2009cAsym \\",
+        "      --atlas Schaefer=schaefer.nii.gz:schaefer.tsv --mask auto --resample \\",
+        "      --confound-strategy motion24,wm_csf,high_pass --matrix correlation --qc \\",
+        "      --participant-label 01 02",
+        "lazyvox cohort out participant --table runs.tsv --atlas AAL=aal.nii.gz --dry-run",
+    ),
+)
+@click.argument("places", metavar="[BIDS_DIR] OUT participant", nargs=-1, type=PATH)
+@_labels("--participant-label", "Participants")
+@_labels("--session-label", "Sessions")
+@_labels("--task", "Tasks")
+@_labels("--run", "Runs")
+@_labels("--space", "Spaces")
+@click.option(
+    "--table",
+    metavar="TABLE",
+    type=PATH,
+    help="Table of runs in place of BIDS_DIR: columns bold, mask, confounds and events hold paths, "
+    "relative to its folder; all others are entities, such as sub and task.",
+)
+@click.option(
+    "--atlas",
+    metavar="NAME=FILE[:TABLE]",
+    multiple=True,
+    help="Atlas of labels or maps, its name in outputs, and the table with the names of regions. "
+    "Once for each.",
+)
+@click.option(
+    "--mask",
+    metavar="auto|FILE",
+    type=PATH,
+    help="Mask that regions and measures of quality are confined to: a file, or that beside each "
+    "run.",
+)
+@click.option(
+    "--strategy",
+    metavar="NAMES",
+    default="mean",
+    show_default=True,
+    help="Statistics that combine the voxels of a region, as in mean,std.",
+)
+@click.option(
+    "--min-coverage",
+    type=click.FloatRange(0, 1),
+    metavar="PART",
+    help="Part of its voxels that must hold signal for a region to have values.",
+)
+@click.option("--resample", is_flag=True, help="Bring atlases to the grid of each run.")
+@study_cleaning_options
+@click.option(
+    "--matrix",
+    metavar="KINDS",
+    default="",
+    help=f"Matrices of regions to compute, with commas between: {', '.join(_KINDS)}.",
+)
+@click.option("--qc", is_flag=True, help="Measure the quality of every volume, as lazyvox qc.")
+@click.option("--dry-run", is_flag=True, help="List runs, findings and the plan; write nothing.")
+@click.option(
+    "--array-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of tasks that share the study, as SLURM_ARRAY_TASK_COUNT.",
+)
+@click.option(
+    "--array-index",
+    type=click.IntRange(min=0),
+    metavar="I",
+    help="Number of this task, counted from 0, as SLURM_ARRAY_TASK_ID.",
+)
+@common_options
+@click.pass_context
+def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None:
+    """Write signals, coverage, matrices and quality of all runs of a study.
+
+    BIDS_DIR is a folder of fMRIPrep's or XCP-D's derivatives, or a raw dataset with one in
+    derivatives/. OUT becomes a BIDS dataset. Each run is read once, in a process of its own, as
+    many at a time as fit --memory, at most --jobs. The same command again does what is not
+    finished. A run that fails is listed in OUT/failures.tsv, and the exit code is 3.
+    """
+    settings = Settings.of(ctx)
+    bids_dir, out = _places(places, has_table=given["table"] is not None)
+    if (given["array_size"] is None) != (given["array_index"] is None):
+        msg = "--array-size and --array-index go together. Pass both, or none"
+        raise WrongUsageError(msg)
+    n_jobs = -1 if settings.jobs is None else settings.jobs
+    with options_named(**_NAMED), settings.budget():
+        wanted = RunFilter(
+            given["participant_label"],
+            given["session_label"],
+            given["task"],
+            given["run"],
+            given["space"],
+        )
+        study = prepare_cohort(bids_dir, out, given["table"], wanted, _options(ctx, given))
+        if given["array_size"] is not None:
+            study = study.share(given["array_size"], given["array_index"])
+        if given["dry_run"] or settings.explain:
+            plan = study.plan(n_jobs=n_jobs)
+            _print(plan, settings)
+            return
+        _run(study, n_jobs, settings)
+
+
+def _run(study: Cohort, n_jobs: int, settings: Settings) -> None:
+    result = study.run(n_jobs=n_jobs, progress=settings.progress)
+    _print(result, settings)
+    if result.failed:
+        path = printable(str(Dataset(study.out, study.part).failures))
+        first = result.failed[0]
+        msg = (
+            f"{len(result.failed)} of {len(study.runs)} runs failed, listed in {path}; the first "
+            f"is {first.run}, at the step {first.step}: {first.message}"
+        )
+        raise SomeFailedError(msg)
+
+
+def _print(found: Any, settings: Settings) -> None:
+    if settings.as_json:
+        print_json({"command": "cohort", "version": __version__, **found.to_dict()})
+    elif not settings.quiet:
+        click.echo(str(found))
+
+
+def _places(places: tuple[str, ...], *, has_table: bool) -> tuple[str | None, str]:
+    """Return the folder of the runs and that of the outputs."""
+    names = ("OUT", _LEVEL) if has_table else ("BIDS_DIR", "OUT", _LEVEL)
+    if len(places) != len(names) or places[-1] != _LEVEL:
+        instead = ", with --table" if has_table else ""
+        shown = " ".join(map(printable, places)) or "nothing"
+        msg = f"the arguments must be {' '.join(names)}{instead}. Got {shown}"
+        raise WrongUsageError(msg)
+    return (None if has_table else places[0]), places[-2]
+
+
+def _options(ctx: click.Context, given: dict[str, Any]) -> CohortOptions:
+    """Return what is asked for of each run."""
+    cleaning, kept = chosen(ctx, CleaningChoice), ctx.ensure_object(dict)
+    mask = given["mask"]
+    matrices = _split(given["matrix"])
+    unknown = [one for one in matrices if one not in _KINDS]
+    if unknown:
+        msg = f"--matrix must be of {', '.join(_KINDS)}. Got {unknown[0]!r}"
+        raise WrongUsageError(msg)
+    return CohortOptions(
+        atlases=tuple(map(_atlas, given["atlas"])),
+        mask=mask if mask in {None, _AUTO} else absolute_path(mask),
+        strategy=_split(given["strategy"]),
+        min_coverage=given["min_coverage"],
+        resample=given["resample"],
+        confound_strategy=_split(",".join(kept["confound_strategy"])),
+        confound_columns=_split(",".join(kept["confound_columns"])),
+        fd_threshold=kept["fd_threshold"],
+        std_dvars_threshold=kept["std_dvars_threshold"],
+        scrub=kept["scrub"],
+        smoothing_fwhm=cleaning.smoothing_fwhm,
+        detrend=cleaning.detrend,
+        standardize=cleaning.standardize,
+        filter=cleaning.filter,
+        low_pass=cleaning.low_pass,
+        high_pass=cleaning.high_pass,
+        t_r=cleaning.t_r,
+        censored=cleaning.censored,
+        matrix=tuple(_KINDS[one] for one in matrices),
+        qc=given["qc"],
+    )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _atlas(text: str) -> Atlas:
+    """Return the atlas of NAME=FILE[:TABLE]."""
+    name, equals, rest = text.partition("=")
+    if not name or not equals or not rest:
+        msg = f"--atlas must be NAME=FILE, or NAME=FILE:TABLE. Got {text!r}"
+        raise WrongUsageError(msg)
+    # A file name may have a colon.
+    is_whole = Path(rest).exists() or ":" not in rest
+    image, table = (rest, None) if is_whole else rest.rsplit(":", 1)
+    return Atlas.opened(name, expand_home(image), table and expand_home(table))

@@ -1,0 +1,28 @@
+"""Studies: everything that is asked for of many runs, as a BIDS dataset, resumable."""
+
+from lazyvox.cohort.api import (
+    Cohort,
+    CohortPlan,
+    CohortResult,
+    PlannedRun,
+    prepare_cohort,
+    run_cohort,
+)
+from lazyvox.cohort.one_run import Done, Failed
+from lazyvox.cohort.options import Atlas, CohortOptions
+from lazyvox.cohort.runs import RunFiles, RunFilter
+
+__all__ = [
+    "Atlas",
+    "Cohort",
+    "CohortOptions",
+    "CohortPlan",
+    "CohortResult",
+    "Done",
+    "Failed",
+    "PlannedRun",
+    "RunFiles",
+    "RunFilter",
+    "prepare_cohort",
+    "run_cohort",
+]

@@ -1,0 +1,172 @@
+"""The folder of a study: its description, what is finished in it, the log, and the failures."""
+
+import datetime
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lazyvox._version import __version__
+from lazyvox.cohort.one_run import UNFINISHED, Done, Failed
+from lazyvox.cohort.options import CohortOptions, OutputNames
+from lazyvox.cohort.runs import RunFiles
+from lazyvox.errors import OutputError
+from lazyvox.extraction.table_writers import TEXT_FORMS
+from lazyvox.extraction.tables import cell_line, write_lines
+from lazyvox.store.files.paths import printable
+from lazyvox.store.write.atomic import write_file
+
+__all__ = ["Dataset", "fingerprint"]
+
+_BIDS_VERSION = "1.10.0"
+_DESCRIPTION = "dataset_description.json"
+_LOG_TITLES = ("time", "run", "seconds", "peak_bytes", "warnings")
+_FAILURE_TITLES = ("run", "file", "step", "message")
+
+
+def fingerprint(run: RunFiles, options: CohortOptions) -> str:
+    """Return the SHA-256 of the inputs of a run and all parameters.
+
+    Parameters
+    ----------
+    run : RunFiles
+        The run: paths, sizes and modification times count.
+    options : CohortOptions
+        The parameters; of atlases their bytes count, and of a mask what counts of a run.
+
+    Returns
+    -------
+    str
+        In hexadecimal. Another version of lazyvox has others: its numbers may differ.
+
+    Raises
+    ------
+    OSError
+        If a file is not there.
+    """
+    paths = [run.bold, options.mask_of(run), run.confounds]
+    files = []
+    for path in filter(None, paths):
+        status = Path(path).stat()
+        files.append([path, status.st_size, status.st_mtime_ns])
+    record = {
+        "lazyvox": __version__,
+        "name": str(run.name),
+        "files": files,
+        "options": options.to_dict(),
+    }
+    text = json.dumps(record, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Dataset:
+    """The folder that the outputs of a study are in.
+
+    Parameters
+    ----------
+    path : str
+        The folder.
+    part : str
+        Added to the name of the table of failures, where processes share the folder.
+    """
+
+    def __init__(self, path: str, part: str = "") -> None:
+        self.path = Path(path)
+        self._part = part
+
+    @property
+    def failures(self) -> Path:
+        """The table of failures, which exists while there are any."""
+        return self.path / f"failures{self._part}.tsv"
+
+    def begin(self) -> None:
+        """Make the folder, with its description.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        try:
+            (self.path / "logs" / "finished").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = (
+                f"{printable(str(self.path))}: outputs must be in a folder that can be made and "
+                f"written: {error.strerror}. Pass another folder."
+            )
+            raise OutputError(msg) from error
+        description = {
+            "Name": "Signals of regions",
+            "BIDSVersion": _BIDS_VERSION,
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
+        }
+        ignored = [UNFINISHED + "/", "logs/", "failures*.tsv", "*_qc.tsv"]
+        if not (self.path / _DESCRIPTION).exists():
+            self._write(_DESCRIPTION, json.dumps(description, indent=2) + "\n")
+            self._write(".bidsignore", "\n".join(ignored) + "\n")
+
+    def is_finished(self, run: RunFiles, options: CohortOptions, mark: str) -> bool:
+        """Return whether the outputs of a run are complete, and made of the same."""
+        record = self._record(run)
+        return all(
+            record.get(path) == [mark, self._size(path)]
+            for path in OutputNames.of(run, options).paths
+        )
+
+    def finish(self, run: RunFiles, options: CohortOptions, mark: str) -> None:
+        """Record that the outputs of a run are complete."""
+        made = {path: [mark, self._size(path)] for path in OutputNames.of(run, options).paths}
+        # Another study may have other outputs of the same run in this folder.
+        record = {**self._record(run), **made}
+        self._write(self._record_name(run), json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+    def log(self, done: Done) -> None:
+        """Add a line about a run to the log, which has what differs from time to time."""
+        form = TEXT_FORMS[".tsv"]
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        remarks = " | ".join(done.warnings) or "n/a"
+        cells = (now, done.run, round(done.seconds, 3), done.peak_bytes, remarks)
+        path = self.path / "logs" / f"runs{self._part}.tsv"
+        titles = "" if path.exists() else cell_line(_LOG_TITLES, form)
+        with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(titles + cell_line(cells, form))
+
+    def list_failures(self, failed: Sequence[Failed]) -> None:
+        """Write the table of failures; without any there is none."""
+        if not failed:
+            self.failures.unlink(missing_ok=True)
+            return
+        rows = [(one.run, one.file, one.step, one.message) for one in failed]
+        form = TEXT_FORMS[".tsv"]
+        lines = [cell_line(cells, form) for cells in (_FAILURE_TITLES, *rows)]
+        write_lines(self.failures, lines, overwrite=True)
+
+    def end(self) -> None:
+        """Remove the folder of unfinished outputs, unless another process has some there."""
+        try:
+            (self.path / UNFINISHED).rmdir()
+        except OSError:
+            return
+
+    def _size(self, path: str) -> int:
+        try:
+            return os.stat(self.path / path).st_size  # noqa: PTH116
+        except OSError:
+            return -1
+
+    def _record_name(self, run: RunFiles) -> str:
+        return f"logs/finished/{run.label}.json"
+
+    def _record(self, run: RunFiles) -> dict[str, Any]:
+        try:
+            text = (self.path / self._record_name(run)).read_text("utf-8")
+            record: Any = json.loads(text)
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def _write(self, name: str, text: str) -> None:
+        write_file(str(self.path / name), text.encode(), overwrite=True)

@@ -1,0 +1,297 @@
+"""Everything that is asked for of each run of a study, and the files that come of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import PathLike
+from lazyvox.bids.names import (
+    bids_label,
+    parse_name,
+    relmat_name,
+    sidecar_path,
+    timeseries_name,
+)
+from lazyvox.bids.sidecars import hash_file
+from lazyvox.cohort.runs import RunFiles
+from lazyvox.connectome import KINDS
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.extraction.reduction import Strategies
+from lazyvox.lazyimage.load import as_image
+from lazyvox.store.files.paths import absolute_path
+
+__all__ = ["Atlas", "CohortOptions", "OutputNames", "opened_atlases"]
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """An image of regions.
+
+    Attributes
+    ----------
+    name : str
+        Its label in the names of outputs.
+    path : str
+        The image: labels in 3D, or maps in 4D.
+    lut : str or None
+        Table with the names of its regions.
+    is_maps : bool
+        Whether it is an image of maps.
+    n_regions : int
+        Number of its regions.
+    sha256 : str
+        SHA-256 of image and table.
+    """
+
+    name: str
+    path: str
+    lut: str | None
+    is_maps: bool
+    n_regions: int
+    sha256: tuple[str, ...]
+
+    @classmethod
+    def opened(cls, name: str, image: PathLike, lut: PathLike | None = None) -> "Atlas":
+        """Return an atlas in a file, whose regions are counted and whose bytes are hashed.
+
+        Parameters
+        ----------
+        name : str
+            Name; letters and digits of it are the label.
+        image : path-like
+            The image.
+        lut : path-like, optional
+            Table with the names of its regions.
+
+        Returns
+        -------
+        Atlas
+            The atlas.
+
+        Raises
+        ------
+        ParameterError
+            If the name has no letter or digit.
+        ImageFileError
+            If a file cannot be read.
+        """
+        path = absolute_path(image)
+        table = None if lut is None else absolute_path(lut)
+        shape = as_image(path).shape
+        n_regions = shape[3] if len(shape) > 3 else _count_labels(path)
+        hashes = tuple(hash_file(one) for one in (path, table) if one is not None)
+        return cls(bids_label(name), path, table, len(shape) > 3, n_regions, hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class CohortOptions:
+    """Everything that is done to each run; see `lazyvox.run_cohort`.
+
+    Attributes
+    ----------
+    atlases : tuple of Atlas
+        The atlases.
+    mask : str or None
+        "auto" for the mask beside each run, or a file; None for none.
+    strategy : tuple of str
+        How the voxels of a region are combined.
+    min_coverage : float or None
+        Part of its voxels that must hold signal for a region to have values.
+    resample : bool
+        Whether atlases on another grid are resampled.
+    confound_strategy, confound_columns : tuple of str
+        Regressors to take of the table beside each run.
+    fd_threshold, std_dvars_threshold : float or None
+        Limits above which volumes are censored.
+    scrub : int or None
+        Length below which stretches between censored volumes are censored too.
+    smoothing_fwhm : float, tuple of 3 floats, "fast" or None
+        Width of the Gaussian, in mm.
+    detrend : bool
+        Whether mean and trend are removed.
+    standardize : str or None
+        Last step.
+    filter : str or None
+        Kind of temporal filter.
+    low_pass, high_pass : float or None
+        Cutoffs in Hz.
+    t_r : float or None
+        Seconds between volumes; None takes those of the header.
+    censored : str
+        Treatment of the volumes that are censored.
+    matrix : tuple of str
+        Kinds of connectivity.
+    qc : bool
+        Whether the quality of volumes is measured.
+    """
+
+    atlases: tuple[Atlas, ...] = ()
+    mask: str | None = None
+    strategy: tuple[str, ...] = ("mean",)
+    min_coverage: float | None = None
+    resample: bool = False
+    confound_strategy: tuple[str, ...] = ()
+    confound_columns: tuple[str, ...] = ()
+    fd_threshold: float | None = None
+    std_dvars_threshold: float | None = None
+    scrub: int | None = None
+    smoothing_fwhm: float | tuple[float, ...] | str | None = None
+    detrend: bool = False
+    standardize: str | None = None
+    filter: str | None = None
+    low_pass: float | None = None
+    high_pass: float | None = None
+    t_r: float | None = None
+    censored: str = "drop"
+    matrix: tuple[str, ...] = ()
+    qc: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done to any run."""
+        if not self.atlases and not self.qc:
+            msg = (
+                "`atlases` must hold an atlas, or `qc` must be true: nothing else is asked for of "
+                "the runs."
+            )
+            raise ParameterError(msg)
+        names = [one.name.lower() for one in self.atlases]
+        twice = [one.name for one in self.atlases if names.count(one.name.lower()) > 1]
+        if twice:
+            msg = (
+                f"`atlases` must have names that differ in letters and digits, as those of files "
+                f"do. Got {', '.join(twice)}."
+            )
+            raise ParameterError(msg)
+        unknown = [one for one in self.matrix if one not in KINDS]
+        if unknown:
+            msg = f"`matrix` must be of {', '.join(KINDS)}. Got {unknown[0]!r}."
+            raise ParameterError(msg, value=unknown[0])
+        if self.matrix and not self.atlases:
+            msg = "`matrix` relates the regions of `atlases`, of which there are none."
+            raise ParameterError(msg)
+        if self.matrix and len(self.strategies.given) > 1:
+            msg = (
+                f"`matrix` needs one signal for each region, and so one `strategy`. Got "
+                f"{', '.join(self.strategies.given)}."
+            )
+            raise ParameterError(msg)
+
+    @property
+    def strategies(self) -> Strategies:
+        """The strategies, checked."""
+        return Strategies.of(",".join(self.strategy))
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits of scrubbing that are set."""
+        named = {
+            "fd_threshold": self.fd_threshold,
+            "std_dvars_threshold": self.std_dvars_threshold,
+            "scrub": self.scrub,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def takes_confounds(self) -> bool:
+        """True if something of the table of confounds is asked for."""
+        return bool(self.confound_strategy or self.confound_columns or self.limits)
+
+    def mask_of(self, run: RunFiles) -> str | None:
+        """Return the mask for a run."""
+        return run.mask if self.mask == "auto" else self.mask
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options for JSON, without where atlases lie."""
+        record = asdict(self)
+        record["atlases"] = {one.name: list(one.sha256) for one in self.atlases}
+        return {name: value for name, value in record.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputNames:
+    """Paths of the outputs of a run, relative to the dataset.
+
+    Attributes
+    ----------
+    signals : mapping of str to str
+        Table of signals of each atlas, by its name.
+    coverage : mapping of str to str
+        Table of coverage of each atlas of labels.
+    matrices : mapping of (str, str) to str
+        Matrix of each atlas and kind.
+    qc : str or None
+        Table of the quality of volumes.
+    """
+
+    signals: Mapping[str, str]
+    coverage: Mapping[str, str]
+    matrices: Mapping[tuple[str, str], str]
+    qc: str | None
+
+    @classmethod
+    def of(cls, run: RunFiles, options: CohortOptions) -> "OutputNames":
+        """Return the outputs that options ask for of a run."""
+        name, folder = str(run.name), PurePosixPath(run.folder)
+        stat = "_".join(options.strategies.given)
+        signals = {
+            one.name: str(
+                folder / timeseries_name(name, one.name, stat="" if one.is_maps else stat)
+            )
+            for one in options.atlases
+        }
+        coverage = {
+            one.name: str(folder / timeseries_name(name, one.name, stat="coverage", suffix="bold"))
+            for one in options.atlases
+            if not one.is_maps
+        }
+        matrices = {
+            (atlas, kind): str(folder / relmat_name(parse_name(path), kind))
+            for atlas, path in signals.items()
+            for kind in options.matrix
+        }
+        qc = str(folder / f"{run.label}_qc.tsv") if options.qc else None
+        return cls(signals, coverage, matrices, qc)
+
+    @property
+    def described(self) -> list[str]:
+        """The tables that have a JSON file."""
+        return [*self.signals.values(), *self.matrices.values()]
+
+    @property
+    def paths(self) -> list[str]:
+        """All files."""
+        sidecars = [sidecar_path(path) for path in self.described]
+        qc = [] if self.qc is None else [self.qc]
+        return [*self.described, *sidecars, *self.coverage.values(), *qc]
+
+
+def _count_labels(path: str) -> int:
+    """Return the number of labels that are not 0; memory: one slice."""
+    dataobj: Any = as_image(path).dataobj
+    found: set[float] = set()
+    for k in range(dataobj.shape[2]):
+        found.update(np.unique(dataobj[..., k]).tolist())
+    return len(found - {0})
+
+
+def opened_atlases(given: Any) -> tuple[Atlas, ...]:
+    """Return the atlases of a mapping of names to images, or to pairs of image and table.
+
+    Raises
+    ------
+    ParameterTypeError
+        If it is no mapping.
+    """
+    if not isinstance(given, Mapping):
+        msg = (
+            f"`atlases` must be a dict of names to images, or to (image, table). Got "
+            f"{type(given).__name__}."
+        )
+        raise ParameterTypeError(msg)
+    return tuple(
+        Atlas.opened(name, *(one if isinstance(one, tuple | list) else (one,)))
+        for name, one in given.items()
+    )

@@ -1,0 +1,119 @@
+"""`lazyvox cohort`: a study by one command, its plan, its failures, and its end and beginning."""
+
+import json
+import time
+
+import pytest
+
+BASE = ("cohort", "out", "participant", "--table", "runs.tsv", "--jobs", 1)
+ATLAS = ("--atlas", "Q=atlas.nii.gz:atlas.tsv")
+TABLE = "sub-{0}/func/sub-{0}_task-rest_atlas-Q_stat-mean_timeseries.tsv"
+
+
+@pytest.fixture(autouse=True)
+def runs(folder):
+    """Write a table of three runs."""
+    rows = [f"{sub}\trest\trun.nii.gz\tmask.nii.gz" for sub in ("01", "02", "03")]
+    (folder / "runs.tsv").write_text("\n".join(["sub\ttask\tbold\tmask", *rows]) + "\n")
+
+
+def contents(out):
+    files = [one for one in sorted(out.rglob("*")) if one.is_file()]
+    return {
+        one.relative_to(out).as_posix(): one.read_bytes()
+        for one in files
+        if "logs" not in one.parts
+    }
+
+
+def test_runs_are_done_once(lazyvox, folder):
+    argv = (*BASE, *ATLAS, "--mask", "auto", "--matrix", "correlation", "--qc", "--detrend")
+    done = lazyvox(*argv)
+    assert (done.code, done.err) == (0, "")
+    assert "3 runs done, 0 finished before, 0 failed" in done.out
+    for sub in ("01", "02", "03"):
+        assert (folder / "out" / TABLE.format(sub)).is_file()
+    assert len((folder / "out/logs/runs.tsv").read_text().splitlines()) == 4
+    again = lazyvox(*argv, "--json")
+    assert json.loads(again.out)["done"] == []
+
+
+def test_several_labels_follow_one_option(lazyvox):
+    labels = ("--participant-label", "01", "sub-03", "--qc", "--dry-run")
+    done = lazyvox(*BASE, *labels)
+    assert done.code == 0
+    assert "2 runs: 2 to do" in done.out
+    assert "sub-02" not in done.out
+
+
+def test_dry_run_lists_what_was_found_and_writes_nothing(lazyvox, folder):
+    done = lazyvox(*BASE, *ATLAS, "--dry-run")
+    assert "sub-01_task-rest: mask mask.nii.gz; no confounds; peak " in done.out
+    assert "at most 1 at a time" in done.out
+    assert not (folder / "out").exists()
+    record = json.loads(lazyvox(*BASE, *ATLAS, "--explain", "--json").out)
+    assert [one["run"] for one in record["runs"]] == [f"sub-0{n}_task-rest" for n in (1, 2, 3)]
+
+
+def test_failures_are_listed_and_the_code_is_3(lazyvox, folder):
+    table = folder / "runs.tsv"
+    table.write_text(table.read_text().replace("02\trest\trun", "02\trest\tno"))
+    done = lazyvox(*BASE, *ATLAS)
+    assert done.code == 3
+    assert "2 runs done, 0 finished before, 1 failed" in done.out
+    assert "1 of 3 runs failed, listed in" in done.err
+    assert "sub-02_task-rest, at the step open" in done.err
+    row = (folder / "out/failures.tsv").read_text().splitlines()[1].split("\t")
+    assert row[0] == "sub-02_task-rest"
+
+
+def test_tasks_of_an_array_share_the_study(lazyvox, folder):
+    for index in range(2):
+        argv = ("--array-size", 2, "--array-index", index, *ATLAS)
+        assert lazyvox(*BASE, *argv).code == 0
+    assert sorted(one.name for one in (folder / "out/logs").glob("*.tsv")) == [
+        "runs_array-0.tsv",
+        "runs_array-1.tsv",
+    ]
+    assert json.loads(lazyvox(*BASE, *ATLAS, "--json").out)["done"] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (("a", "out", *BASE[2:], *ATLAS), 2, "must be OUT participant, with --table. Got a out"),
+        (("out", "group", *ATLAS), 2, "the arguments must be BIDS_DIR OUT participant"),
+        (BASE[1:], 1, "--atlas must hold an atlas, or --qc"),
+        ((*BASE[1:], "--atlas", "Q"), 2, "--atlas must be NAME=FILE"),
+        ((*BASE[1:], *ATLAS, *ATLAS), 1, "--atlas must have names that differ"),
+        ((*BASE[1:], *ATLAS, "--matrix", "tangent"), 2, "--matrix must be of correlation"),
+        ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must name what is there"),
+        ((*BASE[1:], *ATLAS, "--array-size", 2), 2, "--array-size and --array-index go together"),
+        ((*BASE[1:], "--qc", "--filter", "cosine"), 2, "--filter cosine removes"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(lazyvox, folder, argv, code, message):
+    done = lazyvox("cohort", *argv)
+    assert done.code == code
+    assert message in done.err
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on_to_the_same_bytes(lazyvox, folder, start):
+    rows = [f"{sub}\trun.nii.gz" for sub in range(100, 124)]
+    (folder / "runs.tsv").write_text("\n".join(["sub\tbold", *rows]) + "\n")
+    argv = (*ATLAS, "--qc", "--matrix", "correlation", "--table", "runs.tsv", "--jobs", 2)
+    for _ in range(2):
+        before = len(list((folder / "out").rglob("finished/*.json")))
+        process = start("cohort", "out", "participant", *argv)
+        end = time.monotonic() + 60
+        while len(list((folder / "out").rglob("finished/*.json"))) < before + 5:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+    resumed = json.loads(lazyvox("cohort", "out", "participant", *argv, "--json").out)
+    assert len(resumed["finished_before"]) >= 10
+    assert lazyvox("cohort", "whole", "participant", *argv).code == 0
+    assert contents(folder / "out") == contents(folder / "whole")

@@ -1,0 +1,254 @@
+"""A study as a whole: its outputs, failures, resuming, and the plan."""
+
+import csv
+import json
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+
+import lazyvox as lv
+from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
+from lazyvox.cohort.scheduling import most_side_by_side
+from lazyvox.errors import OutputError, ParameterError, ParameterTypeError
+
+SIGNALS = "sub-{}/func/sub-{}_task-rest_space-MNI_atlas-Q_stat-mean_timeseries.tsv"
+EVERYTHING = {
+    "atlases": {"Q": ("atlas.nii.gz", "atlas.tsv")},
+    "mask": "auto",
+    "confound_strategy": "motion6",
+    "fd_threshold": 0.5,
+    "detrend": True,
+    "matrix": "correlation",
+    "qc": True,
+    "n_jobs": 1,
+}
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.reader(file, delimiter="\t"))
+
+
+def contents(folder):
+    """Return the bytes of every output, without the log."""
+    files = [one for one in sorted(folder.rglob("*")) if one.is_file()]
+    return {
+        one.relative_to(folder).as_posix(): one.read_bytes()
+        for one in files
+        if "logs" not in one.parts
+    }
+
+
+def test_outputs_are_those_of_the_single_functions(study):
+    result = lv.run_cohort("fmriprep", "out", **EVERYTHING)
+    assert (len(result.done), result.failed) == (2, ())
+    run = next((study / "fmriprep/sub-01/func").glob("*bold.nii.gz"))
+    mask = next((study / "fmriprep/sub-01/func").glob("*mask.nii.gz"))
+    confounds = lv.load_confounds(run, "motion6,scrub", fd_threshold=0.5)
+    signals = lv.extract(
+        run, "atlas.nii.gz", lut="atlas.tsv", mask_img=mask, confounds=confounds, detrend=True
+    )
+    titles, *rows = read(study / "out" / SIGNALS.format("01", "01"))
+    assert titles == list(signals.names)
+    np.testing.assert_allclose(np.array(rows, float), signals.values, rtol=1e-12, atol=1e-12)
+    assert len(rows) < 40
+    stem = "sub-01/func/sub-01_task-rest_space-MNI"
+    matrix = read(study / "out" / f"{stem}_atlas-Q_stat-correlation_relmat.tsv")
+    wanted = lv.connectivity(signals).values
+    np.testing.assert_allclose(np.array([r[1:] for r in matrix[1:]], float), wanted, atol=1e-12)
+    coverage = read(study / "out" / f"{stem}_atlas-Q_stat-coverage_bold.tsv")
+    assert [float(row[-1]) for row in coverage[1:]] == pytest.approx(signals.coverage)
+    quality = lv.qc(run, mask_img=mask)
+    table = read(study / "out" / f"{stem}_qc.tsv")
+    assert table[0][-1] == "framewise_displacement"
+    place = table[0].index("global_signal")
+    found = [float(row[place]) for row in table[1:]]
+    np.testing.assert_allclose(found, quality["global_signal"], rtol=1e-12)
+    sidecar = json.loads(
+        (study / "out" / SIGNALS.format("01", "01")).with_suffix(".json").read_text()
+    )
+    assert sidecar["CensoredVolumes"] == [int(one) for one in confounds.censored]
+    assert "PeakBytes" not in sidecar
+    description = json.loads((study / "out/dataset_description.json").read_text())
+    assert description["DatasetType"] == "derivative"
+
+
+def test_quality_is_that_of_volumes_as_they_are(study):
+    options = {"atlases": {"Q": "atlas.nii.gz"}, "qc": True, "n_jobs": 1}
+    lv.run_cohort("fmriprep", "plain", participant_label="01", **options)
+    lv.run_cohort("fmriprep", "smooth", participant_label="01", smoothing_fwhm=8, **options)
+    tables = [next((study / one).rglob("*_qc.tsv")) for one in ("plain", "smooth")]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+def test_processes_write_the_same_bytes(study):
+    one = lv.run_cohort("fmriprep", "one", **EVERYTHING)
+    two = lv.run_cohort("fmriprep", "two", **{**EVERYTHING, "n_jobs": 2})
+    assert len(one.done) == len(two.done) == 2
+    assert contents(study / "one") == contents(study / "two")
+
+
+def test_what_is_finished_is_not_done_again(study):
+    lv.run_cohort("fmriprep", "out", **EVERYTHING)
+    before = contents(study / "out")
+    again = lv.run_cohort("fmriprep", "out", **EVERYTHING)
+    assert (len(again.done), len(again.finished)) == (0, 2)
+    # An output that is gone, and an input that is another file.
+    (study / "out" / SIGNALS.format("01", "01")).unlink()
+    bold = next((study / "fmriprep/sub-02/func").glob("*bold.nii.gz"))
+    os.utime(bold, ns=(1, 1))
+    again = lv.run_cohort("fmriprep", "out", **EVERYTHING)
+    assert len(again.done) == 2
+    assert contents(study / "out") == before
+    changed = lv.run_cohort("fmriprep", "out", **{**EVERYTHING, "detrend": False})
+    assert len(changed.done) == 2
+    assert contents(study / "out") != before
+
+
+def test_two_studies_share_a_folder(study):
+    options = {"participant_label": "01", "n_jobs": 1}
+    lv.run_cohort("fmriprep", "out", atlases={"Q": "atlas.nii.gz"}, **options)
+    lv.run_cohort("fmriprep", "out", atlases={"Other": "atlas.nii.gz"}, **options)
+    again = lv.run_cohort("fmriprep", "out", atlases={"Q": "atlas.nii.gz"}, **options)
+    assert (len(again.done), len(again.finished)) == (0, 1)
+
+
+def test_others_go_on_when_a_run_fails(study):
+    bold = next((study / "fmriprep/sub-01/func").glob("*bold.nii.gz"))
+    whole = bold.read_bytes()
+    bold.write_bytes(whole[: len(whole) // 2])
+    result = lv.run_cohort("fmriprep", "out", **EVERYTHING)
+    assert [one.run for one in result.done] == ["sub-02_task-rest_space-MNI"]
+    (failed,) = result.failed
+    assert failed.step == "read"
+    titles, row = read(study / "out/failures.tsv")
+    assert titles == ["run", "file", "step", "message"]
+    assert row[:3] == ["sub-01_task-rest_space-MNI", str(bold), "read"]
+    assert not list((study / "out").rglob("sub-01*.tsv"))
+    assert not (study / "out/.unfinished").exists()
+    bold.write_bytes(whole)
+    assert len(lv.run_cohort("fmriprep", "out", **EVERYTHING).done) == 1
+    assert not (study / "out/failures.tsv").exists()
+
+
+def test_missing_masks_and_confounds_are_failures(study):
+    next((study / "fmriprep/sub-01/func").glob("*mask.nii.gz")).unlink()
+    next((study / "fmriprep/sub-02/func").glob("*timeseries.tsv")).unlink()
+    first, second = lv.run_cohort("fmriprep", "out", **EVERYTHING).failed
+    assert "a mask must lie beside the run" in first.message
+    assert "a table of confounds must lie beside the run" in second.message
+
+
+def test_a_failing_disk_leaves_no_output(study, monkeypatch):
+    real = os.replace
+
+    def fail(source, target):
+        if "relmat" in str(target):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    result = lv.run_cohort("fmriprep", "out", participant_label="01", **EVERYTHING)
+    assert [one.step for one in result.failed] == ["write"]
+    assert not list((study / "out").rglob("sub-01*.tsv"))
+
+
+def test_a_plan_reads_no_run_and_writes_nothing(study, monkeypatch):
+    options = CohortOptions(atlases=(Atlas.opened("Q", "atlas.nii.gz"),), qc=True)
+    cohort = prepare_cohort("fmriprep", "out", None, RunFilter(), options)
+    plan = cohort.plan(memory="1GiB", n_jobs=2)
+    assert plan.n_workers == 2
+    assert "2 runs: 2 to do" in str(plan)
+    assert "confounds sub-01_task-rest_desc-confounds_timeseries.tsv" in str(plan)
+    assert not (study / "out").exists()
+    little = cohort.plan(memory=max(one.peak_bytes for one in plan.runs) // 50, n_jobs=2)
+    assert "budget" in little.runs[0].failed.message
+    result = cohort.run(memory=max(one.peak_bytes for one in plan.runs) * 3 // 2, n_jobs=2)
+    assert len(result.done) == 2
+
+
+def test_shares_are_disjoint_and_complete(study):
+    options = CohortOptions(qc=True)
+    cohort = prepare_cohort("fmriprep", "out", None, RunFilter(), options)
+    parts = [cohort.share(2, index) for index in range(2)]
+    assert [len(one.runs) for one in parts] == [1, 1]
+    assert {run.label for one in parts for run in one.runs} == {r.label for r in cohort.runs}
+    with pytest.raises(ParameterError, match="`array_index` must be from 0"):
+        cohort.share(2, 2)
+
+
+def test_as_many_run_as_fit():
+    assert most_side_by_side([10, 10, 10], 25, 8) == 2
+    assert most_side_by_side([10, 10, 10], 25, 1) == 1
+    assert most_side_by_side([], 25, 4) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({}, ParameterError, "`atlases` must hold an atlas, or `qc`"),
+        ({"matrix": "correlation", "qc": True}, ParameterError, "`matrix` relates the regions"),
+        ({"atlases": "atlas.nii.gz"}, ParameterTypeError, "`atlases` must be a dict"),
+        ({"qc": True, "matrix": "tangent"}, ParameterError, "`matrix` must be of correlation"),
+        (
+            {"atlases": {"A 1": "atlas.nii.gz", "A_1": "atlas.nii.gz"}},
+            ParameterError,
+            "`atlases` must have names that differ .* Got A1, A1",
+        ),
+        (
+            {"atlases": {"Q": "atlas.nii.gz"}, "strategy": "mean,std", "matrix": "correlation"},
+            ParameterError,
+            "one signal for each region",
+        ),
+        ({"qc": True, "task": 3}, ParameterTypeError, "`task` must be a text, or a list"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(study, options, kind, message):
+    with pytest.raises(kind, match=message):
+        lv.run_cohort("fmriprep", "out", **options)
+    assert not (study / "out").exists()
+
+
+def test_the_folder_of_outputs_must_be_another_and_writable(study):
+    with pytest.raises(ParameterError, match="`out` must be another folder"):
+        lv.run_cohort("fmriprep", "fmriprep", qc=True)
+    with pytest.raises(ParameterError, match="`bids_dir` or `table` must say"):
+        lv.run_cohort(None, "out", qc=True)
+    (study / "file").touch()
+    with pytest.raises(OutputError, match="outputs must be in a folder"):
+        lv.run_cohort("fmriprep", "file", qc=True, n_jobs=1)
+
+
+def test_atlases_of_maps_have_no_coverage(study):
+    atlas = lv.load("atlas.nii.gz")
+    values = np.asarray(atlas.dataobj)
+    maps = np.stack([values == label for label in (1, 2)], axis=3).astype(np.float32)
+    lv.save(lv.image.new_img_like(atlas, maps), "maps.nii.gz")
+    options = {"participant_label": "01", "n_jobs": 1}
+    result = lv.run_cohort("fmriprep", "out", atlases={"M": "maps.nii.gz"}, **options)
+    assert result.failed == ()
+    names = sorted(one.name for one in (study / "out/sub-01/func").iterdir())
+    stem = "sub-01_task-rest_space-MNI_atlas-M"
+    assert [one.removeprefix(stem) for one in names] == ["_timeseries.json", "_timeseries.tsv"]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_one_run_with_it(study, write_run):
+    for subject in ("03", "04"):
+        write_run(study / "fmriprep", subject, study)
+
+    def kill(done, total):
+        if done == 1:
+            for process in multiprocessing.active_children():
+                process.kill()
+                process.join()
+
+    options = {**EVERYTHING, "n_jobs": 2, "progress": kill}
+    result = lv.run_cohort("fmriprep", "out", **options)
+    assert len(result.done) + len(result.failed) == 4
+    assert len(result.done) >= 3
+    assert all(one.step == "process" for one in result.failed)
+    result = lv.run_cohort("fmriprep", "out", **EVERYTHING)
+    assert (len(result.finished) + len(result.done), result.failed) == (4, ())

@@ -1,0 +1,106 @@
+"""Finding the runs of a study, and what belongs to each."""
+
+import pytest
+
+from lazyvox.cohort.runs import RunFilter, find_runs, read_runs
+from lazyvox.errors import ImageNotFoundError, ParameterError
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def labels(runs):
+    return [one.label for one in runs]
+
+
+def test_a_run_is_found_with_its_mask_and_confounds(study):
+    first, second = find_runs(study / "fmriprep", RunFilter())
+    assert first.label == "sub-01_task-rest_space-MNI"
+    assert first.mask.endswith("sub-01_task-rest_space-MNI_desc-brain_mask.nii.gz")
+    assert first.confounds.endswith("sub-01_task-rest_desc-confounds_timeseries.tsv")
+    assert second.folder == "sub-02/func"
+
+
+def test_derivatives_inside_of_a_raw_dataset_are_found(study):
+    raw = study / "raw"
+    touch(raw, "sub-01/func/sub-01_task-rest_bold.nii.gz")
+    (raw / "derivatives").mkdir()
+    (study / "fmriprep").rename(raw / "derivatives" / "fmriprep")
+    assert len(find_runs(raw, RunFilter())) == 2
+
+
+def test_runs_of_xcp_d_and_sessions_are_found(tmp_path):
+    name = "sub-1_ses-a_task-rest_run-1_space-MNI_desc-{}_bold.nii.gz"
+    names = [name.format(one) for one in ("denoised", "denoisedSmoothed")]
+    touch(tmp_path, *(f"sub-1/ses-a/func/{one}" for one in names))
+    (run,) = find_runs(tmp_path, RunFilter())
+    assert run.name.get("desc") == "denoised"
+    assert run.folder == "sub-1/ses-a/func"
+    assert (run.mask, run.confounds) == (None, None)
+
+
+def test_labels_are_taken_with_and_without_their_key(study):
+    wanted = RunFilter(sub=("sub-02",), task=("rest",), space=("space-MNI",))
+    assert labels(find_runs(study / "fmriprep", wanted)) == ["sub-02_task-rest_space-MNI"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (RunFilter(sub=("01", "7")), r"`participant_label` must name what is there. Got 7"),
+        (RunFilter(sub=("7",)), "preprocessed runs of sub-7"),
+        (RunFilter(task=("go",)), "`task` must name what is there. Got go; .* has rest"),
+        (RunFilter(ses=("a",)), "has none"),
+    ],
+)
+def test_a_label_of_no_run_is_refused(study, wanted, message):
+    with pytest.raises(ParameterError, match=message):
+        find_runs(study / "fmriprep", wanted)
+
+
+def test_one_of_several_spaces_and_pipelines_must_be_chosen(tmp_path):
+    names = [f"sub-1/func/sub-1_space-{one}_desc-preproc_bold.nii.gz" for one in ("A", "B")]
+    touch(tmp_path / "one", *names)
+    with pytest.raises(ParameterError, match=r"`space` must be chosen.*runs in A, B"):
+        find_runs(tmp_path / "one", RunFilter())
+    assert len(find_runs(tmp_path / "one", RunFilter(space=("A", "B")))) == 2
+    touch(tmp_path / "two" / "derivatives", *(f"{p}/{names[0]}" for p in ("fmriprep", "xcp_d")))
+    with pytest.raises(ParameterError, match=r"one folder of derivatives .* fmriprep, xcp_d"):
+        find_runs(tmp_path / "two", RunFilter())
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="there must be preprocessed runs, such as"):
+        find_runs(tmp_path, RunFilter())
+    with pytest.raises(ImageNotFoundError, match="there must be a folder"):
+        find_runs(tmp_path / "none", RunFilter())
+
+
+def test_a_table_names_runs_and_entities(tmp_path):
+    table = tmp_path / "runs.tsv"
+    rows = ["participant_id\tses\tbold\tmask\tevents", "sub-x1\tpre\ta/run.nii\tm.nii\tn/a"]
+    table.write_text("\n".join(rows) + "\n")
+    (run,) = read_runs(table, RunFilter())
+    assert run.label == "sub-x1_ses-pre"
+    assert (run.bold, run.mask) == (str(tmp_path / "a/run.nii"), str(tmp_path / "m.nii"))
+    assert (run.confounds, run.events) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sub\timg\n1\tx.nii\n", "must have the column bold. Got sub, img"),
+        ("task\tbold\nrest\tx.nii\n", "line 2: every run must have a sub"),
+        ("sub\tbold\n1\tx.nii\n1\ty.nii\n", "Got sub-1 twice"),
+        ("sub\tbold\n1\tn/a\n", "line 2: the column bold must hold a path"),
+    ],
+)
+def test_a_table_that_names_no_run_is_refused(tmp_path, text, message):
+    table = tmp_path / "runs.tsv"
+    table.write_text(text)
+    with pytest.raises(ParameterError, match=message):
+        read_runs(table, RunFilter())

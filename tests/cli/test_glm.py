@@ -187,6 +187,7 @@ def test_nothing_is_left_of_a_failure(lazyvox, runs, folder, monkeypatch):
         ),
         (["--mask", "none.nii.gz"], 2, "--mask must be given once"),
         (["--t-r", "0"], 2, "--t-r"),
+        (["--smoothing-fwhm", "6,6,8"], 2, "--smoothing-fwhm"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_read(lazyvox, runs, options, code, message):

@@ -22,9 +22,9 @@ __all__ = [
     "CleaningChoice",
     "PreparedCleaning",
     "cleaning_options",
+    "confound_options",
     "image_cleaning_options",
     "map_cleaning_options",
-    "model_options",
     "study_cleaning_options",
 ]
 
@@ -407,9 +407,9 @@ def map_cleaning_options(command: _Decorated) -> _Decorated:
     return _with_options(command, (_SMOOTHING, _DETREND_DEGREE, *_BAND, *further))
 
 
-def model_options(command: _Decorated) -> _Decorated:
-    """Add the options about smoothing and confounds, where both are part of a model."""
-    return _with_options(command, (_SMOOTHING, *_CONFOUNDS))
+def confound_options(command: _Decorated) -> _Decorated:
+    """Add the options about confounds, where they are part of a model."""
+    return _with_options(command, _CONFOUNDS)
 
 
 def _with_options(command: _Decorated, options: Sequence[Any]) -> _Decorated:

@@ -15,7 +15,7 @@ import numpy as np
 from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.bids.names import common_name, parse_name
-from lazyvox.cli.cleaning_options import model_options
+from lazyvox.cli.cleaning_options import confound_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.model_inputs import FirstLevelInputs, ModelChoice, contrast_label
@@ -370,7 +370,15 @@ def _largest(img: Any) -> float:
     type=PATH,
     help="Voxels of the maps. By default, the brain in all runs, for which each is read once more.",
 )
-@model_options
+@click.option(
+    "--smoothing-fwhm",
+    "--fwhm",
+    "smoothing_fwhm",
+    metavar="MM",
+    type=POSITIVE,
+    help="Smooth volumes first: full width at half maximum of a Gaussian.",
+)
+@confound_options
 @click.option("--no-report", is_flag=True, help="Write no report page, which takes some seconds.")
 @output_option(
     "Folder to write, which must be new: maps of effect, variance, t and z of each contrast, with "
@@ -405,8 +413,7 @@ def glm(
             option = f"--{given[0].replace('_', '-')}"
             msg = f"{option} concerns designs made of --events: leave it out with --design"
             raise WrongUsageError(msg)
-    smoothing_fwhm = ctx.ensure_object(dict)["smoothing_fwhm"]
-    choice = ModelChoice(**options, smoothing_fwhm=smoothing_fwhm)
+    choice = ModelChoice(**options)
     confounds = chosen(ctx, ConfoundChoice)
     inputs = FirstLevelInputs(runs, events, designs, confounds, contrasts, choice, settings.n_jobs)
     work = _FirstLevel(inputs, output, not no_report, settings)

@@ -40,7 +40,7 @@ class ModelChoice:
         Seconds between volumes.
     mask : str or None
         Mask of the voxels.
-    smoothing_fwhm : float, tuple of 3 floats, "fast" or None
+    smoothing_fwhm : float or None
         Width of the Gaussian, in mm.
     """
 
@@ -52,7 +52,7 @@ class ModelChoice:
     slice_time_ref: float
     t_r: float | None
     mask: str | None
-    smoothing_fwhm: Any
+    smoothing_fwhm: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options, for JSON."""

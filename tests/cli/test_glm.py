@@ -227,6 +227,24 @@ def test_faults_of_tables_and_headers_are_said(lazyvox, runs, folder):
     assert "mask.nii.gz: a run must be 4D. Got shape (12, 14, 10)" in done.err
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "events1.tsv"),
+        ("start\tduration\n4\t8\n", "onset"),
+        ("onset\tduration\ttrial_type\nx\t8\tface\n", "'x'"),
+    ],
+)
+def test_tables_that_are_none_of_events_are_refused(lazyvox, runs, folder, text, message):
+    (folder / "events1.tsv").unlink()
+    if text is not None:
+        (folder / "events1.tsv").write_text(text)
+    done = lazyvox("glm", *runs, "-o", "out")
+    assert done.code == 1
+    assert "--events: events1.tsv must be a table of events as BIDS has it" in done.err
+    assert message in done.err
+
+
 @pytest.mark.filterwarnings("default:.*should begin before its end:lazyvox.errors.LazyvoxWarning")
 def test_events_after_the_end_are_said(lazyvox, runs):
     late = pd.concat(

@@ -10,7 +10,7 @@ from lazyvox._typing import FloatArray, IntArray
 from lazyvox.bids.names import bids_label
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.errors import ParameterError
+from lazyvox.errors import LazyvoxError, ParameterError
 from lazyvox.glm.contrasts import contrast_weights
 from lazyvox.glm.design_files import read_design
 from lazyvox.glm.noise import noise_order
@@ -235,9 +235,17 @@ class FirstLevelInputs:
         designs = [run.design for run in self.runs]
         if not self.designs:
             options = self.fit_options()
-            designs = self.model.make_design_matrices(
-                list(self.paths), options["events"], options["confounds"]
-            )
+            try:
+                designs = self.model.make_design_matrices(
+                    list(self.paths), options["events"], options["confounds"]
+                )
+            except LazyvoxError:
+                raise
+            except (ValueError, TypeError, KeyError, OSError) as error:
+                # nilearn reads the tables of events.
+                shown = ", ".join(map(printable, self.events))
+                msg = f"`events`: {shown} must be a table of events as BIDS has it. Got: {error}"
+                raise ParameterError(msg) from error
         return [
             design if run.kept is None else design.iloc[run.kept]
             for design, run in zip(designs, self.runs, strict=True)

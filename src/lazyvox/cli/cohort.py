@@ -10,11 +10,12 @@ from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.cli.cleaning_options import CleaningChoice, study_cleaning_options
 from lazyvox.cli.job import print_json
-from lazyvox.cli.outcome import SomeFailedError, WrongUsageError, options_named
+from lazyvox.cli.outcome import SomeFailedError, WrongUsageError, options_named, spelled
 from lazyvox.cli.settings import PATH, Command, Settings, chosen, common_options, examples
-from lazyvox.cohort import Atlas, Cohort, CohortOptions, RunFilter, prepare_cohort
+from lazyvox.cohort import Atlas, Cohort, CohortOptions, Failed, RunFilter, prepare_cohort
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.connectome import KINDS
+from lazyvox.errors import LazyvoxError
 from lazyvox.store.files.paths import absolute_path, expand_home, printable
 
 __all__ = ["cohort"]
@@ -192,9 +193,14 @@ def _run(study: Cohort, n_jobs: int, settings: Settings) -> None:
         first = result.failed[0]
         msg = (
             f"{len(result.failed)} of {len(study.runs)} runs failed, listed in {path}; the first "
-            f"is {first.run}, at the step {first.step}: {first.message}"
+            f"is {first.run}, at the step {first.step}: {_spelled(first)}"
         )
         raise SomeFailedError(msg)
+
+
+def _spelled(failed: Failed) -> str:
+    known = isinstance(failed.error, LazyvoxError)
+    return spelled(failed.error, **_NAMED) if known else failed.message
 
 
 def _print(found: Any, settings: Settings) -> None:

@@ -23,7 +23,6 @@ from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.signals_file import SignalsTable
 from lazyvox.errors import LazyvoxError, ParameterError
 from lazyvox.extraction.api import Preparation, build_scan
-from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.rois import RegionOptions
@@ -283,16 +282,7 @@ def _region_scan(
         options=RegionOptions(),
         preparation=Preparation(
             options.smoothing_fwhm,
-            CleaningOptions(
-                confounds=frame,
-                detrend=options.detrend,
-                standardize=options.standardize,
-                filter=options.filter,
-                low_pass=options.low_pass,
-                high_pass=options.high_pass,
-                t_r=options.t_r,
-                censored=options.censored,
-            ),
+            options.cleaning(frame),
         ),
         sample_mask=None if is_whole else np.flatnonzero(kept).tolist(),
     )

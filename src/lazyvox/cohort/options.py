@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,9 +19,35 @@ from lazyvox.bids.sidecars import hash_file
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.connectome import KINDS
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.extraction.cleaning import CleaningOptions
+from lazyvox.extraction.coverage import checked_coverage
 from lazyvox.extraction.reduction import Strategies
+from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
+from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.store.files.paths import absolute_path
+
+#: Options that measures of quality do not have.
+_OF_SIGNALS = (
+    "min_coverage",
+    "resample",
+    "confound_strategy",
+    "confound_columns",
+    "fd_threshold",
+    "std_dvars_threshold",
+    "scrub",
+    "smoothing_fwhm",
+    "detrend",
+    "standardize",
+    "filter",
+    "low_pass",
+    "high_pass",
+    "t_r",
+    "matrix",
+)
+
+#: A made-up run to check options with.
+_CHECKED_VOLUMES, _CHECKED_T_R = 1000, 0.01
 
 __all__ = ["Atlas", "CohortOptions", "OutputNames", "opened_atlases"]
 
@@ -157,6 +183,10 @@ class CohortOptions:
                 "the runs."
             )
             raise ParameterError(msg)
+        without = [name for name in _OF_SIGNALS if getattr(self, name) not in (None, False, ())]
+        if without and not self.atlases:
+            msg = f"`{without[0]}` concerns the signals of `atlases`, of which there are none."
+            raise ParameterError(msg)
         names = [one.name.lower() for one in self.atlases]
         twice = [one.name for one in self.atlases if names.count(one.name.lower()) > 1]
         if twice:
@@ -169,15 +199,56 @@ class CohortOptions:
         if unknown:
             msg = f"`matrix` must be of {', '.join(KINDS)}. Got {unknown[0]!r}."
             raise ParameterError(msg, value=unknown[0])
-        if self.matrix and not self.atlases:
-            msg = "`matrix` relates the regions of `atlases`, of which there are none."
-            raise ParameterError(msg)
         if self.matrix and len(self.strategies.given) > 1:
             msg = (
                 f"`matrix` needs one signal for each region, and so one `strategy`. Got "
                 f"{', '.join(self.strategies.given)}."
             )
             raise ParameterError(msg)
+        checked_coverage(self.min_coverage)
+        if self.smoothing_fwhm is not None:
+            fwhm = checked_fwhm(self.smoothing_fwhm)
+            SmoothTransform.of(np.diag([2.0, 2.0, 2.0, 1.0]), (8, 8, 8), fwhm, "a run")
+        self._check_cleaning()
+
+    def _check_cleaning(self) -> None:
+        """Refuse cleaning that no run could have, on volumes close enough for any cutoff."""
+        cleaning = self.cleaning(None)
+        if cleaning.are_set:
+            prepare_cleaning(
+                _CHECKED_VOLUMES,
+                detrend=self.detrend,
+                standardize=cast("Any", self.standardize),
+                filter=self.filter or "butterworth",
+                low_pass=self.low_pass,
+                high_pass=self.high_pass,
+                t_r=_CHECKED_T_R if self.t_r is None else self.t_r,
+                censored=self.censored,
+            )
+
+    def cleaning(self, confounds: Any) -> CleaningOptions:
+        """Return the cleaning of the signals of a run.
+
+        Parameters
+        ----------
+        confounds : Confounds or None
+            Regressors of the run.
+
+        Returns
+        -------
+        CleaningOptions
+            For `lazyvox.extraction.api.build_scan`.
+        """
+        return CleaningOptions(
+            confounds=confounds,
+            detrend=self.detrend,
+            standardize=self.standardize,
+            filter=self.filter,
+            low_pass=self.low_pass,
+            high_pass=self.high_pass,
+            t_r=self.t_r,
+            censored=self.censored,
+        )
 
     @property
     def strategies(self) -> Strategies:

@@ -17,6 +17,7 @@ from lazyvox.cli.settings import (
     Settings,
     common_options,
     examples,
+    is_given,
     output_option,
     runs_argument,
 )
@@ -121,8 +122,7 @@ def report(
     """
     settings = Settings.of(ctx)
     motion: tuple[str, ...] = options.pop("motion")
-    radius_is_given = ctx.get_parameter_source("radius") is click.core.ParameterSource.COMMANDLINE
-    if not motion and radius_is_given:
+    if not motion and is_given(ctx, "radius"):
         msg = "--radius is that of --motion, which is missing"
         raise WrongUsageError(msg)
     options["mask_img"] = options.pop("mask")

@@ -206,7 +206,8 @@ def qc_report(  # noqa: PLR0913
     One pass over each run, one run after the other. Measures are those of `lazyvox.qc`, which
     spools the voxels of the mask to a temporary file; maps those of `mean_img`, `std_img` and
     `tsnr_img`; the carpet plot takes at most 1200 voxels at equal distances. Memory: that of
-    `lazyvox.qc`, nine float64 volumes, and 96 MiB for figures.
+    `lazyvox.qc`, some ten float64 volumes, 96 MiB for figures, and 28 bytes for each of the at most
+    4 million values of the carpet plot.
 
     References
     ----------

@@ -22,10 +22,9 @@ _MOST_COLUMNS = 1200
 _CONTRAST = 2.0
 
 
-def draw_time(run: RunFindings) -> bytes:
-    """Return measures of every volume above the carpet plot."""
+def draw_time(run: RunFindings, courses: FloatArray, labels: Array) -> bytes:
+    """Return measures of every volume above the carpet plot of what `shown_courses` gives."""
     rows = _measures(run)
-    courses, labels = shown_courses(run.carpet)
     has_carpet = courses.shape[1] > 0 and len(courses) > 1
     heights = [1.0] * len(rows) + [4.0] * has_carpet
     with _style():

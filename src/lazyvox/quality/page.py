@@ -128,10 +128,10 @@ def _warnings(run: RunFindings) -> list[str]:
     n_bad = int(run.findings.n_non_finite.sum())
     if n_bad:
         volumes = _counted(int(np.count_nonzero(run.findings.n_non_finite)), "volume")
-        said.append(f"{_counted(n_bad, 'value')} in {volumes} are NaN or infinite.")
+        said.append(f"NaN or infinite: {_counted(n_bad, 'value')} in {volumes}.")
     if run.findings.n_zero_at_end:
         n_zero = _counted(run.findings.n_zero_at_end, "volume")
-        said.append(f"{n_zero} at the end hold zeros only, as in an interrupted copy.")
+        said.append(f"Nothing but zeros, as in an interrupted copy: {n_zero} at the end.")
     return said + [f"{one}." for one in run.table.remarks]
 
 
@@ -226,7 +226,9 @@ def _time_panel(run: RunFindings) -> Panel:
         )
     caption = caption[0].upper() + caption[1:]
     rows = "; ".join(f"{name}: median {middle}, largest {most} in volume {at}" for name, _, middle, most, at in _measures(run))  # fmt: skip
-    return Panel(caption, draw_time(run), alt=f"Curves over volumes. {rows}.", is_wide=True)
+    return Panel(
+        caption, draw_time(run, courses, labels), alt=f"Curves over volumes. {rows}.", is_wide=True
+    )
 
 
 def _map_panels(run: RunFindings) -> list[Panel]:

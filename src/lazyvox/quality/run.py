@@ -34,9 +34,10 @@ MOST_VALUES = 1 << 22
 #: Pixels per inch of the matrix of correlations.
 MATRIX_DPI = 96
 
-#: What matplotlib takes for the pictures of a run, measured, and for each voxel of the grid: three
-#: maps, and the copies of them that are turned and made finite.
-_FIGURE_BYTES, _VOXEL_BYTES = 96 << 20, 8 * 6
+#: What matplotlib takes for the pictures of a run, measured; for each voxel of the grid, of which
+#: one map at a time is turned, made finite and ranked; for each value of the carpet and of the
+#: signals of regions, which are copied to be scaled.
+_FIGURE_BYTES, _VOXEL_BYTES, _COURSE_BYTES, _SIGNAL_BYTES = 96 << 20, 8 * 6, 4 * 6, 8 * 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,13 +231,15 @@ def prepare_run(
     handles = {name: scan.add(one.as_values()) for name, one in maps.items()}
     sample = _sampled(np.ones(grid.shape, bool) if mask is None else mask, grid.n_volumes)
     courses = scan.add(MaskedVoxels(sample, np.dtype(np.float32), ensure_finite=False))
-    room = _FIGURE_BYTES + _VOXEL_BYTES * grid.n_voxels
+    n_values = grid.n_volumes * int(sample.sum())
+    room = _FIGURE_BYTES + _VOXEL_BYTES * grid.n_voxels + _COURSE_BYTES * n_values
     labels, signals = None, None
     if options.labels_img is not None:
         regions = Labels(options.labels_img, lut=options.lut, resample=options.resample)
         atlas = np.asanyarray(regions.region_atlas(grid).dataobj)
         labels = atlas[sample]
-        room += picture_memory(len(np.unique(atlas)), MATRIX_DPI)
+        n_regions = len(np.unique(atlas))
+        room += picture_memory(n_regions, MATRIX_DPI) + _SIGNAL_BYTES * n_regions * grid.n_volumes
         signals = scan.add(regions)
     findings = scan.add(FindingsConsumer(room))
     return PreparedRun(grid, mask, quality, handles, findings, courses, labels, signals, options)

@@ -78,6 +78,19 @@ def test_tasks_of_an_array_share_the_study(lazyvox, folder):
     assert json.loads(lazyvox(*BASE, *ATLAS, "--json").out)["done"] == []
 
 
+def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
+    argv = ("--array-size", 8, "--sbatch", "--memory", "1GiB", "--atlas", "my q=atlas.nii.gz")
+    done = lazyvox(*BASE, *argv)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0] == "#!/bin/bash"
+    assert "#SBATCH --array=0-7" in lines
+    assert "#SBATCH --mem=1152M" in lines
+    assert "--sbatch" not in done.out
+    assert "--atlas 'my q=atlas.nii.gz' \\" in done.out
+    assert not (folder / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
@@ -89,6 +102,7 @@ def test_tasks_of_an_array_share_the_study(lazyvox, folder):
         ((*BASE[1:], *ATLAS, "--matrix", "tangent"), 2, "--matrix must be of correlation"),
         ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must name what is there"),
         ((*BASE[1:], *ATLAS, "--array-size", 2), 2, "--array-size and --array-index go together"),
+        ((*BASE[1:], *ATLAS, "--sbatch"), 2, "--sbatch needs --array-size"),
         ((*BASE[1:], "--qc", "--filter", "cosine"), 2, "--filter cosine removes"),
     ],
 )

@@ -1,5 +1,6 @@
 """`lazyvox cohort`: signals, coverage, matrices and quality of all runs of a study."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,15 @@ from lazyvox.cli.cleaning_options import CleaningChoice, study_cleaning_options
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outcome import SomeFailedError, WrongUsageError, options_named, spelled
 from lazyvox.cli.settings import PATH, Command, Settings, chosen, common_options, examples
-from lazyvox.cohort import Atlas, Cohort, CohortOptions, Failed, RunFilter, prepare_cohort
+from lazyvox.cohort import (
+    Atlas,
+    Cohort,
+    CohortOptions,
+    CohortPlan,
+    Failed,
+    RunFilter,
+    prepare_cohort,
+)
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.connectome import KINDS
 from lazyvox.errors import LazyvoxError
@@ -25,6 +34,11 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 _LEVEL = "participant"
 _AUTO = "auto"
 _KINDS = {kind.replace(" ", "-"): kind for kind in KINDS}
+_ARGUMENTS = "lazyvox.cohort.arguments"
+
+#: Memory of a process of Python with its imports; and of the one that starts others.
+_PROCESS_BYTES = 64 << 20
+
 _LISTS = ("--participant-label", "--session-label", "--task", "--run", "--space")
 
 #: Options for the parameters that errors of the library name.
@@ -67,6 +81,7 @@ class _CohortCommand(Command):
                 n_values += 1
                 spread += [option] * (n_values > 1)
             spread.append(arg)
+        ctx.meta[_ARGUMENTS] = list(args)
         return super().parse_args(ctx, spread)
 
 
@@ -151,6 +166,11 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     metavar="I",
     help="Number of this task, counted from 0, as SLURM_ARRAY_TASK_ID.",
 )
+@click.option(
+    "--sbatch",
+    is_flag=True,
+    help="Print a script for sbatch with an array of --array-size tasks; write nothing.",
+)
 @common_options
 @click.pass_context
 def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None:
@@ -163,7 +183,10 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
     """
     settings = Settings.of(ctx)
     bids_dir, out = _places(places, has_table=given["table"] is not None)
-    if (given["array_size"] is None) != (given["array_index"] is None):
+    if given["sbatch"] and (given["array_size"] is None or given["array_index"] is not None):
+        msg = "--sbatch needs --array-size, the number of tasks, and gives each its --array-index"
+        raise WrongUsageError(msg)
+    if not given["sbatch"] and (given["array_size"] is None) != (given["array_index"] is None):
         msg = "--array-size and --array-index go together. Pass both, or none"
         raise WrongUsageError(msg)
     n_jobs = -1 if settings.jobs is None else settings.jobs
@@ -176,6 +199,10 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
             given["space"],
         )
         study = prepare_cohort(bids_dir, out, given["table"], wanted, _options(ctx, given))
+        if given["sbatch"]:
+            plan = study.plan(n_jobs=n_jobs)
+            click.echo(_script(plan, given["array_size"], ctx.meta[_ARGUMENTS]), nl=False)
+            return
         if given["array_size"] is not None:
             study = study.share(given["array_size"], given["array_index"])
         if given["dry_run"] or settings.explain:
@@ -196,6 +223,21 @@ def _run(study: Cohort, n_jobs: int, settings: Settings) -> None:
             f"is {first.run}, at the step {first.step}: {_spelled(first)}"
         )
         raise SomeFailedError(msg)
+
+
+def _script(plan: CohortPlan, size: int, arguments: list[str]) -> str:
+    """Return a script for SLURM: each task has the budget, and as many cores as runs at a time."""
+    memory = plan.budget + _PROCESS_BYTES * (plan.n_workers + 1)
+    command = shlex.join(["lazyvox", "cohort", *(one for one in arguments if one != "--sbatch")])
+    return f"""#!/bin/bash
+#SBATCH --job-name=lazyvox-cohort
+#SBATCH --array=0-{size - 1}
+#SBATCH --cpus-per-task={plan.n_workers}
+#SBATCH --mem={-(-memory // (1 << 20))}M
+#SBATCH --time=24:00:00
+{command} \\
+    --array-index "$SLURM_ARRAY_TASK_ID"
+"""
 
 
 def _spelled(failed: Failed) -> str:

@@ -43,6 +43,8 @@ class PlannedRun:
         Bytes that are read of its image, in all passes.
     scratch_bytes : int
         Temporary disk space.
+    output_bytes : int
+        Disk space of the outputs, about.
     is_finished : bool
         Whether its outputs are complete, and made of the same inputs and parameters.
     failed : Failed or None
@@ -53,6 +55,7 @@ class PlannedRun:
     peak_bytes: int = 0
     bytes_read: int = 0
     scratch_bytes: int = 0
+    output_bytes: int = 0
     is_finished: bool = False
     failed: Failed | None = None
 
@@ -72,6 +75,7 @@ class PlannedRun:
             "peak_bytes": self.peak_bytes,
             "bytes_read": self.bytes_read,
             "scratch_bytes": self.scratch_bytes,
+            "output_bytes": self.output_bytes,
             "is_finished": self.is_finished,
             "problem": None if self.failed is None else self.failed.message,
         }
@@ -129,8 +133,9 @@ class CohortPlan:
             lines.append(
                 f"at most {self.n_workers} at a time, within {format_bytes(self.budget)}: peak of "
                 f"one at most {format_bytes(peak)}; "
-                f"{format_bytes(sum(one.bytes_read for one in due))} to read; temporary disk space "
-                f"{format_bytes(scratch)}"
+                f"{format_bytes(sum(one.bytes_read for one in due))} to read; disk space: "
+                f"{format_bytes(scratch)} for a while, about "
+                f"{format_bytes(sum(one.output_bytes for one in due))} of outputs"
             )
         return "\n".join(lines)
 
@@ -366,7 +371,12 @@ class Cohort:
             like = known[alike]
             n_bytes = Path(run.bold).stat().st_size
             passes = round(like.bytes_read / max(Path(like.files.bold).stat().st_size, 1))
-            return PlannedRun(run, like.peak_bytes, passes * n_bytes, like.scratch_bytes)
+            return replace(
+                like,
+                files=run,
+                bytes_read=passes * n_bytes,
+                output_bytes=self.options.output_bytes(grid.n_volumes),
+            )
         except Exception as error:  # noqa: BLE001 - the other runs go on
             return PlannedRun(run, failed=Failed(run.label, run.bold, step.name, error))
 

@@ -22,6 +22,19 @@ __all__ = ["Dataset", "fingerprint"]
 
 _BIDS_VERSION = "1.10.0"
 _DESCRIPTION = "dataset_description.json"
+#: Files whose names BIDS does not have, or not yet: validators leave them aside.
+_IGNORED = (
+    UNFINISHED + "/",
+    "logs/",
+    "failures*.tsv",
+    *(
+        f"*_{suffix}{ending}"
+        for suffix in ("timeseries", "relmat")
+        for ending in (".tsv", ".json")
+    ),
+    "*_stat-coverage_bold.tsv",
+    "*_qc.tsv",
+)
 _LOG_TITLES = ("time", "run", "seconds", "peak_bytes", "warnings")
 _FAILURE_TITLES = ("run", "file", "step", "message")
 
@@ -103,10 +116,9 @@ class Dataset:
             "DatasetType": "derivative",
             "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
         }
-        ignored = [UNFINISHED + "/", "logs/", "failures*.tsv", "*_qc.tsv"]
         if not (self.path / _DESCRIPTION).exists():
             self._write(_DESCRIPTION, json.dumps(description, indent=2) + "\n")
-            self._write(".bidsignore", "\n".join(ignored) + "\n")
+            self._write(".bidsignore", "\n".join(_IGNORED) + "\n")
 
     def is_finished(self, run: RunFiles, options: CohortOptions, mark: str) -> bool:
         """Return whether the outputs of a run are complete, and made of the same."""

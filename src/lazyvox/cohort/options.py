@@ -46,6 +46,9 @@ _OF_SIGNALS = (
     "matrix",
 )
 
+#: A float64 as text, and the most columns of the table of quality.
+_NUMBER_BYTES, _QUALITY_COLUMNS = 20, 6
+
 #: A made-up run to check options with.
 _CHECKED_VOLUMES, _CHECKED_T_R = 1000, 0.01
 
@@ -269,6 +272,14 @@ class CohortOptions:
     def takes_confounds(self) -> bool:
         """True if something of the table of confounds is asked for."""
         return bool(self.confound_strategy or self.confound_columns or self.limits)
+
+    def output_bytes(self, n_volumes: int) -> int:
+        """Return about how many bytes the outputs of a run of so many volumes take."""
+        n_values = _QUALITY_COLUMNS * n_volumes if self.qc else 0
+        for atlas in self.atlases:
+            n_values += n_volumes * atlas.n_regions * len(self.strategies.given)
+            n_values += len(self.matrix) * atlas.n_regions**2
+        return _NUMBER_BYTES * n_values
 
     def mask_of(self, run: RunFiles) -> str | None:
         """Return the mask for a run."""

@@ -1,6 +1,7 @@
 """A study as a whole: its outputs, failures, resuming, and the plan."""
 
 import csv
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
+from lazyvox.cohort.one_run import prepare_run
 from lazyvox.cohort.scheduling import most_side_by_side
 from lazyvox.errors import OutputError, ParameterError, ParameterTypeError
 
@@ -77,6 +79,16 @@ def test_outputs_are_those_of_the_single_functions(study):
     assert "PeakBytes" not in sidecar
     description = json.loads((study / "out/dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
+
+
+def test_everything_takes_one_pass(study):
+    (run, _) = prepare_cohort("fmriprep", "out", None, RunFilter(), CohortOptions(qc=True)).runs
+    atlases = (Atlas.opened("Q", "atlas.nii.gz"), Atlas.opened("R", "left.nii.gz"))
+    options = CohortOptions(atlases=atlases, qc=True, detrend=True, confound_strategy=("motion6",))
+    prepared = prepare_run(run, options)
+    assert len(prepared.scans) == 1
+    assert sum(plan.passes for plan in prepared.plans()) == 1
+    assert len(prepare_run(run, dataclasses.replace(options, smoothing_fwhm=6.0)).scans) == 2
 
 
 def test_quality_is_that_of_volumes_as_they_are(study):
@@ -166,6 +178,7 @@ def test_a_plan_reads_no_run_and_writes_nothing(study, monkeypatch):
     assert plan.n_workers == 2
     assert "2 runs: 2 to do" in str(plan)
     assert "confounds sub-01_task-rest_desc-confounds_timeseries.tsv" in str(plan)
+    assert plan.to_dict()["runs"][0]["output_bytes"] == 20 * 40 * (8 + 6)
     assert not (study / "out").exists()
     little = cohort.plan(memory=max(one.peak_bytes for one in plan.runs) // 50, n_jobs=2)
     assert "budget" in little.runs[0].failed.message

@@ -18,6 +18,7 @@ from lazyvox.bids.sidecars import Provenance, write_sidecar
 from lazyvox.cohort.options import Atlas, CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.confounds import load_confounds
+from lazyvox.confounds.beside import find_table
 from lazyvox.connectome import Connectivity, connectivity
 from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.signals_file import SignalsTable
@@ -250,11 +251,10 @@ def _confounds(run: RunFiles, options: CohortOptions, n_volumes: int) -> tuple[A
     if not options.takes_confounds:
         return None, (), kept
     if run.confounds is None:
-        msg = (
-            "a table of confounds must lie beside the run, under fMRIPrep's name for it, such as "
-            "sub-01_task-rest_desc-confounds_timeseries.tsv. There is none."
-        )
-        raise ParameterError(msg, parameter="confounds")
+        # Says what is wrong with what lies there, if the run was found and not listed.
+        find_table(run.bold)
+        msg = "`table` must name the confounds of the run, in the column confounds. It names none."
+        raise ParameterError(msg)
     strategy = [*options.confound_strategy, *(["scrub"] if options.limits else [])]
     columns = ",".join(options.confound_columns) or None
     found = load_confounds(run.confounds, ",".join(strategy), columns, **options.limits)

@@ -15,9 +15,11 @@ from lazyvox.tables.delimited import open_delimited
 
 __all__ = ["RunFiles", "RunFilter", "find_runs", "read_runs"]
 
-#: Preprocessed volumes: of fMRIPrep, and of XCP-D, whose smoothed copies are left aside.
-_DESCRIPTIONS = ("preproc", "denoised")
 _IMAGES = (".nii.gz", ".nii")
+#: Preprocessed volumes: of fMRIPrep, and of XCP-D, whose smoothed copies are left aside.
+_RUN_ENDINGS = tuple(
+    f"_desc-{label}_bold{ending}" for label in ("preproc", "denoised") for ending in _IMAGES
+)
 _FILES = ("bold", "mask", "confounds", "events")
 #: Titles of columns for entities that tables of participants spell out.
 _SPELLED = {"participant_id": "sub", "subject": "sub", "session": "ses"}
@@ -281,10 +283,8 @@ def _runs_of_folder(folder: Path) -> Iterator[RunFiles]:
         if file.endswith(tuple(f"desc-brain_mask{ending}" for ending in _IMAGES)):
             masks[_without_description(parse_name(file))] = str(folder / file)
     for file in files:
-        if not file.endswith(tuple(f"_bold{ending}" for ending in _IMAGES)):
-            continue
-        name = parse_name(file)
-        if name.get("desc") in _DESCRIPTIONS:
+        if file.endswith(_RUN_ENDINGS):
+            name = parse_name(file)
             yield RunFiles(name, str(folder / file), masks.get(_without_description(name)))
 
 
@@ -293,8 +293,9 @@ def _without_description(name: BidsName) -> tuple[tuple[str, str], ...]:
 
 
 def _with_tables(run: RunFiles) -> RunFiles:
-    """Return a run with the table of confounds that lies beside it."""
+    """Return a run with the table of confounds that lies beside it, if there is just one."""
     try:
         return replace(run, confounds=str(find_table(run.bold)))
-    except ImageNotFoundError:
+    except (ImageNotFoundError, ParameterError):
+        # An error where confounds are asked for, and of that run only.
         return run

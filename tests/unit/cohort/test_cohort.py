@@ -154,7 +154,11 @@ def test_missing_masks_and_confounds_are_failures(study):
     next((study / "fmriprep/sub-02/func").glob("*timeseries.tsv")).unlink()
     first, second = lv.run_cohort("fmriprep", "out", **EVERYTHING).failed
     assert "a mask must lie beside the run" in first.message
-    assert "a table of confounds must lie beside the run" in second.message
+    assert "the table of confounds must lie beside the image" in second.message
+    (study / "runs.csv").write_text("sub,bold\n1,run.nii.gz\n")
+    options = {**EVERYTHING, "mask": None}
+    (third,) = lv.run_cohort(None, "other", table="runs.csv", **options).failed
+    assert third.step == "confounds"
 
 
 def test_a_failing_disk_leaves_no_output(study, monkeypatch):

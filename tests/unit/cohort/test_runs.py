@@ -104,3 +104,12 @@ def test_a_table_that_names_no_run_is_refused(tmp_path, text, message):
     table.write_text(text)
     with pytest.raises(ParameterError, match=message):
         read_runs(table, RunFilter())
+
+
+def test_two_tables_of_confounds_are_none(study):
+    func = study / "fmriprep/sub-01/func"
+    table = next(func.glob("*confounds*"))
+    (func / table.name.replace("timeseries", "regressors")).write_bytes(table.read_bytes())
+    first, second = find_runs(study / "fmriprep", RunFilter())
+    assert first.confounds is None
+    assert second.confounds

@@ -78,7 +78,11 @@ class PreparedReport:
         HtmlReport
             The page.
         """
-        level = 2 if len(self.prepare) == 1 else 3
+        level = 2
+        if len(self.prepare) > 1:
+            # What is wrong with the last run is said before the first one is read.
+            level = 3
+            self.plan(memory, n_jobs)
         sections: list[Section] = []
         for prepare in self.prepare:
             with peak_memory() as peak:

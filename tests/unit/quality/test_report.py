@@ -197,6 +197,16 @@ def test_refused(folder, options, error, text):
         lv.qc_report(imgs, **rest)
 
 
+def test_all_runs_are_checked_before_one_is_read(folder):
+    content = (folder / "run.nii.gz").read_bytes()
+    (folder / "short.nii.gz").write_bytes(content[: len(content) // 2])
+    tables = ["rp_run.txt", MOTION[:7]]
+    with pytest.raises(ParameterError, match="the format of motion parameters must be known"):
+        lv.qc_report(["short.nii.gz", "run.nii.gz"], motion=tables)
+    with pytest.raises(ParameterError, match="Got 7 rows and 40 volumes"):
+        lv.qc_report(["short.nii.gz", "run.nii.gz"], motion=tables, motion_format="spm")
+
+
 def test_atlas_on_another_grid_is_resampled():
     atlas = load("atlas.nii.gz")
     values = np.asanyarray(atlas.dataobj)[::2, ::2, ::2]

@@ -319,6 +319,11 @@ _STANDARDIZE = _choice(
     "Last, bring signals to mean 0 and variance 1, or to percent of their mean.",
 )
 
+_STRATEGIES_TEXT = (
+    "What to take of the table, as in motion24,wm_csf,high_pass: motion6, motion12, motion24, "
+    "wm_csf, wm_csf8, global_signal, acompcor5, tcompcor5, high_pass, scrub."
+)
+
 _CONFOUNDS = (
     click.option(
         "--confounds",
@@ -332,9 +337,7 @@ _CONFOUNDS = (
     ),
     _names(
         "--confound-strategy",
-        "What to take of the table, as in motion24,wm_csf,high_pass: motion6, motion12, "
-        "motion24, wm_csf, wm_csf8, global_signal, acompcor5, tcompcor5, high_pass, scrub. "
-        "Without it, and without --confound-columns, all columns.",
+        f"{_STRATEGIES_TEXT} Without it, and without --confound-columns, all columns.",
     ),
     _names("--confound-columns", "Columns to take, as in csf,'trans_*'."),
     _number(
@@ -379,8 +382,24 @@ _KEEP_CENSORED = click.option(
     "that are censored all the same.",
 )
 
-#: Tables of a study are found.
-_OF_FOUND_TABLES = _CONFOUNDS[1:]
+#: Options about tables that are found beside the runs of a study.
+_OF_FOUND_TABLES = (
+    _names(
+        "--confound-strategy",
+        f"{_STRATEGIES_TEXT} Without it, --confound-columns and thresholds no table is used.",
+    ),
+    *_CONFOUNDS[2:],
+    click.option(
+        "--censored",
+        type=click.Choice(CENSORED),
+        default="drop",
+        show_default=True,
+        expose_value=False,
+        callback=keep,
+        help="Volumes that thresholds or scrub leave out: drop their rows, keep the volumes all the "
+        "same, write zeros, or interpolate between the nearest kept volumes.",
+    ),
+)
 
 _OPTIONS = (*_BAND, _FILTER, _STANDARDIZE, *_CONFOUNDS, _CENSORED)
 
@@ -392,7 +411,7 @@ def cleaning_options(command: _Decorated) -> _Decorated:
 
 def study_cleaning_options(command: _Decorated) -> _Decorated:
     """Add the options about cleaning the signals of many runs, each by itself."""
-    options = (*_BAND, _FILTER, _STANDARDIZE, *_OF_FOUND_TABLES, _CENSORED)
+    options = (*_BAND, _FILTER, _STANDARDIZE, *_OF_FOUND_TABLES)
     return _with_options(command, (_SMOOTHING, _DETREND, *options))
 
 

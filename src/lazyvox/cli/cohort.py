@@ -12,7 +12,7 @@ from lazyvox._version import __version__
 from lazyvox.cli.cleaning_options import CleaningChoice, study_cleaning_options
 from lazyvox.cli.job import print_json
 from lazyvox.cli.outcome import SomeFailedError, WrongUsageError, options_named, spelled
-from lazyvox.cli.settings import PATH, Command, Settings, chosen, common_options, examples
+from lazyvox.cli.settings import PATH, Command, Settings, chosen, common_options_of_many, examples
 from lazyvox.cohort import (
     Atlas,
     Cohort,
@@ -171,7 +171,7 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     is_flag=True,
     help="Print a script for sbatch with an array of --array-size tasks; write nothing.",
 )
-@common_options
+@common_options_of_many
 @click.pass_context
 def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None:
     """Write signals, coverage, matrices and quality of all runs of a study.

@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "chosen",
     "common_options",
+    "common_options_of_many",
     "common_options_without_v",
     "examples",
     "is_given",
@@ -289,6 +290,19 @@ def _verbose(*names: str) -> _Option[Any]:
     )
 
 
+def _jobs_option(text: str) -> _Option[Any]:
+    return click.option(
+        "--jobs",
+        type=int,
+        metavar="N",
+        envvar="LAZYVOX_JOBS",
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep_jobs,
+        help=text,
+    )
+
+
 _COMMON: tuple[_Option[Any], ...] = (
     click.option(
         "--memory",
@@ -300,16 +314,7 @@ _COMMON: tuple[_Option[Any], ...] = (
         help="Memory budget, such as 300MB or 25%; by default a quarter of the available memory, at "
         "most 2 GiB. Work that does not fit is refused before it starts.",
     ),
-    click.option(
-        "--jobs",
-        type=int,
-        metavar="N",
-        envvar="LAZYVOX_JOBS",
-        show_envvar=True,
-        expose_value=False,
-        callback=_keep_jobs,
-        help="Threads, besides the one that decodes; -1 is all cores.",
-    ),
+    _jobs_option("Threads, besides the one that decodes; -1 is all cores."),
     _flag("--explain", text="Print the plan, read and write nothing."),
     _flag("--json", text="Print the result, or the plan, as JSON."),
     _flag("--quiet", text="Print nothing but errors and warnings."),
@@ -331,6 +336,15 @@ _REPORTING: tuple[_Option[Any], ...] = (
 def common_options(command: _Decorated) -> _Decorated:
     """Add the options of every command; `Settings.of` gives their values."""
     for option in reversed((*_COMMON, _verbose("-v", "--verbose"))):
+        command = option(command)
+    return command
+
+
+def common_options_of_many(command: _Decorated) -> _Decorated:
+    """Add the options of every command to one in which --jobs is a number of processes."""
+    memory, _, *others = _COMMON
+    jobs = _jobs_option("Most runs at a time, each in a process; -1, the default, is all cores.")
+    for option in reversed((memory, jobs, *others, _verbose("-v", "--verbose"))):
         command = option(command)
     return command
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,8 @@ class Cohort:
             A line for each run, and how many fit.
         """
         budget = resolve_budget(memory)
-        wanted = resolve_n_jobs(n_jobs)
+        # A process of multiprocessing.Pool may start no others.
+        wanted = 1 if current_process().daemon else resolve_n_jobs(n_jobs)
         share = max(budget // max(min(wanted, len(self.runs)), 1), 1)
         dataset, known = Dataset(self.out, self.part), dict[Any, PlannedRun]()
         planned = tuple(self._planned(run, dataset, known, share, budget) for run in self.runs)

@@ -14,7 +14,7 @@ import lazyvox as lv
 from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
 from lazyvox.cohort.one_run import prepare_run
 from lazyvox.cohort.scheduling import most_side_by_side
-from lazyvox.errors import OutputError, ParameterError, ParameterTypeError
+from lazyvox.errors import GridMismatchError, OutputError, ParameterError, ParameterTypeError
 
 SIGNALS = "sub-{}/func/sub-{}_task-rest_space-MNI_atlas-Q_stat-mean_timeseries.tsv"
 EVERYTHING = {
@@ -159,6 +159,19 @@ def test_missing_masks_and_confounds_are_failures(study):
     options = {**EVERYTHING, "mask": None}
     (third,) = lv.run_cohort(None, "other", table="runs.csv", **options).failed
     assert third.step == "confounds"
+
+
+def test_a_run_on_another_grid_stops_no_other(study):
+    bold = next((study / "fmriprep/sub-01/func").glob("*bold.nii.gz"))
+    bold.unlink()
+    lv.save(lv.load("run.nii.gz").slicer[1:], bold)
+    options = {"atlases": {"Q": "atlas.nii.gz"}, "n_jobs": 1}
+    result = lv.run_cohort("fmriprep", "out", **options)
+    assert len(result.done) == 1
+    (failed,) = result.failed
+    assert (failed.step, type(failed.error)) == ("plan", GridMismatchError)
+    again = lv.run_cohort("fmriprep", "out", resample=True, **options)
+    assert (len(again.done), again.failed) == (2, ())
 
 
 def test_a_failing_disk_leaves_no_output(study, monkeypatch):

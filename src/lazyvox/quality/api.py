@@ -85,7 +85,7 @@ class PreparedReport:
             self.plan(memory, n_jobs)
         sections: list[Section] = []
         for prepare in self.prepare:
-            with peak_memory() as peak:
+            with peak_memory(with_children=False) as peak:
                 found = prepare().run(memory, n_jobs, progress)
                 section = section_of(found, Path(found.plan.source).name, level, peak)
             sections.append(section)

@@ -103,6 +103,14 @@ def test_a_spike_between_two_samples_is_seen():
     assert peak.bytes > peak.increment
 
 
+def test_without_children_a_spike_is_seen_and_no_thread_is_there():
+    with peak_memory(with_children=False) as peak:
+        assert own_threads() == []
+        fresh_pages(60 * MB)
+        assert 58 * MB < peak.increment < 70 * MB
+    assert 58 * MB < peak.increment < 70 * MB
+
+
 def test_a_peak_before_the_block_does_not_count():
     fresh_pages(90 * MB)
     with peak_memory() as peak:

@@ -220,8 +220,10 @@ def _time_panel(run: RunFindings) -> Panel:
     caption = f"{', '.join(names)}; dashed: thresholds; red: volumes that they would censor."
     if courses.shape[1] and len(courses):
         order = "region by region" if labels.any() else "in the order of the file"
+        n_left_out = run.carpet.courses.shape[1] - courses.shape[1]
+        but = f" ({n_left_out} more do not vary, or are not finite)" * (n_left_out > 0)
         caption += (
-            f" Below, the carpet plot (Power, 2017): {courses.shape[1]} voxels at equal distances, {order}, "
+            f" Below, the carpet plot (Power, 2017): {courses.shape[1]} voxels at equal distances{but}, {order}, "
             "each less its trend and divided by its standard deviation; black -2, white 2."
         )
     caption = caption[0].upper() + caption[1:]

@@ -95,7 +95,8 @@ def test_what_is_missing_is_said():
     values[6, 7, 5, 3] = np.nan
     values[..., -2:] = 0
     img = image_of(values, load("run.nii.gz").affine)
-    said = HtmlPage(lv.qc_report(img).html).texts["p"]
+    texts = HtmlPage(lv.qc_report(img).html).texts
+    said = [*texts["p"], *texts["figcaption"]]
     for text in (
         "No mask was given",
         "No motion table was given",
@@ -104,6 +105,7 @@ def test_what_is_missing_is_said():
         "1 of 1680 voxels with values that are not finite were left out",
         "voxels that hardly vary were left out of DVARS",
         "No atlas was given.",
+        " more do not vary, or are not finite)",
     ):
         assert any(text in one for one in said), text
 

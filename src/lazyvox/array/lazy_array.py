@@ -402,10 +402,10 @@ class LazyArray(Operators):
     @override
     def __repr__(self) -> str:
         """Describe the array without reading it."""
-        return (
-            f"<LazyArray shape={self.shape} dtype={self.dtype} on disk {self.ondisk_dtype} "
-            f"in {self.reader.path!r}>"
-        )
+        origin = f"on disk {self.ondisk_dtype} in {self.reader.path!r}"
+        if self.reader.computation:
+            origin = f"computed: {self.reader.computation}"
+        return f"<LazyArray shape={self.shape} dtype={self.dtype} {origin}>"
 
     def _only_value(self) -> Any:
         if self.ndim:

@@ -282,6 +282,14 @@ class ArrayReader(ABC):
         """Name of the step that computes the values; empty for values of a file."""
         return ""
 
+    @property
+    def computation(self) -> str:
+        """Steps and files from which the values are computed; "" for those that are stored."""
+        if not self.step:
+            return ""
+        # The step of an expression is its formula, with the names of files.
+        return self.step if self.graph() else self.describe()
+
     def graph(self) -> tuple[str, ...]:
         """Return one line for each step of an expression."""
         return ()

@@ -21,7 +21,7 @@ def describe(img: Any) -> str:
     """Return a one-line description of an image; reads no voxel."""
     facts = _facts(img)
     rest = ", ".join(f"{name}: {value}" for name, value in facts.items() if name != "file")
-    where = f" of {facts['file']!r}" if facts["file"] else ""
+    where = f" of {facts['file']!r}" if "file" in facts else ""
     return f"<{type(img).__name__}{where}, {rest}>"
 
 
@@ -64,9 +64,16 @@ def set_repetition_time(header: Any, t_r: float | None) -> None:
 
 def _facts(img: Any) -> dict[str, str]:
     dataobj = img.dataobj
-    facts = {"file": img.get_filename() or "", "shape": str(tuple(dataobj.shape))}
+    facts = {}
+    if img.get_filename():
+        facts["file"] = str(img.get_filename())
+    computation = dataobj.reader.computation if isinstance(dataobj, LazyArray) else ""
+    if computation:
+        facts["computes"] = computation
+    facts["shape"] = str(tuple(dataobj.shape))
     dtype = str(dataobj.dtype)
-    if isinstance(dataobj, LazyArray) and dataobj.ondisk_dtype != dataobj.dtype:
+    is_stored = isinstance(dataobj, LazyArray) and not computation
+    if is_stored and dataobj.ondisk_dtype != dataobj.dtype:
         dtype += f" (on disk {dataobj.ondisk_dtype})"
     facts["dtype"] = dtype
     facts["voxels"] = " x ".join(f"{size:.4g}" for size in voxel_sizes(img.affine)) + " mm"

@@ -13,6 +13,7 @@ from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.reading_plan import reading_of
 from lazyvox.planning.blocks import DECODER
 from lazyvox.planning.memory import explain_terms, format_bytes, sum_terms
+from lazyvox.planning.plan import Explanation
 
 __all__ = ["explain"]
 
@@ -77,7 +78,7 @@ def explain(img: SpatialImage | LazyArray) -> str:
         f"peak       {format_bytes(sum_terms(memory))} predicted, besides the values asked for",
         *explain_terms(memory),
     ]
-    return "\n".join(lines)
+    return Explanation("\n".join(lines))
 
 
 def _as_array(img: Any) -> LazyArray:

@@ -6,7 +6,18 @@ from typing import Any
 from lazyvox._typing import override
 from lazyvox.planning.memory import MemoryTerm, explain_terms, format_bytes, sum_terms
 
-__all__ = ["Plan"]
+__all__ = ["Explanation", "Plan"]
+
+
+class Explanation(str):
+    """Text of several lines that the prompt of Python shows as `print` does."""
+
+    __slots__ = ()
+
+    @override
+    def __repr__(self) -> str:
+        """Return the text itself."""
+        return str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +95,13 @@ class Plan:
             f"{format_bytes(self.budget)}"
         )
 
+    @override
+    def __repr__(self) -> str:
+        """Return the plan as text, as `explain` does."""
+        return self.explain()
+
     def explain(self) -> str:
-        """Return the plan as text.
+        """Return the plan as text, which the prompt shows as `print` does.
 
         Returns
         -------
@@ -113,7 +129,7 @@ class Plan:
             *explain_terms(self.memory),
             f"budget     {format_bytes(self.budget)}",
         ]
-        return "\n".join(lines)
+        return Explanation("\n".join(lines))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as a dictionary that JSON can hold.

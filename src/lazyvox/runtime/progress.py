@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from lazyvox.errors import ParameterTypeError
@@ -92,12 +93,12 @@ class CallbackProgress:
 
 
 def _bar_class() -> Any:
-    """Return tqdm's bar, the one for notebooks inside of a notebook.
+    """Return tqdm's bar, the one for notebooks inside of a notebook that has ipywidgets.
 
-    The class is derived so that tqdm starts no monitor thread, and creates no lock between
+    Without ipywidgets, tqdm.auto warns and takes the plain bar. The class is derived so that tqdm starts no monitor thread, and creates no lock between
     processes, which would start a helper process: neither would end with the pass.
     """
-    if "IPython" in sys.modules:
+    if "IPython" in sys.modules and find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
     else:
         from tqdm.std import tqdm

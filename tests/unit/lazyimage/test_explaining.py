@@ -2,6 +2,7 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -90,3 +91,17 @@ def test_a_spool_on_disk_is_scratch_and_one_in_memory_a_term():
         img = clean_img(concat_imgs(["run.nii.gz"] * 200), standardize="psc")
     assert "MiB on disk" in lv.explain(img)
     assert "spool" not in lv.explain(img)
+
+
+def test_the_prompt_shows_computations_and_plans_as_text(tmp_path):
+    path = tmp_path / "run.nii"
+    lv.save(nib.Nifti1Image(np.ones((4, 5, 6, 7), "f4"), np.eye(4)), path)
+    run = lv.load(path)
+    assert "computes: (smooth, 6 mm) of run.nii," in repr(smooth_img(run, 6))
+    assert "(smooth, 6 mm) of run.nii" in smooth_img(run, 6)._repr_html_()
+    assert "computes: run.nii > 3," in repr(run > 3)
+    assert repr((run > 3).dataobj).endswith("dtype=bool computed: run.nii > 3>")
+    assert "on disk float32 in" in repr(run.dataobj)
+    assert repr(lv.explain(run)) == str(lv.explain(run))
+    plan = lv.plan(lv.mean_img, path)
+    assert repr(plan) == plan.explain()

@@ -75,6 +75,7 @@ class ChunkedReader(ArrayReader):
         return self._of_axes(self.stored.shape)
 
     @property
+    @override
     def chunks(self) -> Shape:
         """Shape of a chunk, cut to that of the array."""
         pairs = zip(self._of_axes(self.stored.chunks), self.shape, strict=True)

@@ -283,6 +283,11 @@ class ArrayReader(ABC):
         return ""
 
     @property
+    def chunks(self) -> Shape | None:
+        """Shape of the chunks that are stored, None where the values are not stored in chunks."""
+        return None
+
+    @property
     def computation(self) -> str:
         """Steps and files from which the values are computed; "" for those that are stored."""
         if not self.step:

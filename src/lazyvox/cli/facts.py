@@ -15,7 +15,6 @@ from nibabel.spatialimages import SpatialImage
 from nibabel.wrapstruct import WrapStruct
 
 from lazyvox._typing import Array, DType, Shape
-from lazyvox.array.chunked_reader import ChunkedReader
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.formats import ForeignFormatError, read_image_file
@@ -206,8 +205,8 @@ class _Storage:
 def _foreign_facts(path: str) -> Facts:
     img = as_image(path)
     array = lazy_dataobj(img)
-    if isinstance(array.reader, ChunkedReader):
-        return _zarr_facts(img, array, array.reader)
+    if array.reader.chunks is not None:
+        return _zarr_facts(img, array, array.reader.chunks)
     name = f"{type(img).__name__.removeprefix('Lazy')}, read through nibabel"
     # nibabel computes values where it scales: the type on disk is in the header only.
     header: Any = img.header
@@ -225,16 +224,14 @@ def _foreign_facts(path: str) -> Facts:
     )
 
 
-def _zarr_facts(img: SpatialImage, array: LazyArray, reader: ChunkedReader) -> Facts:
+def _zarr_facts(img: SpatialImage, array: LazyArray, chunks: Shape) -> Facts:
     version = 2 if isinstance(img, Nifti2Image) else 1
-    chunks = " x ".join(map(str, reader.chunks))
+    name = f"NIfTI-{version} in a Zarr store, chunks of {' x '.join(map(str, chunks))}"
     return _facts(
-        ArraySpec(array.shape, reader.dtype, 0, array.slope, array.inter),
+        ArraySpec(array.shape, array.reader.dtype, 0, array.slope, array.inter),
         np.asarray(img.affine),
         img.header,
-        _Storage(
-            f"NIfTI-{version} in a Zarr store, chunks of {chunks}", "none", reader.stored_bytes
-        ),
+        _Storage(name, "none", array.reader.stored_bytes),
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, Shape, override
-from lazyvox.array.chunked_reader import ChunkedReader
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.lazyimage.dataobj import lazy_dataobj
@@ -179,7 +178,7 @@ def _auto_chunks(array: LazyArray) -> tuple[Any, ...]:
     The axes behind time are cut into single positions.
     """
     reader = array.reader
-    if isinstance(reader, ChunkedReader) and array.window.is_full:
+    if reader.chunks is not None and array.window.is_full:
         return reader.chunks
     if array.ndim < 4:
         return array.shape

@@ -51,10 +51,23 @@ class VoxelGather:
 
     def take_slab(self, slab: Array, k: int, out: Array) -> None:
         """Fill the part of `out`, of shape (n_voxels,), that a slab from slice `k` on holds."""
-        first = slab.shape[0] * slab.shape[1] * k
+        self.take_range(slab.reshape(-1, order="F"), slab.shape[0] * slab.shape[1] * k, out)
+
+    def take_range(self, values: Array, first: int, out: Array) -> None:
+        """Fill the part of `out`, of shape (n_voxels,), that consecutive voxels hold.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n,)
+            Voxels of one volume in Fortran order.
+        first : int
+            Number of the first one.
+        out : ndarray of shape (n_voxels,)
+            Where they go.
+        """
         places, ascending = self._sorted
-        start, stop = np.searchsorted(ascending, (first, first + slab.size))
-        found = slab.reshape(-1, order="F")[ascending[start:stop] - first]
+        start, stop = np.searchsorted(ascending, (first, first + len(values)))
+        found = values[ascending[start:stop] - first]
         out[places[start:stop]] = found.astype(out.dtype, copy=False)
 
     @cached_property

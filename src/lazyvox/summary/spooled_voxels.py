@@ -12,6 +12,7 @@ from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files import spool
 from lazyvox.store.files.spool import Spool
 from lazyvox.stream.consumer import Consumer, ResultT
+from lazyvox.stream.gather import VoxelGather
 
 __all__ = ["SpooledVoxels", "Voxels", "VoxelsConsumer"]
 
@@ -58,9 +59,8 @@ class Voxels:
         held = self.spool_bytes(grid, n_rows) - self.file_bytes(grid, n_rows)
         if self.index is None:
             return held + self.starts.nbytes
-        # Their numbers, sorted, and their places; a row.
         row = len(self.index) * grid.dtype.itemsize
-        return held + self.starts.nbytes + 3 * self.index.nbytes + row
+        return held + self.starts.nbytes + VoxelGather(self.index).nbytes + row
 
 
 class SpooledVoxels:
@@ -82,11 +82,10 @@ class SpooledVoxels:
         self.n_columns = voxels.n_voxels(grid)
         self.n_rows = 0
         self._spool = Spool.of_size(n_rows, self.n_columns, grid.dtype, spool.SMALL_SPOOL_BYTES)
-        self._gather: tuple[IntArray, IntArray, Array] | None = None
+        self._gather: VoxelGather | None = None
         if voxels.index is not None:
-            places = np.argsort(voxels.index, kind="stable")
-            row = np.empty(self.n_columns, grid.dtype)
-            self._gather = voxels.index[places], places, row
+            self._gather = VoxelGather(voxels.index)
+            self._row = np.empty(self.n_columns, grid.dtype)
 
     def take(self, values: Array, first: int) -> list[tuple[int, Array]]:
         """Take some consecutive voxels of the next volume, from voxel `first` on.
@@ -110,12 +109,10 @@ class SpooledVoxels:
             step = self._grid.shape[0] * self._grid.shape[1]
             pieces = [(first + at, values[at : at + step]) for at in range(0, len(values), step)]
         else:
-            ascending, places, row = self._gather
-            start, stop = np.searchsorted(ascending, (first, first + len(values)))
-            row[places[start:stop]] = values[ascending[start:stop] - first]
+            self._gather.take_range(values, first, self._row)
             if is_last:
-                starts = range(0, len(row), PIECE_VOXELS)
-                pieces = [(at, row[at : at + PIECE_VOXELS]) for at in starts]
+                starts = range(0, self.n_columns, PIECE_VOXELS)
+                pieces = [(at, self._row[at : at + PIECE_VOXELS]) for at in starts]
         for column, piece in pieces:
             columns = range(column, column + len(piece))
             self._spool.write_columns(columns, np.ascontiguousarray(piece)[None], self.n_rows)

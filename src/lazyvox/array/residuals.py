@@ -16,14 +16,14 @@ from lazyvox.errors import ParameterError
 __all__ = ["Residuals", "polynomials"]
 
 
-def polynomials(n_volumes: int, order: int) -> FloatArray:
+def polynomials(n_volumes: int, order: int = 1) -> FloatArray:
     """Return orthonormal polynomials of the numbers of the volumes.
 
     Parameters
     ----------
     n_volumes : int
         More than `order`.
-    order : int
+    order : int, default=1
         Highest power: 0 for a constant, 1 for a line.
 
     Returns
@@ -36,11 +36,17 @@ def polynomials(n_volumes: int, order: int) -> FloatArray:
     >>> polynomials(4, 1).round(3).tolist()
     [[0.5, -0.671], [0.5, -0.224], [0.5, 0.224], [0.5, 0.671]]
     """
-    powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_volumes), order)
-    basis, upper = np.linalg.qr(powers)
+    line = np.arange(n_volumes) - (n_volumes - 1) / 2
+    basis: FloatArray
+    if order < 2:
+        basis = np.full((n_volumes, order + 1), 1 / np.sqrt(n_volumes))
+        if order:
+            basis[:, 1] = line / np.linalg.norm(line)
+        return basis
+    # Legendre's polynomials are nearly orthogonal, where powers of time are nearly the same.
+    basis, upper = np.linalg.qr(np.polynomial.legendre.legvander(line / line[-1], order))
     basis *= np.sign(np.diagonal(upper))
-    found: FloatArray = basis
-    return found
+    return basis
 
 
 class Residuals(State):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray
+from lazyvox.array.residuals import polynomials
 from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.signal.fourier import fourier_columns, split_by_band
 from lazyvox.signal.regressors import orthonormal_columns
-from lazyvox.signal.run_cleaning import trend_basis
 from lazyvox.signal.volumes import RunVolumes
 
 __all__ = ["Band", "CleanSpace", "clean_space"]
@@ -113,7 +113,7 @@ def clean_space(
     n_volumes, n_kept = len(run.rows), run.n_kept
     if n_kept < 3 or drift_order >= n_volumes:
         raise _too_few(n_kept, n_kept)
-    drifts = trend_basis(n_volumes, drift_order)
+    drifts = polynomials(n_volumes, drift_order)
     kept = slice(None) if run.kept is None else run.kept
     own = np.concatenate([drifts[kept, 1:], _independent(regressors)], axis=1)
     inside, outside = np.empty(0, int), np.empty(0, int)

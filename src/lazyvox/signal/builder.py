@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lazyvox._typing import IntArray
+from lazyvox.array.residuals import polynomials
 from lazyvox.errors import ParameterError
 from lazyvox.signal.confounds import JoinedConfounds
 from lazyvox.signal.cosine import count_cosines
@@ -12,7 +13,7 @@ from lazyvox.signal.filtering import prepare_filter
 from lazyvox.signal.options import FilterChoice, Padding
 from lazyvox.signal.recursion import TwoWayFilter
 from lazyvox.signal.regressors import Regressors
-from lazyvox.signal.run_cleaning import RunCleaning, TemporalSteps, trend_basis
+from lazyvox.signal.run_cleaning import RunCleaning, TemporalSteps
 from lazyvox.signal.spline import Spline, spline_windows
 from lazyvox.signal.standardize import warn_of_one_volume
 from lazyvox.signal.volumes import RunVolumes
@@ -61,7 +62,7 @@ class RunOutline:
         spline = None
         if self.filled is not None and self.kept is not None:
             spline = Spline.through(self.kept, self.filled)
-        trend = None if self.degree is None else trend_basis(self.n_volumes, self.degree)
+        trend = None if self.degree is None else polynomials(self.n_volumes, self.degree)
         steps = TemporalSteps(self.n_volumes, self.filled, self.kept, spline, trend, self.band)
         basis = None if self.regressors is None else self.regressors.basis(steps)
         run = RunCleaning(self.volumes.kept_rows, self.rows_out, steps, basis)

@@ -9,33 +9,7 @@ from lazyvox.signal.products import multiply
 from lazyvox.signal.recursion import TwoWayFilter
 from lazyvox.signal.spline import Spline
 
-__all__ = ["RunCleaning", "TemporalSteps", "remove_space", "trend_basis"]
-
-
-def trend_basis(n_volumes: int, degree: int = 1) -> FloatArray:
-    """Return an orthonormal basis of polynomials up to a degree: constants and lines by default.
-
-    Parameters
-    ----------
-    n_volumes : int
-        Number of volumes, at least 2 and above `degree`.
-    degree : int, default=1
-        Highest degree.
-
-    Returns
-    -------
-    ndarray of shape (n_volumes, degree + 1), float64
-        The basis.
-    """
-    line = np.arange(n_volumes) - (n_volumes - 1) / 2
-    constant = np.full(n_volumes, 1 / np.sqrt(n_volumes))
-    basis = np.stack([constant, line / np.linalg.norm(line)], axis=1)
-    if degree < 2:
-        return basis[:, : degree + 1]
-    # Legendre's polynomials are nearly orthogonal, where powers of time are nearly the same.
-    columns = np.polynomial.legendre.legvander(line / line[-1], degree)
-    orthonormal: FloatArray = np.linalg.qr(columns)[0]
-    return orthonormal
+__all__ = ["RunCleaning", "TemporalSteps", "remove_space"]
 
 
 def remove_space(signals: FloatArray, basis: FloatArray) -> None:

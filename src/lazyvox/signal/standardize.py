@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 
 from lazyvox._typing import Array, DType, FloatArray
+from lazyvox.array.residuals import polynomials
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.signal.options import Standardize, check_flag, check_standardize
 from lazyvox.signal.products import N_COLUMNS
-from lazyvox.signal.run_cleaning import remove_space, trend_basis
+from lazyvox.signal.run_cleaning import remove_space
 
 __all__ = [
     "ROUNDING",
@@ -160,7 +161,7 @@ def standardize_signal(
     if not removes_trend and how is None:
         return signals.copy()
     result = np.empty(signals.shape, _dtype(signals.dtype, detrended=removes_trend))
-    basis = trend_basis(len(signals)) if removes_trend else None
+    basis = polynomials(len(signals)) if removes_trend else None
     n_void = 0
     for start in range(0, signals.shape[1], N_COLUMNS):
         piece = signals[:, start : start + N_COLUMNS].astype(np.float64)

@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, FloatArray
+from lazyvox.array.residuals import polynomials
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.signal.options import check_flag
 from lazyvox.signal.products import N_COLUMNS
-from lazyvox.signal.run_cleaning import remove_space, trend_basis
+from lazyvox.signal.run_cleaning import remove_space
 from lazyvox.signal.standardize import warn_of_one_volume
 
 __all__ = [
@@ -169,7 +170,7 @@ def detrending_basis(n_volumes: int, *, detrend: bool) -> FloatArray | None:
     if detrend and n_volumes == 1:
         warn_of_one_volume("Detrending")
         return None
-    return trend_basis(n_volumes) if detrend else None
+    return polynomials(n_volumes) if detrend else None
 
 
 def _detrended(piece: Array, basis: FloatArray | None) -> FloatArray:

@@ -20,7 +20,7 @@ from lazyvox.array.reduction_pass import (
     pass_memory,
     run_reductions,
 )
-from lazyvox.array.reductions import REDUCTIONS, Reduction
+from lazyvox.array.reductions import REDUCTIONS, Reduction, checked_ddof, checked_percentile
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.planning.indexing import Axis, View
 from lazyvox.planning.memory import MemoryTerm
@@ -256,10 +256,7 @@ def reduced(
     """
     reduction = REDUCTIONS[name]
     axes = _checked_axes(array, reduction, axis)
-    given: Any = ddof if reduction.has_ddof else 0
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 0:
-        msg = f"`ddof` must be an integer, 0 or larger. Got {ddof!r}."
-        raise ParameterError(msg)
+    given = checked_ddof(ddof) if reduction.has_ddof else 0
     if dtype is not None:
         array = array.astype(_checked_dtype(reduction, dtype, array.dtype))
     native = array.dtype.newbyteorder("=")
@@ -267,7 +264,7 @@ def reduced(
         msg = f"{name} needs real values. Got {native}."
         raise ParameterTypeError(msg, hint="Take abs(), np.real or np.imag of them.")
     result = native if dtype is not None else reduction.result_dtype(native)
-    option = _checked_percentile(q) if name == "percentile" else int(given)
+    option = checked_percentile(q) if name == "percentile" else given
     return LazyArray.over(ReducedReader(array, name, axes, bool(keepdims), result, option))
 
 
@@ -391,16 +388,6 @@ def _checked_axes(array: LazyArray, reduction: Reduction, axis: Any) -> tuple[in
         msg = f"{reduction.name} needs at least one value. Got shape {array.shape} and axis={axis!r}."
         raise ParameterError(msg)
     return tuple(sorted(axes))
-
-
-def _checked_percentile(q: Any) -> float:
-    if isinstance(q, bool) or not isinstance(q, int | float | np.integer | np.floating):
-        msg = f"`q` must be one number for a percentile that is computed later. Got {q!r}."
-        raise ParameterTypeError(msg, value=str(q))
-    if not 0 <= q <= 100:
-        msg = f"`q`, a percentile, must be from 0 to 100. Got {q:g}."
-        raise ParameterError(msg, value=float(q))
-    return float(q)
 
 
 def _checked_dtype(reduction: Reduction, dtype: npt.DTypeLike, of: DType) -> DType:

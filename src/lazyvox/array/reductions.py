@@ -18,8 +18,15 @@ from lazyvox.array.reduction_states import (
     sum_dtype,
 )
 from lazyvox.array.residuals import Residuals
+from lazyvox.errors import ParameterError, ParameterTypeError
 
-__all__ = ["REDUCTIONS", "Reduction", "reduction_of_residuals"]
+__all__ = [
+    "REDUCTIONS",
+    "Reduction",
+    "checked_ddof",
+    "checked_percentile",
+    "reduction_of_residuals",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,25 @@ def _of_courses(name: str, finalize: Callable[[Courses, float], Array]) -> Reduc
         needs_time=True,
         shares_state=True,
     )
+
+
+def checked_ddof(ddof: Any) -> int:
+    """Return what is subtracted from the number of values, or say what it must be."""
+    if isinstance(ddof, bool) or not isinstance(ddof, int | np.integer) or ddof < 0:
+        msg = f"`ddof` must be an integer, 0 or larger. Got {ddof!r}."
+        raise ParameterError(msg)
+    return int(ddof)
+
+
+def checked_percentile(q: Any) -> float:
+    """Return a percentile as a number, or say what it must be."""
+    if isinstance(q, bool) or not isinstance(q, int | float | np.integer | np.floating):
+        msg = f"`q`, a percentile, must be a number. Got {q!r}."
+        raise ParameterTypeError(msg, parameter="q", value=str(q))
+    if not 0 <= q <= 100:
+        msg = f"`q`, a percentile, must be from 0 to 100. Got {q:g}."
+        raise ParameterError(msg, parameter="q", value=float(q))
+    return float(q)
 
 
 def reduction_of_residuals(name: str, order: int) -> Reduction:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from lazyvox._typing import Array, override
-from lazyvox.array.reductions import REDUCTIONS, Reduction, reduction_of_residuals
+from lazyvox.array.reductions import (
+    REDUCTIONS,
+    Reduction,
+    checked_percentile,
+    reduction_of_residuals,
+)
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.stream.consumer import Consumer, ResultT
 
@@ -394,13 +399,7 @@ class Percentile(Voxelwise):
     _name = "percentile"
 
     def __init__(self, q: float) -> None:
-        if isinstance(q, bool) or not isinstance(q, int | float | np.integer | np.floating):
-            msg = f"`q`, a percentile, must be a number. Got {q!r}."
-            raise ParameterTypeError(msg, parameter="q", value=q)
-        if not 0 <= q <= 100:
-            msg = f"`q`, a percentile, must be from 0 to 100. Got {q:g}."
-            raise ParameterError(msg, parameter="q", value=float(q))
-        self._option = float(q)
+        self._option = checked_percentile(q)
 
     @override
     def describe(self) -> str:

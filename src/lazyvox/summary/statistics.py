@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import FloatArray
+from lazyvox.array.reductions import checked_ddof
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.labels import read_atlas
 from lazyvox.extraction.lut import Lut, names_of_labels
@@ -231,7 +232,7 @@ def prepare_stats(
         If a number is outside of what is possible.
     """
     percentiles = _checked_percentiles(options.percentiles)
-    _check_ddof(options.ddof)
+    checked_ddof(options.ddof)
     if options.lut is not None and options.labels_img is None:
         msg = "`lut` names the regions of `labels_img`, which is missing."
         raise ParameterError(msg)
@@ -362,9 +363,3 @@ def _checked_percentiles(percentiles: Sequence[float]) -> tuple[float, ...]:
         msg = f"`percentiles` must be from 0 to 100, each once. Got {list(asked)}."
         raise ParameterError(msg, value=wrong[0] if wrong else None)
     return asked
-
-
-def _check_ddof(ddof: object) -> None:
-    if isinstance(ddof, bool) or not isinstance(ddof, int | np.integer) or ddof < 0:
-        msg = f"`ddof` must be an integer, 0 or larger. Got {ddof!r}."
-        raise ParameterError(msg)

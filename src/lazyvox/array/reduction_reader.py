@@ -264,6 +264,9 @@ def reduced(
         msg = f"{name} needs real values. Got {native}."
         raise ParameterTypeError(msg, hint="Take abs(), np.real or np.imag of them.")
     result = native if dtype is not None else reduction.result_dtype(native)
+    if np.ndim(q):
+        msg = f"`q` must be one number for a percentile that is computed later. Got {q!r}."
+        raise ParameterTypeError(msg, value=str(q))
     option = checked_percentile(q) if name == "percentile" else given
     return LazyArray.over(ReducedReader(array, name, axes, bool(keepdims), result, option))
 

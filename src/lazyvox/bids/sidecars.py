@@ -15,9 +15,26 @@ from lazyvox.store.files.identity import open_regular, raise_read_error
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.write.sinks import open_sink
 
-__all__ = ["Provenance", "hash_file", "write_sidecar"]
+__all__ = ["Provenance", "dataset_description", "generated_by", "hash_file", "write_sidecar"]
+
+_BIDS_VERSION = "1.10.0"
 
 _HASH_PIECE_BYTES = 1 << 20
+
+
+def generated_by() -> list[dict[str, str]]:
+    """Return what BIDS has as GeneratedBy: the program and its version."""
+    return [{"Name": "lazyvox", "Version": __version__}]
+
+
+def dataset_description(name: str) -> dict[str, Any]:
+    """Return the content of the dataset_description.json of a derivative dataset."""
+    return {
+        "Name": name,
+        "BIDSVersion": _BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": generated_by(),
+    }
 
 
 def hash_file(path: str) -> str:
@@ -92,7 +109,7 @@ class Provenance:
             **self.findings,
             "RegionsSHA256": dict(self.regions_sha256),
             "Parameters": dict(self.parameters),
-            "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
+            "GeneratedBy": generated_by(),
         }
         if self.plan is None:
             return described

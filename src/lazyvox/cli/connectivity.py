@@ -11,7 +11,6 @@ import click
 import numpy as np
 
 from lazyvox._typing import override
-from lazyvox._version import __version__
 from lazyvox.bids.names import (
     common_name,
     dataset_root,
@@ -20,7 +19,7 @@ from lazyvox.bids.names import (
     sidecar_path,
     source_uri,
 )
-from lazyvox.bids.sidecars import write_sidecar
+from lazyvox.bids.sidecars import generated_by, write_sidecar
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_files, check_output, files_in_folder, list_endings, stem_of
@@ -305,5 +304,5 @@ def _sidecar(
             "estimator": estimator,
             "fisher_z": matrix.is_fisher_z,
         },
-        "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
+        "GeneratedBy": generated_by(),
     }

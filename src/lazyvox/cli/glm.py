@@ -13,8 +13,8 @@ import click
 import numpy as np
 
 from lazyvox._typing import override
-from lazyvox._version import __version__
 from lazyvox.bids.names import common_name, parse_name
+from lazyvox.bids.sidecars import dataset_description
 from lazyvox.cli.cleaning_options import confound_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
@@ -231,10 +231,7 @@ class _FirstLevel:
             for contrast, weights in self.inputs.weights.items()
         }
         dataset = {
-            "Name": "First-level GLM",
-            "BIDSVersion": "1.9.0",
-            "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
+            **dataset_description("First-level GLM"),
             "Parameters": self.inputs.choice.to_dict(),
         }
         for file, record in (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._version import __version__
+from lazyvox.bids.sidecars import dataset_description
 from lazyvox.cohort.one_run import UNFINISHED, Done, Failed
 from lazyvox.cohort.options import CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
@@ -20,7 +21,6 @@ from lazyvox.store.write.atomic import write_file
 
 __all__ = ["Dataset", "fingerprint"]
 
-_BIDS_VERSION = "1.10.0"
 _DESCRIPTION = "dataset_description.json"
 #: Files whose names BIDS does not have, or not yet: validators leave them aside.
 _IGNORED = (
@@ -110,12 +110,7 @@ class Dataset:
                 f"written: {error.strerror}. Pass another folder."
             )
             raise OutputError(msg) from error
-        description = {
-            "Name": "Signals of regions",
-            "BIDSVersion": _BIDS_VERSION,
-            "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "lazyvox", "Version": __version__}],
-        }
+        description = dataset_description("Signals of regions")
         if not (self.path / _DESCRIPTION).exists():
             self._write(_DESCRIPTION, json.dumps(description, indent=2) + "\n")
             self._write(".bidsignore", "\n".join(_IGNORED) + "\n")

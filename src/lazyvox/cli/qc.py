@@ -2,20 +2,18 @@
 
 import click
 
-from lazyvox.cli.job import Job, perform
-from lazyvox.cli.outcome import WrongUsageError, options_named
+from lazyvox.cli.job import perform
+from lazyvox.cli.motion_options import check_radius, motion_options
+from lazyvox.cli.outcome import options_named
 from lazyvox.cli.settings import (
     PATH,
-    POSITIVE,
     Command,
     Settings,
     common_options,
     examples,
-    is_given,
     output_option,
 )
 from lazyvox.cli.table_output import OUTPUT_TEXT, TableOutput
-from lazyvox.confounds.displacement import MOTION_FORMATS
 from lazyvox.summary.quality import prepare_qc
 
 __all__ = ["qc"]
@@ -37,22 +35,7 @@ __all__ = ["qc"]
     type=PATH,
     help="Motion parameters of RUN, for the framewise displacement.",
 )
-@click.option(
-    "--motion-format",
-    type=click.Choice(MOTION_FORMATS),
-    help="Order and units of the six columns: fsl (.par: rotations in radians, then translations in "
-    "mm), afni (.1D: rotations in degrees, then translations), spm (rp_*.txt: translations, then "
-    "rotations in radians), fmriprep (trans_x to rot_z, by name). By default the names of the columns, or "
-    "of the file, decide.",
-)
-@click.option(
-    "--radius",
-    type=POSITIVE,
-    default=50.0,
-    show_default=True,
-    metavar="MM",
-    help="Radius of the sphere on which rotations are lengths.",
-)
+@motion_options
 @output_option(OUTPUT_TEXT)
 @common_options
 @click.pass_context
@@ -73,9 +56,7 @@ def qc(
     temporary file, in the folder that TMPDIR names.
     """
     settings = Settings.of(ctx)
-    if motion is None and is_given(ctx, "radius"):
-        msg = "--radius is that of --motion, which is missing"
-        raise WrongUsageError(msg)
+    check_radius(ctx, has_motion=motion is not None)
     inputs = [run, *(one for one in (mask, motion) if one is not None)]
     target = TableOutput.checked(output, inputs, settings)
     names = {"motion": "--motion", "motion_format": "--motion-format", "mask_img": "--mask"}
@@ -83,10 +64,4 @@ def qc(
         prepared = prepare_qc(
             run, mask_img=mask, motion=motion, motion_format=motion_format, radius=radius
         )
-    job = Job(
-        "qc",
-        inputs,
-        lambda: prepared.plan(n_jobs=settings.n_jobs),
-        lambda: target.put(prepared.run(n_jobs=settings.n_jobs, progress=settings.progress)),
-    )
-    perform(job, settings)
+    perform(target.job("qc", inputs, prepared), settings)

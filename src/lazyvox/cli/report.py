@@ -8,7 +8,8 @@ import click
 
 from lazyvox._typing import override
 from lazyvox.cli.job import Job, perform
-from lazyvox.cli.outcome import WrongUsageError, options_named
+from lazyvox.cli.motion_options import check_radius, motion_options
+from lazyvox.cli.outcome import options_named
 from lazyvox.cli.outputs import check_output
 from lazyvox.cli.settings import (
     PATH,
@@ -17,11 +18,9 @@ from lazyvox.cli.settings import (
     Settings,
     common_options,
     examples,
-    is_given,
     output_option,
     runs_argument,
 )
-from lazyvox.confounds.displacement import MOTION_FORMATS
 from lazyvox.quality.api import PreparedReport, prepare_report
 from lazyvox.quality.run import ReportOptions
 from lazyvox.store.files.paths import printable
@@ -69,19 +68,7 @@ class _WrittenPage:
     help="Motion parameters, for the framewise displacement: fMRIPrep's table of confounds, or one of "
     "FSL, AFNI or SPM. Give one for each RUN, in their order.",
 )
-@click.option(
-    "--motion-format",
-    type=click.Choice(MOTION_FORMATS),
-    help="Order and units of the six columns, as of `lazyvox qc`.",
-)
-@click.option(
-    "--radius",
-    type=POSITIVE,
-    default=50.0,
-    show_default=True,
-    metavar="MM",
-    help="Radius of the sphere on which rotations are lengths.",
-)
+@motion_options
 @click.option(
     "--labels",
     "labels_img",
@@ -122,9 +109,7 @@ def report(
     """
     settings = Settings.of(ctx)
     motion: tuple[str, ...] = options.pop("motion")
-    if not motion and is_given(ctx, "radius"):
-        msg = "--radius is that of --motion, which is missing"
-        raise WrongUsageError(msg)
+    check_radius(ctx, has_motion=bool(motion))
     options["mask_img"] = options.pop("mask")
     named = (options[name] for name in ("mask_img", "labels_img", "lut"))
     inputs = [*runs, *motion, *(one for one in named if one is not None)]

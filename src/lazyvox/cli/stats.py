@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from lazyvox.cli.job import Job, perform
+from lazyvox.cli.job import perform
 from lazyvox.cli.outcome import WrongUsageError, options_named
 from lazyvox.cli.settings import (
     PATH,
@@ -102,10 +102,4 @@ def stats(
     target = TableOutput.checked(output, inputs, settings)
     with options_named(**_OPTIONS_OF):
         prepared = prepare_stats(list(imgs), StatsOptions(**options))
-    job = Job(
-        "stats",
-        inputs,
-        lambda: prepared.plan(n_jobs=settings.n_jobs),
-        lambda: target.put(prepared.run(n_jobs=settings.n_jobs, progress=settings.progress)),
-    )
-    perform(job, settings)
+    perform(target.job("stats", inputs, prepared), settings)

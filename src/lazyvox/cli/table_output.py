@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.cli.job import Result, Written
+from lazyvox.cli.job import Job, Result, Written
 from lazyvox.cli.outputs import check_output, list_endings
 from lazyvox.cli.settings import Settings
 from lazyvox.errors import LazyvoxWarning
+from lazyvox.summary.quality import PreparedQuality
+from lazyvox.summary.statistics import PreparedStatistics
 from lazyvox.summary.table import TABLE_ENDINGS, SummaryTable
 
 __all__ = ["OUTPUT_TEXT", "TableOutput"]
@@ -74,6 +76,33 @@ class TableOutput:
         if output in {None, "-"}:
             return cls("", settings)
         return cls(check_output(output, TABLE_ENDINGS, inputs, settings, files=[output]), settings)
+
+    def job(
+        self, command: str, inputs: Sequence[str], prepared: PreparedQuality | PreparedStatistics
+    ) -> Job:
+        """Return the job of a command whose result is one table.
+
+        Parameters
+        ----------
+        command : str
+            Name of the command.
+        inputs : sequence of str
+            Files that it reads.
+        prepared : PreparedQuality or PreparedStatistics
+            The passes: what is planned is what runs.
+
+        Returns
+        -------
+        Job
+            The job.
+        """
+        n_jobs, progress = self.settings.n_jobs, self.settings.progress
+        return Job(
+            command,
+            inputs,
+            lambda: prepared.plan(n_jobs=n_jobs),
+            lambda: self.put(prepared.run(n_jobs=n_jobs, progress=progress)),
+        )
 
     def put(self, table: SummaryTable) -> list[Result]:
         """Write the table, or hand it on to be printed; warn of what it leaves out."""

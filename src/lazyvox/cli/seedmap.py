@@ -318,7 +318,7 @@ def _is_folder(output: str) -> bool:
     type=click.Choice(FLOATS),
     default="float32",
     show_default=True,
-    help="Type on disk; computed is in float64.",
+    help="Type on disk; values are computed in float64.",
 )
 @common_options
 @click.pass_context

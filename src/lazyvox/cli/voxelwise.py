@@ -56,7 +56,7 @@ _type_option = click.option(
     type=click.Choice(_TYPES),
     default="float32",
     show_default=True,
-    help="Type on disk; computed is in float64.",
+    help="Type on disk; values are computed in float64.",
 )
 
 _ddof_option = click.option(

@@ -302,7 +302,10 @@ def prepare_qc(
     """
     given: Any = img
     if isinstance(given, list | tuple):
-        msg = f"`img` must be one run: one has no change to the next. Got a list of {len(given)}."
+        msg = (
+            f"`img` must be one run: volumes of different runs are not compared. Got a list of "
+            f"{len(given)}."
+        )
         raise ParameterTypeError(msg)
     series = as_series(img)
     voxels = Voxels()

@@ -227,4 +227,6 @@ def test_plot_leaves_gaps_where_there_is_no_value(example_files, plt):
 
 def test_plot_of_one_volume(example_files, plt):
     one = extract(example_files / "run.nii.gz", example_files / "atlas.nii.gz", sample_mask=[3])
-    one.plot().figure.canvas.draw()
+    ax = one.plot()
+    ax.figure.canvas.draw()
+    assert sum(len(line.get_ydata()) == 1 for line in ax.lines) == one.values.shape[1]

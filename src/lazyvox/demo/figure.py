@@ -50,7 +50,7 @@ class Picture:
     t_r : float or None
         Seconds between volumes.
     costs : sequence of Cost
-        Ours first, that of the whole array last.
+        Those of lazyvox first, then those of the whole array.
     title, subtitle : str
         Two lines at the top.
     """
@@ -245,7 +245,7 @@ def _memory_text(cost: Cost) -> str:
 
 
 def _bars(axes: Any, names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> None:
-    colours = [*[_OURS] * (len(names) - 1), _THEIRS]
+    colours = [_OURS if name.startswith("lazyvox") else _THEIRS for name in names]
     rows = np.arange(len(names))[::-1]
     axes.barh(rows, values, color=colours, height=0.62)
     most = max(*values, 1e-9)

@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -35,7 +35,7 @@ __all__ = [
 _WIDTH = 92
 # What the voxels of all masks together may take as a result.
 _MOST_MASK_BYTES = 48 << 20
-_OWN_OUTPUTS = ("mean.nii.gz", "series.npz", "whole_array.npy", "demo.png")
+_OWN_OUTPUTS = ("mean.nii.gz", "series.npz", "asarray.npy", "get_fdata.npy", "demo.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,17 @@ class Setting:
         The folder of its results, absolute; commands run there.
     grid : Grid
         Grid of the run.
-    stored_bytes, whole_bytes : int
-        Size of the decoded values as they are stored, and what ``get_fdata`` needs for them.
+    stored_bytes : int
+        Size of the decoded values as they are stored.
+    whole_bytes : mapping of str to int
+        Memory that each way of loading the whole array needs: ``asarray`` and ``get_fdata``.
     """
 
     run: Path
     folder: Path
     grid: Grid
     stored_bytes: int
-    whole_bytes: int
+    whole_bytes: Mapping[str, int]
 
     @property
     def run_name(self) -> str:
@@ -105,7 +107,12 @@ def settle(run: Path, output: Path) -> Setting:
     for path in (*earlier, *folder.glob("region-*.nii.gz")):
         path.unlink(missing_ok=True)
     stored = series.array.size * dtype.itemsize
-    return Setting(run.absolute(), folder, grid, stored, stored + 8 * series.array.size)
+    whole_bytes = {
+        # nibabel scales into an array of its own.
+        "asarray": stored + (8 * series.array.size if grid.dtype != dtype else 0),
+        "get_fdata": stored + 8 * series.array.size,
+    }
+    return Setting(run.absolute(), folder, grid, stored, whole_bytes)
 
 
 def generated_name(n_volumes: int, size: str) -> str:
@@ -165,13 +172,13 @@ def extract_command(setting: Setting, masks: Sequence[str]) -> list[str]:
     return ["lazyvox", "extract", setting.run_name, *named, *atlas, "-o", "series.npz"]
 
 
-def whole_array_command(setting: Setting, masks: Sequence[str]) -> list[str]:
+def whole_array_command(way: str, setting: Setting, masks: Sequence[str]) -> list[str]:
     """Return the command that loads everything, and put its program into the folder."""
     source = resources.files("lazyvox.demo") / "whole_array.py"
     with resources.as_file(source) as path:
         shutil.copyfile(path, setting.folder / "whole_array.py")
     files = [f"{mask}.nii.gz" for mask in masks]
-    return ["python", "whole_array.py", setting.run_name, *files, "whole_array.npy"]
+    return ["python", "whole_array.py", way, setting.run_name, *files, f"{way}.npy"]
 
 
 def program(command: Sequence[str]) -> list[str]:

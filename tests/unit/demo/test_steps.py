@@ -50,10 +50,11 @@ def test_results_of_an_earlier_demo_go_and_other_files_stay(tmp_path):
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
-def test_the_whole_array_needs_its_values_twice(tmp_path):
+def test_get_fdata_needs_the_values_twice_and_asarray_once(tmp_path):
     setting = settle(save(tmp_path / "run.nii", (4, 5, 6, 3)), tmp_path)
     assert setting.stored_bytes == 4 * 5 * 6 * 3 * 2
-    assert setting.whole_bytes == 4 * 5 * 6 * 3 * (2 + 8)
+    n = 4 * 5 * 6 * 3
+    assert setting.whole_bytes == {"asarray": 2 * n, "get_fdata": (2 + 8) * n}
 
 
 def test_only_the_run_of_this_model_is_complete(tmp_path):
@@ -90,3 +91,11 @@ def test_long_commands_are_shown_on_several_lines_as_a_shell_takes_them(tmp_path
     assert all(line.endswith(" \\") for line in lines[:-1])
     assert max(map(len, lines)) <= 94
     assert "--mask region-05.nii.gz" in text
+
+
+def test_scaled_values_are_float64_in_both_ways(tmp_path):
+    img = nibabel.Nifti1Image(np.ones((4, 5, 6, 3), np.int16), np.eye(4))
+    img.header.set_slope_inter(2.0, 1.0)
+    nibabel.save(img, tmp_path / "run.nii")
+    whole_bytes = settle(tmp_path / "run.nii", tmp_path).whole_bytes
+    assert whole_bytes["asarray"] == whole_bytes["get_fdata"] == 4 * 5 * 6 * 3 * (2 + 8)

@@ -56,13 +56,13 @@ def test_several_kinds_get_a_file_each(lazyvox, regions, folder):
     assert done.out.splitlines()[0] == "c_covariance.npy (covariance): 8 x 8, float64"
 
 
-@pytest.mark.parametrize("ending", ["npy", "csv", "parquet"])
+@pytest.mark.parametrize("ending", ["npy", "csv", "parquet", "txt", "1D"])
 def test_every_form_of_signals(lazyvox, regions, ending):
     argv = ["extract", "run.nii.gz", "--labels", "atlas.nii.gz", "--lut", "atlas.tsv"]
     assert lazyvox(*argv, "-o", f"other.{ending}").code == 0
     assert lazyvox("connectivity", f"other.{ending}", "-o", "other_c.tsv").code == 0
     head, _, matrix = read("other_c.tsv")
-    assert head[1] == ("0" if ending == "npy" else "LeftFront")
+    assert head[1] == ("LeftFront" if ending in {"csv", "parquet"} else "0")
     np.testing.assert_array_equal(matrix, connectivity(signals()))
 
 
@@ -145,6 +145,13 @@ def test_constant_region_is_a_warning(shell, folder):
         ("s.npy", b"no array", r"must hold one array of numbers"),
         ("s.parquet", b"no table", r"must be a Parquet table"),
         ("s.tsv", b"0.5\t0.6\n1\t2\n", r"must hold the names of the regions\. Got numbers"),
+        (
+            "s.txt",
+            b"a b\n1 2\n3 4\n",
+            r"must hold rows of as many numbers each .* Names of regions",
+        ),
+        ("s.1D", b"1 2\n3\n", r"must hold rows of as many numbers each"),
+        ("s.1D", b"# no rows\n", r"signals must have a row for each volume\. The file has none"),
         ("s.tsv", b"", r"must have at least one row\. The file is empty"),
     ],
 )

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import re
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -267,6 +268,10 @@ def test_concat_sets_the_repetition_time(lazyvox, folder):
         done = lazyvox("concat", "v1.nii", "v2.nii", "--t-r", wrong, "-o", "t.nii")
         assert done.code == 2
         assert "Invalid value for '--t-r'" in done.err
+    done = lazyvox("concat", "v1.nii", "v2.nii", "--t-r", "1e39", "-o", "t.nii")
+    assert done.code == 1
+    assert "--t-r, the seconds between volumes, must be above 0, and at most" in done.err
+    assert not Path("t.nii").exists()
 
 
 JOBS = {

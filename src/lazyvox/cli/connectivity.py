@@ -191,9 +191,10 @@ def connectivity(
 ) -> None:
     """Write how strongly the regions of SIGNALS go with each other.
 
-    SIGNALS is a table with a column for each region, as `lazyvox extract` writes it: .tsv, .csv,
-    .npy or .parquet. Values are those of nilearn's ConnectivityMeasure. Several tables of the same
-    regions have a matrix each, and their mean is written too.
+    SIGNALS is a table with a column for each region, as `lazyvox extract` writes it: .tsv, .csv or
+    .parquet, or .npy, .txt or .1D, which have no names. Values are those of nilearn's
+    ConnectivityMeasure. Several tables of the same regions have a matrix each, and their mean is
+    written too.
     """
     settings = Settings.of(ctx)
     kinds = tuple(dict.fromkeys(kinds))

@@ -139,7 +139,8 @@ def connectivity(
     ----------
     signals : Signals, array-like of shape (n_volumes, n_regions), DataFrame, or path
         Time series: what `extract` returns, or a file that it writes, ``.tsv``, ``.csv``, ``.npy``
-        or ``.parquet``. A list of these, with the same regions, gives a matrix for each.
+        ``.parquet``, or ``.txt`` or ``.1D``, which have no names. A list of these, with the same
+        regions, gives a matrix for each.
     kind : {"correlation", "partial correlation", "covariance"}, default="correlation"
         Relation between two regions; see `lazyvox.connectome.connectivity_values`.
     estimator : {"ledoit-wolf", "empirical"}, default="ledoit-wolf"

@@ -1,6 +1,7 @@
 """Signals in any form, files among them: names, shape, and the values when they are wanted."""
 
 import os
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from lazyvox.tables.numeric import FrameTable, check_distinct, has_titles, is_fr
 
 __all__ = ["SIGNAL_ENDINGS", "SignalsTable", "open_signals", "signals_table"]
 
-SIGNAL_ENDINGS = (".tsv", ".csv", ".npy", ".parquet")
+SIGNAL_ENDINGS = (".tsv", ".csv", ".npy", ".parquet", ".txt", ".1D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class SignalsTable:
     path : str
         The file; empty for signals in memory.
     names : tuple of str
-        Names of the columns; in a .npy file, which has none, their numbers.
+        Names of the columns; in .npy, .txt and .1D files, which have none, their numbers.
     shape : tuple of int of length 2
         Volumes and columns.
     read : callable
@@ -117,6 +118,8 @@ def open_signals(path: PathLike) -> SignalsTable:
         ".parquet": _open_parquet,
         ".tsv": _open_text,
         ".csv": _open_text,
+        ".txt": _open_numbers,
+        ".1d": _open_numbers,
     }
     if ending not in openers:
         msg = (
@@ -139,6 +142,26 @@ def _open_text(path: str) -> SignalsTable:
         raise ParameterError(msg)
     check_distinct(names, names, table.source)
     return SignalsTable(path, names, (table.n_rows(), len(names)), table.read_all)
+
+
+def _open_numbers(path: str) -> SignalsTable:
+    """Open a file of numbers alone; lines that begin with # are comments, as AFNI's are."""
+    try:
+        with warnings.catch_warnings():
+            # An empty file is an error, said below.
+            warnings.simplefilter("ignore", UserWarning)
+            array = np.loadtxt(path, ndmin=2)
+    except ValueError as error:
+        msg = (
+            f"{printable(path)}: the file must hold rows of as many numbers each ({error}). Names "
+            f"of regions are in .tsv and .csv files."
+        )
+        raise ParameterError(msg) from error
+    if not array.size:
+        msg = f"{printable(path)}: signals must have a row for each volume. The file has none."
+        raise ParameterError(msg)
+    names = tuple(str(column) for column in range(array.shape[1]))
+    return SignalsTable(path, names, (array.shape[0], array.shape[1]), lambda: array)
 
 
 def _open_npy(path: str) -> SignalsTable:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox.array.lazy_array import LazyArray
+from lazyvox.errors import ParameterError
 from lazyvox.formats.fields import time_unit
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
@@ -15,6 +16,9 @@ __all__ = ["describe", "describe_html", "repetition_time", "set_repetition_time"
 
 #: Length in seconds of the units of time that are not seconds.
 _SECONDS = {"msec": 1e-3, "usec": 1e-6}
+
+#: Largest number of seconds that is finite in any of these units, in float32.
+_LONGEST = float(np.finfo(np.float32).max) * 1e-6
 
 
 def describe(img: Any) -> str:
@@ -50,7 +54,18 @@ def set_repetition_time(header: Any, t_r: float | None) -> None:
     """Write the seconds between two volumes into a header; 0, which is unknown, for None.
 
     A header without a time axis stays as it is.
+
+    Raises
+    ------
+    ParameterError
+        If float32, the type of the field, cannot hold it.
     """
+    if t_r is not None and not 0 < t_r <= _LONGEST:
+        msg = (
+            f"`t_r`, the seconds between volumes, must be above 0, and at most {_LONGEST:.2g} for "
+            f"a header. Got {t_r}."
+        )
+        raise ParameterError(msg, value=t_r)
     zooms = header.get_zooms()
     if len(zooms) < 4 or (t_r is not None and repetition_time(header) == t_r):
         return

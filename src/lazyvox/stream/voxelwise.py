@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-import numpy as np
-
 from lazyvox._typing import Array, override
 from lazyvox.array.reductions import (
     REDUCTIONS,
     Reduction,
+    checked_count,
     checked_percentile,
     reduction_of_residuals,
 )
@@ -278,8 +277,8 @@ class Variance(Voxelwise):
     _name = "var"
 
     def __init__(self, ddof: int = 0, *, detrend: int | None = None) -> None:
-        self._option = _checked_count(ddof, "ddof")
-        self._detrend = None if detrend is None else _checked_count(detrend, "detrend")
+        self._option = checked_count(ddof, "ddof")
+        self._detrend = None if detrend is None else checked_count(detrend, "detrend")
 
 
 class Std(Variance):
@@ -351,7 +350,7 @@ class AR1(Voxelwise):
     _name = "ar1"
 
     def __init__(self, *, detrend: int = 0) -> None:
-        self._detrend = _checked_count(detrend, "detrend")
+        self._detrend = checked_count(detrend, "detrend")
 
 
 class Median(Voxelwise):
@@ -404,14 +403,3 @@ class Percentile(Voxelwise):
     @override
     def describe(self) -> str:
         return f"Percentile({self._option:g})"
-
-
-def _checked_count(value: object, name: str) -> int:
-    """Return an integer that is 0 or larger."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        msg = f"`{name}` must be an integer. Got {value!r}."
-        raise ParameterTypeError(msg)
-    if value < 0:
-        msg = f"`{name}` must be 0 or larger. Got {value}."
-        raise ParameterError(msg)
-    return int(value)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import FloatArray
-from lazyvox.array.reductions import checked_ddof
+from lazyvox.array.reductions import checked_count
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.labels import read_atlas
 from lazyvox.extraction.lut import Lut, names_of_labels
@@ -232,7 +232,7 @@ def prepare_stats(
         If a number is outside of what is possible.
     """
     percentiles = _checked_percentiles(options.percentiles)
-    checked_ddof(options.ddof)
+    checked_count(options.ddof, "ddof")
     if options.lut is not None and options.labels_img is None:
         msg = "`lut` names the regions of `labels_img`, which is missing."
         raise ParameterError(msg)

@@ -187,9 +187,11 @@ class TestTrends:
     def test_orders_must_leave_something(self):
         with pytest.raises(lv.ParameterError, match="smaller than the number of volumes"):
             lv.std_img(image(values_of()), detrend=13)
-        with pytest.raises(lv.ParameterError, match="`detrend` must be 0 or larger"):
+        with pytest.raises(lv.ParameterError, match="`detrend` must be an integer, 0 or larger"):
             lv.AR1(detrend=-1)
-        with pytest.raises(lv.ParameterTypeError, match="`detrend` must be an integer"):
+        with pytest.raises(
+            lv.ParameterTypeError, match="`detrend` must be an integer, 0 or larger"
+        ):
             lv.Std(detrend=True)
 
     def test_parts_cannot_merge(self):

@@ -25,6 +25,7 @@ _TASKS = {
     "Confounds": ("confounds", "signal"),
     "Images of statistics": ("image",),
     "Statistics and copies in one pass": ("stream", "summary", "quality", "glm"),
+    "Look at images": ("viewer",),
     "Memory, plans and measurement": ("planning", "runtime"),
     "Lazy readers": ("preload",),
 }

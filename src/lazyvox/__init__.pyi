@@ -78,6 +78,7 @@ from .stream import (
     Write,
 )
 from .summary import SummaryTable, qc, stats
+from .viewer import View, view
 
 __all__ = [
     "AR1",
@@ -139,6 +140,7 @@ __all__ = [
     "TruncatedFileError",
     "UnsupportedFormatError",
     "Variance",
+    "View",
     "Voxels",
     "Write",
     "__version__",
@@ -184,4 +186,5 @@ __all__ = [
     "transform_all",
     "tsnr_img",
     "var_img",
+    "view",
 ]

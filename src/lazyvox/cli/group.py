@@ -25,6 +25,7 @@ _COMMANDS = {
     "stats": "Print statistics of images, masks and regions: mean, sd, range, percentiles, centre.",
     "qc": "Print measures of quality of every volume: DVARS, outliers, framewise displacement.",
     "report": "Write a page about the quality of runs: measures, maps, carpet plots, regions.",
+    "view": "Show a run in the browser: any volume, time series, correlation with a voxel.",
     "calc": "Write the image that a formula of images gives, or print the number.",
     "smooth": "Smooth every volume with a Gaussian.",
     "clean": "Remove trends, frequencies and confounds from every voxel of a run.",

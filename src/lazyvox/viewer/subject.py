@@ -1,0 +1,125 @@
+"""The run that is shown, opened once: its volumes, and what is said about it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import Array, FloatArray
+from lazyvox.array.conversion import Conversion
+from lazyvox.array.lazy_array import LazyArray
+from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.geometry.affines import voxel_sizes
+from lazyvox.lazyimage.series import Grid, Series
+from lazyvox.summary.robust_range import count_in_bins, robust_range
+from lazyvox.viewer.nifti import VolumeFormat, shown_dtype
+
+__all__ = ["Subject", "window_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """A run, ready to be shown.
+
+    Attributes
+    ----------
+    series : Series
+        Its volumes.
+    stored : LazyArray
+        The same volumes in the type in which they are sent; its values are to be scaled by what
+        `format` says.
+    format : VolumeFormat
+        The files that volumes are sent as.
+    """
+
+    series: Series
+    stored: LazyArray
+    format: VolumeFormat
+
+    @classmethod
+    def of(cls, series: Series) -> "Subject":
+        """Return a run that is ready to be shown; reads no voxel.
+
+        Raises
+        ------
+        ParameterTypeError
+            If its voxels are complex.
+        """
+        array, grid = series.array, series.grid
+        if array.dtype.kind not in "biuf":
+            msg = (
+                f"{grid.name}: the viewer shows real voxels. Got {array.dtype}. Take a real part of "
+                f"them first, such as np.abs(img)."
+            )
+            raise ParameterTypeError(msg)
+        plain = replace(array, conversion=Conversion())
+        scale, dtype = array.conversion, shown_dtype(array.reader.dtype)
+        # A header holds a scaling in float32.
+        is_exact = all(float(np.float32(one)) == one for one in (scale.slope, scale.inter))
+        is_plain = dtype == array.reader.dtype.newbyteorder("=")
+        if is_plain and is_exact and scale.cast is None:
+            made = VolumeFormat.of(grid.shape, grid.affine, dtype, scale.slope, scale.inter)
+            return cls(series, plain, made)
+        wide = np.dtype(np.float32)
+        return cls(series, array, VolumeFormat.of(grid.shape, grid.affine, wide))
+
+    @property
+    def grid(self) -> Grid:
+        """Grid and number of volumes."""
+        return self.series.grid
+
+    @property
+    def name(self) -> str:
+        """Name for people, without the folder."""
+        return Path(self.grid.name).name
+
+    def volume(self, number: int) -> bytearray:
+        """Return a volume as a NIfTI file."""
+        return self.format.encode(self.stored.view((..., number)).read())
+
+    def window(self) -> tuple[float, float]:
+        """Return the robust range of the first volume."""
+        return window_of(self.series.array.view((..., 0)).read())
+
+    def course(self, voxel: tuple[int, int, int]) -> FloatArray:
+        """Return the values of a voxel in all volumes, in float64."""
+        return self.series.array.view(voxel).read().astype(np.float64)
+
+    def checked_voxel(self, voxel: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return a voxel of the grid, or raise `ParameterError`."""
+        for name, number, length in zip("ijk", voxel, self.grid.shape, strict=True):
+            if not 0 <= number < length:
+                msg = f"`{name}` must be from 0 to {length - 1}. Got {number}."
+                raise ParameterError(msg, value=number)
+        return voxel
+
+    def info(self) -> dict[str, Any]:
+        """Return what a page must know before it shows anything."""
+        grid = self.grid
+        return {
+            "name": self.name,
+            "shape": [*grid.shape, grid.n_volumes],
+            "zooms": [float(size) for size in voxel_sizes(grid.affine)],
+            "t_r": grid.t_r,
+            "affine": grid.affine.tolist(),
+            "dtype": grid.dtype.name,
+            "window": list(self.window()),
+            "is_computed": bool(self.series.array.reader.computation),
+        }
+
+
+def window_of(values: Array) -> tuple[float, float]:
+    """Return the robust range of a volume, (0, 1) where nothing is finite.
+
+    Examples
+    --------
+    >>> window_of(np.array([0.0, np.nan, 2.0]))
+    (0.0, 2.0)
+    """
+    finite = values[np.isfinite(values)].ravel()
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    low, high = robust_range(low, high, lambda *ends: count_in_bins(finite, *ends))
+    return float(low), float(high)

@@ -1,6 +1,7 @@
 """`lazyvox.run_cohort`: signals, coverage, matrices and quality of all runs of a study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import current_process
 from pathlib import Path
@@ -8,16 +9,16 @@ from typing import Any
 
 from lazyvox._typing import PathLike, override
 from lazyvox.cohort.dataset import Dataset, fingerprint
-from lazyvox.cohort.one_run import Done, Failed, RunTask, Step, prepare_run
+from lazyvox.cohort.one_run import Done, Failed, RunTask, Step, prepare_run, work_on
 from lazyvox.cohort.options import CohortOptions, OutputNames, opened_atlases
 from lazyvox.cohort.runs import RunFiles, RunFilter, find_runs, read_runs
-from lazyvox.cohort.scheduling import SizedTask, most_side_by_side, work_on_all
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
+from lazyvox.runtime.sized_calls import Raised, SizedCall, answers, most_side_by_side
 from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = [
@@ -318,32 +319,52 @@ class Cohort:
         reporter = resolve_progress(progress)
         reporter.start(len(marks), "runs", "cohort")
 
-        def report(task: RunTask, outcome: Done | Failed) -> None:
-            if isinstance(outcome, Done):
-                dataset.finish(task.run, self.options, marks[task.run])
-                dataset.log(outcome)
-                done.append(outcome)
-            else:
-                failed.append(outcome)
-                dataset.list_failures(failed)
-            reporter.advance(1)
-
         dataset.list_failures(failed)
         try:
-            work_on_all(
-                [
-                    SizedTask(RunTask(one.files, self.options, self.out), one.peak_bytes)
-                    for one in plan.due
-                ],
-                budget=plan.budget,
-                n_workers=plan.n_workers,
-                report=report,
-            )
+            with closing(self._outcomes(plan)) as outcomes:
+                for run, outcome in outcomes:
+                    if isinstance(outcome, Done):
+                        dataset.finish(run, self.options, marks[run])
+                        dataset.log(outcome)
+                        done.append(outcome)
+                    else:
+                        failed.append(outcome)
+                        dataset.list_failures(failed)
+                    reporter.advance(1)
         finally:
             reporter.close()
             dataset.end()
         finished = tuple(one.files.label for one in plan.runs if one.is_finished)
         return CohortResult(self.out, tuple(done), finished, tuple(failed))
+
+    def _outcomes(self, plan: CohortPlan) -> Generator[tuple[RunFiles, Done | Failed]]:
+        """Work on the runs that are due, and yield each when it is through."""
+        due = plan.due
+        calls = [
+            SizedCall(
+                number,
+                one.files.label,
+                (RunTask(one.files, self.options, self.out),),
+                one.peak_bytes,
+            )
+            for number, one in enumerate(due)
+        ]
+        made = answers(
+            "run_cohort",
+            work_on,
+            calls,
+            budget=plan.budget,
+            n_workers=plan.n_workers,
+            needs_more=_took_too_much,
+        )
+        with closing(made):
+            for call, answer in made:
+                run = due[call.number].files
+                is_lost = isinstance(answer, Raised)
+                yield (
+                    run,
+                    Failed(run.label, run.bold, "process", answer.error) if is_lost else answer,
+                )
 
     def _planned(
         self,
@@ -402,6 +423,10 @@ class Cohort:
             sum(one.bytes_read for one in plans),
             max(one.scratch_bytes for one in plans),
         )
+
+
+def _took_too_much(answer: Any) -> bool:
+    return isinstance(answer, Failed) and isinstance(answer.error, MemoryBudgetError)
 
 
 def run_cohort(  # noqa: PLR0913

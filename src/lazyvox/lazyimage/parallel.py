@@ -1,60 +1,44 @@
 """`lazyvox.map_images`: a function of one image, called for many images in several processes."""
 
 import functools
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from textwrap import shorten
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import override
-from lazyvox.errors import MemoryBudgetError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.load import load
 from lazyvox.lazyimage.sharing import SharedHandle
 from lazyvox.runtime.budget import memory_budget, resolve_budget
-from lazyvox.runtime.cores import resolve_n_jobs, usable_cores
-from lazyvox.runtime.prefetch import Prefetched, Step
+from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.process_pool import Crew
 from lazyvox.runtime.process_results import packed_call
-from lazyvox.runtime.progress import Progress, ProgressLike, resolve_progress
+from lazyvox.runtime.progress import ProgressLike, resolve_progress
+from lazyvox.runtime.sized_calls import Raised, SizedCall, answers
 
-__all__ = ["map_images"]
+__all__ = ["OnError", "answers_in_order", "list_of_images", "map_images", "shown_image"]
 
 ResultT = TypeVar("ResultT")
+
+OnError = Literal["raise", "return"]
 
 #: Less than this no pass over an image of usual size can do with.
 _LEAST_SHARE = 24 << 20
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Task:
-    """One call: its image, and the memory it may take."""
-
-    number: int
-    img: Any
-    share: int
-    size: int
-
-    @property
-    def what(self) -> str:
-        return f"image {self.number} ({_name(self.img)})"
-
-
-@dataclass(frozen=True, slots=True)
-class _TooLittle:
-    """The answer of a call that its share of the budget was too little for."""
-
-
 def map_images(
-    func: Callable[[Any], ResultT],
+    func: Callable[..., ResultT],
     imgs: Iterable[Any],
+    *args_per_image: Iterable[Any],
     n_jobs: int | None = -1,
     memory: float | str | None = None,
-    *,
     size_of: Callable[[Any], int] | None = None,
+    on_error: OnError = "raise",
     context: str = "spawn",
     progress: ProgressLike = None,
 ) -> list[ResultT]:
@@ -63,12 +47,14 @@ def map_images(
     Parameters
     ----------
     func : callable
-        Called with one image, in a process of its own; returns something picklable. It must be
-        picklable too: defined at the top of a module, or a `functools.partial` of such a
-        function.
+        Called with one image, and one of each list of `args_per_image`, in a process of its own;
+        returns something picklable. Functions of a notebook or script, and lambdas, are sent with
+        their code; those of modules by name.
     imgs : iterable of images, paths, handles or arrays
         Paths are loaded, and handles of `lazyvox.shared` opened, in the process that needs them.
         Lazy images are sent as what they are, a description; images in memory with all values.
+    *args_per_image : iterable
+        Further arguments, as of `map`: one for each image.
     n_jobs : int, default=-1
         Most simultaneous images, as in scikit-learn: by default one for each usable core. With 1 the
         calls are made here, one after the other.
@@ -79,6 +65,9 @@ def map_images(
         Returns the bytes that the call for an image (as given, so often a path) will take: no
         more images are then worked on simultaneously than fit the budget, at least one. For functions
         that hold whole arrays, which no budget of lazyvox can know.
+    on_error : {"raise", "return"}, default="raise"
+        Treatment of an error: "raise" ends the calls; "return" goes on with the other images,
+        and puts the exception into the list, in the place of the result.
     context : {"spawn", "forkserver"}, default="spawn"
         How processes are started.
     progress : bool or callable, optional
@@ -92,7 +81,8 @@ def map_images(
     Raises
     ------
     ParameterError
-        If `n_jobs`, `memory` or `context` is out of range.
+        If `n_jobs`, `memory`, `on_error` or `context` is out of range, or a list of arguments has
+        not one for each image.
     ParameterTypeError
         If `func` cannot be called, or cannot be sent to another process.
     MemoryBudgetError
@@ -104,8 +94,8 @@ def map_images(
     -----
     Whatever `func` raises is raised here, for the first image in order, with a note that names
     the image and the traceback of the process; calls under way are stopped. A call that raises
-    `MemoryBudgetError`, as functions of lazyvox do before they read, is made again with a larger
-    share beside fewer others. Numerical libraries get the cores that are left for each process.
+    `MemoryBudgetError`, as functions of lazyvox do before they read, is made again with twice the
+    memory beside fewer others. Numerical libraries get the cores that are left for each process.
     Inside of a process that may not start others, calls are made one after the other. Scripts
     call this below ``if __name__ == "__main__":``.
 
@@ -117,144 +107,110 @@ def map_images(
     >>> means = lv.map_images(lv.mean_img, ["run.nii.gz", "run.nii.gz"], n_jobs=1)
     >>> [img.shape for img in means]
     [(12, 14, 10), (12, 14, 10)]
+    >>> subjects = ["01", "02"]
+    >>> lv.map_images(lambda img, subject: (subject, img.ndim), ["run.nii.gz"] * 2, subjects, n_jobs=1)
+    [('01', 4), ('02', 4)]
     """
     for name, given in (("func", func), ("size_of", size_of)):
         if not (callable(given) or (name == "size_of" and given is None)):
             msg = f"`{name}` must be a function of one image. Got {type(given).__name__}."
             raise ParameterTypeError(msg)
-    tasks = list(_as_list(imgs))
+    images = list_of_images(imgs)
+    rows = list(zip(*(_column(one, len(images)) for one in args_per_image), strict=True))
     budget = resolve_budget(memory)
-    sizes = [0 if size_of is None else int(size_of(img)) for img in tasks]
-    n_workers = _n_workers(n_jobs, len(tasks), budget)
+    n_workers = _n_workers(n_jobs, len(images), budget)
     Crew.check_context(context)
-    reporter = resolve_progress(progress)
-    reporter.start(len(tasks), "images", "map_images")
-    try:
-        return _mapped(func, tasks, sizes, budget, n_workers, context, reporter)
-    finally:
-        reporter.close()
-
-
-def _mapped(
-    func: Callable[[Any], Any],
-    imgs: list[Any],
-    sizes: list[int],
-    budget: int,
-    n_workers: int,
-    context: str,
-    reporter: Progress,
-) -> list[Any]:
-    results: list[Any] = [_TooLittle()] * len(imgs)
+    check_on_error(on_error)
     if n_workers > 1:
         # Before any process is started, and by the name that the caller knows.
         packed_call("map_images", func)
-    left = list(range(len(imgs)))
-    while left and n_workers > 1:
-        share = budget // n_workers
-        tasks = [_Task(i, imgs[i], max(share, min(sizes[i], budget)), sizes[i]) for i in left]
-        n_threads = max(usable_cores() // n_workers, 1)
-        with (
-            Crew(
-                "map_images",
-                functools.partial(_call, func),
-                n_workers=n_workers,
-                n_threads=n_threads,
-                context=context,
-            ) as crew,
-            _Mapping(tasks, crew, n_workers, budget) as answers,
-        ):
-            for task, answer in zip(tasks, answers, strict=True):
-                results[task.number] = answer
-                reporter.advance(not isinstance(answer, _TooLittle))
-        left = [i for i in left if isinstance(results[i], _TooLittle)]
-        # What did not fit its share gets a larger one, beside fewer others.
-        n_workers = min(n_workers // 2, len(left))
-    for i in left:
-        results[i] = _called_here(func, _Task(i, imgs[i], budget, sizes[i]))
-        reporter.advance(1)
+    share = budget // max(n_workers, 1)
+    calls = [
+        SizedCall(
+            number,
+            f"image {number} ({shown_image(img)})",
+            (img, *(rows[number] if rows else ())),
+            share if size_of is None else max(share, min(int(size_of(img)), budget)),
+        )
+        for number, img in enumerate(images)
+    ]
+    return answers_in_order(
+        "map_images",
+        functools.partial(_call, func),
+        calls,
+        budget=budget,
+        n_workers=n_workers,
+        context=context,
+        on_error=on_error,
+        progress=progress,
+    )
+
+
+def answers_in_order(
+    name: str,
+    func: Callable[..., Any],
+    calls: Sequence[SizedCall],
+    *,
+    budget: int,
+    n_workers: int,
+    context: str = "spawn",
+    on_error: OnError = "raise",
+    progress: ProgressLike = None,
+) -> list[Any]:
+    """Make calls about images, and return the answers in their order.
+
+    Parameters
+    ----------
+    name, func, calls, budget, n_workers, context
+        As of `lazyvox.runtime.sized_calls.answers`.
+    on_error : {"raise", "return"}
+        Whether the first error in order is raised, or all take the places of their results.
+    progress : bool or callable, optional
+        Receives the number of images done.
+
+    Returns
+    -------
+    list
+        Results, or exceptions.
+    """
+    results: list[Any] = [None] * len(calls)
+    left = set(range(len(calls)))
+    failed: dict[int, Exception] = {}
+    reporter = resolve_progress(progress)
+    reporter.start(len(calls), "images", name)
+    try:
+        with closing(
+            answers(name, func, calls, budget=budget, n_workers=n_workers, context=context)
+        ) as made:
+            for call, answer in made:
+                left.discard(call.number)
+                results[call.number] = answer
+                if isinstance(answer, Raised):
+                    results[call.number] = failed[call.number] = answer.error
+                # What comes earlier in order may fail too, and would be the one to raise.
+                if on_error == "raise" and failed and min(failed) < min(left, default=len(calls)):
+                    raise failed[min(failed)]
+                reporter.advance(1)
+    finally:
+        reporter.close()
     return results
 
 
-class _Mapping(Prefetched[_Task, Any]):
-    """Iterator of the answers to tasks, in order; closing it ends the calls under way."""
-
-    def __init__(self, tasks: list[_Task], crew: Crew, n_workers: int, budget: int) -> None:
-        self._crew = crew
-        self._room = _Room(budget, n_workers)
-        super().__init__(
-            tasks,
-            self._made,
-            n_items=max(len(tasks), 1),
-            n_threads=n_workers,
-            name="lazyvox-map",
-            admission=self._room,
-        )
-
-    @override
-    def pause(self, *, keeps_loaded: bool = False) -> None:
-        """End the processes first: the threads wait for them."""
-        self._crew.stop()
-        super().pause(keeps_loaded=keeps_loaded)
-
-    def _made(self, task: _Task) -> Any:
-        try:
-            return self._crew.call(task.what, task.img, task.share)
-        except MemoryBudgetError:
-            return _TooLittle()
-        finally:
-            if task.size:
-                self._room.leave(task)
-                self.resume()
+def check_on_error(on_error: str) -> None:
+    """Raise `ParameterError` unless this can become of an error."""
+    if on_error not in {"raise", "return"}:
+        msg = f"`on_error` must be raise or return. Got {on_error!r}."
+        raise ParameterError(msg, value=on_error)
 
 
-class _Room:
-    """Lets tasks begin while the running ones fit the budget; one always may."""
+def list_of_images(imgs: Any) -> list[Any]:
+    """Return the images of an iterable.
 
-    def __init__(self, budget: int, n_workers: int) -> None:
-        self._budget = budget
-        self._n_workers = n_workers
-        self._under_way: dict[int, int] = {}
-
-    def admits(self, step: Step[_Task, Any], before: Sequence[Step[_Task, Any]], /) -> bool:
-        """Return whether a task may begin; called with the lock of the iteration."""
-        del before
-        if not step.task.size:
-            # The number of processes is the only bound.
-            return True
-        held = list(self._under_way.values())
-        if held and (len(held) >= self._n_workers or sum(held) + step.task.size > self._budget):
-            return False
-        self._under_way[step.task.number] = step.task.size
-        return True
-
-    def leave(self, task: _Task) -> None:
-        """Record that a task is done; called from its thread."""
-        self._under_way.pop(task.number, None)
-
-    def delivered(self, step: Step[_Task, Any], item: Any, /) -> None:
-        """No-op: only running tasks are counted."""
-
-    def withdrawn(self, step: Step[_Task, Any], item: Any, /) -> None:
-        """No-op: only running tasks are counted."""
-
-
-def _call(func: Callable[[Any], Any], img: Any, share: int) -> Any:
-    """Make one call, in whatever process this is, within its share of the budget."""
-    with memory_budget(max(share, 1)):
-        if isinstance(img, SharedHandle):
-            return func(img.open())
-        return func(load(img) if isinstance(img, str | bytes | os.PathLike) else img)
-
-
-def _called_here(func: Callable[[Any], Any], task: _Task) -> Any:
-    try:
-        return _call(func, task.img, task.share)
-    except Exception as error:
-        error.add_note(f"map_images: raised for {task.what}.")
-        raise
-
-
-def _as_list(imgs: Any) -> Iterable[Any]:
+    Raises
+    ------
+    ParameterTypeError
+        If it is one image, or no iterable.
+    """
     if isinstance(imgs, str | bytes | os.PathLike | SpatialImage | SharedHandle):
         msg = (
             f"`imgs` must be a list of images, or another iterable of them. Got one "
@@ -264,19 +220,44 @@ def _as_list(imgs: Any) -> Iterable[Any]:
     if not isinstance(imgs, Iterable):
         msg = f"`imgs` must be an iterable of images. Got {type(imgs).__name__}."
         raise ParameterTypeError(msg)
-    return imgs
+    return list(imgs)
+
+
+def shown_image(img: Any) -> str:
+    """Return an image, or a list of them, as messages show it."""
+    if isinstance(img, SpatialImage):
+        return name_of(img)
+    return shorten(str(img) if isinstance(img, str | os.PathLike) else repr(img), 200)
+
+
+def _column(given: Any, n_images: int) -> list[Any]:
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        msg = (
+            f"`args_per_image` must be lists of arguments, one for each image. Got "
+            f"{type(given).__name__}. Pass options such as n_jobs by their names, and what is the "
+            f"same for all images by functools.partial."
+        )
+        raise ParameterTypeError(msg)
+    column = list(given)
+    if len(column) != n_images:
+        msg = (
+            f"`args_per_image` must have {n_images} items, one for each image. Got {len(column)}."
+        )
+        raise ParameterError(msg, value=len(column))
+    return column
+
+
+def _call(func: Callable[..., Any], img: Any, *rest: Any) -> Any:
+    """Make one call, in whatever process this is, within its share of the budget."""
+    *args, share = rest
+    with memory_budget(max(share, 1)):
+        if isinstance(img, SharedHandle):
+            return func(img.open(), *args)
+        return func(load(img) if isinstance(img, str | bytes | os.PathLike) else img, *args)
 
 
 def _n_workers(n_jobs: int | None, n_images: int, budget: int) -> int:
-    import multiprocessing
-
     wanted = resolve_n_jobs(n_jobs)
     if multiprocessing.current_process().daemon:
         return 1
     return min(wanted, n_images, max(budget // _LEAST_SHARE, 1))
-
-
-def _name(img: Any) -> str:
-    if isinstance(img, SpatialImage):
-        return name_of(img)
-    return shorten(str(img) if isinstance(img, str | os.PathLike) else repr(img), 200)

@@ -113,7 +113,7 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     Parameters
     ----------
     func : callable
-        Function that can be pickled: defined at the top of a module.
+        Function; of a notebook or script, or a lambda, it is sent with its code.
     *args : Any
         Its arguments, picklable too.
 

@@ -14,6 +14,8 @@ from lazyvox.runtime.process_results import (
     Caught,
     Failure,
     how_it_ended,
+    packed,
+    packed_answer,
     packed_call,
     packed_failure,
     raise_failure,
@@ -145,7 +147,7 @@ class Crew:
 
     def _packed(self, what: str, args: tuple[Any, ...]) -> bytes:
         try:
-            return pickle.dumps(args)
+            return packed(args)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             msg = (
                 f"{self._name}: what goes to another process must be picklable. Got {what}: "
@@ -262,7 +264,7 @@ def _serve(connection: "Connection", payload: bytes) -> None:
 
 def _answer(func: Callable[..., Any], args: bytes) -> bytes:
     with Caught() as caught:
-        return pickle.dumps(func(*pickle.loads(args)))
+        return packed_answer(func(*pickle.loads(args)))
     assert caught.error is not None
     return packed_failure(caught.error)
 
@@ -270,9 +272,9 @@ def _answer(func: Callable[..., Any], args: bytes) -> bytes:
 def _not_found(reason: Exception) -> bytes:
     """Return the failure of a function that the parent knows and this process does not."""
     error = ParameterTypeError(
-        f"a function for other processes must be one that they can import. Got "
-        f"{type(reason).__name__}: {reason}. Put it into a module, also where it was defined in "
-        f"a notebook."
+        f"a function for other processes must find there what it refers to. Got "
+        f"{type(reason).__name__}: {reason}. Put modules that it imports where Python looks for "
+        f"them, or define it in the notebook itself."
     )
     # So that its traceback, which shows what fails while importing, goes along.
     error.__cause__ = reason

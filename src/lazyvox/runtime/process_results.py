@@ -9,7 +9,16 @@ from typing import Any, NoReturn, Self
 
 from lazyvox.errors import LazyvoxError, ParameterTypeError
 
-__all__ = ["Caught", "Failure", "how_it_ended", "packed_call", "packed_failure", "raise_failure"]
+__all__ = [
+    "Caught",
+    "Failure",
+    "how_it_ended",
+    "packed",
+    "packed_answer",
+    "packed_call",
+    "packed_failure",
+    "raise_failure",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +55,9 @@ def packed_failure(error: Exception) -> bytes:
     """Return the bytes of a failure, replacing an exception that does not survive pickling."""
     trace = "".join(traceback.format_exception(error))
     with Caught():
-        packed = pickle.dumps(Failure(error, trace))
-        pickle.loads(packed)
-        return packed
+        made = pickle.dumps(Failure(error, trace))
+        pickle.loads(made)
+        return made
     return pickle.dumps(Failure(LazyvoxError(f"{type(error).__name__}: {error}"), trace))
 
 
@@ -61,14 +70,30 @@ def raise_failure(failure: Failure, where: str) -> NoReturn:
 def packed_call(name: str, func: Callable[..., Any], *args: Any) -> bytes:
     """Return the bytes of a call, or raise where it cannot go to another process."""
     try:
-        return pickle.dumps((func, args))
+        return packed((func, args))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         msg = (
             f"{name}: the function and its arguments must be picklable, since they run in a "
-            f"fresh process. Got {func!r}: {error}. Pass a function defined at the top of a "
-            f"module."
+            f"fresh process. Got {func!r}: {error}. Pass a function that refers to no open file, "
+            f"lock or connection."
         )
         raise ParameterTypeError(msg) from error
+
+
+def packed(thing: Any) -> bytes:
+    """Return the pickled bytes of an object: functions and classes of notebooks with their code."""
+    # Needed where there are other processes only.
+    import cloudpickle
+
+    made: bytes = cloudpickle.dumps(thing)
+    return made
+
+
+def packed_answer(answer: Any) -> bytes:
+    """Return the pickled bytes of a result, for the process that knows its own notebook."""
+    with Caught():
+        return pickle.dumps(answer)
+    return packed(answer)
 
 
 def how_it_ended(exitcode: int | None) -> str:

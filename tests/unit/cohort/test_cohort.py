@@ -13,8 +13,8 @@ import pytest
 import lazyvox as lv
 from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
 from lazyvox.cohort.one_run import prepare_run
-from lazyvox.cohort.scheduling import most_side_by_side
 from lazyvox.errors import GridMismatchError, OutputError, ParameterError, ParameterTypeError
+from lazyvox.runtime.sized_calls import most_side_by_side
 
 SIGNALS = "sub-{}/func/sub-{}_task-rest_space-MNI_atlas-Q_stat-mean_timeseries.tsv"
 EVERYTHING = {

@@ -2,7 +2,9 @@
 
 import importlib
 import os
+import subprocess
 import sys
+import threading
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +17,7 @@ from lazyvox.testing import own_threads
 VALUES = np.arange(2 * 3 * 4 * 5, dtype=np.int16).reshape(2, 3, 4, 5)
 
 JOBS = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from pathlib import Path
 import numpy as np
 import lazyvox as lv
@@ -41,7 +43,7 @@ def leave(img):
     sys.exit(7)
 
 def unpicklable(img):
-    return lambda: 1
+    return threading.Lock()
 
 def greedy(img):
     if resolve_budget(None) < 150_000_000:
@@ -87,7 +89,7 @@ TOTALS = [int(VALUES.sum()) * number for number in (1, 2, 3, 4)]
 @pytest.mark.parametrize("context", ["spawn", "forkserver"])
 def test_results_come_in_order_from_other_processes(context, jobs, paths):
     given = [paths[0], lv.load(paths[1]), nib.load(paths[2]), np.asarray(VALUES * 4)]
-    assert lv.map_images(jobs.total, given, 2, context=context) == TOTALS
+    assert lv.map_images(jobs.total, given, n_jobs=2, context=context) == TOTALS
 
 
 def test_shares_of_budget_and_cores(jobs, paths):
@@ -140,7 +142,7 @@ def test_process_that_leaves_is_an_error(jobs, paths):
 
 
 def test_result_that_cannot_be_sent_is_an_error(jobs, paths):
-    with pytest.raises(AttributeError, match="unpicklable"):
+    with pytest.raises(TypeError, match="cannot pickle"):
         lv.map_images(jobs.unpicklable, paths[:2], n_jobs=2)
 
 
@@ -158,8 +160,40 @@ def test_no_more_at_once_than_fit(jobs, paths, tmp_path):
 
 
 def test_function_that_cannot_be_sent_is_refused_before_any_process_starts(paths):
+    lock = threading.Lock()
     with pytest.raises(lv.ParameterTypeError, match=r"map_images: the function .* picklable"):
-        lv.map_images(lambda img: 1, paths, n_jobs=2)
+        lv.map_images(lambda img: lock.locked(), paths, n_jobs=2)
+
+
+def test_functions_of_a_notebook_are_sent_with_their_code(paths):
+    # As in a notebook, what `python -c` defines is in no module that another process could import.
+    program = f"""
+import numpy as np
+import lazyvox as lv
+
+class Total:
+    def __init__(self, value):
+        self.value = value
+
+def doubled(img):
+    return Total(2 * int(np.asarray(img.dataobj).sum()))
+
+found = lv.map_images(lambda img, one: (doubled(img), one), {paths!r}, ["x", *[Total(1)] * 3], n_jobs=2)
+print([total.value for total, _ in found], [type(one).__name__ for _, one in found])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout == f"{[2 * one for one in TOTALS]} ['str', 'Total', 'Total', 'Total']\n"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_errors_take_the_places_of_their_results(n_jobs, jobs, paths):
+    found = lv.map_images(jobs.fail_on_third, paths, n_jobs=n_jobs, on_error="return")
+    assert [found[number] for number in (0, 1, 3)] == [1, 1, 1]
+    assert isinstance(found[2], KeyError)
+    assert f"map_images: raised for image 2 ({paths[2]})." in found[2].__notes__
 
 
 def test_nothing_to_do(jobs):
@@ -172,12 +206,26 @@ def test_nothing_to_do(jobs):
         (("x", []), {}, lv.ParameterTypeError, "`func` must be a function of one image"),
         ((len, "run.nii"), {}, lv.ParameterTypeError, "`imgs` must be a list of images"),
         ((len, 3), {}, lv.ParameterTypeError, "`imgs` must be an iterable"),
-        ((len, [], 0), {}, lv.ParameterError, "n_jobs must be"),
-        ((len, [], 1, "none"), {}, lv.ParameterError, "memory"),
+        ((len, []), {"n_jobs": 0}, lv.ParameterError, "n_jobs must be"),
+        ((len, []), {"memory": "none"}, lv.ParameterError, "memory"),
+        ((len, [], 2), {}, lv.ParameterTypeError, "lists of arguments.* by their names"),
+        ((len, ["a"], [1, 2]), {}, lv.ParameterError, "must have 1 items.* Got 2"),
+        ((len, []), {"on_error": "skip"}, lv.ParameterError, "`on_error` must be raise"),
         ((len, []), {"context": "fork"}, lv.ParameterError, "`context` must be one of spawn"),
         ((len, []), {"size_of": 3}, lv.ParameterTypeError, "`size_of` must be a function"),
     ],
-    ids=["func", "path", "number", "n_jobs", "memory", "context", "size_of"],
+    ids=[
+        "func",
+        "path",
+        "number",
+        "n_jobs",
+        "memory",
+        "option",
+        "lengths",
+        "on_error",
+        "context",
+        "size_of",
+    ],
 )
 def test_wrong_arguments_are_refused(arguments, options, error, match):
     with pytest.raises(error, match=match):

@@ -4,6 +4,7 @@ import importlib
 import mmap
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -221,8 +222,14 @@ def test_a_process_that_leaves_early_is_named(jobs):
 
 
 def test_a_function_that_cannot_travel_is_refused():
-    with pytest.raises(ParameterTypeError, match="top of a module"):
-        measure(lambda: None)
+    lock = threading.Lock()
+    with pytest.raises(ParameterTypeError, match="no open file, lock or connection"):
+        measure(lambda: lock.locked() or 1)
+
+
+def test_functions_of_a_notebook_travel():
+    number = 7
+    assert measure(lambda: number).result == 7
 
 
 def test_a_result_that_cannot_travel_is_told(jobs):

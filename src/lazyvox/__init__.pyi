@@ -1,7 +1,7 @@
 from . import confounds, glm, image, interop, maskers, masking, preload, signal
 from ._version import __version__
 from .array import LazyArray
-from .cohort import run_cohort
+from .cohort import extract_all, run_cohort
 from .confounds import Confounds, load_confounds
 from .connectome import Connectivity, connectivity
 from .errors import (
@@ -150,6 +150,7 @@ __all__ = [
     "dvars",
     "explain",
     "extract",
+    "extract_all",
     "glm",
     "global_signal",
     "histogram",

@@ -8,6 +8,7 @@ from lazyvox.cohort.api import (
     prepare_cohort,
     run_cohort,
 )
+from lazyvox.cohort.extract_all import extract_all
 from lazyvox.cohort.one_run import Done, Failed
 from lazyvox.cohort.options import Atlas, CohortOptions
 from lazyvox.cohort.runs import RunFiles, RunFilter
@@ -23,6 +24,7 @@ __all__ = [
     "PlannedRun",
     "RunFiles",
     "RunFilter",
+    "extract_all",
     "prepare_cohort",
     "run_cohort",
 ]

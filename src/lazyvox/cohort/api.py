@@ -9,6 +9,7 @@ from typing import Any
 
 from lazyvox._typing import PathLike, override
 from lazyvox.cohort.dataset import Dataset, fingerprint
+from lazyvox.cohort.likeness import likeness
 from lazyvox.cohort.one_run import Done, Failed, RunTask, Step, prepare_run, work_on
 from lazyvox.cohort.options import CohortOptions, OutputNames, opened_atlases
 from lazyvox.cohort.runs import RunFiles, RunFilter, find_runs, read_runs
@@ -381,11 +382,7 @@ class Cohort:
             grid = as_series(run.bold).grid
             # Runs that are alike have one plan: regions are read once for all of them.
             alike = (
-                grid.shape,
-                grid.n_volumes,
-                str(grid.dtype),
-                grid.affine.tobytes(),
-                Path(run.bold).suffix,
+                likeness(grid, run.bold),
                 self.options.mask_of(run) is None,
                 run.confounds is None,
             )

@@ -3,13 +3,12 @@
 import datetime
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lazyvox._version import __version__
 from lazyvox.bids.sidecars import dataset_description
+from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.one_run import UNFINISHED, Done, Failed
 from lazyvox.cohort.options import CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
@@ -88,6 +87,7 @@ class Dataset:
     def __init__(self, path: str, part: str = "") -> None:
         self.path = Path(path)
         self._part = part
+        self._finished = FinishedOutputs(path)
 
     @property
     def failures(self) -> Path:
@@ -103,7 +103,7 @@ class Dataset:
             If it cannot be written.
         """
         try:
-            (self.path / "logs" / "finished").mkdir(parents=True, exist_ok=True)
+            self._finished.make_folder()
         except OSError as error:
             msg = (
                 f"{printable(str(self.path))}: outputs must be in a folder that can be made and "
@@ -117,18 +117,11 @@ class Dataset:
 
     def is_finished(self, run: RunFiles, options: CohortOptions, mark: str) -> bool:
         """Return whether the outputs of a run are complete, and made of the same."""
-        record = self._record(run)
-        return all(
-            record.get(path) == [mark, self._size(path)]
-            for path in OutputNames.of(run, options).paths
-        )
+        return self._finished.hold(run.label, mark, OutputNames.of(run, options).paths)
 
     def finish(self, run: RunFiles, options: CohortOptions, mark: str) -> None:
         """Record that the outputs of a run are complete."""
-        made = {path: [mark, self._size(path)] for path in OutputNames.of(run, options).paths}
-        # Another study may have other outputs of the same run in this folder.
-        record = {**self._record(run), **made}
-        self._write(self._record_name(run), json.dumps(record, indent=1, sort_keys=True) + "\n")
+        self._finished.keep(run.label, mark, OutputNames.of(run, options).paths)
 
     def log(self, done: Done) -> None:
         """Add a line about a run to the log, which has what differs from time to time."""
@@ -157,23 +150,6 @@ class Dataset:
             (self.path / UNFINISHED).rmdir()
         except OSError:
             return
-
-    def _size(self, path: str) -> int:
-        try:
-            return os.stat(self.path / path).st_size  # noqa: PTH116
-        except OSError:
-            return -1
-
-    def _record_name(self, run: RunFiles) -> str:
-        return f"logs/finished/{run.label}.json"
-
-    def _record(self, run: RunFiles) -> dict[str, Any]:
-        try:
-            text = (self.path / self._record_name(run)).read_text("utf-8")
-            record: Any = json.loads(text)
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
 
     def _write(self, name: str, text: str) -> None:
         write_file(str(self.path / name), text.encode(), overwrite=True)

@@ -122,16 +122,17 @@ class RoiSet:
 
         One file for several sets is left to the caller.
         """
-        if self.is_single:
-            paths = [absolute_path(out)]
-        elif self.is_gathered(out):
+        if self.is_gathered(out):
             refuse_existing(absolute_path(out), overwrite=overwrite)
             return self
-        else:
-            paths = split_target(out, self.names)
-        pairs = zip(self.consumers, paths, strict=True)
+        pairs = zip(self.consumers, self.files(out), strict=True)
         written = tuple(one.writing_to(path, overwrite=overwrite) for one, path in pairs)
         return replace(self, consumers=written)
+
+    def files(self, out: PathLike) -> list[str]:
+        """Return the files that results are written to: one, or one for each region set."""
+        is_one = self.is_single or self.is_gathered(out)
+        return [absolute_path(out)] if is_one else split_target(out, self.names)
 
     def cleaned_by(self, cleaning: Cleaning) -> "RoiSet":
         """Return the set with signals that are cleaned."""

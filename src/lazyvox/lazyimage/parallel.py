@@ -21,7 +21,15 @@ from lazyvox.runtime.process_results import packed_call
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.runtime.sized_calls import Raised, SizedCall, answers
 
-__all__ = ["OnError", "answers_in_order", "list_of_images", "map_images", "shown_image"]
+__all__ = [
+    "OnError",
+    "answers_in_order",
+    "call_with_image",
+    "check_on_error",
+    "list_of_images",
+    "map_images",
+    "shown_image",
+]
 
 ResultT = TypeVar("ResultT")
 
@@ -136,7 +144,7 @@ def map_images(
     ]
     return answers_in_order(
         "map_images",
-        functools.partial(_call, func),
+        functools.partial(call_with_image, func),
         calls,
         budget=budget,
         n_workers=n_workers,
@@ -247,8 +255,23 @@ def _column(given: Any, n_images: int) -> list[Any]:
     return column
 
 
-def _call(func: Callable[..., Any], img: Any, *rest: Any) -> Any:
-    """Make one call, in whatever process this is, within its share of the budget."""
+def call_with_image(func: Callable[..., Any], img: Any, *rest: Any) -> Any:
+    """Call a function with an opened image and more, in whatever process this is.
+
+    Parameters
+    ----------
+    func : callable
+        Function of an image, and further arguments.
+    img : image, path, handle or array
+        Opened here, where it is a path or a handle.
+    *rest : object
+        Further arguments; behind them the bytes of memory for the call.
+
+    Returns
+    -------
+    object
+        What the function returned.
+    """
     *args, share = rest
     with memory_budget(max(share, 1)):
         if isinstance(img, SharedHandle):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.lazyimage.fingerprint import fingerprint
 from lazyvox.maskers import NiftiLabelsMasker, NiftiMasker
 from lazyvox.maskers import base as base_module
-from lazyvox.maskers.caching import fingerprint, open_memory
+from lazyvox.maskers.caching import open_memory
 
 SHAPE = (5, 6, 4, 10)
 

@@ -18,7 +18,8 @@ from lazyvox.bids.sidecars import dataset_description
 from lazyvox.cli.cleaning_options import confound_options
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import Job, Written, perform
-from lazyvox.cli.model_inputs import FirstLevelInputs, ModelChoice, contrast_label
+from lazyvox.cli.model_inputs import FirstLevelInputs
+from lazyvox.cli.model_options import contrast_option, model_options
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_files
 from lazyvox.cli.settings import (
@@ -34,8 +35,19 @@ from lazyvox.cli.settings import (
     runs_argument,
 )
 from lazyvox.errors import LazyvoxError, ParameterError
+from lazyvox.glm.map_files import (
+    MAP_DTYPE,
+    MAPS,
+    MASK_DTYPE,
+    describe_contrasts,
+    file_prefix,
+    map_file,
+    save_mask,
+    write_design,
+    write_map,
+)
+from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.save import save
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.dry_run import plan as plan_of
 from lazyvox.runtime.optional import require
@@ -43,23 +55,6 @@ from lazyvox.store.files.paths import printable
 from lazyvox.store.write.atomic_folder import AtomicFolder
 
 __all__ = ["glm"]
-
-_HRF_MODELS = (
-    "glover",
-    "spm",
-    "glover + derivative",
-    "spm + derivative",
-    "glover + derivative + dispersion",
-    "spm + derivative + dispersion",
-)
-
-#: Maps of a contrast: the label in their names, and what nilearn calls them.
-_MAPS = {
-    "effect": "effect_size",
-    "variance": "effect_variance",
-    "t": "stat",
-    "z": "z_score",
-}
 
 #: Options that a design matrix takes the place of.
 _OF_EVENTS = ("hrf_model", "drift_model", "drift_order", "high_pass", "slice_time_ref", "t_r")
@@ -171,13 +166,13 @@ class _FirstLevel:
         for name in self.inputs.weights:
             maps = model.compute_contrast(self._given(name), output_type="all")
             peaks[name] = _largest(maps["z_score"])
-            for label, kind in _MAPS.items():
-                file = f"{self._prefix}contrast-{contrast_label(name)}_stat-{label}_statmap.nii.gz"
-                save(maps[kind], folder / file, dtype="float32", n_jobs=1)
-                written.append(self._written(file, maps[kind].shape, "float32"))
+            for label, kind in MAPS.items():
+                file = map_file(self._prefix, name, label)
+                write_map(maps[kind], folder / file)
+                written.append(self._written(file, maps[kind].shape, MAP_DTYPE))
         file = f"{self._prefix}mask.nii.gz"
-        save(as_image(model.mask_img_), folder / file, dtype="uint8", n_jobs=1)
-        return [*written, self._written(file, model.mask_img_.shape, "uint8")], peaks
+        save_mask(as_image(model.mask_img_), folder / file)
+        return [*written, self._written(file, model.mask_img_.shape, MASK_DTYPE)], peaks
 
     @property
     def _contrasts_file(self) -> str:
@@ -201,8 +196,7 @@ class _FirstLevel:
             shared = common_name([parse_name(path) for path in self.inputs.paths])
         except ParameterError:
             return ""
-        kept = shared.with_entities(desc=None, part=None, echo=None)
-        return "".join(f"{key}-{label}_" for key, label in kept.entities)
+        return file_prefix(shared)
 
     def _written(self, name: str, shape: Any, dtype: str) -> Written:
         return Written(str(Path(self.output or "") / name), tuple(shape), dtype)
@@ -215,21 +209,11 @@ class _FirstLevel:
         for number, design in enumerate(self.inputs.design_matrices, 1):
             run = "" if len(self.inputs.paths) == 1 else f"run-{number}_"
             name = f"{self._prefix}{run}design"
-            design.to_csv(folder / f"{name}.tsv", sep="\t", index=False)
+            write_design(design, folder / f"{name}.tsv")
             written.append(self._written(f"{name}.tsv", design.shape, "text"))
             plot_design_matrix(design, output_file=str(folder / f"{name}.png"))
             written.append(self._written(f"{name}.png", (), "picture"))
-        described = {
-            contrast: [
-                {
-                    str(column): weight
-                    for column, weight in zip(design.columns, one.tolist(), strict=True)
-                    if weight
-                }
-                for design, one in zip(self.inputs.design_matrices, weights, strict=True)
-            ]
-            for contrast, weights in self.inputs.weights.items()
-        }
+        described = describe_contrasts(self.inputs.design_matrices, self.inputs.weights)
         dataset = {
             **dataset_description("First-level GLM"),
             "Parameters": self.inputs.choice.to_dict(),
@@ -300,30 +284,8 @@ def _largest(img: Any) -> float:
     help="Design matrix in place of events: .tsv or .csv with names in the first line, AFNI's "
     ".xmat.1D, or FSL's design.mat, whose columns are ev1, ev2, ... Once for each RUN.",
 )
-@click.option(
-    "--contrast",
-    "contrasts",
-    metavar="EXPRESSION",
-    multiple=True,
-    required=True,
-    help='Difference or mean of columns of the design, such as "face - house"; with a name as in '
-    '"faces=face - house". May be given several times.',
-)
-@click.option(
-    "--hrf-model",
-    type=click.Choice(_HRF_MODELS),
-    default="glover",
-    show_default=True,
-    metavar="NAME",
-    help=f"Response to events: {', '.join(_HRF_MODELS)}.",
-)
-@click.option(
-    "--drift-model",
-    type=click.Choice(("cosine", "polynomial", "none")),
-    default="cosine",
-    show_default=True,
-    help="Regressors of slow drifts.",
-)
+@contrast_option(required=True)
+@model_options
 @click.option(
     "--high-pass",
     metavar="HZ",
@@ -333,33 +295,10 @@ def _largest(img: Any) -> float:
     help="Fastest of the cosines.",
 )
 @click.option(
-    "--drift-order",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Order of the polynomials.",
-)
-@click.option(
-    "--noise-model",
-    metavar="NAME",
-    default="ar1",
-    show_default=True,
-    help="Noise: ar1, or arN for a dependence on N volumes; ols for none.",
-)
-@click.option(
     "--t-r",
     metavar="SECONDS",
     type=POSITIVE,
     help="Time between volumes; by default that of the header.",
-)
-@click.option(
-    "--slice-time-ref",
-    metavar="X",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Time within a volume that its values are of, as a fraction of the time between volumes.",
 )
 @click.option(
     "--mask",

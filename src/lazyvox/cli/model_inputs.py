@@ -7,56 +7,18 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray
-from lazyvox.bids.names import bids_label
 from lazyvox.cli.confound_tables import ConfoundChoice
-from lazyvox.cli.outcome import WrongUsageError
-from lazyvox.errors import LazyvoxError, ParameterError
-from lazyvox.glm.contrasts import contrast_weights
+from lazyvox.cli.outcome import WrongUsageError, spelled
+from lazyvox.errors import ParameterError
+from lazyvox.glm.contrasts import contrast_weights, named_contrasts
 from lazyvox.glm.design_files import read_design
-from lazyvox.glm.noise import noise_order
+from lazyvox.glm.model_choice import ModelChoice, confound_frame, event_designs
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.sample_mask import checked_sample_mask
 from lazyvox.store.files.paths import printable
 
-__all__ = ["FirstLevelInputs", "ModelChoice", "contrast_label"]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """The options about the model.
-
-    Attributes
-    ----------
-    hrf_model, drift_model, noise_model : str
-        As in nilearn; "none" is a drift model too.
-    drift_order : int
-        Order of polynomials.
-    high_pass : float
-        Cutoff of cosines, in Hz.
-    slice_time_ref : float
-        Time of the reference slice, as a fraction of `t_r`.
-    t_r : float or None
-        Seconds between volumes.
-    mask : str or None
-        Mask of the voxels.
-    smoothing_fwhm : float or None
-        Width of the Gaussian, in mm.
-    """
-
-    hrf_model: str
-    drift_model: str
-    noise_model: str
-    drift_order: int
-    high_pass: float
-    slice_time_ref: float
-    t_r: float | None
-    mask: str | None
-    smoothing_fwhm: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the options, for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+__all__ = ["FirstLevelInputs"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +80,7 @@ class FirstLevelInputs:
                 runs = "one run" if len(self.paths) == 1 else f"{len(self.paths)} runs"
                 msg = f"{option} must be given once for each run. Got {len(given)} for {runs}"
                 raise WrongUsageError(msg)
-        noise_order(self.choice.noise_model)
+        self.choice.check()
         assert self.weights, "bug in lazyvox: no contrast"
 
     @cached_property
@@ -165,24 +127,10 @@ class FirstLevelInputs:
             return None, None
         if len(self.confounds.confounds) != len(self.paths):
             self.confounds.load([n_volumes] * len(self.paths))
-        import pandas as pd
-
         path = self.confounds.confounds[number]
         found = replace(self.confounds, confounds=(path,)).load([n_volumes])
         kept = None if found.kept.all() else np.flatnonzero(found.kept)
-        if found.frame is None:
-            return pd.DataFrame(index=range(n_volumes)), kept
-        values = np.asarray(found.frame.values, np.float64)
-        names = found.frame.names or [f"confound{i}" for i in range(values.shape[1])]
-        rows, columns = np.nonzero(~np.isfinite(values))
-        if len(rows):
-            msg = (
-                f"`confounds`: {printable(path)} must hold finite numbers. Got "
-                f"{values[rows[0], columns[0]]} in column {names[columns[0]]!r} at volume "
-                f"{rows[0]}, and {len(rows)} such numbers in all. Fill them, or choose other columns."
-            )
-            raise ParameterError(msg)
-        return pd.DataFrame(values, columns=list(names)), kept
+        return confound_frame(found.frame, n_volumes, path), kept
 
     @cached_property
     def t_r(self) -> float | None:
@@ -208,44 +156,15 @@ class FirstLevelInputs:
     @cached_property
     def model(self) -> Any:
         """The model, not fitted."""
-        from lazyvox.glm.first_level import FirstLevelModel
-
-        choice = self.choice
-        of_events: dict[str, Any] = {
-            "t_r": self.t_r,
-            "slice_time_ref": choice.slice_time_ref,
-            "hrf_model": choice.hrf_model,
-            "drift_model": None if choice.drift_model == "none" else choice.drift_model,
-            "drift_order": choice.drift_order,
-            "high_pass": choice.high_pass,
-        }
-        return FirstLevelModel(
-            **({} if self.designs else of_events),
-            mask_img=choice.mask,
-            smoothing_fwhm=choice.smoothing_fwhm,
-            noise_model=choice.noise_model,
-            # Clusters of coefficients are the same in each run of the command.
-            random_state=0,
-            n_jobs=self.n_jobs,
-        )
+        return self.choice.model(self.t_r, n_jobs=self.n_jobs, has_events=not self.designs)
 
     @cached_property
     def design_matrices(self) -> list[Any]:
         """The design matrix of each run, without the volumes that are left out."""
         designs = [run.design for run in self.runs]
         if not self.designs:
-            options = self.fit_options()
-            try:
-                designs = self.model.make_design_matrices(
-                    list(self.paths), options["events"], options["confounds"]
-                )
-            except LazyvoxError:
-                raise
-            except (ValueError, TypeError, KeyError, OSError) as error:
-                # nilearn reads the tables of events.
-                shown = ", ".join(map(printable, self.events))
-                msg = f"`events`: {shown} must be a table of events as BIDS has it. Got: {error}"
-                raise ParameterError(msg) from error
+            confounds = self.fit_options()["confounds"]
+            designs = event_designs(self.model, self.paths, self.events, confounds)
         return [
             design if run.kept is None else design.iloc[run.kept]
             for design, run in zip(designs, self.runs, strict=True)
@@ -254,35 +173,21 @@ class FirstLevelInputs:
     @cached_property
     def named_expressions(self) -> dict[str, str]:
         """Expression of each contrast, by its name; by itself where it has none."""
-        found: dict[str, str] = {}
-        for text in self.expressions:
-            name, _, expression = (part.strip() for part in text.rpartition("="))
-            name = name or expression
-            if name in found:
-                msg = f"--contrast must be given once for each name. Got {name!r} twice"
-                raise WrongUsageError(msg)
-            found[name] = expression
-        return found
+        try:
+            return named_contrasts(self.expressions)
+        except ParameterError as error:
+            raise WrongUsageError(spelled(error, contrasts="--contrast").rstrip(".")) from error
 
     @cached_property
     def weights(self) -> dict[str, list[FloatArray]]:
         """Weights of each contrast, by its name: one array for each run."""
-        found = {
+        return {
             name: [
                 contrast_weights(expression, [str(column) for column in design.columns])
                 for design in self.design_matrices
             ]
             for name, expression in self.named_expressions.items()
         }
-        labels = [contrast_label(name) for name in found]
-        twice = [label for label in labels if labels.count(label) > 1]
-        if twice:
-            msg = (
-                f"--contrast: names must differ in letters and digits. Got {twice[0]!r} of two; "
-                f"name them as in NAME=EXPRESSION"
-            )
-            raise WrongUsageError(msg)
-        return found
 
     def fit_options(self) -> dict[str, Any]:
         """Return the arguments of `fit`."""
@@ -296,15 +201,3 @@ class FirstLevelInputs:
             return {"design_matrices": designs, "sample_masks": masks}
         confounds = [run.confounds for run in self.runs] if self.confounds.confounds else None
         return {"events": list(self.events), "confounds": confounds, "sample_masks": masks}
-
-
-def contrast_label(name: str) -> str:
-    """Return a contrast as a label of BIDS.
-
-    Examples
-    --------
-    >>> contrast_label("face - house"), contrast_label("2*a#0")
-    ('faceMinusHouse', '2TimesA0')
-    """
-    words = {"-": " minus ", "+": " plus ", "*": " times ", "/": " by "}
-    return bids_label("".join(words.get(letter, letter) for letter in name).strip())

@@ -7,9 +7,64 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lazyvox._typing import FloatArray
+from lazyvox.bids.names import bids_label
 from lazyvox.errors import ParameterError
 
-__all__ = ["contrast_weights"]
+__all__ = ["contrast_label", "contrast_weights", "named_contrasts"]
+
+
+def named_contrasts(texts: Sequence[str]) -> dict[str, str]:
+    """Return the expression of each contrast, by its name; by itself where it has none.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Expressions, such as ``"face - house"``, or ``"faces=face - house"`` with a name.
+
+    Returns
+    -------
+    dict
+        Expressions by name.
+
+    Raises
+    ------
+    ParameterError
+        If two have one name, or names that are one label in letters and digits.
+
+    Examples
+    --------
+    >>> named_contrasts(["faces=face - house", "face"])
+    {'faces': 'face - house', 'face': 'face'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, expression = (part.strip() for part in text.rpartition("="))
+        name = name or expression
+        if name in found:
+            msg = f"`contrasts` must be given once for each name. Got {name!r} twice."
+            raise ParameterError(msg)
+        found[name] = expression
+    labels = [contrast_label(name) for name in found]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        msg = (
+            f"`contrasts`: names must differ in letters and digits. Got {twice[0]!r} of two; name "
+            f"them as in NAME=EXPRESSION."
+        )
+        raise ParameterError(msg)
+    return found
+
+
+def contrast_label(name: str) -> str:
+    """Return a contrast as a label of BIDS.
+
+    Examples
+    --------
+    >>> contrast_label("face - house"), contrast_label("2*a#0")
+    ('faceMinusHouse', '2TimesA0')
+    """
+    words = {"-": " minus ", "+": " plus ", "*": " times ", "/": " by "}
+    return bids_label("".join(words.get(letter, letter) for letter in name).strip())
 
 
 def contrast_weights(contrast: Any, names: Sequence[str]) -> FloatArray:

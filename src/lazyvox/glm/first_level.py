@@ -1,7 +1,7 @@
 """`FirstLevelModel`: nilearn's class, with a fit that reads each run once, in bounded memory."""
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -331,9 +331,7 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
         steps = stage.steps(series)
         if steps:
             # In float32, rounding of a large mean would be 1e-5 of the statistics.
-            double = np.dtype(np.float64)
-            grid = replace(series.grid, dtype=double)
-            series = replace(series, array=series.array.astype(double), grid=grid)
+            series = series.astype(np.dtype(np.float64))
         for transform, affine in steps:
             series = series.transformed(transform, affine)
         cleaning = {name: getattr(masker, name, None) for name in _CLEANING}

@@ -163,6 +163,10 @@ class Series:
         array, grid = staged(transform, self.array), self.grid.transformed(transform, affine)
         return replace(self, array=array, grid=grid)
 
+    def astype(self, dtype: DType) -> Series:
+        """Return the series with values of another type; reads nothing."""
+        return replace(self, array=self.array.astype(dtype), grid=replace(self.grid, dtype=dtype))
+
     def with_t_r(self, t_r: float) -> Series:
         """Return the series with another repetition time, in seconds."""
         return replace(self, grid=replace(self.grid, t_r=t_r))

@@ -55,6 +55,31 @@ def test_dry_run_lists_what_was_found_and_writes_nothing(lazyvox, folder):
     assert [one["run"] for one in record["runs"]] == [f"sub-0{n}_task-rest" for n in (1, 2, 3)]
 
 
+def test_models_are_fitted_and_planned(lazyvox, folder):
+    (folder / "e.tsv").write_text("onset\tduration\ttrial_type\n4\t8\tface\n30\t8\thouse\n")
+    table = folder / "runs.tsv"
+    lines = table.read_text().splitlines()
+    rows = [
+        f"{line}\t{end}"
+        for line, end in zip(lines, ["events", "e.tsv", "e.tsv", "n/a"], strict=True)
+    ]
+    table.write_text("\n".join(rows) + "\n")
+    argv = (*BASE, "--mask", "auto", "--glm", "--contrast", "face - house", "--noise-model", "ols")
+    plan = lazyvox(*argv, "--dry-run")
+    assert "sub-01_task-rest: mask mask.nii.gz; no confounds; events e.tsv; peak" in plan.out
+    assert (
+        "sub-03_task-rest: mask mask.nii.gz; no confounds; cannot be done: a table of events"
+        in plan.out
+    )
+    assert "2 to do, 0 finished, 1 that cannot be done" in plan.out
+    assert "to read in 1 pass over each; disk space" in plan.out
+    done = lazyvox(*argv)
+    assert done.code == 3
+    assert "at the step model: a table of events must belong to the run" in done.err
+    name = "sub-02_task-rest_contrast-faceMinusHouse_stat-z_statmap.nii.gz"
+    assert (folder / "out/sub-02/func" / name).is_file()
+
+
 def test_failures_are_listed_and_the_code_is_3(lazyvox, folder):
     table = folder / "runs.tsv"
     table.write_text(table.read_text().replace("02\trest\trun", "02\trest\tno"))
@@ -104,6 +129,15 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         ((*BASE[1:], *ATLAS, "--array-size", 2), 2, "--array-size and --array-index go together"),
         ((*BASE[1:], *ATLAS, "--sbatch"), 2, "--sbatch needs --array-size"),
         ((*BASE[1:], "--qc", "--filter", "cosine"), 2, "--filter cosine removes"),
+        ((*BASE[1:], "--qc", "--contrast", "a"), 2, "--contrast concerns --glm, which is missing"),
+        ((*BASE[1:], "--qc", "--drift-order", 1), 2, "--drift-order concerns --glm"),
+        ((*BASE[1:], "--glm", "--mask", "auto"), 1, "--contrast must hold a contrast for --glm"),
+        ((*BASE[1:], "--glm", "--contrast", "a"), 1, "--mask must be 'auto' or a file with --glm"),
+        (
+            (*BASE[1:], "--glm", "--mask", "auto", "--contrast", "a", "--events-dir", "x"),
+            1,
+            "--events-dir concerns --glm with a BIDS_DIR",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused(lazyvox, folder, argv, code, message):

@@ -11,8 +11,17 @@ from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.cli.cleaning_options import CleaningChoice, study_cleaning_options
 from lazyvox.cli.job import print_json
+from lazyvox.cli.model_options import MODEL_OPTIONS, contrast_option, model_options
 from lazyvox.cli.outcome import SomeFailedError, WrongUsageError, options_named, spelled
-from lazyvox.cli.settings import PATH, Command, Settings, chosen, common_options_of_many, examples
+from lazyvox.cli.settings import (
+    PATH,
+    Command,
+    Settings,
+    chosen,
+    common_options_of_many,
+    examples,
+    is_given,
+)
 from lazyvox.cohort import (
     Atlas,
     Cohort,
@@ -23,8 +32,10 @@ from lazyvox.cohort import (
     prepare_cohort,
 )
 from lazyvox.cohort.dataset import Dataset
+from lazyvox.cohort.model import StudyModel, study_model
 from lazyvox.connectome import KINDS
 from lazyvox.errors import LazyvoxError
+from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.store.files.paths import absolute_path, expand_home, printable
 
 __all__ = ["cohort"]
@@ -45,6 +56,7 @@ _LISTS = ("--participant-label", "--session-label", "--task", "--run", "--space"
 _NAMED = {
     "atlases": "--atlas",
     "bids_dir": "BIDS_DIR",
+    "contrasts": "--contrast",
     "out": "OUT",
     "confound_columns": "--confound-columns",
     "confound_strategy": "--confound-strategy",
@@ -53,6 +65,8 @@ _NAMED = {
         for name in (
             "array_index",
             "array_size",
+            "events_dir",
+            "glm",
             "mask",
             "matrix",
             "participant_label",
@@ -101,6 +115,8 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
         "      --atlas Schaefer=schaefer.nii.gz:schaefer.tsv --mask auto --resample \\",
         "      --confound-strategy motion24,wm_csf,high_pass --matrix correlation --qc \\",
         "      --participant-label 01 02",
+        "lazyvox cohort derivatives/fmriprep out participant --task faces --mask auto \\",
+        '      --glm --contrast "face - house" --confound-strategy motion6',
         "lazyvox cohort out participant --table runs.tsv --atlas AAL=aal.nii.gz --dry-run",
     ),
 )
@@ -153,6 +169,21 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     help=f"Matrices of regions to compute, with commas between: {', '.join(_KINDS)}.",
 )
 @click.option("--qc", is_flag=True, help="Measure the quality of every volume, as lazyvox qc.")
+@click.option(
+    "--glm",
+    is_flag=True,
+    help="Fit a first-level model to each run, as lazyvox glm: of its events, and of the confounds "
+    "that are chosen. --high-pass, 0.01 by default, is the fastest of its cosines. Needs --mask.",
+)
+@contrast_option(required=False)
+@model_options
+@click.option(
+    "--events-dir",
+    metavar="FOLDER",
+    type=PATH,
+    help="Dataset with the tables of events; by default they are looked for beside the runs, in the "
+    "raw dataset around the derivatives, and in sourcedata.",
+)
 @click.option("--dry-run", is_flag=True, help="List runs, findings and the plan; write nothing.")
 @click.option(
     "--array-size",
@@ -174,7 +205,7 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
 @common_options_of_many
 @click.pass_context
 def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None:
-    """Write signals, coverage, matrices and quality of all runs of a study.
+    """Write signals, coverage, matrices, quality and GLM maps of all runs of a study.
 
     BIDS_DIR is a folder of fMRIPrep's or XCP-D's derivatives, or a raw dataset with one in
     derivatives/. OUT becomes a BIDS dataset. Each run is read once, in a process of its own, as
@@ -198,7 +229,8 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
             given["run"],
             given["space"],
         )
-        study = prepare_cohort(bids_dir, out, given["table"], wanted, _options(ctx, given))
+        options = _options(ctx, given)
+        study = prepare_cohort(bids_dir, out, given["table"], wanted, options, given["events_dir"])
         if given["sbatch"]:
             plan = study.plan(n_jobs=n_jobs)
             click.echo(_script(plan, given["array_size"], ctx.meta[_ARGUMENTS]), nl=False)
@@ -293,7 +325,21 @@ def _options(ctx: click.Context, given: dict[str, Any]) -> CohortOptions:
         censored=cleaning.censored,
         matrix=tuple(_KINDS[one] for one in matrices),
         qc=given["qc"],
+        glm=_model(ctx, given, cleaning.high_pass),
     )
+
+
+def _model(
+    ctx: click.Context, given: dict[str, Any], high_pass: float | None
+) -> StudyModel | None:
+    """Return the model, None without --glm."""
+    typed = [name for name in ("contrasts", *MODEL_OPTIONS, "events_dir") if is_given(ctx, name)]
+    if typed and not given["glm"]:
+        option = "contrast" if typed[0] == "contrasts" else typed[0].replace("_", "-")
+        msg = f"--{option} concerns --glm, which is missing"
+        raise WrongUsageError(msg)
+    choice = ModelChoice(**{name: given[name] for name in MODEL_OPTIONS})
+    return study_model(given["glm"], given["contrasts"], choice, high_pass)
 
 
 def _split(text: str) -> tuple[str, ...]:

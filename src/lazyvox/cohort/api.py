@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import PathLike, override
-from lazyvox.cohort.dataset import Dataset, fingerprint
+from lazyvox.cohort.dataset import Dataset, check_own, fingerprint
 from lazyvox.cohort.likeness import likeness
+from lazyvox.cohort.model import study_model
 from lazyvox.cohort.one_run import Done, Failed, RunTask, Step, prepare_run, work_on
 from lazyvox.cohort.options import CohortOptions, OutputNames, opened_atlases
 from lazyvox.cohort.runs import RunFiles, RunFilter, find_runs, read_runs
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
+from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.budget import resolve_budget
@@ -44,6 +46,8 @@ class PlannedRun:
         Predicted peak of memory, above what Python and the imports hold.
     bytes_read : int
         Bytes that are read of its image, in all passes.
+    passes : int
+        Number of passes.
     scratch_bytes : int
         Temporary disk space.
     output_bytes : int
@@ -57,6 +61,7 @@ class PlannedRun:
     files: RunFiles
     peak_bytes: int = 0
     bytes_read: int = 0
+    passes: int = 0
     scratch_bytes: int = 0
     output_bytes: int = 0
     is_finished: bool = False
@@ -77,6 +82,7 @@ class PlannedRun:
             "events": self.files.events,
             "peak_bytes": self.peak_bytes,
             "bytes_read": self.bytes_read,
+            "passes": self.passes,
             "scratch_bytes": self.scratch_bytes,
             "output_bytes": self.output_bytes,
             "is_finished": self.is_finished,
@@ -136,20 +142,32 @@ class CohortPlan:
             lines.append(
                 f"at most {self.n_workers} at a time, within {format_bytes(self.budget)}: peak of "
                 f"one at most {format_bytes(peak)}; "
-                f"{format_bytes(sum(one.bytes_read for one in due))} to read; disk space: "
+                f"{format_bytes(sum(one.bytes_read for one in due))} to read in "
+                f"{_passes({one.passes for one in due})}; disk space: "
                 f"{format_bytes(scratch)} for a while, about "
                 f"{format_bytes(sum(one.output_bytes for one in due))} of outputs"
             )
         return "\n".join(lines)
 
 
+def _passes(numbers: set[int]) -> str:
+    """Return how often runs are read, as in "1 pass", or "1 to 2 passes"."""
+    least, most = min(numbers), max(numbers)
+    shown = str(most) if least == most else f"{least} to {most}"
+    return f"{shown} pass{'es' * (most > 1)} over each"
+
+
 def _line(one: PlannedRun) -> str:
+    files = {
+        "mask": one.files.mask,
+        "confounds": one.files.confounds,
+        "events": one.files.events,
+    }
     found = [
         f"{kind} {printable(Path(path).name)}" if path else f"no {kind}"
-        for kind, path in (("mask", one.files.mask), ("confounds", one.files.confounds))
+        for kind, path in files.items()
+        if path or kind != "events"
     ]
-    if one.files.events:
-        found.append(f"events {printable(Path(one.files.events).name)}")
     state = "finished" if one.is_finished else f"peak {format_bytes(one.peak_bytes)}"
     if one.failed is not None:
         state = f"cannot be done: {one.failed.message}"
@@ -385,17 +403,17 @@ class Cohort:
                 likeness(grid, run.bold),
                 self.options.mask_of(run) is None,
                 run.confounds is None,
+                run.events is None,
             )
             if alike not in known:
                 known[alike] = self._plan_of(run, share, budget, step)
             like = known[alike]
             n_bytes = Path(run.bold).stat().st_size
-            passes = round(like.bytes_read / max(Path(like.files.bold).stat().st_size, 1))
             return replace(
                 like,
                 files=run,
-                bytes_read=passes * n_bytes,
-                output_bytes=self.options.output_bytes(grid.n_volumes),
+                bytes_read=like.passes * n_bytes,
+                output_bytes=self.options.output_bytes(grid),
             )
         except Exception as error:  # noqa: BLE001 - the other runs go on
             return PlannedRun(run, failed=Failed(run.label, run.bold, step.name, error))
@@ -418,6 +436,7 @@ class Cohort:
             run,
             peak,
             sum(one.bytes_read for one in plans),
+            sum(one.passes for one in plans),
             max(one.scratch_bytes for one in plans),
         )
 
@@ -456,6 +475,14 @@ def run_cohort(  # noqa: PLR0913
     censored: str = "drop",
     matrix: str | Sequence[str] = (),
     qc: bool = False,
+    glm: bool = False,
+    contrasts: str | Sequence[str] = (),
+    events_dir: PathLike | None = None,
+    hrf_model: str = "glover",
+    drift_model: str = "cosine",
+    drift_order: int = 1,
+    noise_model: str = "ar1",
+    slice_time_ref: float = 0.0,
     memory: int | str | None = None,
     n_jobs: int | None = -1,
     progress: ProgressLike = None,
@@ -497,6 +524,18 @@ def run_cohort(  # noqa: PLR0913
         Kinds of connectivity to compute of each table; see `lazyvox.connectivity`.
     qc : bool, default=False
         Whether the quality of volumes is measured; see `lazyvox.qc`.
+    glm : bool, default=False
+        Whether a first-level model is fitted to each run. Its design is made of the run's events,
+        and of the confounds that are chosen; `smoothing_fwhm` and `t_r` concern it too, and so does
+        `high_pass`, by default 0.01 Hz there. Censored volumes are left out, but with
+        ``censored="keep"``. It needs a `mask`.
+    contrasts : str or sequence of str, optional
+        Contrasts of it, such as ``"face - house"``, or ``"faces=face - house"`` with a name.
+    events_dir : path-like, optional
+        Dataset with the tables of events; by default they are looked for beside each run, above it,
+        in the raw dataset around the derivatives, and in ``sourcedata``.
+    hrf_model, drift_model, drift_order, noise_model, slice_time_ref
+        As of `lazyvox.glm.FirstLevelModel`; "none" is a drift model too.
     memory : int or str, optional
         Memory budget of all runs together, such as ``"4GiB"``.
     n_jobs : int, default=-1
@@ -563,6 +602,18 @@ def run_cohort(  # noqa: PLR0913
         censored=censored,
         matrix=_texts(matrix, "matrix"),
         qc=qc,
+        glm=study_model(
+            glm,
+            _listed(contrasts),
+            ModelChoice(
+                hrf_model=hrf_model,
+                drift_model=drift_model,
+                drift_order=drift_order,
+                noise_model=noise_model,
+                slice_time_ref=slice_time_ref,
+            ),
+            high_pass,
+        ),
     )
     wanted = RunFilter(
         _texts(participant_label, "participant_label"),
@@ -571,7 +622,7 @@ def run_cohort(  # noqa: PLR0913
         _texts(run, "run"),
         _texts(space, "space"),
     )
-    cohort = prepare_cohort(bids_dir, out, table, wanted, options)
+    cohort = prepare_cohort(bids_dir, out, table, wanted, options, events_dir)
     return cohort.run(memory, n_jobs, progress)
 
 
@@ -581,21 +632,41 @@ def prepare_cohort(
     table: PathLike | None,
     wanted: RunFilter,
     options: CohortOptions,
+    events_dir: PathLike | None = None,
 ) -> Cohort:
     """Return a study whose runs were found; see `run_cohort`."""
     if (bids_dir is None) == (table is None):
         msg = "`bids_dir` or `table` must say where the runs are, and not both."
         raise ParameterError(msg)
-    full = absolute_path(out)
-    if bids_dir is not None and Path(full).resolve() == Path(absolute_path(bids_dir)).resolve():
-        msg = f"`out` must be another folder than that of the runs. Got {printable(full)}."
+    if events_dir is not None and (options.glm is None or bids_dir is None):
+        msg = "`events_dir` concerns `glm` with a `bids_dir`; a table of runs has a column events."
         raise ParameterError(msg)
+    full = absolute_path(out)
     if table is not None:
         runs = read_runs(table, wanted)
     else:
         assert bids_dir is not None, "bug in lazyvox: there is a folder or a table"
-        runs = find_runs(bids_dir, wanted)
+        _check_apart(full, absolute_path(bids_dir))
+        has_events = options.glm is not None
+        runs = find_runs(bids_dir, wanted, has_events=has_events, events_dir=events_dir)
+    check_own(full)
     return Cohort(tuple(runs), full, options)
+
+
+def _check_apart(out: str, bids_dir: str) -> None:
+    """Refuse a folder of outputs that has the runs."""
+    if Path(out).resolve() == Path(bids_dir).resolve():
+        msg = f"`out` must be another folder than that of the runs. Got {printable(out)}."
+        raise ParameterError(msg)
+
+
+def _listed(given: Any) -> tuple[str, ...]:
+    """Return contrasts, which may have commas, as a tuple."""
+    items = [given] if isinstance(given, str) else given
+    if not isinstance(items, list | tuple) or not all(isinstance(one, str) for one in items):
+        msg = f"`contrasts` must be a text, or a list of them. Got {given!r}."
+        raise ParameterTypeError(msg)
+    return tuple(items)
 
 
 def _texts(given: Any, parameter: str) -> tuple[str, ...]:

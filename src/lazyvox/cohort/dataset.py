@@ -5,20 +5,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lazyvox._version import __version__
-from lazyvox.bids.sidecars import dataset_description
+from lazyvox.bids.sidecars import dataset_description, generated_by
 from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.one_run import UNFINISHED, Done, Failed
 from lazyvox.cohort.options import CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
-from lazyvox.errors import OutputError
+from lazyvox.errors import OutputError, ParameterError
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, write_lines
 from lazyvox.store.files.paths import printable
 from lazyvox.store.write.atomic import write_file
 
-__all__ = ["Dataset", "fingerprint"]
+__all__ = ["Dataset", "check_own", "fingerprint"]
 
 _DESCRIPTION = "dataset_description.json"
 #: Files whose names BIDS does not have, or not yet: validators leave them aside.
@@ -33,6 +34,11 @@ _IGNORED = (
     ),
     "*_stat-coverage_bold.tsv",
     "*_qc.tsv",
+    "*_statmap.nii.gz",
+    "*_mask.nii.gz",
+    "*_design.tsv",
+    "*_design.json",
+    "*_contrasts.json",
 )
 _LOG_TITLES = ("time", "run", "seconds", "peak_bytes", "warnings")
 _FAILURE_TITLES = ("run", "file", "step", "message")
@@ -58,7 +64,8 @@ def fingerprint(run: RunFiles, options: CohortOptions) -> str:
     OSError
         If a file is not there.
     """
-    paths = [run.bold, options.mask_of(run), run.confounds]
+    events = None if options.glm is None else run.events
+    paths = [run.bold, options.mask_of(run), run.confounds, events]
     files = []
     for path in filter(None, paths):
         status = Path(path).stat()
@@ -71,6 +78,38 @@ def fingerprint(run: RunFiles, options: CohortOptions) -> str:
     }
     text = json.dumps(record, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_own(path: str) -> None:
+    """Refuse a folder that is the dataset of another program.
+
+    Parameters
+    ----------
+    path : str
+        The folder; it may not exist.
+
+    Raises
+    ------
+    ParameterError
+        If its description says that something else made it.
+    """
+    try:
+        described: Any = json.loads((Path(path) / _DESCRIPTION).read_text("utf-8"))
+    except OSError:
+        # Making it says what is wrong.
+        return
+    except ValueError:
+        described = {}
+    makers = described.get("GeneratedBy", []) if isinstance(described, dict) else []
+    own = generated_by()[0]["Name"]
+    names = [one.get("Name") for one in makers if isinstance(one, dict)]
+    if own not in names:
+        whose = ", ".join(map(str, names)) or "something else"
+        msg = (
+            f"`out` must be a new folder, or one that {own} made. Got {printable(path)}, a dataset "
+            f"of {whose}."
+        )
+        raise ParameterError(msg)
 
 
 class Dataset:

@@ -7,16 +7,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from lazyvox.bids.names import source_uri
-from lazyvox.bids.sidecars import Provenance, write_sidecar
+from lazyvox.cohort.model import PreparedModel, prepare_model
 from lazyvox.cohort.options import Atlas, CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
+from lazyvox.cohort.side_files import SideFacts, write_coverage, write_sidecars
 from lazyvox.confounds import load_confounds
 from lazyvox.confounds.beside import find_table
 from lazyvox.connectome import Connectivity, connectivity
@@ -28,15 +27,17 @@ from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
-from lazyvox.extraction.table_writers import TEXT_FORMS
-from lazyvox.extraction.tables import cell_line, write_lines
+from lazyvox.glm.results import GLMResult
+from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.planning.memory import sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.peak import peak_memory
+from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.scan import Scan
+from lazyvox.stream.taken_volumes import TakenVolumes
 from lazyvox.summary.quality import PreparedQuality, prepare_qc
 from lazyvox.tables.delimited import open_delimited
 
@@ -54,7 +55,6 @@ __all__ = [
 UNFINISHED = ".unfinished"
 
 _MOTION = frozenset(f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz")
-_COVERAGE_TITLES = ("region", "label", "n_voxels", "n_covered", "coverage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Failed:
     file : str
         Its image.
     step : str
-        "open", "confounds", "plan", "read", "matrix", "write" or "process".
+        "open", "confounds", "model", "plan", "read", "matrix", "write" or "process".
     error : Exception
         What was raised.
     """
@@ -142,12 +142,16 @@ class PreparedRun:
     ----------
     series : Series
         The run.
-    scan : Scan or None
-        Pass of the regions; None without atlases.
+    scans : tuple of Scan
+        The passes, in order: one, or more where volumes are smoothed or left out for one purpose.
     signals : callable
-        Returns the signals by atlas after the pass.
+        Returns the signals by atlas after the passes.
     quality : PreparedQuality or None
-        Measures of quality, of the same pass or another.
+        Measures of quality, of one of the passes.
+    model : PreparedModel or None
+        First-level model, of one of the passes.
+    fit : Handle or None
+        The place of its result.
     confound_names : tuple of str
         Columns that are removed.
     kept : ndarray of bool
@@ -155,27 +159,39 @@ class PreparedRun:
     """
 
     series: Series
-    scan: Scan | None
+    scans: tuple[Scan, ...]
     signals: Callable[[], Mapping[str, Signals]]
     quality: PreparedQuality | None
+    model: PreparedModel | None
+    fit: Handle[GLMResult] | None
     confound_names: tuple[str, ...]
     kept: Any
 
-    @property
-    def scans(self) -> list[Scan]:
-        """The passes: one, or two."""
-        own = [] if self.quality is None else [self.quality.scan]
-        every = [*([] if self.scan is None else [self.scan]), *own]
-        return list(dict.fromkeys(every))
-
     def peak_bytes(self, options: CohortOptions, memory: int | str | None = None) -> int:
-        """Return the predicted peak: of the passes, and of the matrices after them."""
-        passes = max(plan.peak_bytes for plan in self.plans(memory))
-        return max(passes, _matrix_bytes(options, int(self.kept.sum())))
+        """Return the predicted peak: of the passes, and of matrices and contrasts after them."""
+        plans = self.plans(memory)
+        held, peak = 0, 0
+        for plan in plans:
+            peak = max(peak, held + plan.peak_bytes)
+            held += sum(size for _, size in plan.consumer_bytes)
+        if self.model is not None:
+            peak = max(peak, held + self.model.contrast_bytes(self.series.grid))
+        return max(peak, _matrix_bytes(options, int(self.kept.sum())))
 
     def plans(self, memory: int | str | None = None) -> list[Plan]:
         """Return the plan of each pass; reads no voxel of the run."""
-        return [scan.plan(memory) for scan in self.scans]
+        budget, held = resolve_budget(memory), 0
+        plans = []
+        for scan in self.scans:
+            plans.append(scan.plan(max(budget - held, 1)))
+            # Results of one pass are held during the next.
+            held += sum(size for _, size in plans[-1].consumer_bytes)
+        return plans
+
+    def read(self) -> None:
+        """Run the passes within the budget."""
+        for scan, plan in zip(self.scans, self.plans(), strict=True):
+            scan.run(plan.budget)
 
 
 def prepare_run(run: RunFiles, options: CohortOptions, step: Step | None = None) -> PreparedRun:
@@ -211,23 +227,80 @@ def prepare_run(run: RunFiles, options: CohortOptions, step: Step | None = None)
         raise ParameterError(msg, parameter="mask")
     at.name = "confounds"
     frame, names, kept = _confounds(run, options, series.grid.n_volumes)
+    model = None
+    if options.glm is not None:
+        at.name = "model"
+        model = prepare_model(
+            options.glm,
+            run,
+            series,
+            confounds=frame,
+            kept=kept if options.censored != "keep" else np.ones_like(kept),
+            mask=mask,
+            t_r=options.t_r,
+            resample=options.resample,
+        )
     at.name = "plan"
-    scan: Scan | None = None
+    scans = _Scans(series, options.smoothing_fwhm)
     signals: Callable[[], Mapping[str, Signals]] = dict
     if options.atlases:
-        scan, signals = _region_scan(series, run, options, frame, kept)
+        signals = scans.add_regions(*_region_scan(series, run, options, frame, kept))
     quality = None
     if options.qc:
-        # Measures are those of all volumes as they are: what is smoothed or left out is no base.
-        is_shared = (
-            scan is not None
-            and options.smoothing_fwhm is None
-            and scan.grid.n_volumes == series.grid.n_volumes
-        )
-        quality = prepare_qc(
-            run.bold, mask_img=mask, motion=_motion(run), scan=scan if is_shared else None
-        )
-    return PreparedRun(series, scan, signals, quality, names, kept)
+        quality = prepare_qc(run.bold, mask_img=mask, motion=_motion(run), scan=scans.whole())
+    fit = None if model is None else scans.add_model(model)
+    return PreparedRun(series, tuple(scans.every), signals, quality, model, fit, names, kept)
+
+
+class _Scans:
+    """The passes over a run: as few as give everything its volumes as it needs them."""
+
+    def __init__(self, series: Series, fwhm: Any) -> None:
+        self._series = series
+        self._fwhm = fwhm
+        self.every: list[Scan] = []
+        self._whole: Scan | None = None
+        self._regions: Scan | None = None
+
+    def add_regions(self, scan: Scan, signals: Callable[[], Any]) -> Callable[[], Any]:
+        """Take the pass of the regions, and return what gives their signals."""
+        self.every.append(scan)
+        if self._fwhm is None:
+            self._regions = scan
+            if scan.grid.n_volumes == self._series.grid.n_volumes:
+                self._whole = scan
+        return signals
+
+    def whole(self) -> Scan:
+        """Return the pass over all volumes as they are."""
+        if self._whole is None:
+            self._whole = Scan(self._series)
+            self.every.append(self._whole)
+        return self._whole
+
+    def add_model(self, model: PreparedModel) -> Handle[GLMResult]:
+        """Hang a model on a pass that gives it the volumes that are kept."""
+        consumer: Consumer[GLMResult] = model.consumer
+        kept = model.kept.tolist()
+        n_volumes = self._series.grid.n_volumes
+        if self._fwhm is not None:
+            # As `lazyvox glm` smooths: in float64, and only what is kept.
+            series = _smoothed(self._series.astype(np.dtype(np.float64)), self._fwhm)
+            scan = Scan(series if len(kept) == n_volumes else series.taking(kept))
+            self.every.append(scan)
+            return scan.add(consumer)
+        regions = self._regions
+        if regions is not None and regions is not self._whole:
+            # Regions drop the same volumes.
+            return regions.add(consumer)
+        whole = self.whole()
+        return whole.add(consumer if len(kept) == n_volumes else TakenVolumes(consumer, kept))
+
+
+def _smoothed(series: Series, fwhm: Any) -> Series:
+    grid = series.grid
+    width = checked_fwhm(fwhm)
+    return series.transformed(SmoothTransform.of(grid.affine, grid.shape, width, grid.name))
 
 
 def _matrix_bytes(options: CohortOptions, n_rows: int) -> int:
@@ -337,11 +410,8 @@ def _make_outputs(task: RunTask, step: Step) -> None:
     names = OutputNames.of(task.run, task.options)
     prepared = prepare_run(task.run, task.options, step)
     step.name = "read"
-    quality = prepared.quality
-    for scan in prepared.scans:
-        if quality is None or scan is not quality.scan:
-            scan.run()
-    table = None if quality is None else quality.run()
+    prepared.read()
+    table = None if prepared.quality is None else prepared.quality.table()
     signals = prepared.signals()
     step.name = "matrix"
     matrices: dict[tuple[str, str], Connectivity] = {}
@@ -359,10 +429,23 @@ def _make_outputs(task: RunTask, step: Step) -> None:
         for key, path in names.matrices.items():
             matrices[key].save(stage / path)
         for atlas, path in names.coverage.items():
-            _write_coverage(stage / path, signals[atlas])
+            write_coverage(stage / path, signals[atlas])
         if table is not None and names.qc is not None:
             table.save(stage / names.qc)
-        _write_sidecars(task, names, prepared, stage)
+        if prepared.model is not None and prepared.fit is not None and names.model is not None:
+            prepared.model.write(prepared.fit.result(), names.model, stage / names.folder)
+        write_sidecars(_facts(task, prepared), names, stage)
+
+
+def _facts(task: RunTask, prepared: PreparedRun) -> SideFacts:
+    return SideFacts(
+        task.run,
+        task.options,
+        task.out,
+        prepared.confound_names,
+        prepared.kept,
+        task.options.t_r or prepared.series.grid.t_r,
+    )
 
 
 @contextmanager
@@ -388,45 +471,3 @@ def _staged(task: RunTask, paths: list[str]) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def _write_coverage(path: Path, signals: Signals) -> None:
-    assert signals.regions is not None, "bug in lazyvox: no regions"
-    rows = signals.regions.coverage_rows()
-    form = TEXT_FORMS[".tsv"]
-    lines = (cell_line(cells, form) for cells in chain([_COVERAGE_TITLES], rows))
-    write_lines(path, lines, overwrite=False)
-
-
-def _write_sidecars(task: RunTask, names: OutputNames, prepared: PreparedRun, stage: Path) -> None:
-    run, options = task.run, task.options
-    atlases = {one.name: one for one in options.atlases}
-    parameters = {
-        name: value
-        for name, value in options.to_dict().items()
-        if name not in {"atlases", "matrix", "qc", "mask"}
-    }
-    tables = [
-        *((atlas, path, None) for atlas, path in names.signals.items()),
-        *((atlas, path, kind) for (atlas, kind), path in names.matrices.items()),
-    ]
-    for atlas, path, kind in tables:
-        image = atlases[atlas]
-        mask = options.mask_of(run)
-        used = [run.bold, image.path, image.lut, mask]
-        sources = [*used, run.confounds if options.takes_confounds else None]
-        where = str(Path(task.out) / path)
-        uris = {one: source_uri(one, where, own_root=None, root=None) for one in sources if one}
-        record = Provenance(
-            sources=list(uris.values()),
-            regions_sha256={uris[image.path]: image.sha256[0]},
-            parameters={**parameters, "confounds": list(prepared.confound_names)},
-            n_volumes=len(prepared.kept),
-            censored=np.flatnonzero(~prepared.kept).tolist(),
-            t_r=options.t_r or prepared.series.grid.t_r,
-            plan=None,
-            peak_bytes=None,
-        )
-        if kind is not None:
-            record = replace(record, description=f"{kind.capitalize()} of regions.")
-        write_sidecar(str(stage / path), record.to_dict(), overwrite=False)

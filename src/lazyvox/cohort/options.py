@@ -16,6 +16,7 @@ from lazyvox.bids.names import (
     timeseries_name,
 )
 from lazyvox.bids.sidecars import hash_file
+from lazyvox.cohort.model import ModelFiles, StudyModel
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.connectome import KINDS
 from lazyvox.errors import ParameterError, ParameterTypeError
@@ -24,6 +25,7 @@ from lazyvox.extraction.coverage import checked_coverage
 from lazyvox.extraction.reduction import Strategies
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.series import Grid
 from lazyvox.signal.cleaning import prepare_cleaning
 from lazyvox.store.files.paths import absolute_path
 
@@ -44,6 +46,19 @@ _OF_SIGNALS = (
     "high_pass",
     "t_r",
     "matrix",
+)
+
+#: Those among them that models have too.
+_OF_MODELS = (
+    "resample",
+    "confound_strategy",
+    "confound_columns",
+    "fd_threshold",
+    "std_dvars_threshold",
+    "scrub",
+    "smoothing_fwhm",
+    "high_pass",
+    "t_r",
 )
 
 #: A float64 as text, and the most columns of the table of quality.
@@ -155,6 +170,8 @@ class CohortOptions:
         Kinds of connectivity.
     qc : bool
         Whether the quality of volumes is measured.
+    glm : StudyModel or None
+        First-level model.
     """
 
     atlases: tuple[Atlas, ...] = ()
@@ -177,19 +194,26 @@ class CohortOptions:
     censored: str = "drop"
     matrix: tuple[str, ...] = ()
     qc: bool = False
+    glm: StudyModel | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done to any run."""
-        if not self.atlases and not self.qc:
+        if not self.atlases and not self.qc and self.glm is None:
             msg = (
-                "`atlases` must hold an atlas, or `qc` must be true: nothing else is asked for of "
-                "the runs."
+                "`atlases` must hold an atlas, or `qc` or `glm` must be true: nothing else is asked "
+                "for of the runs."
             )
             raise ParameterError(msg)
-        without = [name for name in _OF_SIGNALS if getattr(self, name) not in (None, False, ())]
+        without = [
+            name
+            for name in _OF_SIGNALS
+            if getattr(self, name) not in (None, False, ())
+            and not (self.glm is not None and name in _OF_MODELS)
+        ]
         if without and not self.atlases:
             msg = f"`{without[0]}` concerns the signals of `atlases`, of which there are none."
             raise ParameterError(msg)
+        self._check_model()
         names = [one.name.lower() for one in self.atlases]
         twice = [one.name for one in self.atlases if names.count(one.name.lower()) > 1]
         if twice:
@@ -213,6 +237,19 @@ class CohortOptions:
             fwhm = checked_fwhm(self.smoothing_fwhm)
             SmoothTransform.of(np.diag([2.0, 2.0, 2.0, 1.0]), (8, 8, 8), fwhm, "a run")
         self._check_cleaning()
+
+    def _check_model(self) -> None:
+        """Refuse a model that no run could have."""
+        if self.glm is None:
+            return
+        if self.mask is None:
+            msg = "`mask` must be 'auto' or a file with `glm`: it says which voxels the maps have."
+            raise ParameterError(msg)
+        drifts = self.glm.choice.drift_model
+        if self.high_pass is not None and drifts != "cosine" and not self.atlases:
+            msg = f"`high_pass` concerns drifts that are cosines, and `drift_model` is {drifts!r}."
+            raise ParameterError(msg)
+        self.glm.check()
 
     def _check_cleaning(self) -> None:
         """Refuse cleaning that no run could have, on volumes close enough for any cutoff."""
@@ -273,13 +310,15 @@ class CohortOptions:
         """True if something of the table of confounds is asked for."""
         return bool(self.confound_strategy or self.confound_columns or self.limits)
 
-    def output_bytes(self, n_volumes: int) -> int:
-        """Return about how many bytes the outputs of a run of so many volumes take."""
+    def output_bytes(self, grid: Grid) -> int:
+        """Return about how many bytes the outputs of a run on a grid take."""
+        n_volumes = grid.n_volumes
         n_values = _QUALITY_COLUMNS * n_volumes if self.qc else 0
         for atlas in self.atlases:
             n_values += n_volumes * atlas.n_regions * len(self.strategies.given)
             n_values += len(self.matrix) * atlas.n_regions**2
-        return _NUMBER_BYTES * n_values
+        maps = 0 if self.glm is None else self.glm.output_bytes(grid)
+        return _NUMBER_BYTES * n_values + maps
 
     def mask_of(self, run: RunFiles) -> str | None:
         """Return the mask for a run."""
@@ -306,12 +345,18 @@ class OutputNames:
         Matrix of each atlas and kind.
     qc : str or None
         Table of the quality of volumes.
+    model : ModelFiles or None
+        Names of the files of the model, in the folder of the run.
+    folder : str
+        That folder.
     """
 
     signals: Mapping[str, str]
     coverage: Mapping[str, str]
     matrices: Mapping[tuple[str, str], str]
     qc: str | None
+    model: ModelFiles | None
+    folder: str
 
     @classmethod
     def of(cls, run: RunFiles, options: CohortOptions) -> "OutputNames":
@@ -335,19 +380,29 @@ class OutputNames:
             for kind in options.matrix
         }
         qc = str(folder / f"{run.label}_qc.tsv") if options.qc else None
-        return cls(signals, coverage, matrices, qc)
+        model = None if options.glm is None else options.glm.files(run)
+        return cls(signals, coverage, matrices, qc, model, str(folder))
 
     @property
     def described(self) -> list[str]:
         """The tables that have a JSON file."""
-        return [*self.signals.values(), *self.matrices.values()]
+        design = [] if self.model is None else [self.design]
+        return [*self.signals.values(), *self.matrices.values(), *design]
+
+    @property
+    def design(self) -> str:
+        """Path of the design matrix."""
+        assert self.model is not None, "bug in lazyvox: no model"
+        return f"{self.folder}/{self.model.design}"
 
     @property
     def paths(self) -> list[str]:
         """All files."""
         sidecars = [sidecar_path(path) for path in self.described]
         qc = [] if self.qc is None else [self.qc]
-        return [*self.described, *sidecars, *self.coverage.values(), *qc]
+        model = [] if self.model is None else [f"{self.folder}/{one}" for one in self.model.names]
+        every = [*self.described, *sidecars, *self.coverage.values(), *qc, *model]
+        return list(dict.fromkeys(every))
 
 
 def _count_labels(path: str) -> int:

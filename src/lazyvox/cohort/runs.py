@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lazyvox._typing import PathLike
 from lazyvox.bids.names import BidsName, bids_label, parse_name
+from lazyvox.cohort.events import EventTables, event_roots
 from lazyvox.confounds.beside import find_table
 from lazyvox.errors import ImageNotFoundError, ParameterError
 from lazyvox.store.files.paths import absolute_path, printable
@@ -142,7 +143,13 @@ _PARAMETERS = {
 }
 
 
-def find_runs(bids_dir: PathLike, wanted: RunFilter) -> list[RunFiles]:
+def find_runs(
+    bids_dir: PathLike,
+    wanted: RunFilter,
+    *,
+    has_events: bool = False,
+    events_dir: PathLike | None = None,
+) -> list[RunFiles]:
     """Return the preprocessed runs in a BIDS folder; reads names only.
 
     Parameters
@@ -152,6 +159,11 @@ def find_runs(bids_dir: PathLike, wanted: RunFilter) -> list[RunFiles]:
         ``derivatives``.
     wanted : RunFilter
         Labels.
+    has_events : bool, default=False
+        Whether tables of events are looked for.
+    events_dir : path-like, optional
+        Dataset to look in for them; by default in the derivatives, the raw dataset around them,
+        and in ``sourcedata``.
 
     Returns
     -------
@@ -187,7 +199,21 @@ def find_runs(bids_dir: PathLike, wanted: RunFilter) -> list[RunFiles]:
             f"There is none."
         )
         raise ParameterError(msg)
-    return [_with_tables(one) for one in wanted.take(found[having[0]], printable(having[0]))]
+    runs = [_with_confounds(one) for one in wanted.take(found[having[0]], printable(having[0]))]
+    if not has_events:
+        return runs
+    tables = EventTables(event_roots(having[0], _existing(events_dir)))
+    return [replace(one, events=tables.find(one.name)) for one in runs]
+
+
+def _existing(events_dir: PathLike | None) -> str | None:
+    if events_dir is None:
+        return None
+    path = absolute_path(events_dir)
+    if not Path(path).is_dir():
+        msg = f"`events_dir` must be a folder. There is none at {printable(path)}."
+        raise ParameterError(msg)
+    return path
 
 
 def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
@@ -292,7 +318,7 @@ def _without_description(name: BidsName) -> tuple[tuple[str, str], ...]:
     return tuple(one for one in name.entities if one[0] != "desc")
 
 
-def _with_tables(run: RunFiles) -> RunFiles:
+def _with_confounds(run: RunFiles) -> RunFiles:
     """Return a run with the table of confounds that lies beside it, if there is just one."""
     try:
         return replace(run, confounds=str(find_table(run.bold)))

@@ -96,6 +96,11 @@ class GLMResult:
         """Results by label, of nilearn's class `SimpleRegressionResults`."""
         return nilearn_results(self.fit)
 
+    @property
+    def mask_img(self) -> LazyImage:
+        """The voxels as an image of 0 and 1, uint8, in memory."""
+        return image_like(self.template, self.mask.astype(np.uint8), self.affine, is_new_kind=True)
+
     def compute_contrast(
         self,
         contrast_def: Any,

@@ -244,6 +244,10 @@ class PreparedQuality:
             See `qc`.
         """
         self.scan.run(memory, n_jobs, progress)
+        return self.table()
+
+    def table(self) -> SummaryTable:
+        """Return the table after the pass."""
         found: _Measures = self.handle.result()
         columns: dict[str, Any] = dict(found.columns)
         if self.displacement is not None:

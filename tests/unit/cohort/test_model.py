@@ -1,0 +1,237 @@
+"""First-level models in a study: the numbers of the single functions, in the same pass."""
+
+import json
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+import lazyvox as lv
+from lazyvox.cli.main import run as lazyvox
+from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
+from lazyvox.cohort.model import StudyModel
+from lazyvox.cohort.one_run import prepare_run
+from lazyvox.errors import ParameterError
+from lazyvox.glm import FirstLevelModel
+
+STEM = "sub-{0}/func/sub-{0}_task-rest_space-MNI_"
+MAP = STEM + "contrast-{1}_stat-{2}_statmap.nii.gz"
+GLM = {
+    "mask": "auto",
+    "glm": True,
+    "contrasts": ["face - house", "faces=face"],
+    "confound_strategy": "motion6",
+    "n_jobs": 1,
+}
+ATLASES = {"atlases": {"Q": "atlas.nii.gz"}, "qc": True, "detrend": True}
+
+
+def write_events(path, shift=0.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kinds = ["face", "house", "face", "house"]
+    table = {"onset": np.array([4.0, 20, 36, 52]) + shift, "duration": 8.0, "trial_type": kinds}
+    pd.DataFrame(table).to_csv(path, sep="\t", index=False)
+    return path
+
+
+@pytest.fixture
+def task(study):
+    """The study as derivatives inside of a raw dataset, with events for both participants."""
+    raw = study / "raw"
+    for number, sub in enumerate(("01", "02")):
+        write_events(raw / f"sub-{sub}/func/sub-{sub}_task-rest_events.tsv", number)
+    (raw / "derivatives").mkdir()
+    (study / "fmriprep").rename(raw / "derivatives/fmriprep")
+    return study
+
+
+def bold_of(task, sub):
+    return next((task / f"raw/derivatives/fmriprep/sub-{sub}/func").glob("*bold.nii.gz"))
+
+
+def options_of(**more):
+    return CohortOptions(
+        mask="auto", glm=StudyModel(("face - house",)), confound_strategy=("motion6",), **more
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {**ATLASES, "fd_threshold": 0.5},
+        {**ATLASES, "smoothing_fwhm": 5.0},
+        {"fd_threshold": 0.5, "noise_model": "ols", "drift_model": "polynomial", "drift_order": 2},
+        {"hrf_model": "spm + derivative", "high_pass": 0.02, "slice_time_ref": 0.5, "t_r": 2.5},
+    ],
+)
+def test_files_are_those_of_the_command_glm(task, more):
+    result = lv.run_cohort("raw", "out", participant_label="02", **GLM, **more)
+    assert result.failed == ()
+    bold = bold_of(task, "02")
+    argv = ["glm", str(bold), "-o", "single", "--no-report", "--contrast", "face - house"]
+    argv += ["--events", "raw/sub-02/func/sub-02_task-rest_events.tsv", "--contrast", "faces=face"]
+    argv += ["--mask", str(next(bold.parent.glob("*mask.nii.gz")))]
+    argv += ["--confounds", str(next(bold.parent.glob("*timeseries.tsv")))]
+    argv += ["--confound-strategy", "motion6"]
+    for name, value in more.items():
+        if name not in ATLASES:
+            argv += [f"--{name.replace('_', '-')}", str(value)]
+    assert lazyvox(argv) == 0
+    prefix, folders = "sub-02_task-rest_space-MNI_", (task / "out/sub-02/func", task / "single")
+    for contrast in ("faceMinusHouse", "faces"):
+        for label in ("effect", "variance", "t", "z"):
+            name = f"{prefix}contrast-{contrast}_stat-{label}_statmap.nii.gz"
+            mine, single = (nibabel.load(one / name) for one in folders)
+            assert mine.get_data_dtype() == single.get_data_dtype() == np.float32
+            np.testing.assert_array_equal(mine.dataobj, single.dataobj)
+    for name in (f"{prefix}design.tsv", f"{prefix}contrasts.json"):
+        assert len({(one / name).read_bytes() for one in folders}) == 1
+
+
+def test_numbers_are_those_of_glm_and_of_the_class(task):
+    lv.run_cohort("raw", "out", participant_label="01", **GLM)
+    bold = bold_of(task, "01")
+    mask = next(bold.parent.glob("*mask.nii.gz"))
+    confounds = lv.load_confounds(bold, "motion6")
+    frame = pd.DataFrame(confounds.values, columns=confounds.names)
+    events = task / "raw/sub-01/func/sub-01_task-rest_events.tsv"
+    model = FirstLevelModel(t_r=2.0, mask_img=str(mask)).fit(str(bold), str(events), frame)
+    scan = lv.Scan(bold)
+    glm = scan.add(lv.GLM(model.design_matrices_[0], mask_img=mask))
+    scan.run()
+    for label, kind in {
+        "effect": "effect_size",
+        "variance": "effect_variance",
+        "t": "stat",
+    }.items():
+        found = nibabel.load(task / "out" / MAP.format("01", "faceMinusHouse", label)).get_fdata()
+        for one in (model, glm.result()):
+            wanted = one.compute_contrast("face - house", output_type=kind).get_fdata()
+            np.testing.assert_array_equal(found, wanted.astype(np.float32))
+
+
+def test_a_model_is_fitted_in_the_pass_of_everything_else(task):
+    plain = options_of(atlases=(Atlas.opened("Q", "atlas.nii.gz"),), qc=True, detrend=True)
+    (run, _) = prepare_cohort("raw", "out", None, RunFilter(), plain).runs
+    assert len(prepare_run(run, plain).scans) == 1
+    censored = options_of(
+        atlases=(Atlas.opened("Q", "atlas.nii.gz"),), qc=True, fd_threshold=0.5, detrend=True
+    )
+    assert len(prepare_run(run, censored).scans) == 1
+    smoothed = options_of(
+        atlases=(Atlas.opened("Q", "atlas.nii.gz"),), qc=True, smoothing_fwhm=5.0
+    )
+    assert len(prepare_run(run, smoothed).scans) == 3
+    plan = prepare_cohort("raw", "out", None, RunFilter(), smoothed).plan(n_jobs=1)
+    assert "to read in 3 passes over each" in str(plan)
+    assert plan.runs[0].to_dict()["passes"] == 3
+
+
+def test_everything_beside_a_model_is_as_without(task):
+    lv.run_cohort("raw", "with", fd_threshold=0.5, **GLM, **ATLASES)
+    without = {**GLM, **ATLASES, "glm": False, "contrasts": ()}
+    lv.run_cohort("raw", "without", fd_threshold=0.5, **without)
+    for path in (task / "without").rglob("sub-*.tsv"):
+        same = task / "with" / path.relative_to(task / "without")
+        assert same.read_bytes() == path.read_bytes()
+
+
+def test_sources_and_settings_are_told(task):
+    lv.run_cohort("raw", "out", participant_label="01", noise_model="ols", **GLM)
+    record = json.loads((task / "out" / (STEM.format("01") + "design.json")).read_text())
+    assert "../../../raw/sub-01/func/sub-01_task-rest_events.tsv" in record["Sources"]
+    assert record["Parameters"]["noise_model"] == "ols"
+    assert record["Parameters"]["contrasts"] == ["face - house", "faces=face"]
+
+
+def test_events_are_an_input(task):
+    first = lv.run_cohort("raw", "out", **GLM)
+    assert len(first.done) == 2
+    write_events(task / "raw/sub-01/func/sub-01_task-rest_events.tsv", 2.5)
+    again = lv.run_cohort("raw", "out", **GLM)
+    assert [one.run for one in again.done] == ["sub-01_task-rest_space-MNI"]
+    assert len(lv.run_cohort("raw", "out", **{**GLM, "contrasts": "face"}).done) == 2
+
+
+def test_a_run_without_events_stops_no_other(task):
+    (task / "raw/sub-01/func/sub-01_task-rest_events.tsv").unlink()
+    result = lv.run_cohort("raw", "out", **GLM)
+    assert len(result.done) == 1
+    (failed,) = result.failed
+    assert failed.step == "model"
+    assert "a table of events must belong to the run, such as" in failed.message
+    assert not list((task / "out/sub-01").rglob("*.nii.gz"))
+
+
+def test_a_contrast_of_no_column_is_the_failure_of_its_run(task):
+    path = task / "raw/sub-01/func/sub-01_task-rest_events.tsv"
+    path.write_text(path.read_text().replace("house", "cat"))
+    (failed,) = lv.run_cohort("raw", "out", **GLM).failed
+    assert failed.step == "model"
+    assert "'house' is none of them. Columns: cat, face" in failed.message
+    path.write_text("no table\n")
+    (failed,) = lv.run_cohort("raw", "out", **GLM).failed
+    assert "must be a table of events as BIDS has it" in failed.message
+
+
+def test_a_table_of_runs_has_events(task):
+    lines = ["sub\tbold\tmask\tevents"]
+    lines += ["1\trun.nii.gz\tmask.nii.gz\traw/sub-01/func/sub-01_task-rest_events.tsv"]
+    lines += ["2\trun.nii.gz\tmask.nii.gz\tn/a"]
+    (task / "runs.tsv").write_text("\n".join(lines) + "\n")
+    options = {**GLM, "confound_strategy": ()}
+    result = lv.run_cohort(None, "out", table="runs.tsv", **options)
+    assert [one.run for one in result.done] == ["sub-1"]
+    assert len(list((task / "out/sub-1/func").glob("*_statmap.nii.gz"))) == 8
+
+
+def test_memory_stays_below_the_plan(tmp_path):
+    rng = np.random.default_rng(0)
+    shape = (40, 40, 30)
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    img = nibabel.Nifti1Image(rng.integers(500, 2000, (*shape, 100)).astype(np.int16), affine)
+    img.header.set_zooms((3, 3, 3, 2.0))
+    nibabel.save(img, tmp_path / "sub-1_task-x_bold.nii")
+    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), affine), tmp_path / "mask.nii")
+    write_events(tmp_path / "events.tsv")
+    (tmp_path / "runs.csv").write_text(
+        "bold,mask,events\nsub-1_task-x_bold.nii,mask.nii,events.tsv\n"
+    )
+    options = CohortOptions(mask="auto", glm=StudyModel(("face - house", "face")), qc=True)
+    cohort = prepare_cohort(None, tmp_path / "out", tmp_path / "runs.csv", RunFilter(), options)
+    # Imports are no part of a plan.
+    assert cohort.run(n_jobs=1).failed == ()
+    (tmp_path / "out/logs/finished/sub-1_task-x.json").unlink()
+    planned = cohort.plan(n_jobs=1).runs[0]
+    (done,) = cohort.run(n_jobs=1).done
+    assert 0 < done.peak_bytes <= planned.peak_bytes
+    written = sum(one.stat().st_size for one in (tmp_path / "out/sub-1").rglob("*"))
+    assert written <= planned.output_bytes
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"contrasts": ()}, "`contrasts` must hold a contrast for `glm`"),
+        ({"contrasts": ["face", "x=a", "x=b"]}, "`contrasts` must be given once for each name"),
+        ({"mask": None}, "`mask` must be 'auto' or a file with `glm`"),
+        ({"glm": False}, "`contrasts` concerns `glm`, which is not asked for"),
+        ({"glm": False, "contrasts": (), "noise_model": "ols"}, "`noise_model` concerns `glm`"),
+        ({"hrf_model": "gamma"}, "`hrf_model` must be one of glover, spm"),
+        ({"noise_model": "arma"}, "`noise_model`"),
+        ({"drift_order": -1}, "`drift_order` must be a number of at least 0"),
+        ({"slice_time_ref": 2}, "`slice_time_ref` must be from 0 to 1"),
+        (
+            {"drift_model": "none", "high_pass": 0.01},
+            "`high_pass` concerns drifts that are cosines",
+        ),
+        ({"detrend": True}, "`detrend` concerns the signals of `atlases`"),
+        ({"events_dir": "nowhere"}, "`events_dir` must be a folder. There is none at"),
+    ],
+)
+def test_a_model_of_no_run_is_refused(task, options, message):
+    with pytest.raises(ParameterError, match=message):
+        lv.run_cohort("raw", "out", **{**GLM, "qc": True, **options})
+    assert not (task / "out").exists()

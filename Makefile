@@ -19,7 +19,7 @@ IN_DOCS = .venv-docs/bin/python
 IN_DIST = .venv-dist/bin/python
 
 .PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn bench-cli bench-asv
-.PHONY: docs-browser dist parity clean environment
+.PHONY: docs-browser dist parity clean environment viewer
 
 help:
 	@echo "make demo        make a real-sized run, extract regions from it, plot them (2 minutes)"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-long   the tests that take minutes or gigabytes as well"
 	@echo "make lint        lint, types and import contracts only"
 	@echo "make format      let ruff put the code into shape"
+	@echo "make viewer      fetch the libraries of the page of lazyvox view, with npm (10 seconds)"
 	@echo "make docs        build the documentation site, docs/_build/html/index.html (2 minutes)"
 	@echo "make docs-check  run every example of README.md and docs/"
 	@echo "make docs-browser    build the site, and check it in headless Chromium (5 minutes)"
@@ -60,6 +61,9 @@ test-long: lint
 format: environment
 	$(IN_TEST) -m ruff check --fix .
 	$(IN_TEST) -m ruff format .
+
+viewer:
+	@tools/build-viewer $(ARGS)
 
 docs:
 	@tools/build-environment .venv-docs docs
@@ -96,11 +100,12 @@ bench-asv:
 parity: environment
 	@$(IN_TEST) tools/parity $(ARGS)
 
-dist:
+dist: viewer
 	@tools/build-environment .venv-dist release
 	$(IN_DIST) tools/check-dist $(ARGS)
 
 clean:
+	rm -rf src/lazyvox/viewer/static/vendor tools/viewer/node_modules
 	rm -rf .venv .venv-demo .venv-bench .venv-dist .venv-docs build dist .hypothesis .import_linter_cache \
 	    .mypy_cache .pytest_cache .ruff_cache docs/_build docs/api/generated docs/examples
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,129 @@
+/**
+ * Lines and letters over the slices: crosshair, orientation, outlines of regions. Lines follow the borders of
+ * voxels and are one pixel thin at any size of a voxel, as textures of voxels could not be.
+ * @module ink
+ */
+import { PLANES } from './geometry.js';
+
+const LETTERS = { 0: ['L', 'R'], 1: ['P', 'A'], 2: ['I', 'S'] };
+/** Room in pixels of the page around the voxel that the crosshair leaves free. */
+const FREE = 7;
+
+/** A drawing over the canvas of a scene. */
+export class Ink {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {import('./scene.js').Scene} scene
+   */
+  constructor(canvas, scene) {
+    this.canvas = canvas;
+    this.scene = scene;
+    this.isCrosshairShown = true;
+    /** @type {?Float32Array} */
+    this.labels = null;
+    /** @type {Map<number, string>} */
+    this.labelColors = new Map();
+  }
+
+  /** @param {number[]} voxel */
+  draw(voxel) {
+    const context = this.#cleared();
+    for (const tile of this.scene.tiles) {
+      if (this.labels) this.#outline(context, tile, voxel);
+      if (this.isCrosshairShown) this.#crosshair(context, tile, voxel);
+      this.#letters(context, tile);
+    }
+  }
+
+  /** @returns {CanvasRenderingContext2D} With the page's pixels as units. */
+  #cleared() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const ratio = window.devicePixelRatio || 1;
+    const size = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.canvas.width !== size[0] || this.canvas.height !== size[1]) {
+      [this.canvas.width, this.canvas.height] = size;
+    }
+    const context = this.canvas.getContext('2d');
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    return context;
+  }
+
+  #crosshair(context, tile, voxel) {
+    const { x, y } = this.scene.placeOf(tile, voxel);
+    const { across, up } = PLANES[tile.plane];
+    const { drawnShape } = this.scene.grid;
+    const freeX = Math.max(FREE, (0.5 * tile.width) / drawnShape[across] + 2);
+    const freeY = Math.max(FREE, (0.5 * tile.height) / drawnShape[up] + 2);
+    context.strokeStyle = 'rgba(92, 200, 255, 0.85)';
+    context.lineWidth = 1;
+    context.beginPath();
+    const line = (fromX, fromY, toX, toY) => {
+      context.moveTo(fromX, fromY);
+      context.lineTo(toX, toY);
+    };
+    const [atX, atY] = [Math.round(x) + 0.5, Math.round(y) + 0.5];
+    if (x - freeX > tile.left) line(tile.left, atY, x - freeX, atY);
+    if (x + freeX < tile.left + tile.width) line(x + freeX, atY, tile.left + tile.width, atY);
+    if (y - freeY > tile.top) line(atX, tile.top, atX, y - freeY);
+    if (y + freeY < tile.top + tile.height) line(atX, y + freeY, atX, tile.top + tile.height);
+    context.stroke();
+  }
+
+  #letters(context, tile) {
+    const { across, up } = PLANES[tile.plane];
+    const [left, right] = this.scene.isMirrored(tile.plane) ? [...LETTERS[across]].reverse() : LETTERS[across];
+    const [bottom, top] = LETTERS[up];
+    context.font = '600 12px system-ui, sans-serif';
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.lineWidth = 3;
+    context.strokeStyle = 'rgba(7, 8, 10, 0.9)';
+    context.fillStyle = '#e6b450';
+    const middle = [tile.left + tile.width / 2, tile.top + tile.height / 2];
+    for (const [text, x, y] of [
+      [left, tile.left + 9, middle[1]],
+      [right, tile.left + tile.width - 9, middle[1]],
+      [top, middle[0], tile.top + 10],
+      [bottom, middle[0], tile.top + tile.height - 10],
+    ]) {
+      context.strokeText(text, x, y);
+      context.fillText(text, x, y);
+    }
+  }
+
+  /** Draw the borders between regions, each half of a border in the colour of its side. */
+  #outline(context, tile, voxel) {
+    const { grid } = this.scene;
+    const { across, up, through } = PLANES[tile.plane];
+    const [nx, ny] = [grid.drawnShape[across], grid.drawnShape[up]];
+    const [dx, dy] = [tile.width / nx, tile.height / ny];
+    const first = grid.start + grid.steps[through] * grid.toDrawn(voxel)[through];
+    const isMirrored = this.scene.isMirrored(tile.plane);
+    const label = (x, y) => (x < 0 || y < 0 || x >= nx || y >= ny
+      ? 0
+      : this.labels[first + grid.steps[across] * (isMirrored ? nx - 1 - x : x) + grid.steps[up] * (ny - 1 - y)]);
+    /** @type {Map<number, Path2D>} */
+    const paths = new Map();
+    const edge = (owner, fromX, fromY, toX, toY) => {
+      if (!paths.has(owner)) paths.set(owner, new Path2D());
+      const path = paths.get(owner);
+      path.moveTo(tile.left + fromX * dx, tile.top + fromY * dy);
+      path.lineTo(tile.left + toX * dx, tile.top + toY * dy);
+    };
+    for (let y = 0; y <= ny; y++) {
+      for (let x = 0; x <= nx; x++) {
+        const here = label(x, y);
+        const before = label(x - 1, y);
+        const above = label(x, y - 1);
+        if (here !== before) edge(here || before, x, y, x, y + 1);
+        if (here !== above) edge(here || above, x, y, x + 1, y);
+      }
+    }
+    context.lineWidth = 1.25;
+    for (const [owner, path] of paths) {
+      context.strokeStyle = this.labelColors.get(owner) ?? '#ffffff';
+      context.stroke(path);
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The page of lazyvox view: opens the run and joins the parts.
+ * @module main
+ */
+import { getJson, watchState } from './api.js';
+import { Courses } from './courses.js';
+import { bindAtlas, bindDisplay, offerMaps } from './display.js';
+import { at } from './elements.js';
+import { Ink } from './ink.js';
+import { bindKeys, bindPointer } from './input.js';
+import { Overlays } from './overlays.js';
+import { bindReadout, bindTime, togglePlay } from './readout.js';
+import { Scene } from './scene.js';
+import { Status } from './status.js';
+import { View } from './view.js';
+import { Player } from './volumes.js';
+
+/** @param {any} info */
+function describe(info) {
+  document.title = `${info.name} – lazyvox view`;
+  at('name').textContent = info.name;
+  at('name').title = info.name;
+  const [nx, ny, nz, nt = 1] = info.shape;
+  const zooms = info.zooms.slice(0, 3).map((one) => Number(one.toFixed(2))).join(' × ');
+  at('facts').textContent = [
+    `${nx} × ${ny} × ${nz}`, `${nt} volumes`, `${zooms} mm`, ...(info.t_r ? [`TR ${Number(info.t_r.toFixed(4))} s`] : []),
+    info.dtype, ...(info.is_computed ? ['computed'] : []),
+  ].join('  ·  ');
+}
+
+/** Follow the server: progress, banner, and results once they are there.
+ * @param {View} view
+ * @param {Status} status
+ * @param {Courses} courses */
+function followServer(view, status, courses) {
+  watchState((state) => {
+    status.setState(state);
+    if (state.pass?.state === 'done') {
+      offerMaps();
+      courses.openResults();
+    }
+  }, (isGone) => status.setGone(isGone));
+}
+
+/** What tests read back and call.
+ * @param {View} view
+ * @param {Overlays} overlays */
+function hooks(view, overlays) {
+  return {
+    state: () => ({
+      t: view.t, voxel: view.voxel, mm: view.grid.toMm(view.voxel), value: view.valueAt(view.voxel),
+      image: view.image, window: view.window, colormap: view.colormap, latencies: view.latencies,
+      isSettled: view.loader.isSettled, isLabelled: overlays.labels !== null,
+      overlays: overlays.list.map(({ id, threshold, max, opacity }) => ({ id, threshold, max, opacity })),
+      planes: view.scene.tiles.map((tile) => ({ ...tile, ...view.scene.placeOf(tile, view.voxel) })),
+    }),
+    /** Time in milliseconds until a volume is on the screen, the graphics card's work included.
+     * @param {number} t */
+    async timeTo(t) {
+      const began = performance.now();
+      await view.showTime(t);
+      view.scene.finish();
+      return performance.now() - began;
+    },
+    moveTo: (voxel) => view.moveTo(voxel),
+    colormap: (name) => [...view.scene.colormap(name)],
+  };
+}
+
+async function main() {
+  const status = new Status();
+  const info = await getJson('info');
+  describe(info);
+  const scene = new Scene(at('slices'));
+  const ink = new Ink(at('ink'), scene);
+  const view = new View(info, scene);
+  view.addEventListener('failure', (event) => status.fail(event.detail));
+  scene.onDraw = () => ink.draw(view.voxel);
+  await view.open();
+  at('waiting').remove();
+  at('planes').removeAttribute('aria-busy');
+
+  const overlays = new Overlays(view, at('overlays'), at('no-overlays'));
+  const courses = new Courses(view);
+  const readout = bindReadout(view, overlays);
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  if (calm) at('speed').value = '2';
+  const player = new Player(() => view.showTime((view.t + 1) % view.length), () => Number(at('speed').value));
+  bindTime(view, player);
+  bindDisplay(view, ink);
+  const actions = {
+    series: (voxel) => courses.showSeries(voxel),
+    correlate: (voxel) => overlays.correlate(voxel, (text) => status.say(text)),
+    togglePlay: () => togglePlay(player),
+    giveUp: () => {
+      overlays.giveUp();
+      courses.giveUp();
+      status.say('');
+    },
+    hover: (voxel) => readout.hover(voxel),
+  };
+  bindPointer(view, actions);
+  bindKeys(view, actions);
+  at('correlate').addEventListener('click', () => actions.correlate(view.voxel));
+  at('help-open').addEventListener('click', () => at('help').showModal());
+  Object.assign(window.lazyvoxView, hooks(view, overlays));
+
+  followServer(view, status, courses);
+  await bindAtlas(view, overlays, ink).catch((error) => status.fail(error));
+  readout.refresh();
+  await overlays.open();
+}
+
+export const ready = main();

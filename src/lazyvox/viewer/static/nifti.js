@@ -1,0 +1,69 @@
+/**
+ * Volumes as the server sends them: uncompressed NIfTI-1 files, little-endian, voxels from byte 352 on.
+ * @module nifti
+ */
+
+/**
+ * @typedef {object} Volume
+ * @property {number[]} shape - Voxels on each of three axes.
+ * @property {Float32Array} values - Scaled values, the first axis fastest.
+ * @property {ArrayBuffer} buffer - The file.
+ */
+
+const OFFSET = 352;
+
+/** Views of the types that the server sends, by their code in the header.
+ * @type {Record<number, any>} */
+const TYPES = { 2: Uint8Array, 4: Int16Array, 8: Int32Array, 16: Float32Array, 512: Uint16Array };
+
+/**
+ * Read a file.
+ * @param {ArrayBuffer} buffer
+ * @returns {Volume}
+ */
+export function parseVolume(buffer) {
+  const header = new DataView(buffer);
+  if (buffer.byteLength < OFFSET || header.getInt32(0, true) !== 348) {
+    throw new Error('The server sent no volume.');
+  }
+  const shape = [1, 2, 3].map((axis) => header.getInt16(40 + 2 * axis, true));
+  const type = TYPES[header.getInt16(70, true)];
+  const count = shape[0] * shape[1] * shape[2];
+  if (!type || buffer.byteLength < OFFSET + count * type.BYTES_PER_ELEMENT) {
+    throw new Error('The server sent a volume of another type or size than it says.');
+  }
+  const stored = new type(buffer, OFFSET, count);
+  return { shape, buffer, values: scaled(stored, header.getFloat32(112, true), header.getFloat32(116, true)) };
+}
+
+/**
+ * @param {ArrayLike<number>} stored
+ * @param {number} slope - 0 means that there is no scaling.
+ * @param {number} inter
+ * @returns {Float32Array}
+ */
+function scaled(stored, slope, inter) {
+  const isPlain = slope === 0 || !Number.isFinite(slope) || (slope === 1 && inter === 0);
+  if (isPlain) return stored instanceof Float32Array ? stored : Float32Array.from(stored);
+  const values = new Float32Array(stored.length);
+  for (let n = 0; n < values.length; n++) values[n] = stored[n] * slope + inter;
+  return values;
+}
+
+/**
+ * The file of a volume of zeros on the same grid, as the renderer takes it.
+ * @param {ArrayBuffer} buffer - A file that the server sent.
+ * @returns {ArrayBuffer}
+ */
+export function emptyLike(buffer) {
+  const { shape } = parseVolume(buffer);
+  const empty = new ArrayBuffer(OFFSET + shape[0] * shape[1] * shape[2]);
+  new Uint8Array(empty).set(new Uint8Array(buffer, 0, OFFSET));
+  const header = new DataView(empty);
+  header.setInt16(40, 3, true);
+  header.setInt16(70, 2, true);
+  header.setInt16(72, 8, true);
+  header.setFloat32(112, 1, true);
+  header.setFloat32(116, 0, true);
+  return empty;
+}

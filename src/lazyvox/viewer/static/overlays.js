@@ -1,0 +1,162 @@
+/**
+ * Images over the image: those of the command line, the correlation map of a voxel, the atlas.
+ * @module overlays
+ */
+import { NotYet, getVolume, isAbort, voxelQuery } from './api.js';
+import { OVERLAY_COLORMAPS } from './colormaps.js';
+import { packed, paintLabels, paintOverlay, robustRange } from './colors.js';
+import { addOverlayCard } from './overlay_card.js';
+
+/**
+ * @typedef {object} Overlay
+ * @property {string} id
+ * @property {string} name
+ * @property {boolean} isShown
+ * @property {number} threshold
+ * @property {number} max
+ * @property {number} limit - The largest threshold that makes sense.
+ * @property {number} opacity
+ * @property {string} colormap
+ * @property {?Float32Array} values
+ */
+
+/** All overlays, drawn into one texture. */
+export class Overlays {
+  /** @type {Overlay[]} */
+  list = [];
+  fill = 0;
+  /** @type {?Float32Array} */
+  labels = null;
+  #controller = new AbortController();
+
+  /**
+   * @param {import('./view.js').View} view
+   * @param {HTMLElement} host - Where their controls go.
+   * @param {HTMLElement} none - The words in place of them.
+   */
+  constructor(view, host, none) {
+    this.view = view;
+    this.host = host;
+    this.none = none;
+    this.pixels = new Uint32Array(view.pixels.length);
+  }
+
+  /** Load those of the command line, one after the other. */
+  async open() {
+    for (const { id, name } of this.view.info.overlays) {
+      try {
+        const { values } = await getVolume(`overlay/${id}`);
+        this.add({ id, name, values });
+      } catch (error) {
+        this.view.fail(error);
+      }
+    }
+  }
+
+  /** Load the labels of the atlas.
+   * @returns {Promise<?Float32Array>} */
+  async openAtlas() {
+    const { atlas } = this.view.info;
+    if (!atlas) return null;
+    this.labels = (await getVolume('atlas')).values;
+    this.colors = new Map(atlas.regions.map(({ label, color: [r, g, b] }) =>
+      [label, ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0]));
+    return this.labels;
+  }
+
+  /** Add an overlay, or give one that is there other values.
+   * @param {{id: string, name: string, values: Float32Array, threshold?: number, max?: number}} given */
+  add({ id, name, values, threshold, max }) {
+    let overlay = this.list.find((one) => one.id === id);
+    if (overlay) {
+      Object.assign(overlay, { name, values, isShown: true });
+      overlay.card.refresh();
+    } else {
+      const top = Math.max(...robustRange(values).map(Math.abs));
+      const largest = largestOf(values);
+      overlay = {
+        id, name, values, isShown: true, opacity: 0.8, colormap: 'warm',
+        threshold: threshold ?? roundedDown(0.5 * top), max: max ?? top, limit: max === undefined ? largest : 1,
+      };
+      this.list.push(overlay);
+      overlay.card = addOverlayCard(this.host, overlay, () => this.draw(), () => this.remove(overlay));
+    }
+    this.draw();
+  }
+
+  /** @param {Overlay} overlay */
+  remove(overlay) {
+    overlay.card.element.remove();
+    this.list = this.list.filter((one) => one !== overlay);
+    this.draw();
+  }
+
+  /**
+   * Show the correlation of all voxels with one. A newer request gives an older one up.
+   * @param {number[]} voxel
+   * @param {(text: string) => void} say
+   */
+  async correlate(voxel, say) {
+    this.#controller.abort();
+    this.#controller = new AbortController();
+    const { signal } = this.#controller;
+    say(`Correlating all voxels with (${voxel.join(', ')}) …`);
+    try {
+      const { values } = await getVolume(`correlation?${voxelQuery(voxel)}`, signal);
+      if (signal.aborted) return;
+      this.add({ id: 'seed', name: `Correlation with (${voxel.join(', ')})`, values, threshold: 0.3, max: 0.8 });
+      say('');
+    } catch (error) {
+      if (isAbort(error)) return;
+      say('');
+      this.view.fail(error instanceof NotYet ? new Error('The run is being read; ask again later.') : error);
+    }
+  }
+
+  /** Give up the correlation map that is being computed. */
+  giveUp() {
+    this.#controller.abort();
+  }
+
+  /** @param {number[]} voxel
+   * @returns {string[]} Values of the overlays that are shown there, with their names. */
+  valuesAt(voxel) {
+    const at = this.view.grid.offset(voxel);
+    return this.list.filter((one) => one.isShown).map((one) => `${one.name}: ${one.values[at].toPrecision(3)}`);
+  }
+
+  draw() {
+    const { scene, grid } = this.view;
+    this.pixels.fill(0);
+    if (this.labels && this.fill > 0) paintLabels(this.pixels, this.labels, grid, this.colors, this.fill);
+    for (const overlay of this.list.filter((one) => one.isShown)) {
+      const { positive, negative } = OVERLAY_COLORMAPS[overlay.colormap];
+      paintOverlay(this.pixels, overlay.values, grid, {
+        threshold: overlay.threshold,
+        max: overlay.max,
+        opacity: overlay.opacity,
+        positive: packed(scene.colormap(positive), 255),
+        negative: negative && packed(scene.colormap(negative), 255),
+      });
+    }
+    this.none.hidden = this.list.length > 0;
+    scene.setOverlay(this.pixels);
+    scene.draw();
+  }
+}
+
+/** @param {Float32Array} values
+ * @returns {number} */
+function largestOf(values) {
+  let largest = 0;
+  for (const value of values) if (Math.abs(value) > largest && Number.isFinite(value)) largest = Math.abs(value);
+  return largest || 1;
+}
+
+/** @param {number} value
+ * @returns {number} Two digits of it. */
+function roundedDown(value) {
+  if (!(value > 0)) return 0;
+  const unit = 10 ** (Math.floor(Math.log10(value)) - 1);
+  return Number((Math.floor(value / unit) * unit).toPrecision(2));
+}

@@ -1,0 +1,177 @@
+/**
+ * The slices, drawn by NiiVue.
+ *
+ * NiiVue cuts and shows the volume; its textures are written in place. Its own way from values to pixels colours
+ * the volume by one draw call for each slice and makes the gradients of a 3D rendering each time: 110 ms for a
+ * volume of 61 x 73 x 61 where there is no graphics card, against 30 ms in place, drawing included.
+ * @module scene
+ */
+import { Niivue, NVImage, SLICE_TYPE } from './vendor/niivue.js';
+import { Grid, PLANES, layOut } from './geometry.js';
+import { emptyLike } from './nifti.js';
+
+const SLICES = { sagittal: SLICE_TYPE.SAGITTAL, coronal: SLICE_TYPE.CORONAL, axial: SLICE_TYPE.AXIAL };
+
+const OPTIONS = {
+  backColor: [0.027, 0.031, 0.039, 1],
+  crosshairWidth: 0,
+  dragAndDropEnabled: false,
+  interactive: false,
+  isNearestInterpolation: true,
+  isOrientationTextVisible: false,
+  logLevel: 'error',
+};
+
+/** The three planes of a volume. */
+export class Scene {
+  #niivue = new Niivue(OPTIONS);
+  #isReady = false;
+  /** @type {Grid} */
+  grid;
+  /** @type {import('./geometry.js').Tile[]} */
+  tiles = [];
+  /** Called after each drawing. */
+  onDraw = () => {};
+
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+  }
+
+  /**
+   * Take the grid of a first volume.
+   * @param {import('./nifti.js').Volume} volume
+   * @param {{affine: number[][], zooms: number[]}} info
+   */
+  async open(volume, info) {
+    await this.#niivue.attachToCanvas(this.canvas);
+    const base = await NVImage.new(volume.buffer, 'volume.nii', 'gray', 1, null, 0, 1, false);
+    this.grid = new Grid(volume.shape, info.affine, info.zooms, base.permRAS);
+    this.#niivue.addVolume(base);
+    // A second volume makes NiiVue show the texture of overlays, which is written in place too.
+    this.#niivue.addVolume(await NVImage.new(emptyLike(volume.buffer), 'overlay.nii', 'gray', 1, null, 1, 2));
+    this.#isReady = true;
+    new ResizeObserver(() => this.resize()).observe(this.canvas.parentElement);
+    this.resize();
+  }
+
+  /** Lay the planes out anew. */
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
+    if (!this.#isReady || width < 20 || height < 20) return;
+    this.tiles = layOut(this.grid.extent, width, height);
+    this.#niivue.setCustomLayout(this.tiles.map((tile) => ({
+      sliceType: SLICES[tile.plane],
+      position: [tile.left / width, tile.top / height, tile.width / width, tile.height / height],
+    })));
+    this.#niivue.resizeListener();
+    this.onDraw();
+  }
+
+  /** @param {Uint32Array} colors - Of the volume as drawn. */
+  setBase(colors) {
+    this.#write(WebGL2RenderingContext.TEXTURE0, this.#niivue.volumeTexture, colors);
+  }
+
+  /** @param {Uint32Array} colors - Of the volume as drawn; alpha 0 shows what is below. */
+  setOverlay(colors) {
+    this.#write(WebGL2RenderingContext.TEXTURE2, this.#niivue.overlayTexture, colors);
+  }
+
+  /** @param {boolean} isSmooth - Whether pixels between voxels are interpolated. */
+  setSmooth(isSmooth) {
+    this.#niivue.setInterpolation(!isSmooth);
+  }
+
+  /** @param {boolean} isRadiological - Whether the left of the body is shown on the right. */
+  setRadiological(isRadiological) {
+    this.#niivue.opts.isRadiologicalConvention = isRadiological;
+    this.draw();
+  }
+
+  get isRadiological() {
+    return this.#niivue.opts.isRadiologicalConvention;
+  }
+
+  /** Cut the planes through a voxel.
+   * @param {number[]} voxel */
+  setCrosshair(voxel) {
+    const drawn = this.grid.toDrawn(voxel);
+    const { crosshairPos } = this.#niivue.scene;
+    drawn.forEach((index, axis) => {
+      crosshairPos[axis] = (index + 0.5) / this.grid.drawnShape[axis];
+    });
+    this.draw();
+  }
+
+  draw() {
+    this.#niivue.drawScene();
+    this.onDraw();
+  }
+
+  /** Wait until the graphics card, or what stands for it, is done. */
+  finish() {
+    const { gl } = this.#niivue;
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  }
+
+  /** @param {string} name
+   * @returns {Uint8ClampedArray} Red, green, blue and alpha of 256 steps. */
+  colormap(name) {
+    return this.#niivue.colormap(name);
+  }
+
+  /**
+   * The voxel at a place of the screen.
+   * @param {number} clientX
+   * @param {number} clientY
+   * @param {number[]} crosshair - The voxel through which the planes are cut.
+   * @returns {?{plane: import('./geometry.js').PlaneName, voxel: number[]}}
+   */
+  pick(clientX, clientY, crosshair) {
+    const frame = this.canvas.getBoundingClientRect();
+    const x = clientX - frame.left;
+    const y = clientY - frame.top;
+    const tile = this.tiles.find((one) =>
+      x >= one.left && x < one.left + one.width && y >= one.top && y < one.top + one.height);
+    if (!tile) return null;
+    const { across, up } = PLANES[tile.plane];
+    const drawn = this.grid.toDrawn(crosshair);
+    const share = (x - tile.left) / tile.width;
+    drawn[across] = Math.floor((this.isMirrored(tile.plane) ? 1 - share : share) * this.grid.drawnShape[across]);
+    drawn[up] = Math.floor((1 - (y - tile.top) / tile.height) * this.grid.drawnShape[up]);
+    return { plane: tile.plane, voxel: this.grid.clamp(this.grid.toVoxel(drawn)) };
+  }
+
+  /** Whether a plane shows the right of the body on the left.
+   * @param {import('./geometry.js').PlaneName} plane */
+  isMirrored(plane) {
+    return this.isRadiological && plane !== 'sagittal';
+  }
+
+  /** The middle of a voxel on a plane, in pixels of the page from the corner of the canvas.
+   * @param {import('./geometry.js').Tile} tile
+   * @param {number[]} voxel */
+  placeOf(tile, voxel) {
+    const { across, up } = PLANES[tile.plane];
+    const drawn = this.grid.toDrawn(voxel);
+    const share = (drawn[across] + 0.5) / this.grid.drawnShape[across];
+    return {
+      x: tile.left + (this.isMirrored(tile.plane) ? 1 - share : share) * tile.width,
+      y: tile.top + (1 - (drawn[up] + 0.5) / this.grid.drawnShape[up]) * tile.height,
+    };
+  }
+
+  /** @param {number} unit
+   * @param {WebGLTexture} texture
+   * @param {Uint32Array} colors */
+  #write(unit, texture, colors) {
+    const { gl } = this.#niivue;
+    const [nx, ny, nz] = this.grid.drawnShape;
+    gl.activeTexture(unit);
+    gl.bindTexture(gl.TEXTURE_3D, texture);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    const bytes = new Uint8Array(colors.buffer);
+    gl.texSubImage3D(gl.TEXTURE_3D, 0, 0, 0, 0, nx, ny, nz, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Starts the page, and says what is wrong where it cannot.
+ * @module start
+ */
+
+/** @param {Error & {hint?: ?string}} error */
+function show(error) {
+  const banner = document.getElementById('banner');
+  const isMissing = error instanceof TypeError && /import|module|fetch/i.test(error.message);
+  banner.textContent = isMissing
+    ? 'Parts of the page are missing. Run make viewer in the folder of lazyvox, and open the page again.'
+    : [error.message, error.hint].filter(Boolean).join(' ');
+  banner.hidden = false;
+  document.getElementById('waiting')?.remove();
+}
+
+const ready = import('./main.js').then((main) => main.ready);
+window.lazyvoxView = { ready };
+ready.catch(show);

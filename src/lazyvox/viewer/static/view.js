@@ -1,0 +1,181 @@
+/**
+ * What is shown: image, volume, voxel, window and colours. Everything else follows its events.
+ * @module view
+ */
+import { getVolume } from './api.js';
+import { packed, paint, robustRange } from './colors.js';
+import { VolumeLoader } from './volumes.js';
+
+/** @typedef {'volume'|'mean'|'std'|'tsnr'} ImageKind */
+
+/**
+ * Events: `time` when another volume is on the screen, `voxel` when the crosshair has moved, `look` when image,
+ * window or colours have changed, `values` when the values that are shown have, and `failure` with the error as
+ * its detail.
+ */
+export class View extends EventTarget {
+  t = 0;
+  voxel = [0, 0, 0];
+  /** @type {import('./geometry.js').PlaneName} */
+  plane = 'axial';
+  /** @type {ImageKind} */
+  image = 'volume';
+  colormap = 'gray';
+  /** @type {Float32Array} */
+  values;
+  /** Times in milliseconds from wish to pixels, the newest last, for tests and for who is curious.
+   * @type {number[]} */
+  latencies = [];
+  /** @type {Map<ImageKind, number[]>} */
+  #windows = new Map();
+  /** @type {Map<ImageKind, Promise<import('./nifti.js').Volume>>} */
+  #maps = new Map();
+  #imageNumber = 0;
+
+  /**
+   * @param {any} info - The server's answer about the run.
+   * @param {import('./scene.js').Scene} scene
+   */
+  constructor(info, scene) {
+    super();
+    this.info = info;
+    this.scene = scene;
+    this.length = info.shape[3] ?? 1;
+    this.#windows.set('volume', info.window);
+    this.loader = new VolumeLoader(
+      this.length,
+      (t, signal) => getVolume(`volume/${t}`, signal),
+      (t, volume) => this.#present(t, volume),
+      (error) => this.fail(error),
+    );
+  }
+
+  /** Show a first volume. */
+  async open() {
+    const first = await getVolume('volume/0');
+    await this.scene.open(first, this.info);
+    this.grid = this.scene.grid;
+    this.pixels = new Uint32Array(first.values.length);
+    this.loader.keep(0, first);
+    this.#present(0, first);
+    this.moveTo(this.grid.shape.map((length) => Math.floor(length / 2)));
+  }
+
+  /** @param {string} type
+   * @param {any} [detail] */
+  #tell(type, detail = undefined) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    this.#tell('failure', error);
+  }
+
+  get window() {
+    return this.#windows.get(this.image) ?? [0, 1];
+  }
+
+  /** @param {number[]} window */
+  set window(window) {
+    const [low, high] = window;
+    if (!Number.isFinite(low) || !Number.isFinite(high) || low >= high) return;
+    this.#windows.set(this.image, [low, high]);
+    this.#repaint();
+    this.#tell('look');
+  }
+
+  /** Go back to the window that shows all values but the most extreme. */
+  resetWindow() {
+    this.window = this.image === 'volume' ? this.info.window : robustRange(this.values);
+  }
+
+  /** @param {string} name */
+  setColormap(name) {
+    this.colormap = name;
+    this.#repaint();
+    this.#tell('look');
+  }
+
+  /**
+   * Show a volume. Moving in time leaves a map for the volumes again.
+   * @param {number} t
+   * @returns {Promise<void>} Done when it is on the screen, or something newer is.
+   */
+  async showTime(t) {
+    const wished = Math.min(this.length - 1, Math.max(0, Math.round(t)));
+    this.#imageNumber += 1;
+    this.wishedTime = wished;
+    this.#tell('wish', wished);
+    const began = performance.now();
+    await this.loader.show(wished);
+    if (this.t === wished) this.latencies.push(performance.now() - began);
+    if (this.latencies.length > 1000) this.latencies.shift();
+  }
+
+  /**
+   * Show the volumes, or a map over time.
+   * @param {ImageKind} kind
+   */
+  async showImage(kind) {
+    if (kind === 'volume') {
+      await this.showTime(this.t);
+      return;
+    }
+    this.#imageNumber += 1;
+    const number = this.#imageNumber;
+    if (!this.#maps.has(kind)) this.#maps.set(kind, getVolume(`map/${kind}`));
+    try {
+      const map = await this.#maps.get(kind);
+      if (number !== this.#imageNumber) return;
+      if (!this.#windows.has(kind)) this.#windows.set(kind, robustRange(map.values));
+      this.image = kind;
+      this.values = map.values;
+      this.#repaint();
+      this.#tell('look');
+      this.#tell('values');
+    } catch (error) {
+      this.#maps.delete(kind);
+      this.#tell('look');
+      this.fail(error);
+    }
+  }
+
+  /** @param {number[]} voxel */
+  moveTo(voxel) {
+    this.voxel = this.grid.clamp(voxel);
+    this.scene.setCrosshair(this.voxel);
+    this.#tell('voxel');
+  }
+
+  /** Move the slice of the chosen plane.
+   * @param {number} axis - Of the volume as drawn.
+   * @param {number} by */
+  moveAlong(axis, by) {
+    this.moveTo(this.grid.moved(this.voxel, axis, by));
+  }
+
+  /** @param {number[]} voxel
+   * @returns {number} The value that is shown there. */
+  valueAt(voxel) {
+    return this.values[this.grid.offset(voxel)];
+  }
+
+  #present(t, volume) {
+    this.t = t;
+    this.values = volume.values;
+    const isBack = this.image !== 'volume';
+    this.image = 'volume';
+    this.#repaint();
+    if (isBack) this.#tell('look');
+    this.#tell('time');
+    this.#tell('values');
+  }
+
+  #repaint() {
+    const colors = packed(this.scene.colormap(this.colormap), 255);
+    paint(this.pixels, this.values, this.grid, this.window, colors);
+    this.scene.setBase(this.pixels);
+    this.scene.draw();
+  }
+}

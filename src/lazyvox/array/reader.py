@@ -246,6 +246,13 @@ class ArrayReader(ABC):
         return None
 
     @property
+    def byte_sources(self) -> tuple[ByteSource, ...]:
+        """The files that values are read from or computed of, each once."""
+        readers = _readers_from(self, lambda one: one.unread_sources)
+        found = (reader.byte_source for reader in readers)
+        return tuple({one.path: one for one in found if one is not None}.values())
+
+    @property
     def offset(self) -> int:
         """Bytes before the first stored value in the decoded file."""
         return 0

@@ -158,6 +158,11 @@ class Labels(GatheredRegions):
             grid.template, values.reshape(grid.shape, order="F"), grid.affine, is_new_kind=True
         )
 
+    @property
+    def names_by_label(self) -> dict[int, str]:
+        """Names of the regions that have a column; known once the consumer was checked."""
+        return {label: self._names[label] for label in self._atlas.labels}
+
     @override
     def _prepare(self, grid: Grid) -> None:
         mask = None

@@ -11,7 +11,15 @@ from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.extraction.signals import Signals
 from lazyvox.quality.run import Carpet, RunFindings
 
-__all__ = ["draw_regions", "draw_spectrum", "draw_time", "shown_courses", "spectrum_of"]
+__all__ = [
+    "CONTRAST",
+    "carpet_picture",
+    "draw_regions",
+    "draw_spectrum",
+    "draw_time",
+    "shown_courses",
+    "spectrum_of",
+]
 
 _DPI = 110
 _WIDTH = 9.5
@@ -19,7 +27,7 @@ _INK, _LINE, _LIMIT, _BAND = "#1b1f24", "#1f5fa8", "#b3261e", "#f4c7c3"
 #: Columns of the carpet: of more volumes neighbours are averaged, as pixels would be.
 _MOST_COLUMNS = 1200
 #: Standard deviations from its mean at which a course is black or white.
-_CONTRAST = 2.0
+CONTRAST = 2.0
 
 
 def draw_time(run: RunFindings, courses: FloatArray, labels: Array) -> bytes:
@@ -117,17 +125,34 @@ def shown_courses(carpet: Carpet) -> tuple[FloatArray, Array]:
     return left, labels[order]
 
 
-def _draw_carpet(ax: Any, courses: FloatArray, labels: Array) -> None:
-    n_volumes, n_rows = courses.shape
+def carpet_picture(courses: FloatArray) -> FloatArray:
+    """Return the values of a carpet plot: a row for each voxel, a column for some volumes.
+
+    Parameters
+    ----------
+    courses : ndarray of shape (n_volumes, n_voxels)
+        As from `shown_courses`.
+
+    Returns
+    -------
+    ndarray of shape (n_voxels, n_columns)
+        Means over neighbouring volumes, 1200 columns at most.
+    """
+    n_volumes = len(courses)
     width = -(-n_volumes // _MOST_COLUMNS)
     edges = np.arange(0, n_volumes, width)
     counts = np.diff(np.append(edges, n_volumes))
-    picture = (np.add.reduceat(courses, edges, axis=0) / counts[:, None]).T
+    picture: FloatArray = (np.add.reduceat(courses, edges, axis=0) / counts[:, None]).T
+    return picture
+
+
+def _draw_carpet(ax: Any, courses: FloatArray, labels: Array) -> None:
+    n_volumes, n_rows = courses.shape
     ax.imshow(
-        picture,
+        carpet_picture(courses),
         cmap="gray",
-        vmin=-_CONTRAST,
-        vmax=_CONTRAST,
+        vmin=-CONTRAST,
+        vmax=CONTRAST,
         aspect="auto",
         interpolation="nearest",
         extent=(-0.5, n_volumes - 0.5, n_rows, 0),

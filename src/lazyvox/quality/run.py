@@ -23,7 +23,15 @@ from lazyvox.stream.voxelwise import TSNR, Mean, Std
 from lazyvox.summary.quality import PreparedQuality, prepare_qc
 from lazyvox.summary.table import SummaryTable
 
-__all__ = ["MATRIX_DPI", "Carpet", "PreparedRun", "ReportOptions", "RunFindings", "prepare_run"]
+__all__ = [
+    "MATRIX_DPI",
+    "Carpet",
+    "PreparedRun",
+    "ReportOptions",
+    "RunFindings",
+    "prepare_run",
+    "sampled_voxels",
+]
 
 #: Rows of the carpet plot: more than its picture has pixels for would not be seen.
 MOST_ROWS = 1200
@@ -229,7 +237,7 @@ def prepare_run(
         mask = read_mask(options.mask_img, grid, name="mask_img")
     maps = {"mean": Mean(), "sd": Std(), "tSNR": TSNR()}
     handles = {name: scan.add(one.as_values()) for name, one in maps.items()}
-    sample = _sampled(np.ones(grid.shape, bool) if mask is None else mask, grid.n_volumes)
+    sample = sampled_voxels(np.ones(grid.shape, bool) if mask is None else mask, grid.n_volumes)
     courses = scan.add(MaskedVoxels(sample, np.dtype(np.float32), ensure_finite=False))
     n_values = grid.n_volumes * int(sample.sum())
     room = _FIGURE_BYTES + _VOXEL_BYTES * grid.n_voxels + _COURSE_BYTES * n_values
@@ -245,10 +253,25 @@ def prepare_run(
     return PreparedRun(grid, mask, quality, handles, findings, courses, labels, signals, options)
 
 
-def _sampled(mask: Array, n_volumes: int) -> Array:
-    """Return voxels of a mask at equal distances in its order: always the same ones."""
+def sampled_voxels(mask: Array, n_volumes: int, most_values: int = MOST_VALUES) -> Array:
+    """Return the voxels of a mask that a carpet plot shows: always the same ones.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (i, j, k), bool
+        The voxels to choose of, at equal distances in their order.
+    n_volumes : int
+        Length of their courses.
+    most_values : int, optional
+        Values of all courses at most; of a longer run fewer voxels are chosen.
+
+    Returns
+    -------
+    ndarray of shape (i, j, k), bool
+        At most 1200 voxels, at least one.
+    """
     places = np.flatnonzero(mask)
-    n_rows = max(min(MOST_ROWS, MOST_VALUES // n_volumes, len(places)), 1)
+    n_rows = max(min(MOST_ROWS, most_values // n_volumes, len(places)), 1)
     sample = np.zeros(mask.shape, bool)
     sample.reshape(-1)[places[np.linspace(0, len(places) - 1, n_rows).round().astype(int)]] = True
     return sample

@@ -13,6 +13,7 @@ from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.extraction.gathered_regions import GatheredRegions
 from lazyvox.extraction.rois import RegionOptions, RoiConsumer, RoiSet, resolve_rois
 from lazyvox.extraction.seeds import looks_like_seeds
+from lazyvox.glm.sums import N_WAITING
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Grid, Series, as_series
@@ -199,6 +200,8 @@ class SeedMapOptions:
         What maps hold.
     resample : bool
         Whether seeds and mask may be on another grid.
+    n_waiting : int
+        Volumes that wait for one product: fewer take less memory, and more time.
     """
 
     radius: float | None = None
@@ -206,6 +209,7 @@ class SeedMapOptions:
     smoothing_fwhm: float | Sequence[float] | str | None = None
     measure: str = "correlation"
     resample: bool = False
+    n_waiting: int = N_WAITING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -308,6 +312,7 @@ def prepare_seed_maps(
         mask=mask,
         smoothing=smoothing,
         n_lost=cleaned.n_lost,
+        n_waiting=options.n_waiting,
     )
     return PreparedSeedMaps(scan, scan.add(consumer), consumer, regions)
 

@@ -14,7 +14,7 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, FloatArray, override
 from lazyvox.errors import ParameterTypeError, RegionError
 from lazyvox.extraction.gathered_regions import GatheredRegions
-from lazyvox.glm.sums import VoxelSums
+from lazyvox.glm.sums import N_WAITING, VoxelSums
 from lazyvox.image.smoothing import SmoothTransform
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.describe import set_repetition_time
@@ -86,6 +86,8 @@ class SeedRelations(Consumer[SeedMaps]):
         Smooths the voxels, not the seeds.
     n_lost : int, default=0
         Dimensions that were removed of the courses before.
+    n_waiting : int, default=64
+        Volumes that wait for one product with seeds and regressors.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class SeedRelations(Consumer[SeedMaps]):
         mask: BoolArray | None = None,
         smoothing: SmoothTransform | None = None,
         n_lost: int = 0,
+        n_waiting: int = N_WAITING,
     ) -> None:
         self._seeds = list(seeds)
         self._spaces = list(spaces)
@@ -104,6 +107,7 @@ class SeedRelations(Consumer[SeedMaps]):
         self._mask = mask
         self._smoothing = smoothing
         self._n_left = sum(space.n_left for space in spaces) - n_lost
+        self._n_waiting = n_waiting
         self._gather: VoxelGather | None = None
 
     @property
@@ -188,7 +192,9 @@ class SeedRelations(Consumer[SeedMaps]):
         ends = [(int(one.volumes[0]), int(one.volumes[-1])) for one in self._spaces]
         most_open = max(sum(first <= start <= last for first, last in ends) for start, _ in ends)
         n_rows = max(self._n_rows(space) for space in self._spaces)
-        sums = most_open * VoxelSums.nbytes(n_voxels, n_rows, 0, dtype=dtype)
+        sums = most_open * VoxelSums.nbytes(
+            n_voxels, n_rows, 0, dtype=dtype, n_waiting=self._n_waiting
+        )
         # While maps are made: one of them, which voxels are finite, and what a measure works in.
         maps = 8 * n_seeds * grid.n_voxels + 5 * 8 * n_voxels
         held = RelationSums.nbytes(n_voxels, n_seeds) + max(sums, maps)
@@ -207,7 +213,7 @@ class SeedRelations(Consumer[SeedMaps]):
         closing = 8 * (4 * longest * self._n_seeds + _N_VOXELS * (2 * n_rows + 8))
         closing += RelationSums.nbytes(n_voxels, self._n_seeds)
         steps = [one.work_bytes(grid, block_volumes) for one in self._seeds]
-        steps.append(taken + max(VoxelSums.work_bytes(n_rows, 0), closing))
+        steps.append(taken + max(VoxelSums.work_bytes(n_rows, 0, self._n_waiting), closing))
         if self._smoothing is None:
             return max(steps)
         steps.append(block_volumes * self._smoothing.work_bytes((grid.shape,), (grid.dtype,)))
@@ -264,7 +270,10 @@ class SeedRelations(Consumer[SeedMaps]):
         numbers = space.volumes[rows] - start
         if run not in self._open:
             self._open[run] = VoxelSums(
-                self._n_voxels(self._grid), self._n_rows(space), dtype=self._moved.dtype
+                self._n_voxels(self._grid),
+                self._n_rows(space),
+                dtype=self._moved.dtype,
+                n_waiting=self._n_waiting,
             )
         taken = np.empty((len(numbers), self._n_voxels(self._grid)), self._moved.dtype)
         for number, row in zip(numbers.tolist(), taken, strict=True):

@@ -25,7 +25,7 @@ from lazyvox.store.gzip.segments import Segments, SegmentSource
 from lazyvox.store.index.cache import find_index, reject_index
 from lazyvox.store.index.embedded import find_table
 from lazyvox.store.index.folder import cache_limit
-from lazyvox.store.index.growth import grow_index, growing_index
+from lazyvox.store.index.growth import grow_index, growing_index, is_recording
 from lazyvox.store.indexed_source import FallBackSource, IndexedReader, ahead_bytes, ahead_count
 
 __all__ = ["StreamSource"]
@@ -108,6 +108,13 @@ class StreamSource(FallBackSource):
         kind = FrameSegments if self.compression == "zstd" else SegmentSource
         return kind(self, points)
 
+    @property
+    def needs_index(self) -> bool:
+        """True if the file has no access points, none are being found, and the cache takes some."""
+        if self.compression != "gzip" or not cache_limit() or growing_index(self) is not None:
+            return False
+        return self.access_points() is None
+
     def access_points(self, stop: int | None = None) -> AccessPoints | None:
         """Return the access points of the file, where it has any: an index, or its own.
 
@@ -126,6 +133,7 @@ class StreamReader:
         self._end = 0
         self._segments: SegmentSource | None = None
         self._is_believing = True
+        self._is_recording = is_recording() and source.needs_index
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -227,8 +235,13 @@ class StreamReader:
             self._cursor.feed.close()
             shared_pool().give(source, self._cursor)
             self._cursor = None
-        cursor = shared_pool().take(source, offset)
-        self._cursor = self._nearest(cursor, offset)
+        if self._is_recording:
+            # A cursor that was kept has passed points without noting them.
+            self._is_recording = False
+            feed = CompressedInput(source)
+            self._cursor = Cursor(feed, grow_index(source, feed))
+        else:
+            self._cursor = self._nearest(shared_pool().take(source, offset), offset)
         if not self._cursor.feed.is_open:
             self._cursor.feed.open()
         return self._cursor

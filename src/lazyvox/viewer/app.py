@@ -1,24 +1,39 @@
 """The requests that a page makes, and their answers."""
 
-import json
-import math
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lazyvox.errors import FileChangedError, ImageIndexError, LazyvoxError, ParameterError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Route
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from lazyvox.errors import LazyvoxError
+from lazyvox.viewer.answers import (
+    BinaryResponse,
+    error_response,
+    failure_response,
+    json_response,
+    json_text,
+)
+from lazyvox.viewer.background import MAPS
+from lazyvox.viewer.clicks import Course, Voxel
+from lazyvox.viewer.lanes import BusyError, GoneError, unless_gone
+from lazyvox.viewer.session import Session
+from lazyvox.viewer.table import course_table
 
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from lazyvox.viewer.opened import Opened
-
-__all__ = ["STATIC", "make_app"]
+__all__ = ["POSTING", "STATIC", "make_app"]
 
 STATIC = Path(__file__).parent / "static"
+
+#: Path of the only request that is a POST: the goodbye of a page.
+POSTING = frozenset({"close"})
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -33,117 +48,320 @@ _TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 
+#: Seconds between two looks at the state, and between two signs of life.
+_TICK_S, _ALIVE_TICKS = 0.2, 50
 
-def make_app(opened: "Opened", token: str) -> "Starlette":
-    """Return the application."""
-    from starlette.applications import Starlette
-    from starlette.concurrency import run_in_threadpool
-    from starlette.exceptions import HTTPException
-    from starlette.responses import FileResponse, Response
-    from starlette.routing import Route
 
-    files = {
-        file.relative_to(STATIC).as_posix(): file
-        for file in STATIC.rglob("*")
-        if file.is_file() and file.suffix in _TYPES
+def make_app(session: Session, token: str) -> Starlette:
+    """Return the application.
+
+    Parameters
+    ----------
+    session : Session
+        What requests ask for.
+    token : str
+        The first part of every path.
+
+    Returns
+    -------
+    Starlette
+        It starts and ends the session with the server.
+    """
+    routes = _Routes(session)
+    table: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        "/": routes.index,
+        "/static/{name:path}": routes.static,
+        "/info": routes.info,
+        "/volume/{t:int}": routes.volume,
+        "/overlay/{id:int}": routes.overlay,
+        "/atlas": routes.atlas,
+        "/mask": routes.mask,
+        "/series": routes.series,
+        "/series.tsv": routes.series_table,
+        "/correlation": routes.correlation,
+        "/map/{name}": routes.map,
+        "/quality": routes.quality,
+        "/carpet.png": routes.carpet,
+        "/state": routes.state,
+        "/events-stream": routes.events_stream,
     }
-    subject = opened.subject
-    known: dict[str, Any] = {}
 
-    async def index(request: "Request") -> "Response":
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        session.start()
+        try:
+            yield
+        finally:
+            await asyncio.get_running_loop().run_in_executor(None, session.close)
+
+    prefix = f"/{token}"
+    reading = [Route(prefix + path, call, methods=["GET"]) for path, call in table.items()]
+    posting = [Route(f"{prefix}/{path}", routes.close, methods=["POST"]) for path in POSTING]
+    return Starlette(
+        routes=[*reading, *posting],
+        lifespan=lifespan,
+        exception_handlers={
+            LazyvoxError: routes.on_error,
+            BusyError: routes.on_busy,
+            GoneError: routes.on_gone,
+            HTTPException: routes.on_http_error,
+            Exception: routes.on_failure,
+        },
+    )
+
+
+class _Routes:
+    """One method for each path."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._subject = session.opened.subject
+        self._files = {
+            file.relative_to(STATIC).as_posix(): file
+            for file in STATIC.rglob("*")
+            if file.is_file() and file.suffix in _TYPES
+        }
+
+    async def index(self, request: Request) -> Response:
+        """Return the page."""
         del request
-        return FileResponse(files["index.html"], media_type=_TYPES[".html"])
+        return self._file("index.html")
 
-    async def static(request: "Request") -> "Response":
-        file = files.get(request.path_params["name"])
-        if file is None:
-            raise HTTPException(404, "There is no such file.")
-        return FileResponse(file, media_type=_TYPES[file.suffix])
+    async def static(self, request: Request) -> Response:
+        """Return a file of the page."""
+        return self._file(request.path_params["name"])
 
-    async def info(request: "Request") -> "Response":
+    async def info(self, request: Request) -> Response:
+        """Return facts about the run, with the windows of first volumes."""
         del request
-        if not known:
-            known.update(await run_in_threadpool(opened.info))
-        return _json(known)
+        self._session.check_unchanged()
+        return json_response(await self._session.volumes.run(self._session.facts))
 
-    async def volume(request: "Request") -> "Response":
-        number = request.path_params["t"]
-        if number >= subject.grid.n_volumes:
-            raise HTTPException(404, f"The run has {subject.grid.n_volumes} volumes.")
-        body = await run_in_threadpool(subject.volume, number)
-        return Response(bytes(body), media_type="application/octet-stream")
+    async def volume(self, request: Request) -> Response:
+        """Return one volume; 202 where the pass is far from it yet."""
+        number, background = request.path_params["t"], self._session.background
+        if number >= self._subject.grid.n_volumes:
+            raise HTTPException(404, f"The run has {self._subject.grid.n_volumes} volumes.")
+        self._session.check_unchanged()
+        if number >= background.n_available:
+            waiting = {"state": "waiting", "available": background.n_available}
+            return json_response(waiting, 202)
+        return BinaryResponse(
+            lambda: self._until_gone(
+                request,
+                lambda cancelled: self._session.volumes.run(
+                    lambda: self._session.volume(number, cancelled)
+                ),
+            ),
+            self._session.slots,
+        )
 
-    async def series(request: "Request") -> "Response":
-        voxel = subject.checked_voxel(_voxel(request))
-        values = await run_in_threadpool(subject.course, voxel)
-        xyz = subject.grid.affine @ [*voxel, 1.0]
-        return _json(
+    async def overlay(self, request: Request) -> Response:
+        """Return one volume of an overlay."""
+        overlays = self._session.opened.overlays
+        number = request.path_params["id"]
+        if number >= len(overlays):
+            raise HTTPException(404, f"There are {len(overlays)} overlays.")
+        volume = _number(request, "t", default=0)
+        if volume >= overlays[number].grid.n_volumes:
+            raise HTTPException(404, f"The overlay has {overlays[number].grid.n_volumes} volumes.")
+        return self._read(request, lambda: overlays[number].volume(volume))
+
+    async def atlas(self, request: Request) -> Response:
+        """Return the labels of regions."""
+        if self._session.opened.atlas is None:
+            raise HTTPException(404, "There is no atlas.")
+        return self._read(request, self._session.opened.labels_file)
+
+    async def mask(self, request: Request) -> Response:
+        """Return the mask."""
+        if self._session.opened.mask is None:
+            raise HTTPException(404, "There is no mask.")
+        return self._read(request, self._session.opened.mask_file)
+
+    async def series(self, request: Request) -> Response:
+        """Return the series of a voxel, and of its region."""
+        course = await self._course(request)
+        xyz = self._subject.grid.affine @ [*course.voxel, 1.0]
+        atlas, region = self._session.opened.atlas, None
+        if atlas is not None and course.label:
+            values = None if course.region is None else course.region.tolist()
+            name = atlas.names[course.label]
+            region = {"label": course.label, "name": name, "value": values}
+        return json_response(
             {
-                "voxel": list(voxel),
+                "voxel": list(course.voxel),
                 "mm": xyz[:3].tolist(),
-                "value": [float(one) for one in values],
-                "region": None,
+                "value": course.values.tolist(),
+                "region": region,
                 "unit": "",
             }
         )
 
-    routes: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
-        ("/", index),
-        ("/static/{name:path}", static),
-        ("/info", info),
-        ("/volume/{t:int}", volume),
-        ("/series", series),
-    ]
-    prefix = f"/{token}"
-    return Starlette(
-        routes=[Route(prefix + path, call, methods=["GET"]) for path, call in routes],
-        exception_handlers={LazyvoxError: _on_error, HTTPException: _on_http_error},
-    )
+    async def series_table(self, request: Request) -> Response:
+        """Return the same as a table to keep."""
+        course = await self._course(request)
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "_", self._subject.name.split(".")[0]) or "run"
+        name = f"{stem}_voxel-{'-'.join(map(str, course.voxel))}.tsv"
+        return Response(
+            course_table(course, self._subject.grid.t_r),
+            media_type="text/tab-separated-values; charset=utf-8",
+            headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+    async def correlation(self, request: Request) -> Response:
+        """Return the correlation of every voxel with one."""
+        voxel = self._voxel(request)
+        self._session.check_unchanged()
+        return BinaryResponse(
+            lambda: self._until_gone(
+                request,
+                lambda cancelled: self._session.passes.run(
+                    lambda: self._session.clicks.correlation(voxel, cancelled)
+                ),
+            ),
+            self._session.slots,
+        )
+
+    async def map(self, request: Request) -> Response:
+        """Return a map over time; 202 while the pass runs."""
+        name, results = request.path_params["name"], self._session.background.results
+        if name not in MAPS:
+            raise HTTPException(404, f"The maps are {', '.join(MAPS)}.")
+        if results is None:
+            return self._not_yet()
+        return self._read(request, lambda: results.maps[name])
+
+    async def quality(self, request: Request) -> Response:
+        """Return measures of volumes; 202 while the pass runs."""
+        del request
+        results = self._session.background.results
+        return self._not_yet() if results is None else json_response(results.quality)
+
+    async def carpet(self, request: Request) -> Response:
+        """Return the carpet plot; 202 while the pass runs."""
+        del request
+        results = self._session.background.results
+        if results is None:
+            return self._not_yet()
+        if not results.carpet:
+            raise HTTPException(404, "No voxel varies over time.")
+        return Response(results.carpet, media_type="image/png")
+
+    async def state(self, request: Request) -> Response:
+        """Return the state of pass, index and file."""
+        del request
+        return json_response(await self._state())
+
+    async def events_stream(self, request: Request) -> Response:
+        """Send the state whenever it changes; as long as the stream is open, a page is."""
+        del request
+        headers = {"cache-control": "no-store"}
+        return StreamingResponse(self._events(), media_type="text/event-stream", headers=headers)
+
+    async def close(self, request: Request) -> Response:
+        """Take the goodbye of a page, whose stream ends by itself."""
+        del request
+        return Response(status_code=204)
+
+    async def on_error(self, request: Request, error: Exception) -> Response:
+        """Answer with an error of lazyvox."""
+        del request
+        assert isinstance(error, LazyvoxError)
+        answer = error_response(error)
+        if answer.status_code == 410:
+            self._session.has_changed(error)
+        return answer
+
+    async def on_busy(self, request: Request, error: Exception) -> Response:
+        """Answer that the page is to ask again."""
+        del request, error
+        answer = failure_response(503, "The viewer is busy.", "Ask again in a second.")
+        answer.headers["retry-after"] = "1"
+        return answer
+
+    async def on_gone(self, request: Request, error: Exception) -> Response:
+        """Answer a page that no longer listens."""
+        del request, error
+        return Response(status_code=499)
+
+    async def on_http_error(self, request: Request, error: Exception) -> Response:
+        """Answer that there is no such thing."""
+        del request
+        assert isinstance(error, HTTPException)
+        return failure_response(error.status_code, str(error.detail))
+
+    async def on_failure(self, request: Request, error: Exception) -> Response:
+        """Answer what is a mistake of the viewer's."""
+        del request
+        return failure_response(500, f"This should not happen: {type(error).__name__}: {error}.")
+
+    def _file(self, name: str) -> Response:
+        file = self._files.get(name)
+        if file is None:
+            raise HTTPException(404, "There is no such file.")
+        headers = {"cache-control": "no-cache"}
+        return FileResponse(file, media_type=_TYPES[file.suffix], headers=headers)
+
+    def _read(self, request: Request, call: Callable[[], bytearray | None]) -> Response:
+        return BinaryResponse(
+            lambda: self._until_gone(request, lambda _: self._session.volumes.run(call)),
+            self._session.slots,
+        )
+
+    async def _course(self, request: Request) -> Course:
+        voxel = self._voxel(request)
+        self._session.check_unchanged()
+        course: Course = await self._until_gone(
+            request,
+            lambda cancelled: self._session.passes.run(
+                lambda: self._session.clicks.course(voxel, cancelled)
+            ),
+        )
+        return course
+
+    async def _until_gone(
+        self, request: Request, work: Callable[[threading.Event], Awaitable[Any]]
+    ) -> Any:
+        return await unless_gone(request, self._session.stopping, work)
+
+    def _not_yet(self) -> Response:
+        background = self._session.background
+        if background.state == "failed":
+            return failure_response(409, background.message)
+        return json_response(background.to_dict()["pass"], 202)
+
+    async def _state(self) -> dict[str, Any]:
+        await self._session.volumes.run(self._session.check_file)
+        return self._session.state()
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        session, last, n_quiet = self._session, "", 0
+        session.page_opened()
+        try:
+            while not session.stopping.is_set():
+                text = json_text(await self._state())
+                n_quiet += 1
+                if text != last:
+                    yield f"data: {text}\n\n".encode()
+                    last, n_quiet = text, 0
+                elif n_quiet >= _ALIVE_TICKS:
+                    yield b": alive\n\n"
+                    n_quiet = 0
+                await asyncio.sleep(_TICK_S)
+        finally:
+            session.page_closed()
+
+    def _voxel(self, request: Request) -> Voxel:
+        i, j, k = (_number(request, name) for name in "ijk")
+        return self._subject.checked_voxel((i, j, k))
 
 
-def _json(value: Any, status: int = 200) -> "Response":
-    from starlette.responses import Response
-
-    body = json.dumps(_finite(value), allow_nan=False, separators=(",", ":")).encode()
-    return Response(
-        body, status, media_type="application/json", headers={"cache-control": "no-store"}
-    )
-
-
-def _finite(value: Any) -> Any:
-    """Return a value of JSON with null for numbers that are not finite."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _voxel(request: "Request") -> tuple[int, int, int]:
-    found = []
-    for name in "ijk":
-        text = request.query_params.get(name, "")
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            msg = f"`{name}` must be the number of a voxel. Got {text[:20]!r}."
-            raise ParameterError(msg)
-        found.append(int(text))
-    return found[0], found[1], found[2]
-
-
-def _on_error(request: "Request", error: Exception) -> "Response":
-    del request
-    assert isinstance(error, LazyvoxError)
-    status = 409
-    if isinstance(error, FileChangedError):
-        status = 410
-    elif isinstance(error, ParameterError | ImageIndexError):
-        status = 400
-    return _json({"error": error.message, "hint": error.hint or None}, status)
-
-
-def _on_http_error(request: "Request", error: Exception) -> "Response":
-    from starlette.exceptions import HTTPException
-
-    del request
-    assert isinstance(error, HTTPException)
-    return _json({"error": error.detail, "hint": None}, error.status_code)
+def _number(request: Request, name: str, default: int | None = None) -> int:
+    text = request.query_params.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise HTTPException(400, f"{name} must be a whole number, 0 or above.")
+    return int(text)

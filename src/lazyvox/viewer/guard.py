@@ -42,6 +42,7 @@ def new_token() -> str:
 class _Refusal:
     status: int
     message: str
+    allowed: str = ""
 
 
 class Guard:
@@ -105,7 +106,7 @@ class Guard:
             return _Refusal(403, "The address lacks the token that the viewer printed.")
         methods = ("POST",) if rest in self._posting else _READING
         if scope["method"] not in methods:
-            return _Refusal(405, f"Only {methods[0]} is answered here.")
+            return _Refusal(405, f"Only {methods[0]} is answered here.", ", ".join(methods))
         return None
 
     def _is_own(self, host: str) -> bool:
@@ -140,7 +141,7 @@ def _values(scope: "Scope", field: bytes) -> list[str]:
 async def _refuse(refusal: _Refusal, send: "Send") -> None:
     body = json.dumps({"error": refusal.message, "hint": None}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if refusal.status == 405:
-        headers.append((b"allow", b"GET, HEAD"))
+    if refusal.allowed:
+        headers.append((b"allow", refusal.allowed.encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

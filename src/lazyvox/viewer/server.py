@@ -1,19 +1,70 @@
 """The server of a viewer: a socket on the loopback address, and uvicorn on it."""
 
+import asyncio
+import ipaddress
 import socket
 import threading
 import webbrowser
 from typing import Any
 
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
 from lazyvox._threads import start
+from lazyvox._typing import override
 from lazyvox.errors import ParameterError
-from lazyvox.viewer.app import make_app
+from lazyvox.viewer.app import POSTING, make_app
 from lazyvox.viewer.guard import Guard, new_token
 from lazyvox.viewer.opened import Opened
+from lazyvox.viewer.session import Session
 
-__all__ = ["LOOPBACK", "Server"]
+__all__ = ["Server"]
 
-LOOPBACK = "127.0.0.1"
+#: Connections that are open at a time: two tabs have twelve. Others are closed as they come.
+_MOST_CONNECTIONS = 128
+
+#: A connection without a request is closed.
+_SILENT_S = 10.0
+
+#: After this time without a page a server ends that was started for one.
+_LEFT_S = 60.0
+
+
+class _Connection(H11Protocol):
+    """A connection that is closed if there are too many, or nothing is asked for."""
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            transport.abort()
+        else:
+            self.loop.call_later(_SILENT_S, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        cycle: object = self.cycle
+        if cycle is None:
+            self.transport.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, which ends the streams of pages before it waits for them, and when all have left."""
+
+    def __init__(self, config: uvicorn.Config, session: Session, left_s: float | None) -> None:
+        super().__init__(config)
+        self._session = session
+        self._left_s = left_s
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        if self._left_s is not None and self._session.is_left_for(self._left_s):
+            return True
+        return await super().on_tick(counter)
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._session.begin_stopping()
+        await super().shutdown(sockets)
 
 
 class Server:
@@ -27,11 +78,15 @@ class Server:
         Address to listen on.
     port : int
         Port, 0 for any free one.
+    ends_alone : bool
+        Whether `run` returns when the last page has been closed for a minute.
 
     Attributes
     ----------
     url : str
         Address of the page.
+    is_local : bool
+        Whether only this machine can ask it.
 
     Raises
     ------
@@ -39,28 +94,28 @@ class Server:
         If the address cannot be listened on.
     """
 
-    def __init__(self, opened: Opened, *, host: str = LOOPBACK, port: int = 0) -> None:
-        import uvicorn
-
+    def __init__(self, opened: Opened, *, host: str, port: int, ends_alone: bool) -> None:
         self._socket = _listening(host, port)
-        bound = self._socket.getsockname()[1]
-        token = new_token()
+        address, bound = self._socket.getsockname()[:2]
+        self.is_local = ipaddress.ip_address(address).is_loopback
+        token, session = new_token(), Session(opened)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{bound}/{token}/"
-        app = Guard(make_app(opened, token), token, bound, frozenset(), is_local=host == LOOPBACK)
+        app = Guard(make_app(session, token), token, bound, POSTING, is_local=self.is_local)
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Connection,
             ws="none",
             loop="asyncio",
             lifespan="on",
             log_config=None,
+            # The page is told of errors; a connection that is given up is none.
+            log_level="critical",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=5,
-            limit_concurrency=64,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config, session, _LEFT_S if ends_alone else None)
 
     def run(self) -> None:
         """Answer requests until `stop`, or an interrupt if this is the main thread."""
@@ -71,7 +126,7 @@ class Server:
         self._server.should_exit = True
 
     def open_browser(self) -> None:
-        """Show the page in the user's browser; a browser in the terminal blocks its own thread."""
+        """Show the page in the user's browser; one in the terminal blocks but its own thread."""
         opening: Any = threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True)
         start(opening)
 
@@ -85,11 +140,13 @@ def _listening(host: str, port: int) -> socket.socket:
         made.listen(128)
     except OSError as error:
         made.close()
-        msg = f"`port` must be free on {host}. Got {port}: {error.strerror}."
-        raise ParameterError(
-            msg,
-            value=port,
-            hint="Pass port=0 for any free one.",
-            cli_hint="Leave it out for any free one.",
-        ) from error
+        what = "host" if isinstance(error, socket.gaierror) else "port"
+        value = host if what == "host" else port
+        msg = f"`{what}` must be one that can be listened on. Got {value} of {host}: {error.strerror}."
+        hint = (
+            "Leave it out for one that is free."
+            if what == "port"
+            else "Leave it out for this machine."
+        )
+        raise ParameterError(msg, value=value, hint=hint) from error
     return made

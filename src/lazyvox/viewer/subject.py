@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import Array, FloatArray
+from lazyvox._typing import Array
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ParameterError, ParameterTypeError
@@ -31,11 +31,14 @@ class Subject:
         `format` says.
     format : VolumeFormat
         The files that volumes are sent as.
+    map_format : VolumeFormat
+        The files that maps of the run are sent as, in float32.
     """
 
     series: Series
     stored: LazyArray
     format: VolumeFormat
+    map_format: VolumeFormat
 
     @classmethod
     def of(cls, series: Series) -> "Subject":
@@ -54,15 +57,15 @@ class Subject:
             )
             raise ParameterTypeError(msg)
         plain = replace(array, conversion=Conversion())
+        maps = VolumeFormat.of(grid.shape, grid.affine, np.dtype(np.float32))
         scale, dtype = array.conversion, shown_dtype(array.reader.dtype)
         # A header holds a scaling in float32.
         is_exact = all(float(np.float32(one)) == one for one in (scale.slope, scale.inter))
         is_plain = dtype == array.reader.dtype.newbyteorder("=")
         if is_plain and is_exact and scale.cast is None:
             made = VolumeFormat.of(grid.shape, grid.affine, dtype, scale.slope, scale.inter)
-            return cls(series, plain, made)
-        wide = np.dtype(np.float32)
-        return cls(series, array, VolumeFormat.of(grid.shape, grid.affine, wide))
+            return cls(series, plain, made, maps)
+        return cls(series, array, maps, maps)
 
     @property
     def grid(self) -> Grid:
@@ -81,10 +84,6 @@ class Subject:
     def window(self) -> tuple[float, float]:
         """Return the robust range of the first volume."""
         return window_of(self.series.array.view((..., 0)).read())
-
-    def course(self, voxel: tuple[int, int, int]) -> FloatArray:
-        """Return the values of a voxel in all volumes, in float64."""
-        return self.series.array.view(voxel).read().astype(np.float64)
 
     def checked_voxel(self, voxel: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return a voxel of the grid, or raise `ParameterError`."""

@@ -1,0 +1,122 @@
+"""Passes over the run that give way: to requests for volumes, and to a page that went away."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lazyvox.errors import MemoryBudgetError, ScanCancelledError
+from lazyvox.stream.scan import Scan
+
+__all__ = ["Gate", "PassProgress", "run_pass"]
+
+#: A pass has this much, blocks, states and decoding ahead included, unless its grid needs more.
+_BUDGET = 64 << 20
+
+#: Requests that come one after the other shall slow a pass down, not stop it.
+_LONGEST_WAIT_S = 0.25
+
+
+class Gate:
+    """Lets requests for volumes go before a pass: between two blocks it waits for them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._is_free = threading.Event()
+        self._is_free.set()
+
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """Go before passes, within a block of code."""
+        with self._lock:
+            self._n_inside += 1
+            self._is_free.clear()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_inside -= 1
+                if not self._n_inside:
+                    self._is_free.set()
+
+    def give_way(self) -> None:
+        """Wait until no request goes before, or for a moment."""
+        self._is_free.wait(_LONGEST_WAIT_S)
+
+
+class PassProgress:
+    """Receiver of the progress of a pass, which it can stop.
+
+    Parameters
+    ----------
+    cancelled : threading.Event
+        Once set, the pass stops at its next block.
+    gate : Gate, optional
+        Whom the pass gives way to.
+    changed : callable, optional
+        Called after each block.
+
+    Attributes
+    ----------
+    done, total : int
+        Volumes.
+    """
+
+    def __init__(
+        self,
+        cancelled: threading.Event,
+        gate: Gate | None = None,
+        changed: Callable[[], None] | None = None,
+    ) -> None:
+        self._cancelled = cancelled
+        self._gate = gate
+        self._changed = changed
+        self.done = 0
+        self.total = 0
+
+    def start(self, total: int, unit: str, description: str) -> None:
+        """Begin to count."""
+        del unit, description
+        self.done, self.total = 0, total
+
+    def advance(self, n: int) -> None:
+        """Count volumes; give way, or raise `ScanCancelledError`."""
+        self.done += n
+        if self._changed is not None:
+            self._changed()
+        if self._gate is not None:
+            self._gate.give_way()
+        if self._cancelled.is_set():
+            msg = f"the pass was cancelled before volume {self.done}."
+            raise ScanCancelledError(msg)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def run_pass(scan: Scan, progress: PassProgress) -> None:
+    """Run a scan in little memory, or in what its grid needs.
+
+    Parameters
+    ----------
+    scan : Scan
+        The scan.
+    progress : PassProgress
+        Counts, and stops it.
+
+    Raises
+    ------
+    ScanCancelledError
+        If it was stopped.
+    ImageFileError
+        If the file is damaged or changed.
+    MemoryBudgetError
+        If the default budget is too little.
+    """
+    try:
+        scan.plan(_BUDGET)
+    except MemoryBudgetError:
+        # Volumes of a large grid: their number does not matter.
+        scan.run(progress=progress)
+    else:
+        scan.run(_BUDGET, progress=progress)

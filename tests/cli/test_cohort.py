@@ -80,6 +80,24 @@ def test_models_are_fitted_and_planned(lazyvox, folder):
     assert (folder / "out/sub-02/func" / name).is_file()
 
 
+def test_results_over_subjects_are_written_and_missing_runs_named(lazyvox, folder):
+    assert lazyvox(*BASE, *ATLAS, "--matrix", "correlation").code == 0
+    (folder / "out/sub-02/func/sub-02_task-rest_atlas-Q_stat-correlation_relmat.tsv").unlink()
+    argv = ("cohort", "out", "group", "--table", "runs.tsv")
+    listed = "task-rest_atlas-Q_stat-correlation_relmat.tsv: 2 runs of 2 subjects; missing: sub-02"
+    assert listed in lazyvox(*argv, "--dry-run").out
+    assert not (folder / "out/group").exists()
+    done = lazyvox(*argv)
+    assert (done.code, done.err) == (0, "")
+    assert listed in done.out
+    assert "1 result, 0 failed" in done.out
+    name = "task-rest_atlas-Q_stat-correlation_desc-mean_relmat.tsv"
+    assert (folder / "out/group" / name).is_file()
+    record = json.loads(lazyvox(*argv, "--json").out)
+    assert record["results"][0]["missing"] == ["sub-02_task-rest"]
+    assert lazyvox(*argv, "--memory", "100").code == 3
+
+
 def test_failures_are_listed_and_the_code_is_3(lazyvox, folder):
     table = folder / "runs.tsv"
     table.write_text(table.read_text().replace("02\trest\trun", "02\trest\tno"))
@@ -119,8 +137,15 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
-        (("a", "out", *BASE[2:], *ATLAS), 2, "must be OUT participant, with --table. Got a out"),
-        (("out", "group", *ATLAS), 2, "the arguments must be BIDS_DIR OUT participant"),
+        (
+            ("a", "out", *BASE[2:], *ATLAS),
+            2,
+            "must be OUT participant (or group), with --table. Got a out",
+        ),
+        (("out", "group", *ATLAS), 2, "the arguments must be BIDS_DIR OUT participant (or group)"),
+        (("out", "group", *BASE[3:5], *ATLAS), 2, "--atlas concerns the level participant"),
+        (("out", "group", *BASE[3:]), 2, "--jobs concerns the level participant, and not group"),
+        (("out", "group", *BASE[3:5]), 1, "OUT must hold outputs of the participant level"),
         (BASE[1:], 1, "--atlas must hold an atlas, or --qc"),
         ((*BASE[1:], "--atlas", "Q"), 2, "--atlas must be NAME=FILE"),
         ((*BASE[1:], *ATLAS, *ATLAS), 1, "--atlas must have names that differ"),

@@ -28,9 +28,12 @@ from lazyvox.cohort import (
     CohortOptions,
     CohortPlan,
     Failed,
+    Group,
     RunFilter,
     prepare_cohort,
+    prepare_group,
 )
+from lazyvox.cohort.api import find_study
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
 from lazyvox.connectome import KINDS
@@ -42,7 +45,21 @@ __all__ = ["cohort"]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
 
-_LEVEL = "participant"
+_PARTICIPANT, _GROUP = "participant", "group"
+#: Options that the level of a group has.
+_OF_GROUP = frozenset(
+    {
+        "places",
+        "table",
+        "participant_label",
+        "session_label",
+        "task",
+        "run",
+        "space",
+        "dry_run",
+        *("memory", "explain", "json", "quiet", "progress", "debug", "verbose"),
+    }
+)
 _AUTO = "auto"
 _KINDS = {kind.replace(" ", "-"): kind for kind in KINDS}
 _ARGUMENTS = "lazyvox.cohort.arguments"
@@ -118,9 +135,10 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
         "lazyvox cohort derivatives/fmriprep out participant --task faces --mask auto \\",
         '      --glm --contrast "face - house" --confound-strategy motion6',
         "lazyvox cohort out participant --table runs.tsv --atlas AAL=aal.nii.gz --dry-run",
+        "lazyvox cohort derivatives/fmriprep out group",
     ),
 )
-@click.argument("places", metavar="[BIDS_DIR] OUT participant", nargs=-1, type=PATH)
+@click.argument("places", metavar="[BIDS_DIR] OUT participant|group", nargs=-1, type=PATH)
 @_labels("--participant-label", "Participants")
 @_labels("--session-label", "Sessions")
 @_labels("--task", "Tasks")
@@ -211,9 +229,19 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
     derivatives/. OUT becomes a BIDS dataset. Each run is read once, in a process of its own, as
     many at a time as fit --memory, at most --jobs. The same command again does what is not
     finished. A run that fails is listed in OUT/failures.tsv, and the exit code is 3.
+
+    With group in place of participant, mean and variance over subjects of the matrices and effect
+    maps in OUT are written into OUT/group.
     """
     settings = Settings.of(ctx)
-    bids_dir, out = _places(places, has_table=given["table"] is not None)
+    bids_dir, out, level = _places(places, has_table=given["table"] is not None)
+    if level == _GROUP:
+        _check_group(ctx)
+        with options_named(**_NAMED), settings.budget():
+            wanted = _wanted(given)
+            group = prepare_group(find_study(bids_dir, given["table"], wanted), out)
+            _make_group(group, settings, is_dry=given["dry_run"] or settings.explain)
+        return
     if given["sbatch"] and (given["array_size"] is None or given["array_index"] is not None):
         msg = "--sbatch needs --array-size, the number of tasks, and gives each its --array-index"
         raise WrongUsageError(msg)
@@ -222,15 +250,10 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         raise WrongUsageError(msg)
     n_jobs = -1 if settings.jobs is None else settings.jobs
     with options_named(**_NAMED), settings.budget():
-        wanted = RunFilter(
-            given["participant_label"],
-            given["session_label"],
-            given["task"],
-            given["run"],
-            given["space"],
-        )
         options = _options(ctx, given)
-        study = prepare_cohort(bids_dir, out, given["table"], wanted, options, given["events_dir"])
+        study = prepare_cohort(
+            bids_dir, out, given["table"], _wanted(given), options, given["events_dir"]
+        )
         if given["sbatch"]:
             plan = study.plan(n_jobs=n_jobs)
             click.echo(_script(plan, given["array_size"], ctx.meta[_ARGUMENTS]), nl=False)
@@ -242,6 +265,37 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
             _print(plan, settings)
             return
         _run(study, n_jobs, settings)
+
+
+def _wanted(given: dict[str, Any]) -> RunFilter:
+    """Return the filter of the runs."""
+    return RunFilter(
+        given["participant_label"],
+        given["session_label"],
+        given["task"],
+        given["run"],
+        given["space"],
+    )
+
+
+def _check_group(ctx: click.Context) -> None:
+    """Refuse options about the work on each run: it is done."""
+    for param in ctx.command.params:
+        name = param.name or ""
+        if name not in _OF_GROUP and is_given(ctx, name):
+            msg = f"{max(param.opts, key=len)} concerns the level participant, and not group"
+            raise WrongUsageError(msg)
+
+
+def _make_group(group: Group, settings: Settings, *, is_dry: bool) -> None:
+    """Make the results over subjects, or list them."""
+    result = group.plan() if is_dry else group.run(progress=settings.progress)
+    _print(result, settings)
+    if result.failed:
+        first = result.failed[0]
+        n_all = len(result.failed) + len(result.sets)
+        msg = f"{len(result.failed)} of {n_all} results failed; the first: {_spelled(first)}"
+        raise SomeFailedError(msg)
 
 
 def _run(study: Cohort, n_jobs: int, settings: Settings) -> None:
@@ -284,15 +338,15 @@ def _print(found: Any, settings: Settings) -> None:
         click.echo(str(found))
 
 
-def _places(places: tuple[str, ...], *, has_table: bool) -> tuple[str | None, str]:
-    """Return the folder of the runs and that of the outputs."""
-    names = ("OUT", _LEVEL) if has_table else ("BIDS_DIR", "OUT", _LEVEL)
-    if len(places) != len(names) or places[-1] != _LEVEL:
+def _places(places: tuple[str, ...], *, has_table: bool) -> tuple[str | None, str, str]:
+    """Return the folder of the runs, that of the outputs, and the level."""
+    names = ("OUT", _PARTICIPANT) if has_table else ("BIDS_DIR", "OUT", _PARTICIPANT)
+    if len(places) != len(names) or places[-1] not in {_PARTICIPANT, _GROUP}:
         instead = ", with --table" if has_table else ""
         shown = " ".join(map(printable, places)) or "nothing"
-        msg = f"the arguments must be {' '.join(names)}{instead}. Got {shown}"
+        msg = f"the arguments must be {' '.join(names)} (or {_GROUP}){instead}. Got {shown}"
         raise WrongUsageError(msg)
-    return (None if has_table else places[0]), places[-2]
+    return (None if has_table else places[0]), places[-2], places[-1]
 
 
 def _options(ctx: click.Context, given: dict[str, Any]) -> CohortOptions:

@@ -42,6 +42,7 @@ from lazyvox.glm.map_files import (
     describe_contrasts,
     file_prefix,
     map_file,
+    mask_file,
     save_mask,
     write_design,
     write_map,
@@ -170,7 +171,7 @@ class _FirstLevel:
                 file = map_file(self._prefix, name, label)
                 write_map(maps[kind], folder / file)
                 written.append(self._written(file, maps[kind].shape, MAP_DTYPE))
-        file = f"{self._prefix}mask.nii.gz"
+        file = mask_file(self._prefix)
         save_mask(as_image(model.mask_img_), folder / file)
         return [*written, self._written(file, model.mask_img_.shape, MASK_DTYPE)], peaks
 

@@ -9,6 +9,7 @@ from lazyvox.cohort.api import (
     run_cohort,
 )
 from lazyvox.cohort.extract_all import extract_all
+from lazyvox.cohort.group import Group, GroupResult, GroupSet, prepare_group, run_group
 from lazyvox.cohort.one_run import Done, Failed
 from lazyvox.cohort.options import Atlas, CohortOptions
 from lazyvox.cohort.runs import RunFiles, RunFilter
@@ -21,10 +22,15 @@ __all__ = [
     "CohortResult",
     "Done",
     "Failed",
+    "Group",
+    "GroupResult",
+    "GroupSet",
     "PlannedRun",
     "RunFiles",
     "RunFilter",
     "extract_all",
     "prepare_cohort",
+    "prepare_group",
     "run_cohort",
+    "run_group",
 ]

@@ -502,7 +502,7 @@ def run_cohort(  # noqa: PLR0913
     table : path-like, optional
         Table of runs in place of `bids_dir`, with the columns ``bold``, ``mask``,
         ``confounds``, ``events``, and entities such as ``sub`` and ``task``. Paths are relative
-        to its folder. Events are listed, and nothing is made of them.
+        to its folder.
     participant_label, session_label, task, run, space : str or sequence of str, optional
         Labels of the runs that are wanted, with or without ``sub-`` and the like.
     mask : path-like, optional
@@ -615,13 +615,7 @@ def run_cohort(  # noqa: PLR0913
             high_pass,
         ),
     )
-    wanted = RunFilter(
-        _texts(participant_label, "participant_label"),
-        _texts(session_label, "session_label"),
-        _texts(task, "task"),
-        _texts(run, "run"),
-        _texts(space, "space"),
-    )
+    wanted = run_filter(participant_label, session_label, task, run, space)
     cohort = prepare_cohort(bids_dir, out, table, wanted, options, events_dir)
     return cohort.run(memory, n_jobs, progress)
 
@@ -635,22 +629,45 @@ def prepare_cohort(
     events_dir: PathLike | None = None,
 ) -> Cohort:
     """Return a study whose runs were found; see `run_cohort`."""
-    if (bids_dir is None) == (table is None):
-        msg = "`bids_dir` or `table` must say where the runs are, and not both."
-        raise ParameterError(msg)
     if events_dir is not None and (options.glm is None or bids_dir is None):
         msg = "`events_dir` concerns `glm` with a `bids_dir`; a table of runs has a column events."
         raise ParameterError(msg)
     full = absolute_path(out)
-    if table is not None:
-        runs = read_runs(table, wanted)
-    else:
-        assert bids_dir is not None, "bug in lazyvox: there is a folder or a table"
+    if bids_dir is not None:
         _check_apart(full, absolute_path(bids_dir))
-        has_events = options.glm is not None
-        runs = find_runs(bids_dir, wanted, has_events=has_events, events_dir=events_dir)
+    runs = find_study(bids_dir, table, wanted, options.glm is not None, events_dir)
     check_own(full)
     return Cohort(tuple(runs), full, options)
+
+
+def find_study(
+    bids_dir: PathLike | None,
+    table: PathLike | None,
+    wanted: RunFilter,
+    has_events: bool = False,  # noqa: FBT001, FBT002
+    events_dir: PathLike | None = None,
+) -> list[RunFiles]:
+    """Return the runs of a folder or a table, one of which must be given."""
+    if (bids_dir is None) == (table is None):
+        msg = "`bids_dir` or `table` must say where the runs are, and not both."
+        raise ParameterError(msg)
+    if table is not None:
+        return read_runs(table, wanted)
+    assert bids_dir is not None, "bug in lazyvox: there is a folder or a table"
+    return find_runs(bids_dir, wanted, has_events=has_events, events_dir=events_dir)
+
+
+def run_filter(
+    participant_label: Any, session_label: Any, task: Any, run: Any, space: Any
+) -> RunFilter:
+    """Return the filter for labels, each of which may be one text or several."""
+    return RunFilter(
+        _texts(participant_label, "participant_label"),
+        _texts(session_label, "session_label"),
+        _texts(task, "task"),
+        _texts(run, "run"),
+        _texts(space, "space"),
+    )
 
 
 def _check_apart(out: str, bids_dir: str) -> None:

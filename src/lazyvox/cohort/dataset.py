@@ -19,13 +19,14 @@ from lazyvox.extraction.tables import cell_line, write_lines
 from lazyvox.store.files.paths import printable
 from lazyvox.store.write.atomic import write_file
 
-__all__ = ["Dataset", "check_own", "fingerprint"]
+__all__ = ["Dataset", "check_own", "fingerprint", "parameters_mark"]
 
 _DESCRIPTION = "dataset_description.json"
 #: Files whose names BIDS does not have, or not yet: validators leave them aside.
 _IGNORED = (
     UNFINISHED + "/",
     "logs/",
+    "group/",
     "failures*.tsv",
     *(
         f"*_{suffix}{ending}"
@@ -40,12 +41,13 @@ _IGNORED = (
     "*_design.json",
     "*_contrasts.json",
 )
+_BETWEEN = "-"
 _LOG_TITLES = ("time", "run", "seconds", "peak_bytes", "warnings")
 _FAILURE_TITLES = ("run", "file", "step", "message")
 
 
 def fingerprint(run: RunFiles, options: CohortOptions) -> str:
-    """Return the SHA-256 of the inputs of a run and all parameters.
+    """Return the SHA-256 of all parameters, and that of the inputs of a run.
 
     Parameters
     ----------
@@ -57,7 +59,8 @@ def fingerprint(run: RunFiles, options: CohortOptions) -> str:
     Returns
     -------
     str
-        In hexadecimal. Another version of lazyvox has others: its numbers may differ.
+        Both in hexadecimal; the first is the same for all runs of a study. Another version of
+        lazyvox has others: its numbers may differ.
 
     Raises
     ------
@@ -70,12 +73,16 @@ def fingerprint(run: RunFiles, options: CohortOptions) -> str:
     for path in filter(None, paths):
         status = Path(path).stat()
         files.append([path, status.st_size, status.st_mtime_ns])
-    record = {
-        "lazyvox": __version__,
-        "name": str(run.name),
-        "files": files,
-        "options": options.to_dict(),
-    }
+    parameters = {"lazyvox": __version__, "options": options.to_dict()}
+    return f"{_hashed(parameters)}{_BETWEEN}{_hashed({'name': str(run.name), 'files': files})}"
+
+
+def parameters_mark(mark: str) -> str:
+    """Return the part of a fingerprint that is the same for all runs of a study."""
+    return mark.partition(_BETWEEN)[0]
+
+
+def _hashed(record: dict[str, Any]) -> str:
     text = json.dumps(record, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

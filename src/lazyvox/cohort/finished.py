@@ -51,6 +51,25 @@ class FinishedOutputs:
             for path, size in zip(paths, sizes, strict=True)
         )
 
+    def intact(self, name: str) -> dict[str, str]:
+        """Return the outputs that are as they were recorded, with their marks.
+
+        Parameters
+        ----------
+        name : str
+            Name of what they were made of.
+
+        Returns
+        -------
+        dict of str to str
+            Mark of each path.
+        """
+        return {
+            path: one[0]
+            for path, one in self._record(name).items()
+            if isinstance(one, list) and len(one) == 2 and one[1] == self._size(path) is not None
+        }
+
     def keep(self, name: str, mark: str, paths: Sequence[str]) -> None:
         """Record that outputs are complete."""
         made = {path: [mark, self._size(path)] for path in paths}

@@ -18,6 +18,7 @@ from lazyvox.glm.map_files import (
     describe_contrasts,
     file_prefix,
     map_file,
+    mask_file,
     save_mask,
     write_design,
     write_map,
@@ -88,7 +89,7 @@ class StudyModel:
             for label in MAPS
         }
         return ModelFiles(
-            maps, f"{prefix}mask.nii.gz", f"{prefix}design.tsv", f"{prefix}contrasts.json"
+            maps, mask_file(prefix), f"{prefix}design.tsv", f"{prefix}contrasts.json"
         )
 
     def output_bytes(self, grid: Grid) -> int:

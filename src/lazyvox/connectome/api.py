@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, FloatArray, PathLike, override
+from lazyvox.array.present_moments import PresentMoments
 from lazyvox.connectome.matrix import Estimator, Kind, connectivity_values
 from lazyvox.connectome.matrix_file import MATRIX_ENDINGS, write_matrix
 from lazyvox.connectome.signals_file import SignalsTable, signals_table
@@ -237,7 +238,7 @@ def mean_connectivity(matrices: Sequence[Connectivity]) -> Connectivity:
         msg = "`matrices` must hold at least one matrix. Got none."
         raise ParameterError(msg)
     first = matrices[0]
-    total, count = np.zeros(first.shape), np.zeros(first.shape, np.int32)
+    moments = PresentMoments(first.shape)
     for one in matrices:
         if (one.names, one.measure) != (first.names, first.measure):
             msg = (
@@ -245,11 +246,8 @@ def mean_connectivity(matrices: Sequence[Connectivity]) -> Connectivity:
                 f"{one!r}."
             )
             raise ParameterError(msg)
-        is_there = ~np.isnan(one.values)
-        total[is_there] += one.values[is_there]
-        count += is_there
-    with np.errstate(invalid="ignore"):
-        return Connectivity(total / count, first.names, first.kind, first.is_fisher_z)
+        moments.add(one.values)
+    return Connectivity(moments.mean, first.names, first.kind, first.is_fisher_z)
 
 
 def _is_table(item: Any) -> bool:

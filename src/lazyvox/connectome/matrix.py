@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.connectome.covariance import empirical_covariance, ledoit_wolf_covariance
+from lazyvox.connectome.fisher import fisher_z as to_z
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 
 __all__ = ["ESTIMATORS", "KINDS", "Estimator", "Kind", "connectivity_values"]
@@ -17,9 +18,6 @@ Kind = Literal["correlation", "partial correlation", "covariance"]
 Estimator = Literal["ledoit-wolf", "empirical"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
-
-#: Largest value of Fisher's z, that of a correlation of 0.999329: as in AFNI.
-_LARGEST_Z = 4.0
 
 _FLOAT64_EPSILON = float(np.finfo(np.float64).eps)
 
@@ -98,8 +96,7 @@ def connectivity_values(
     is_missing: BoolArray = np.asarray(np.isnan(array).all(axis=0))
     if not is_missing.any():
         found = _matrix(array, kind, estimator, names)
-        with np.errstate(divide="ignore"):
-            return np.clip(np.arctanh(found), -_LARGEST_Z, _LARGEST_Z) if fisher_z else found
+        return to_z(found) if fisher_z else found
     if is_missing.all():
         msg = "`signals` must have a region with values. Got NaN only."
         raise ParameterError(msg)

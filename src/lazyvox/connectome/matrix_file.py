@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lazyvox._typing import Array
+import numpy as np
+
+from lazyvox._typing import Array, FloatArray
+from lazyvox.errors import ParameterError
 from lazyvox.extraction.table_writers import TEXT_FORMS, TextForm, harmless_name, text_line
 from lazyvox.extraction.tables import TableSpec, save_table, write_lines
+from lazyvox.tables.delimited import open_delimited, to_number
 
-__all__ = ["MATRIX_ENDINGS", "write_matrix"]
+__all__ = ["MATRIX_ENDINGS", "read_matrix", "write_matrix"]
 
 MATRIX_ENDINGS = (".tsv", ".csv", ".npy")
 _CORNER = "region"
@@ -38,6 +42,43 @@ def write_matrix(path: str, matrix: Array, names: Sequence[str], *, overwrite: b
         save_table(path, matrix, spec, overwrite=overwrite)
     else:
         write_lines(path, _lines(matrix, names, TEXT_FORMS[ending]), overwrite=overwrite)
+
+
+def read_matrix(path: str) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return a matrix in a text, as `write_matrix` writes it, and the names of its columns.
+
+    Parameters
+    ----------
+    path : str
+        A .tsv or .csv with names on two sides.
+
+    Returns
+    -------
+    matrix : ndarray of shape (n, n), float64
+        The values; NaN for n/a.
+    names : tuple of str
+        The names.
+
+    Raises
+    ------
+    ParameterError
+        If it is no square matrix.
+    ImageFileError
+        If it cannot be read.
+    """
+    text = open_delimited(path, "a matrix of regions")
+    names = tuple(text.titles[1 - text.n_in_front :])
+    rows = [[to_number(cell) for cell in cells[1:]] for _, cells in text.rows()]
+    if any(value is None for row in rows for value in row):
+        msg = f"{text.source}: a matrix of regions must hold numbers. It holds other text."
+        raise ParameterError(msg)
+    if len(rows) != len(names):
+        msg = (
+            f"{text.source}: a matrix of regions must have as many rows as columns. Got {len(rows)} "
+            f"and {len(names)}."
+        )
+        raise ParameterError(msg)
+    return np.array(rows, dtype=np.float64).reshape(len(names), len(names)), names
 
 
 def _lines(matrix: Array, names: Sequence[str], form: TextForm) -> Iterator[str]:

@@ -18,6 +18,8 @@ __all__ = [
     "describe_contrasts",
     "file_prefix",
     "map_file",
+    "mask_file",
+    "mask_of_map",
     "save_mask",
     "write_design",
     "write_map",
@@ -56,6 +58,22 @@ def map_file(prefix: str, contrast: str, label: str) -> str:
     'sub-01_contrast-faceMinusHouse_stat-t_statmap.nii.gz'
     """
     return f"{prefix}contrast-{contrast_label(contrast)}_stat-{label}_statmap.nii.gz"
+
+
+def mask_file(prefix: str) -> str:
+    """Return the name of the mask of the voxels of maps."""
+    return f"{prefix}mask.nii.gz"
+
+
+def mask_of_map(path: str) -> str:
+    """Return the path of the mask that belongs to a map.
+
+    Examples
+    --------
+    >>> mask_of_map("func/sub-01_contrast-face_stat-t_statmap.nii.gz")
+    'func/sub-01_mask.nii.gz'
+    """
+    return mask_file(path[: path.rindex("contrast-")])
 
 
 def write_map(img: Any, path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from lazyvox._typing import FloatArray
+from lazyvox.connectome.fisher import fisher_z
 from lazyvox.errors import ParameterError
 
 __all__ = ["MEASURES", "Measure", "RelationSums", "checked_measure"]
@@ -86,9 +87,9 @@ class RelationSums:
         np.divide(products, scale, out=values, where=scale != 0)
         is_same = np.abs(values) > 1 - _SAME
         values[is_same] = np.sign(values[is_same])
-        with np.errstate(divide="ignore"):
-            if measure == "fisher-z":
-                np.arctanh(values, out=values)
-            elif measure == "t":
+        if measure == "fisher-z":
+            fisher_z(values, out=values)
+        elif measure == "t":
+            with np.errstate(divide="ignore"):
                 values *= np.sqrt((n_left - 1) / (1 - values**2))
         return values

@@ -1,0 +1,326 @@
+"""`lazyvox.run_group`: mean and variance over subjects of what a study has of each run."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lazyvox._typing import PathLike, override
+from lazyvox.bids.sidecars import generated_by, write_sidecar
+from lazyvox.cohort.api import find_study, run_filter
+from lazyvox.cohort.dataset import check_own, parameters_mark
+from lazyvox.cohort.finished import FinishedOutputs
+from lazyvox.cohort.group_results import GroupTable, MapMoments, MatrixMoments
+from lazyvox.cohort.one_run import Failed
+from lazyvox.cohort.runs import RunFiles
+from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
+from lazyvox.planning.memory import format_bytes
+from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.progress import ProgressLike, resolve_progress
+from lazyvox.store.files.paths import absolute_path, printable
+
+__all__ = ["Group", "GroupResult", "GroupSet", "prepare_group", "run_group"]
+
+_FOLDER = "group"
+_EFFECT, _MATRIX = "_stat-effect_statmap.nii.gz", "_relmat.tsv"
+#: Entities that tell apart what a result is over.
+_OVER = ("sub", "run")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSet:
+    """Outputs of runs that one result is made of.
+
+    Attributes
+    ----------
+    name : str
+        Their name without participant and run: that of the result.
+    members : tuple of (str, tuple of str)
+        Participants in order, and the outputs of each, relative to the dataset.
+    marks : tuple of str
+        Marks of the parameters that they were made with.
+    missing : tuple of str
+        Runs of this kind that have no such output.
+    """
+
+    name: str
+    members: tuple[tuple[str, tuple[str, ...]], ...]
+    marks: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def n_runs(self) -> int:
+        """Number of outputs."""
+        return sum(len(paths) for _, paths in self.members)
+
+    @property
+    def is_map(self) -> bool:
+        """True if they are maps, not matrices."""
+        return self.name.endswith(_EFFECT)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        return {
+            "name": self.name,
+            "n_subjects": len(self.members),
+            "n_runs": self.n_runs,
+            "missing": list(self.missing),
+        }
+
+    @override
+    def __str__(self) -> str:
+        """Return the facts in one line."""
+        n_subjects = len(self.members)
+        of_runs = "1 run" if self.n_runs == 1 else f"{self.n_runs} runs"
+        of_subjects = "1 subject" if n_subjects == 1 else f"{n_subjects} subjects"
+        missing = f"; missing: {_shown(self.missing)}" if self.missing else ""
+        return f"{self.name}: {of_runs} of {of_subjects}{missing}"
+
+
+def _shown(runs: Sequence[str]) -> str:
+    """Return some runs by name, and how many more there are."""
+    named = ", ".join(runs[:5])
+    return f"{named} and {len(runs) - 5} more" if len(runs) > 5 else named
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """Results over the subjects of a study.
+
+    Attributes
+    ----------
+    out : str
+        Folder of the dataset.
+    sets : tuple of GroupSet
+        The results that were made.
+    missing : tuple of str
+        Runs that have no output at all.
+    failed : tuple of Failed
+        Results that could not be made.
+    """
+
+    out: str
+    sets: tuple[GroupSet, ...]
+    missing: tuple[str, ...]
+    failed: tuple[Failed, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        return {
+            "out": self.out,
+            "results": [one.to_dict() for one in self.sets],
+            "missing": list(self.missing),
+            "failed": [{"result": one.run, "message": one.message} for one in self.failed],
+        }
+
+    @override
+    def __str__(self) -> str:
+        """Return a line for each result, and what is missing."""
+        lines = [str(one) for one in self.sets]
+        if self.missing:
+            lines.append(f"runs without any output: {_shown(self.missing)}")
+        results = "1 result" if len(self.sets) == 1 else f"{len(self.sets)} results"
+        lines.append(f"{printable(self.out)}: {results}, {len(self.failed)} failed")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Results over subjects that can be made of the outputs of a study.
+
+    Attributes
+    ----------
+    out : str
+        Folder of the dataset.
+    sets : tuple of GroupSet
+        What each result is made of.
+    missing : tuple of str
+        Runs that have no output at all.
+    """
+
+    out: str
+    sets: tuple[GroupSet, ...]
+    missing: tuple[str, ...]
+
+    def plan(self) -> GroupResult:
+        """Return what would be made; reads names and records only."""
+        return GroupResult(self.out, self.sets, self.missing, ())
+
+    def run(self, memory: int | str | None = None, progress: ProgressLike = None) -> GroupResult:
+        """Make all results.
+
+        Parameters
+        ----------
+        memory, progress
+            As of `run_group`.
+
+        Returns
+        -------
+        GroupResult
+            What was made, and what was not.
+        """
+        budget = resolve_budget(memory)
+        made, failed = [], []
+        reporter = resolve_progress(progress)
+        reporter.start(sum(one.n_runs for one in self.sets), "runs", "group")
+        with closing(reporter):
+            for one in self.sets:
+                try:
+                    self._make(one, budget, reporter.advance)
+                except (LazyvoxError, OSError) as error:
+                    first = str(Path(self.out) / one.members[0][1][0])
+                    failed.append(Failed(one.name, first, _FOLDER, error))
+                else:
+                    made.append(one)
+        return GroupResult(self.out, tuple(made), self.missing, tuple(failed))
+
+    def _make(self, one: GroupSet, budget: int, advance: Any) -> None:
+        if len(set(one.marks)) > 1:
+            msg = (
+                f"{one.name}: runs must have been made with the same parameters and version. Got "
+                f"{len(set(one.marks))} of them. Do the participant level of all runs again."
+            )
+            raise ParameterError(msg)
+        root = Path(self.out)
+        first = str(root / one.members[0][1][0])
+        moments = (MapMoments if one.is_map else MatrixMoments)(first, one.name)
+        if moments.nbytes > budget:
+            msg = (
+                f"the memory budget must hold the moments of one result. Got "
+                f"{format_bytes(budget)}; {one.name} needs {format_bytes(moments.nbytes)}. Pass "
+                f"memory={moments.nbytes} or more."
+            )
+            raise MemoryBudgetError(msg)
+        for _, paths in one.members:
+            moments.add([str(root / path) for path in paths])
+            advance(len(paths))
+        folder = root / _FOLDER
+        folder.mkdir(exist_ok=True)
+        for table in moments.results():
+            self._write(one, table, folder)
+
+    def _write(self, one: GroupSet, table: GroupTable, folder: Path) -> None:
+        path = str(folder / table.name)
+        table.write(path)
+        record = {
+            "Description": table.description,
+            "NumberOfSubjects": len(one.members),
+            "NumberOfRuns": one.n_runs,
+            "RunsOfSubjects": {subject: len(paths) for subject, paths in one.members},
+            "MissingRuns": list(one.missing),
+            "Sources": [f"bids::{path}" for _, paths in one.members for path in paths],
+            "GeneratedBy": generated_by(),
+        }
+        write_sidecar(path, record, overwrite=True)
+
+
+def prepare_group(runs: Sequence[RunFiles], out: PathLike) -> Group:
+    """Return the results that can be made of the outputs of runs; see `run_group`."""
+    full = absolute_path(out)
+    check_own(full)
+    finished = FinishedOutputs(full)
+    intact = {run: finished.intact(run.label) for run in runs}
+    found: dict[str, dict[str, list[str]]] = {}
+    marks: dict[str, list[str]] = {}
+    having: dict[str, set[RunFiles]] = {}
+    for run, outputs in intact.items():
+        for path in sorted(outputs):
+            if path.endswith((_EFFECT, _MATRIX)):
+                name = _without_run(PurePosixPath(path).name)
+                subject = f"sub-{run.name.get('sub')}"
+                found.setdefault(name, {}).setdefault(subject, []).append(path)
+                marks.setdefault(name, []).append(parameters_mark(outputs[path]))
+                having.setdefault(name, set()).add(run)
+    if not found:
+        msg = (
+            f"`out` must hold outputs of the participant level: matrices, or maps of models. Got "
+            f"{printable(full)}, which has none of the {len(runs)} runs."
+        )
+        raise ParameterError(msg)
+    sets = []
+    for name in sorted(found):
+        kinds = {_kind(run) for run in having[name]}
+        missing = [r.label for r in runs if _kind(r) in kinds and r not in having[name]]
+        members = tuple((subject, tuple(found[name][subject])) for subject in sorted(found[name]))
+        sets.append(GroupSet(name, members, tuple(marks[name]), tuple(missing)))
+    return Group(full, tuple(sets), tuple(run.label for run in runs if not intact[run]))
+
+
+def _without_run(file: str) -> str:
+    """Return the name of an output without the entities that a result is over."""
+    return "_".join(part for part in file.split("_") if part.partition("-")[0] not in _OVER)
+
+
+def _kind(run: RunFiles) -> tuple[tuple[str, str], ...]:
+    """Return the entities of a run that results over others share with it."""
+    return tuple(one for one in run.name.entities if one[0] not in {*_OVER, "desc"})
+
+
+def run_group(  # noqa: PLR0913
+    bids_dir: PathLike | None,
+    out: PathLike,
+    *,
+    table: PathLike | None = None,
+    participant_label: str | Sequence[str] = (),
+    session_label: str | Sequence[str] = (),
+    task: str | Sequence[str] = (),
+    run: str | Sequence[str] = (),
+    space: str | Sequence[str] = (),
+    memory: int | str | None = None,
+    progress: ProgressLike = None,
+) -> GroupResult:
+    """Write mean and variance over subjects of the matrices and effect maps of a study.
+
+    Parameters
+    ----------
+    bids_dir : path-like or None
+        Folder of the runs, as of `run_cohort`: it says which runs there should be.
+    out : path-like
+        Folder of the outputs of `run_cohort`.
+    table : path-like, optional
+        Table of runs in place of `bids_dir`.
+    participant_label, session_label, task, run, space : str or sequence of str, optional
+        Labels of the runs that are wanted.
+    memory : int or str, optional
+        Memory budget, such as ``"4GiB"``.
+    progress : bool or callable, optional
+        True shows a bar on stderr.
+
+    Returns
+    -------
+    GroupResult
+        Results with their numbers of subjects and runs, the runs that are missing, and what
+        failed: maps on several grids, say.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such run, or no output of one.
+
+    Notes
+    -----
+    Results are in the folder ``group`` of `out`: ``*_desc-mean_*``, ``*_desc-variance_*`` (of n - 1
+    degrees of freedom) and ``*_desc-count_*`` of each task, session, space and atlas or contrast.
+    Runs of a participant are averaged first. A voxel or a pair of regions counts where a
+    participant has it: inside of the mask of the model, or with a value.
+
+    Correlations are averaged as Fisher's z, and the mean is brought back: ``stat-correlation`` has
+    the mean correlation, ``stat-correlationfisherz`` mean and variance of z.
+
+    Each output is read once, one at a time. Memory: for each voxel or pair of regions 61 bytes, and
+    a map; it does not grow with the number of subjects.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> with open("runs.csv", "w") as file:
+    ...     print("sub,bold", "01,run.nii.gz", "02,run.nii.gz", sep=chr(10), file=file)
+    >>> options = {"atlases": {"Quarters": "atlas.nii.gz"}, "matrix": "correlation", "n_jobs": 1}
+    >>> _ = lv.run_cohort(None, "study", table="runs.csv", **options)
+    >>> print(lv.run_group(None, "study", table="runs.csv").sets[0])
+    atlas-Quarters_stat-correlation_relmat.tsv: 2 runs of 2 subjects
+    """
+    wanted = run_filter(participant_label, session_label, task, run, space)
+    group = prepare_group(find_study(bids_dir, table, wanted), out)
+    return group.run(memory, progress)

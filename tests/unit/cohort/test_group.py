@@ -1,0 +1,207 @@
+"""Results over subjects: those of NumPy over all maps and matrices, of whatever is there."""
+
+import csv
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+import lazyvox as lv
+from lazyvox.errors import ParameterError
+
+EVENTS = "onset\tduration\ttrial_type\n4\t8\tface\n20\t8\thouse\n36\t8\tface\n52\t8\thouse\n"
+OPTIONS = {
+    "table": "runs.tsv",
+    "mask": "auto",
+    "atlases": {"Q": ("atlas.nii.gz", "atlas.tsv")},
+    "matrix": ["correlation", "covariance"],
+    "glm": True,
+    "contrasts": "face",
+    "n_jobs": 1,
+}
+RUNS = [("01", "go", 1), ("01", "go", 2), ("02", "go", 1), ("03", "go", 1), ("03", "rest", 1)]
+
+
+@pytest.fixture(scope="module")
+def whole_study(example_files, tmp_path_factory):
+    """Outputs of five runs of three subjects, whose masks differ."""
+    folder = shutil.copytree(example_files, tmp_path_factory.mktemp("group") / "study")
+    rng = np.random.default_rng(0)
+    img, mask = nibabel.load(folder / "run.nii.gz"), nibabel.load(folder / "mask.nii.gz")
+    lines = ["sub\ttask\trun\tbold\tmask\tevents"]
+    for number, (sub, task, run) in enumerate(RUNS):
+        values = (img.get_fdata() + rng.normal(scale=20, size=img.shape)).astype("f4")
+        nibabel.save(nibabel.Nifti1Image(values, img.affine, img.header), folder / f"{number}.nii")
+        own = np.asarray(mask.dataobj).copy()
+        own[: number + 2] = 0
+        nibabel.save(nibabel.Nifti1Image(own, mask.affine), folder / f"mask{number}.nii")
+        lines.append(f"{sub}\t{task}\t{run}\t{number}.nii\tmask{number}.nii\tevents.tsv")
+    (folder / "runs.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "events.tsv").write_text(EVENTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert lv.run_cohort(None, "out", **OPTIONS).failed == ()
+    return folder
+
+
+@pytest.fixture
+def finished(whole_study, tmp_path, monkeypatch):
+    """A copy of the study, which is the current folder."""
+    folder = shutil.copytree(whole_study, tmp_path / "study")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def stem(sub, task, run):
+    return f"out/sub-{sub}/func/sub-{sub}_task-{task}_run-{run}_"
+
+
+def read(path):
+    with Path(path).open() as file:
+        rows = list(csv.reader(file, delimiter="\t"))[1:]
+    return np.array([[np.nan if cell == "n/a" else float(cell) for cell in r[1:]] for r in rows])
+
+
+def by_subject(values):
+    """Mean over the runs of each subject of those that have a value."""
+    subjects = dict.fromkeys(sub for sub, _ in values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.array(
+            [np.nanmean([one for sub, one in values if sub == name], axis=0) for name in subjects]
+        )
+
+
+def test_maps_are_those_of_all_subjects_within_their_masks(finished):
+    result = lv.run_group(None, "out", table="runs.tsv")
+    assert (result.failed, result.missing) == ((), ())
+    maps = []
+    for sub, task, run in RUNS[:4]:
+        effect = nibabel.load(stem(sub, task, run) + "contrast-face_stat-effect_statmap.nii.gz")
+        mask = nibabel.load(stem(sub, task, run) + "mask.nii.gz")
+        maps.append((sub, np.where(mask.get_fdata() > 0, effect.get_fdata(), np.nan)))
+    each = by_subject(maps)
+    count = (~np.isnan(each)).sum(axis=0)
+    assert set(count.ravel()) == {0, 1, 2, 3}
+    found = {
+        label: nibabel.load(
+            f"out/group/task-go_contrast-face_stat-effect_desc-{label}_statmap.nii.gz"
+        )
+        for label in ("mean", "variance", "count")
+    }
+    np.testing.assert_array_equal(found["count"].get_fdata(), count)
+    assert found["count"].get_data_dtype() == np.int32
+    total = np.nansum(each, axis=0)
+    mean = np.where(count > 0, total / np.maximum(count, 1), 0)
+    np.testing.assert_allclose(found["mean"].get_fdata(), mean, rtol=1e-6, atol=1e-6)
+    squares = np.nansum((each - mean) ** 2, axis=0)
+    variance = np.where(count > 1, squares / np.maximum(count - 1, 1), 0)
+    np.testing.assert_allclose(found["variance"].get_fdata(), variance, rtol=1e-5, atol=1e-6)
+    record = json.loads(
+        (
+            finished / "out/group/task-go_contrast-face_stat-effect_desc-mean_statmap.json"
+        ).read_text()
+    )
+    assert (record["NumberOfSubjects"], record["NumberOfRuns"]) == (3, 4)
+    assert record["RunsOfSubjects"] == {"sub-01": 2, "sub-02": 1, "sub-03": 1}
+    assert len(record["Sources"]) == 4
+
+
+def test_matrices_are_averaged_as_fishers_z(finished):
+    lv.run_group(None, "out", table="runs.tsv")
+    stat = "atlas-Q_stat-correlation_relmat.tsv"
+    matrices = [(one[0], read(stem(*one) + stat)) for one in RUNS[:4]]
+    z = by_subject([(sub, np.arctanh(np.clip(r, -np.tanh(4), np.tanh(4)))) for sub, r in matrices])
+    start = "out/group/task-go_atlas-Q_stat-correlation"
+    np.testing.assert_allclose(read(f"{start}fisherz_desc-mean_relmat.tsv"), z.mean(axis=0))
+    np.testing.assert_allclose(
+        read(f"{start}fisherz_desc-variance_relmat.tsv"), z.var(axis=0, ddof=1), atol=1e-12
+    )
+    mean = np.tanh(z.mean(axis=0))
+    np.fill_diagonal(mean, 1)
+    np.testing.assert_allclose(read(f"{start}_desc-mean_relmat.tsv"), mean)
+    assert (read(f"{start}_desc-count_relmat.tsv") == 3).all()
+    covariance = [
+        (one[0], read(stem(*one) + stat.replace("correlation", "covariance"))) for one in RUNS[:4]
+    ]
+    start = "out/group/task-go_atlas-Q_stat-covariance"
+    np.testing.assert_allclose(
+        read(f"{start}_desc-mean_relmat.tsv"), by_subject(covariance).mean(axis=0)
+    )
+
+
+def test_tasks_are_apart_and_missing_runs_are_named(finished):
+    for path in finished.glob(stem("02", "go", 1) + "*"):
+        path.unlink()
+    result = lv.run_group(None, "out", table="runs.tsv")
+    assert result.missing == ("sub-02_task-go_run-1",)
+    sets = {one.name: one for one in result.sets}
+    assert len(sets) == 6
+    go = sets["task-go_contrast-face_stat-effect_statmap.nii.gz"]
+    assert (go.n_runs, go.missing) == (3, ("sub-02_task-go_run-1",))
+    rest = sets["task-rest_contrast-face_stat-effect_statmap.nii.gz"]
+    assert (rest.n_runs, rest.missing) == (1, ())
+    assert "3 runs of 2 subjects; missing: sub-02_task-go_run-1" in str(go)
+    assert "runs without any output: sub-02_task-go_run-1" in str(result)
+    one = lv.run_group(None, "out", table="runs.tsv", task="rest")
+    assert {name.name.partition("_")[0] for name in one.sets} == {"task-rest"}
+
+
+def test_one_subject_has_no_variance(finished):
+    lv.run_group(None, "out", table="runs.tsv", task="rest")
+    start = "out/group/task-rest_"
+    assert np.isnan(read(f"{start}atlas-Q_stat-covariance_desc-variance_relmat.tsv")).all()
+    variance = nibabel.load(f"{start}contrast-face_stat-effect_desc-variance_statmap.nii.gz")
+    assert not variance.get_fdata().any()
+
+
+def test_the_result_again_is_the_same_bytes(finished):
+    lv.run_group(None, "out", table="runs.tsv")
+    before = {one.name: one.read_bytes() for one in (finished / "out/group").iterdir()}
+    lv.run_group(None, "out", table="runs.tsv", progress=lambda done, total: None)
+    assert {one.name: one.read_bytes() for one in (finished / "out/group").iterdir()} == before
+    assert len(before) == 2 * (3 + 4 + 3) * 2
+
+
+def test_runs_of_other_parameters_are_not_mixed(finished):
+    lv.run_cohort(None, "out", participant_label="02", detrend=True, **OPTIONS)
+    result = lv.run_group(None, "out", table="runs.tsv", task="go")
+    assert result.sets == ()
+    assert "the same parameters and version. Got 2 of them" in result.failed[0].message
+
+
+def test_maps_on_several_grids_are_refused_and_matrices_made(finished):
+    first = finished / (stem("02", "go", 1) + "contrast-face_stat-effect_statmap.nii.gz")
+    img = nibabel.load(first)
+    size = first.stat().st_size
+    moved = img.affine.copy()
+    moved[0, 3] += 5
+    nibabel.save(nibabel.Nifti1Image(np.asarray(img.dataobj), moved, img.header), first)
+    record = finished / "out/logs/finished/sub-02_task-go_run-1.json"
+    changed = record.read_text().replace(f"{size}\n", f"{first.stat().st_size}\n")
+    record.write_text(changed)
+    result = lv.run_group(None, "out", table="runs.tsv", task="go")
+    (failed,) = result.failed
+    assert "images must share one voxel grid" in failed.message
+    assert "choose it with `space`" in failed.message
+    assert len(result.sets) == 2
+
+
+def test_what_does_not_fit_the_budget_or_is_not_there_is_refused(finished):
+    (first, *_) = lv.run_group(None, "out", table="runs.tsv", memory=1000).failed
+    assert "must hold the moments of one result" in first.message
+    with pytest.raises(ParameterError, match="must hold outputs of the participant level"):
+        lv.run_group(None, "empty", table="runs.tsv")
+    with pytest.raises(ParameterError, match="`bids_dir` or `table` must say"):
+        lv.run_group(None, "out")
+
+
+def test_memory_does_not_grow_with_subjects(finished):
+    lv.run_group(None, "out", table="runs.tsv")
+    with lv.peak_memory() as peak:
+        lv.run_group(None, "out", table="runs.tsv")
+    assert peak.increment < 4 << 20

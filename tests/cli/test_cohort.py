@@ -153,6 +153,11 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must name what is there"),
         ((*BASE[1:], *ATLAS, "--array-size", 2), 2, "--array-size and --array-index go together"),
         ((*BASE[1:], *ATLAS, "--sbatch"), 2, "--sbatch needs --array-size"),
+        (
+            (*BASE[1:], *ATLAS, "--scheduler", "tcp://127.0.0.1:9"),
+            1,
+            "--jobs concerns processes of this machine, and --scheduler has workers",
+        ),
         ((*BASE[1:], "--qc", "--filter", "cosine"), 2, "--filter cosine removes"),
         ((*BASE[1:], "--qc", "--contrast", "a"), 2, "--contrast concerns --glm, which is missing"),
         ((*BASE[1:], "--qc", "--drift-order", 1), 2, "--drift-order concerns --glm"),

@@ -89,6 +89,7 @@ _NAMED = {
             "participant_label",
             "qc",
             "run",
+            "scheduler",
             "session_label",
             "space",
             "table",
@@ -202,6 +203,12 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     help="Dataset with the tables of events; by default they are looked for beside the runs, in the "
     "raw dataset around the derivatives, and in sourcedata.",
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Scheduler of Dask whose workers take the runs, such as tcp://10.0.0.1:8786; --memory is "
+    "then that of each run.",
+)
 @click.option("--dry-run", is_flag=True, help="List runs, findings and the plan; write nothing.")
 @click.option(
     "--array-size",
@@ -261,10 +268,10 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         if given["array_size"] is not None:
             study = study.share(given["array_size"], given["array_index"])
         if given["dry_run"] or settings.explain:
-            plan = study.plan(n_jobs=n_jobs)
+            plan = study.plan(n_jobs=n_jobs, scheduler=given["scheduler"])
             _print(plan, settings)
             return
-        _run(study, n_jobs, settings)
+        _run(study, n_jobs, given["scheduler"], settings)
 
 
 def _wanted(given: dict[str, Any]) -> RunFilter:
@@ -298,8 +305,8 @@ def _make_group(group: Group, settings: Settings, *, is_dry: bool) -> None:
         raise SomeFailedError(msg)
 
 
-def _run(study: Cohort, n_jobs: int, settings: Settings) -> None:
-    result = study.run(n_jobs=n_jobs, progress=settings.progress)
+def _run(study: Cohort, n_jobs: int, scheduler: str | None, settings: Settings) -> None:
+    result = study.run(n_jobs=n_jobs, progress=settings.progress, scheduler=scheduler)
     _print(result, settings)
     if result.failed:
         path = printable(str(Dataset(study.out, study.part).failures))

@@ -1,7 +1,7 @@
 """`lazyvox.run_cohort`: signals, coverage, matrices and quality of all runs of a study."""
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing import current_process
 from pathlib import Path
@@ -18,7 +18,8 @@ from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.memory import format_bytes
-from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.budget import asked_budget, resolve_budget
+from lazyvox.runtime.cluster import Cluster, SchedulerLike, connected
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.runtime.sized_calls import Raised, SizedCall, answers, most_side_by_side
@@ -103,13 +104,16 @@ class CohortPlan:
     n_workers : int
         Most runs at the same time.
     budget : int
-        Bytes that they may take together.
+        Bytes that they may take together; on the workers of a scheduler, each of them.
+    scheduler : str
+        Address of the scheduler; empty for processes of this machine.
     """
 
     out: str
     runs: tuple[PlannedRun, ...]
     n_workers: int
     budget: int
+    scheduler: str = ""
 
     @property
     def due(self) -> list[PlannedRun]:
@@ -122,6 +126,7 @@ class CohortPlan:
             "out": self.out,
             "budget": self.budget,
             "n_workers": self.n_workers,
+            "scheduler": self.scheduler or None,
             "runs": [one.to_dict() for one in self.runs],
         }
 
@@ -139,8 +144,9 @@ class CohortPlan:
         if due:
             peak = max(one.peak_bytes for one in due)
             scratch = sum(sorted(one.scratch_bytes for one in due)[-self.n_workers :])
+            place = f" on {self.scheduler}, each" if self.scheduler else ","
             lines.append(
-                f"at most {self.n_workers} at a time, within {format_bytes(self.budget)}: peak of "
+                f"at most {self.n_workers} at a time{place} within {format_bytes(self.budget)}: peak of "
                 f"one at most {format_bytes(peak)}; "
                 f"{format_bytes(sum(one.bytes_read for one in due))} to read in "
                 f"{_passes({one.passes for one in due})}; disk space: "
@@ -286,28 +292,44 @@ class Cohort:
         runs = tuple(self.runs[number] for number in sorted(mine))
         return replace(self, runs=runs, part=f"_array-{index}")
 
-    def plan(self, memory: int | str | None = None, n_jobs: int | None = -1) -> CohortPlan:
+    def plan(
+        self,
+        memory: int | str | None = None,
+        n_jobs: int | None = -1,
+        scheduler: SchedulerLike = None,
+    ) -> CohortPlan:
         """Return the plan; reads headers, confounds, atlases and masks, and writes nothing.
 
         Parameters
         ----------
-        memory : int or str, optional
-            Budget of all runs together.
-        n_jobs : int, default=-1
-            Most runs at a time.
+        memory, n_jobs, scheduler
+            As of `run_cohort`.
 
         Returns
         -------
         CohortPlan
             A line for each run, and how many fit.
         """
-        budget = resolve_budget(memory)
-        # A process of multiprocessing.Pool may start no others.
-        wanted = 1 if current_process().daemon else resolve_n_jobs(n_jobs)
-        share = max(budget // max(min(wanted, len(self.runs)), 1), 1)
+        with _workers(scheduler, n_jobs) as cluster:
+            return self._plan(memory, n_jobs, cluster)
+
+    def _plan(
+        self, memory: int | str | None, n_jobs: int | None, cluster: Cluster | None
+    ) -> CohortPlan:
+        if cluster is None:
+            budget = resolve_budget(memory)
+            # A process of multiprocessing.Pool may start no others.
+            wanted = 1 if current_process().daemon else resolve_n_jobs(n_jobs)
+            share = max(budget // max(min(wanted, len(self.runs)), 1), 1)
+        else:
+            share = budget = cluster.share(asked_budget(memory))
+            wanted = cluster.n_calls
         dataset, known = Dataset(self.out, self.part), dict[Any, PlannedRun]()
         planned = tuple(self._planned(run, dataset, known, share, budget) for run in self.runs)
         sizes = [one.peak_bytes for one in planned if one.is_due]
+        if cluster is not None:
+            n_workers = min(wanted, max(len(sizes), 1))
+            return CohortPlan(self.out, planned, n_workers, budget, cluster.address)
         return CohortPlan(self.out, planned, most_side_by_side(sizes, budget, wanted), budget)
 
     def run(
@@ -315,12 +337,13 @@ class Cohort:
         memory: int | str | None = None,
         n_jobs: int | None = -1,
         progress: ProgressLike = None,
+        scheduler: SchedulerLike = None,
     ) -> CohortResult:
         """Work on all runs that are not finished.
 
         Parameters
         ----------
-        memory, n_jobs, progress
+        memory, n_jobs, progress, scheduler
             As of `run_cohort`.
 
         Returns
@@ -328,7 +351,12 @@ class Cohort:
         CohortResult
             What became of them.
         """
-        plan = self.plan(memory, n_jobs)
+        with _workers(scheduler, n_jobs) as cluster:
+            return self._run(self._plan(memory, n_jobs, cluster), progress, cluster)
+
+    def _run(
+        self, plan: CohortPlan, progress: ProgressLike, cluster: Cluster | None
+    ) -> CohortResult:
         dataset = Dataset(self.out, self.part)
         dataset.begin()
         # Marks are of files as they are before they are read.
@@ -340,7 +368,7 @@ class Cohort:
 
         dataset.list_failures(failed)
         try:
-            with closing(self._outcomes(plan)) as outcomes:
+            with closing(self._outcomes(plan, cluster)) as outcomes:
                 for run, outcome in outcomes:
                     if isinstance(outcome, Done):
                         dataset.finish(run, self.options, marks[run])
@@ -352,11 +380,13 @@ class Cohort:
                     reporter.advance(1)
         finally:
             reporter.close()
-            dataset.end()
+            dataset.end(one.label for one in self.runs)
         finished = tuple(one.files.label for one in plan.runs if one.is_finished)
         return CohortResult(self.out, tuple(done), finished, tuple(failed))
 
-    def _outcomes(self, plan: CohortPlan) -> Generator[tuple[RunFiles, Done | Failed]]:
+    def _outcomes(
+        self, plan: CohortPlan, cluster: Cluster | None
+    ) -> Generator[tuple[RunFiles, Done | Failed]]:
         """Work on the runs that are due, and yield each when it is through."""
         due = plan.due
         calls = [
@@ -368,14 +398,19 @@ class Cohort:
             )
             for number, one in enumerate(due)
         ]
-        made = answers(
-            "run_cohort",
-            work_on,
-            calls,
-            budget=plan.budget,
-            n_workers=plan.n_workers,
-            needs_more=_took_too_much,
-        )
+        if cluster is not None:
+            made = cluster.answers(
+                "run_cohort", work_on, calls, share=plan.budget, needs_more=_took_too_much
+            )
+        else:
+            made = answers(
+                "run_cohort",
+                work_on,
+                calls,
+                budget=plan.budget,
+                n_workers=plan.n_workers,
+                needs_more=_took_too_much,
+            )
         with closing(made):
             for call, answer in made:
                 run = due[call.number].files
@@ -441,6 +476,20 @@ class Cohort:
         )
 
 
+def _workers(
+    scheduler: SchedulerLike, n_jobs: int | None
+) -> AbstractContextManager[Cluster | None]:
+    if scheduler is None:
+        return nullcontext()
+    if n_jobs not in {None, -1}:
+        msg = (
+            f"`n_jobs` concerns processes of this machine, and `scheduler` has workers of its "
+            f"own. Got {n_jobs}."
+        )
+        raise ParameterError(msg, value=n_jobs, hint="Pass one of the two.")
+    return connected(scheduler)
+
+
 def _took_too_much(answer: Any) -> bool:
     return isinstance(answer, Failed) and isinstance(answer.error, MemoryBudgetError)
 
@@ -486,6 +535,7 @@ def run_cohort(  # noqa: PLR0913
     memory: int | str | None = None,
     n_jobs: int | None = -1,
     progress: ProgressLike = None,
+    scheduler: SchedulerLike = None,
 ) -> CohortResult:
     """Write signals, coverage, matrices and quality of all runs of a study, as a BIDS dataset.
 
@@ -542,6 +592,10 @@ def run_cohort(  # noqa: PLR0913
         Most runs at a time, each in a process of its own; with 1 they are worked on here.
     progress : bool or callable, optional
         True shows a bar on stderr.
+    scheduler : str, distributed.Client or a cluster of Dask, optional
+        Scheduler of Dask whose workers take the runs, such as ``"tcp://10.0.0.1:8786"``, in place
+        of processes here. `memory` is then that of each run, by default what the limits of the
+        workers leave.
 
     Returns
     -------
@@ -567,7 +621,9 @@ def run_cohort(  # noqa: PLR0913
     run appear when the last one is complete.
 
     Memory: runs are worked on at the same time while their predicted peaks fit the budget; each
-    process holds 40 to 60 MiB more for Python and its imports. Scripts call this below
+    process holds 40 to 60 MiB more for Python and its imports. Workers of a scheduler read the
+    runs and write the outputs themselves, so that they must see the same folders; paths and
+    options travel to them, and times and warnings back. Scripts call this below
     ``if __name__ == "__main__":``.
 
     Examples
@@ -617,7 +673,7 @@ def run_cohort(  # noqa: PLR0913
     )
     wanted = run_filter(participant_label, session_label, task, run, space)
     cohort = prepare_cohort(bids_dir, out, table, wanted, options, events_dir)
-    return cohort.run(memory, n_jobs, progress)
+    return cohort.run(memory, n_jobs, progress, scheduler)
 
 
 def prepare_cohort(

@@ -3,16 +3,17 @@
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lazyvox._version import __version__
 from lazyvox.bids.sidecars import dataset_description, generated_by
 from lazyvox.cohort.finished import FinishedOutputs
-from lazyvox.cohort.one_run import UNFINISHED, Done, Failed
+from lazyvox.cohort.one_run import Done, Failed
 from lazyvox.cohort.options import CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
+from lazyvox.cohort.staging import UNFINISHED, sweep_unfinished
 from lazyvox.errors import OutputError, ParameterError
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, write_lines
@@ -190,12 +191,9 @@ class Dataset:
         lines = [cell_line(cells, form) for cells in (_FAILURE_TITLES, *rows)]
         write_lines(self.failures, lines, overwrite=True)
 
-    def end(self) -> None:
-        """Remove the folder of unfinished outputs, unless another process has some there."""
-        try:
-            (self.path / UNFINISHED).rmdir()
-        except OSError:
-            return
+    def end(self, labels: Iterable[str]) -> None:
+        """Remove what killed processes left of runs, and the folder for that once it is empty."""
+        sweep_unfinished(self.path, labels)
 
     def _write(self, name: str, text: str) -> None:
         write_file(str(self.path / name), text.encode(), overwrite=True)

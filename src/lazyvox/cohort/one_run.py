@@ -1,13 +1,11 @@
 """The work on one run: one pass for everything that is asked of it, and its files."""
 
-import os
-import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from socket import gethostname
 from typing import Any, cast
 
 import numpy as np
@@ -16,12 +14,13 @@ from lazyvox.cohort.model import PreparedModel, prepare_model
 from lazyvox.cohort.options import Atlas, CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.cohort.side_files import SideFacts, write_coverage, write_sidecars
+from lazyvox.cohort.staging import staged
 from lazyvox.confounds import load_confounds
 from lazyvox.confounds.beside import find_table
 from lazyvox.connectome import Connectivity, connectivity
 from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.signals_file import SignalsTable
-from lazyvox.errors import LazyvoxError, ParameterError
+from lazyvox.errors import LazyvoxError, OutputError, ParameterError
 from lazyvox.extraction.api import Preparation, build_scan
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
@@ -35,6 +34,7 @@ from lazyvox.planning.memory import sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.peak import peak_memory
+from lazyvox.store.files.paths import printable
 from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.taken_volumes import TakenVolumes
@@ -42,7 +42,6 @@ from lazyvox.summary.quality import PreparedQuality, prepare_qc
 from lazyvox.tables.delimited import open_delimited
 
 __all__ = [
-    "UNFINISHED",
     "Done",
     "Failed",
     "PreparedRun",
@@ -51,8 +50,6 @@ __all__ = [
     "prepare_run",
     "work_on",
 ]
-
-UNFINISHED = ".unfinished"
 
 _MOTION = frozenset(f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz")
 
@@ -407,6 +404,12 @@ def work_on(task: RunTask, share: int) -> Done | Failed:
 
 def _make_outputs(task: RunTask, step: Step) -> None:
     """Write all files into a folder of their own, then put them in place."""
+    if not Path(task.out).is_dir():
+        msg = (
+            f"{printable(task.out)}: the folder of the outputs must be there for every worker. "
+            f"There is none on {gethostname()}."
+        )
+        raise OutputError(msg, hint="Choose one on a disk that all of them share.")
     names = OutputNames.of(task.run, task.options)
     prepared = prepare_run(task.run, task.options, step)
     step.name = "read"
@@ -423,7 +426,7 @@ def _make_outputs(task: RunTask, step: Step) -> None:
         )
         matrices[atlas, kind] = made
     step.name = "write"
-    with _staged(task, names.paths) as stage:
+    with staged(Path(task.out), task.run.label, names.paths) as stage:
         for atlas, path in names.signals.items():
             signals[atlas].save(stage / path)
         for key, path in names.matrices.items():
@@ -446,28 +449,3 @@ def _facts(task: RunTask, prepared: PreparedRun) -> SideFacts:
         prepared.kept,
         task.options.t_r or prepared.series.grid.t_r,
     )
-
-
-@contextmanager
-def _staged(task: RunTask, paths: list[str]) -> Iterator[Path]:
-    """Yield a folder; the files that were written there take their places at the end."""
-    out = Path(task.out)
-    stage = out / UNFINISHED / task.run.label
-    # Whatever a process left that was killed.
-    shutil.rmtree(stage, ignore_errors=True)
-    try:
-        for path in paths:
-            (stage / path).parent.mkdir(parents=True, exist_ok=True)
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-        yield stage
-        moved: list[str] = []
-        try:
-            for path in paths:
-                os.replace(stage / path, out / path)  # noqa: PTH105
-                moved.append(path)
-        except BaseException:
-            for path in moved:
-                (out / path).unlink(missing_ok=True)
-            raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)

@@ -10,7 +10,6 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.store.files import descriptors
-from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.testing import n_descriptors
 
@@ -101,7 +100,7 @@ class TestOpenFile:
         for number in range(4):
             path = tmp_path / str(number)
             path.write_bytes(bytes([number]) * 9)
-            files.append(OpenFile(SourceFile.at(str(path))))
+            files.append(SourceFile.at(str(path)).open_stored())
         yield files
         for file in files:
             file.close()

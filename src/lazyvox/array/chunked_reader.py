@@ -1,7 +1,6 @@
 """The reader of an array that is stored in chunks, such as one of a Zarr store."""
 
 import math
-import os
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Self
@@ -152,7 +151,7 @@ class ChunkedReader(ArrayReader):
         """Raise `FileChangedError` where the store is gone or written anew."""
         if self.mark is not None:
             try:
-                self.mark.check(os.stat(self.mark.path))  # noqa: PTH116 - the path is a text
+                self.mark.identity.check_at(self.mark.path)
             except OSError as error:
                 if isinstance(error, ImageFileError):
                     raise

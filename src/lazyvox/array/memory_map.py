@@ -1,6 +1,5 @@
 """Reading through a memory map, only where it was asked for."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -37,7 +36,7 @@ class MappedReader(FileReader):
     def mapped(self, axes: tuple[Axis, ...]) -> Array:
         """Return the values at `axes` as a view of a fresh map; lists of positions are copied."""
         with Path(self.source.path).open("rb") as file:
-            self.source.identity.check(os.fstat(file.fileno()), self.source.path)
+            self.source.identity.check_at(self.source.path)
             mapped: Array = np.memmap(
                 file, self.spec.dtype, "c", self.spec.offset, self.spec.shape, order="F"
             )
@@ -58,7 +57,7 @@ class MappedSession:
         """End the session; without an error, check first that the file was not written to."""
         if exc[0] is None:
             source = self._reader.source
-            source.identity.check(Path(source.path).stat(), source.path)
+            source.identity.check_at(source.path)
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Copy the values at `axes` into `out`."""

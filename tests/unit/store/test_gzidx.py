@@ -11,6 +11,7 @@ import pytest
 import rapidgzip
 
 from lazyvox.errors import AccessPointError, CorruptFileError, OutputError
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.gzip.access_points import AccessPoint, points_of
 from lazyvox.store.gzip.header import header_length
 from lazyvox.store.gzip.point_recorder import build_points
@@ -180,8 +181,8 @@ def test_many_members_are_found_by_their_headers(tmp_path):
 def test_headers_of_members_are_measured(tmp_path, flags, rest, length):
     path = tmp_path / "header"
     path.write_bytes(b"12345\x1f\x8b\x08" + bytes([flags]) + bytes(6) + rest + b"data\0data")
-    with path.open("rb") as file:
-        assert header_length(file.fileno(), 5, str(path)) == length
+    file = SourceFile.at(str(path)).open_stored()
+    assert header_length(file, 5, str(path)) == length
 
 
 @pytest.mark.parametrize(
@@ -190,11 +191,9 @@ def test_headers_of_members_are_measured(tmp_path, flags, rest, length):
 def test_a_header_that_is_none_is_refused(tmp_path, data):
     path = tmp_path / "header"
     path.write_bytes(data)
-    with (
-        path.open("rb") as file,
-        pytest.raises(CorruptFileError, match="a gzip member must begin at byte 0"),
-    ):
-        header_length(file.fileno(), 0, str(path))
+    file = SourceFile.at(str(path)).open_stored()
+    with pytest.raises(CorruptFileError, match="a gzip member must begin at byte 0"):
+        header_length(file, 0, str(path))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """Compressed input, read from the first byte to the last, or a few bytes here and there."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError
-from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import SourceFile, raise_read_error
+
+if TYPE_CHECKING:
+    from lazyvox.store.files.source import StoredBytes
 
 __all__ = ["CompressedInput", "Pieces"]
 
@@ -27,7 +29,7 @@ class CompressedInput:
     """
 
     def __init__(self, source: SourceFile, piece_bytes: int = PIECE_BYTES) -> None:
-        self._file: OpenFile | None = None
+        self._file: StoredBytes | None = None
         self._source = source
         self._piece_bytes = piece_bytes
         self.position = 0
@@ -57,7 +59,7 @@ class CompressedInput:
 
     def open(self) -> None:
         """Open the file again and check that it is still the same one."""
-        self._file = OpenFile(self._source)
+        self._file = self._source.open_stored()
 
     def close(self) -> None:
         """Close the descriptor; the position stays."""

@@ -7,17 +7,30 @@ again when their files are read next.
 
 import os
 import threading
+from collections.abc import Iterable
 from itertools import count
+from typing import Protocol
 from weakref import ReferenceType, ref
 
+from lazyvox.errors import FileChangedError
 from lazyvox.runtime.once import one_per_process
-from lazyvox.store.files.identity import SourceFile, check_unwritten
+from lazyvox.store.files.paths import printable
 
 __all__ = ["OpenFile"]
 
 #: Descriptors that are held at most while others are idle: few beside what the smallest limits
 #: allow, and more than the files of a pass that is not an expression.
 MOST_HELD = 32
+
+
+class SeenFile(Protocol):
+    """A file on a disk as it was first seen."""
+
+    def open_same(self, path: str, /) -> int:
+        """Open the file and return its descriptor; raise where it is another one by now."""
+
+    def check(self, status: os.stat_result, path: str, /) -> None:
+        """Raise `FileChangedError` unless a stat record is of this very file."""
 
 
 class OpenFile:
@@ -28,12 +41,15 @@ class OpenFile:
 
     Parameters
     ----------
-    source : SourceFile
-        The file; checked whenever it is opened.
+    path : str
+        The file.
+    seen : SeenFile
+        How it was first seen; checked whenever it is opened.
     """
 
-    def __init__(self, source: SourceFile) -> None:
-        self._source = source
+    def __init__(self, path: str, seen: SeenFile) -> None:
+        self.path = path
+        self._seen = seen
         self._fd: int | None = None
         # An interrupt may leave it true: then the descriptor is kept until the file is closed.
         self._is_used = False
@@ -42,11 +58,6 @@ class OpenFile:
         self._opened: os.stat_result | None = None
         self._take()
         self._is_used = False
-
-    @property
-    def path(self) -> str:
-        """Path of the file."""
-        return self._source.path
 
     def pread(self, nbytes: int, offset: int) -> bytes:
         """Return up to `nbytes` bytes from `offset`."""
@@ -64,19 +75,16 @@ class OpenFile:
         finally:
             self._is_used = False
 
-    def status(self) -> os.stat_result:
-        """Return the status of the file, as of its last use where it is parked."""
-        parked = self._parked
-        if parked is not None:
-            return parked
-        try:
-            return os.fstat(self._take())
-        finally:
-            self._is_used = False
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: the system reads files ahead."""
+
+    def present_size(self) -> int:
+        """Return the size of the file now, as of its last use where it is parked."""
+        return self._status().st_size
 
     def check(self) -> None:
         """Raise `FileChangedError` if the file was written to since it was first seen."""
-        self._check(self.status())
+        self._check(self._status())
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -89,6 +97,15 @@ class OpenFile:
         if fd is not None:
             os.close(fd)
 
+    def _status(self) -> os.stat_result:
+        parked = self._parked
+        if parked is not None:
+            return parked
+        try:
+            return os.fstat(self._take())
+        finally:
+            self._is_used = False
+
     def _take(self) -> int:
         """Return the descriptor, which stays until `_is_used` is false."""
         fd = _HELD.use(self)
@@ -96,16 +113,16 @@ class OpenFile:
             if self._parked is not None:
                 # What was read before was of the file first seen, if it was the same until then.
                 self._check(self._parked)
-            fd = self._source.open_same()
+            fd = self._seen.open_same(self.path)
             _HELD.add(self, fd)
             self._check(os.fstat(fd))
         return fd
 
     def _check(self, status: os.stat_result) -> None:
-        self._source.check(status)
+        self._seen.check(status, self.path)
         if self._opened is None:
             self._opened = status
-        check_unwritten(self.path, self._opened, status)
+        _check_unwritten(self.path, self._opened, status)
 
 
 class _Held:
@@ -173,3 +190,27 @@ def _park(file: OpenFile) -> bool:
 
 
 _HELD = one_per_process(_Held())
+
+
+def _check_unwritten(path: str, opened: os.stat_result, now: os.stat_result) -> None:
+    """Raise `FileChangedError` if an open file was written to, and its time set back.
+
+    Each write sets the time of change, which cannot be set back; so do other links, permissions,
+    owners and names, which leave the content as it is.
+    """
+    if now.st_ctime_ns == opened.st_ctime_ns:
+        return
+    explained = ("st_nlink", "st_mode", "st_uid", "st_gid")
+    if any(getattr(now, name) != getattr(opened, name) for name in explained):
+        return
+    try:
+        is_there = os.path.samestat(now, os.stat(path))  # noqa: PTH116 - the path is a text
+    except OSError:
+        return
+    if is_there:
+        msg = (
+            f"{printable(path)}: the file must stay as it was while it is read, and it was "
+            f"written to at {now.st_ctime_ns} ns, though its size and its modification time are "
+            f"as before. Load it again."
+        )
+        raise FileChangedError(msg)

@@ -5,7 +5,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
 from lazyvox.errors import (
     FileChangedError,
@@ -15,13 +15,15 @@ from lazyvox.errors import (
     ImagePermissionError,
     ReadError,
 )
+from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.source import StoredBytes
 
 __all__ = [
     "FileIdentity",
     "FileKey",
+    "Identity",
     "SourceFile",
-    "check_unwritten",
     "identify",
     "open_regular",
     "raise_read_error",
@@ -47,6 +49,49 @@ class FileIdentity:
         """Return the identity in a stat record."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
+    @property
+    def mark(self) -> int:
+        """Number that another file at the same path has not."""
+        return self.inode
+
+    @property
+    def validator(self) -> str:
+        """Text that changes whenever the content does: none, only the bytes themselves tell."""
+        return ""
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes that reading it holds besides those asked for: the system holds them."""
+        return 0
+
+    def open_at(self, path: str) -> StoredBytes:
+        """Open the file, and check that it is still this one."""
+        return OpenFile(path, self)
+
+    def check_at(self, path: str) -> None:
+        """Raise `FileChangedError` unless the file at a path is this very one, `OSError` if none is."""
+        self.check(os.stat(path), path)  # noqa: PTH116 - the path is a text
+
+    def open_same(self, path: str) -> int:
+        """Open the file and return its descriptor.
+
+        Raises `FileChangedError` where the path is gone or means another file by now.
+        """
+        try:
+            fd = open_regular(path)
+        except ImageNotFoundError as error:
+            msg = (
+                f"{printable(path)}: the file must stay where it was when it was opened, and "
+                f"it was deleted or moved since. Load it again from where it is."
+            )
+            raise FileChangedError(msg) from error
+        try:
+            self.check(os.fstat(fd), path)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
     def check(self, status: os.stat_result, path: str) -> None:
         """Raise `FileChangedError` unless the stat record is of this very file."""
         now = FileIdentity.of(status)
@@ -61,20 +106,50 @@ class FileIdentity:
         raise FileChangedError(msg)
 
 
+class Identity(Protocol):
+    """A file or an object as it was first seen: how to tell that it is the same, and open it."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+
+    @property
+    def mtime_ns(self) -> int:
+        """Time of its last change, in nanoseconds since the epoch; 0 where nobody says."""
+
+    @property
+    def mark(self) -> int:
+        """Number that another file of this name, size and time has not."""
+
+    @property
+    def validator(self) -> str:
+        """Text that changes whenever the content does; empty where there is none."""
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes that reading holds besides those asked for."""
+
+    def open_at(self, path: str, /) -> StoredBytes:
+        """Open it, and check that it is still the same."""
+
+    def check_at(self, path: str, /) -> None:
+        """Raise `FileChangedError` unless it is still the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file as it was first seen, wherever it is read again.
+    """A file or an object as it was first seen, wherever it is read again.
 
     Attributes
     ----------
     path : str
-        Absolute path.
-    identity : FileIdentity
-        Size, modification time and inode when it was first seen.
+        Absolute path, or URL without credentials.
+    identity : Identity
+        Its state when it was first seen.
     """
 
     path: str
-    identity: FileIdentity
+    identity: Identity
 
     @classmethod
     def at(cls, path: str) -> "SourceFile":
@@ -87,62 +162,11 @@ class SourceFile:
 
         What hashes in Python can be interrupted while a table changes; this cannot.
         """
-        return self.path, self.identity.size, self.identity.mtime_ns, self.identity.inode
+        return self.path, self.identity.size, self.identity.mtime_ns, self.identity.mark
 
-    def open_same(self) -> int:
-        """Open the file and return its descriptor.
-
-        Raises `FileChangedError` where the path is gone or means another file by now.
-        """
-        try:
-            fd = open_regular(self.path)
-        except ImageNotFoundError as error:
-            msg = (
-                f"{printable(self.path)}: the file must stay where it was when it was opened, and "
-                f"it was deleted or moved since. Load it again from where it is."
-            )
-            raise FileChangedError(msg) from error
-        try:
-            self.check(os.fstat(fd))
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
-
-    def check(self, status: os.stat_result) -> None:
-        """Raise `FileChangedError` unless the stat record is of this very file."""
-        self.identity.check(status, self.path)
-
-
-def check_unwritten(path: str, opened: os.stat_result, now: os.stat_result) -> None:
-    """Raise `FileChangedError` if an open file was written to, and its time set back.
-
-    Each write sets the time of change, which cannot be set back; so do other links, permissions,
-    owners and names, which leave the content as it is.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    opened, now : os.stat_result
-        Its state when it was opened, and now.
-    """
-    if now.st_ctime_ns == opened.st_ctime_ns:
-        return
-    explained = ("st_nlink", "st_mode", "st_uid", "st_gid")
-    if any(getattr(now, name) != getattr(opened, name) for name in explained):
-        return
-    try:
-        is_there = os.path.samestat(now, os.stat(path))  # noqa: PTH116 - the path is a text
-    except OSError:
-        return
-    if is_there:
-        msg = (
-            f"{printable(path)}: the file must stay as it was while it is read, and it was "
-            f"written to at {now.st_ctime_ns} ns, though its size and its modification time are "
-            f"as before. Load it again."
-        )
-        raise FileChangedError(msg)
+    def open_stored(self) -> StoredBytes:
+        """Open it; raises `FileChangedError` where it is gone, or another one by now."""
+        return self.identity.open_at(self.path)
 
 
 def raise_read_error(error: OSError, path: str, offset: int | None = None) -> NoReturn:

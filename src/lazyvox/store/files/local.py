@@ -5,7 +5,6 @@ from typing import NoReturn, Self
 
 from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError, TruncatedFileError
-from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.identity import SourceFile, raise_read_error
 from lazyvox.store.files.paths import printable
 
@@ -42,7 +41,7 @@ class PlainReader:
     def __init__(self, source: PlainSource) -> None:
         self._source = source
         self._end = 0
-        self._file = OpenFile(source)
+        self._file = source.open_stored()
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -89,7 +88,7 @@ class PlainReader:
             raise_read_error(error, self._source.path, offset)
 
     def _raise_short(self, wanted: int) -> NoReturn:
-        present = self._file.status().st_size
+        present = self._file.present_size()
         msg = (
             f"{printable(self._source.path)}: the file must hold at least {wanted} bytes, as its "
             f"header asks, and it ends after {present}. The file is incomplete: copy or download "

@@ -1,9 +1,32 @@
 """The `ByteSource` protocol and the sessions that read from it."""
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-__all__ = ["ByteReader", "ByteSource", "PartSource"]
+__all__ = ["ByteReader", "ByteSource", "PartSource", "StoredBytes"]
+
+
+class StoredBytes(Protocol):
+    """The stored bytes of a file or an object, open for reading. Used by one thread at a time."""
+
+    def pread(self, nbytes: int, offset: int, /) -> bytes:
+        """Return up to `nbytes` bytes from `offset`, none only at the end."""
+
+    def preadv(self, buffer: memoryview, offset: int, /) -> int:
+        """Fill a buffer with bytes from `offset`; return how many there were, 0 only at the end."""
+
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """Prepare for reads of these ranges, in this order; takes one of them at a time."""
+
+    def present_size(self) -> int:
+        """Return the size in bytes now."""
+
+    def check(self) -> None:
+        """Raise `FileChangedError` if it is no longer as it was first seen."""
+
+    def close(self) -> None:
+        """Let go of what holds it open."""
 
 
 @runtime_checkable

@@ -1,9 +1,8 @@
 """Length of the header of a gzip member, without reading its other fields."""
 
-import os
-
 from lazyvox.errors import CorruptFileError
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.source import StoredBytes
 
 __all__ = ["header_length"]
 
@@ -13,7 +12,7 @@ _FIRST_PIECE = 512
 _MOST_BYTES = 16 << 20
 
 
-def header_length(fd: int, offset: int, path: str) -> int:
+def header_length(file: StoredBytes, offset: int, path: str) -> int:
     """Return the length in bytes of the gzip header at `offset` of an open file.
 
     Raises `CorruptFileError` where there is none. The header was decoded before: only its length
@@ -21,7 +20,7 @@ def header_length(fd: int, offset: int, path: str) -> int:
     """
     nbytes = _FIRST_PIECE
     while nbytes <= _MOST_BYTES:
-        piece = os.pread(fd, nbytes, offset)
+        piece = file.pread(nbytes, offset)
         if not piece.startswith(b"\x1f\x8b\x08"):
             break
         length = _length_in(piece)

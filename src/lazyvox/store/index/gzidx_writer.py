@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lazyvox.errors import OutputError
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.source import StoredBytes
 from lazyvox.store.gzip.access_points import WINDOW_BYTES, AccessPoint
 from lazyvox.store.gzip.header import header_length
 from lazyvox.store.index.gzidx import pack_table, table_digest
@@ -44,7 +45,7 @@ class GzidxSpool:
         self._window_checksums = array("L")
         self._header_lengths = array("L")
         self._folder = folder
-        self._source = -1
+        self._source: StoredBytes | None = None
         self._windows = -1
         try:
             # It has no name, and no crash can leave it behind.
@@ -52,10 +53,12 @@ class GzidxSpool:
                 self._windows = os.dup(file.fileno())
         except OSError as error:
             raise _failed(folder, error) from error
-        self._source = source.open_same()
+        self._source = source.open_stored()
 
     def __del__(self) -> None:
         """Give the space back where an interrupt came before anyone could."""
+        # The file closes itself: its list is behind a lock, which this thread may hold just now.
+        self._source = None
         self.close()
 
     @property
@@ -79,7 +82,7 @@ class GzidxSpool:
         length = 0
         if point.window is None:
             # The format knows deflate data only.
-            length = header_length(self._source, byte, self._file.path)
+            length = header_length(self._open_source(), byte, self._file.path)
         last = self._rows[-3] if self._rows else -1
         assert last < point.decoded_offset, "bug in lazyvox: access points do not ascend"
         if point.window:
@@ -126,16 +129,21 @@ class GzidxSpool:
 
     def check_source(self) -> None:
         """Raise `FileChangedError` if the gzip file was written to meanwhile."""
-        self._file.check(os.fstat(self._source))
+        self._open_source().check()
 
     def close(self) -> None:
         """Give the space back. Harmless when repeated."""
         # Forgotten first: an interrupt between the two must not have one closed a second time.
-        descriptors = self._windows, self._source
-        self._windows = self._source = -1
-        for descriptor in descriptors:
-            if descriptor >= 0:
-                os.close(descriptor)
+        windows, source = self._windows, self._source
+        self._windows, self._source = -1, None
+        if windows >= 0:
+            os.close(windows)
+        if source is not None:
+            source.close()
+
+    def _open_source(self) -> StoredBytes:
+        assert self._source is not None, "bug in lazyvox: points are added behind the end"
+        return self._source
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lazyvox._typing import Array
-from lazyvox.errors import AccessPointError
+from lazyvox.errors import AccessPointError, ImageFileError
 from lazyvox.store.files.identity import SourceFile, raise_read_error
 from lazyvox.store.files.paths import printable
 from lazyvox.store.index.gzidx import NO_WINDOW, GzidxTable
@@ -113,15 +112,23 @@ class IndexRecord:
 
 
 def head_and_tail(source: SourceFile) -> str:
-    """Return the digest of the first and the last 64 KiB of a file that was seen before."""
-    fd = source.open_same()
+    """Return the digest of the first and the last 64 KiB of a file that was seen before.
+
+    Where something else changes with the content, as the ETag of an object, it is of that.
+    """
+    if source.identity.validator:
+        return blake2b(source.identity.validator.encode(), digest_size=16).hexdigest()
+    file = source.open_stored()
     try:
-        head = os.pread(fd, _END_BYTES, 0)
-        tail = os.pread(fd, _END_BYTES, max(source.identity.size - _END_BYTES, 0))
+        head = file.pread(_END_BYTES, 0)
+        tail = file.pread(_END_BYTES, max(source.identity.size - _END_BYTES, 0))
+    except ImageFileError:
+        # It is not the file any more.
+        raise
     except OSError as error:
         raise_read_error(error, source.path)
     finally:
-        os.close(fd)
+        file.close()
     return blake2b(head + tail, digest_size=16).hexdigest()
 
 

@@ -11,14 +11,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["ForkSafeLock", "Job", "Workers", "join_all", "start"]
+__all__ = ["ForkSafeLock", "Job", "Workers", "is_asked_to_end", "join_all", "start"]
 
 ParamT = ParamSpec("ParamT")
 ResultT = TypeVar("ResultT")
@@ -89,11 +89,16 @@ class Workers:
         Number of threads; they start with the first job.
     name : str
         Beginning of their names.
+
+    Attributes
+    ----------
+    is_closed : bool
+        Whether the threads were asked to end.
     """
 
     def __init__(self, n_threads: int, name: str) -> None:
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
-        self._is_closed = False
+        self.is_closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
             for i in range(n_threads)
@@ -114,6 +119,7 @@ class Workers:
                 start(thread)
         # A copy for each job: one context cannot be entered by two threads at a time.
         context = copy_context()
+        context.run(_ABOVE.set, (*_ABOVE.get(), self))
         job = Job(lambda: context.run(func, *args, **kwargs))
         self._jobs.put(job)
         return job
@@ -134,7 +140,7 @@ class Workers:
                 thread.join(seconds)
 
     def _stop(self) -> None:
-        self._is_closed = True
+        self.is_closed = True
         for _ in self._threads:
             self._jobs.put(None)
 
@@ -147,10 +153,23 @@ class Workers:
         self.close()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None and not self._is_closed:
+        while (job := self._jobs.get()) is not None and not self.is_closed:
             job.run()
             # Waiting for the next job must not keep this one alive.
             del job
+
+
+#: The workers that the present job is one of, and those whose job had it done.
+_ABOVE: ContextVar[tuple[Workers, ...]] = ContextVar("workers", default=())
+
+
+def is_asked_to_end() -> bool:
+    """Return whether nobody waits for the job that runs in this thread any more.
+
+    Who waits long, as for an answer of a server, asks now and then: threads are joined, so that a
+    job that went on would hold up Ctrl-C.
+    """
+    return any(workers.is_closed for workers in _ABOVE.get())
 
 
 def start(thread: threading.Thread) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from lazyvox._typing import ExitInfo, override
-from lazyvox.planning.memory import sum_terms
+from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.planning.runs import ascending, extent, plan_runs
 from lazyvox.store.files.block_cache import CacheUse, shared_blocks
 from lazyvox.store.files.source import PartSource
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from lazyvox.array.shared_sessions import OpenMemory, Sessions
     from lazyvox.array.transformed import Staging, VolumeTransform
     from lazyvox.planning.indexing import Axis, View
-    from lazyvox.planning.memory import MemoryTerm
     from lazyvox.planning.runs import Run
     from lazyvox.planning.spec import ArraySpec
     from lazyvox.store.files.source import ByteReader, ByteSource
@@ -379,6 +378,13 @@ class FileReader(ArrayReader):
 
     @property
     @override
+    def session_memory(self) -> tuple[MemoryTerm, ...]:
+        """What is fetched of an object over a network."""
+        nbytes = self.source.fetch_bytes
+        return (MemoryTerm("fetched ranges", nbytes),) if nbytes else ()
+
+    @property
+    @override
     def byte_source(self) -> ByteSource:
         """The file."""
         return self.source
@@ -419,6 +425,7 @@ class FileSession:
     def __init__(self, reader: FileReader, bytes_: ByteReader) -> None:
         self._spec = reader.spec
         self._random_access = reader.is_random_access
+        self._is_fetched = self._random_access and reader.source.fetch_bytes > 0
         self._bytes = bytes_
         self._scratch = bytearray()
         self._begin = reader.spec.end
@@ -454,13 +461,19 @@ class FileSession:
         target = np.empty(kept_shape(ordered), out.dtype, order="F") if repeated else out
         gap = MAX_GAP_BYTES if self._random_access else self._spec.stored_bytes
         end = 0
-        for run in plan_runs(
-            ordered,
-            self._spec,
-            max_gap_bytes=gap,
-            max_run_bytes=MAX_RUN_BYTES,
-            cut_dense=not target.flags.f_contiguous,
-        ):
+
+        def runs() -> Iterator[Run]:
+            return plan_runs(
+                ordered,
+                self._spec,
+                max_gap_bytes=gap,
+                max_run_bytes=MAX_RUN_BYTES,
+                cut_dense=not target.flags.f_contiguous,
+            )
+
+        if self._is_fetched:
+            self._bytes.expect((run.offset, run.offset + run.nbytes) for run in runs())
+        for run in runs():
             self._fill(run, target)
             self._begin = min(self._begin, run.offset)
             end = run.offset + run.nbytes

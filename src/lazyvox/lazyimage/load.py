@@ -35,6 +35,7 @@ from lazyvox.lazyimage.zarr_image import load_zarr
 from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.files.urls import is_url
 
 __all__ = ["ImageLike", "as_image", "image_of_file", "load"]
 
@@ -155,12 +156,13 @@ def as_image(img: Any) -> SpatialImage:
 
 def image_of_file(file: ImageFile, *, mmap: bool = False) -> LazyImage:
     """Return the lazy image of a file whose header was read."""
-    dataobj = array_of_file(file)
+    dataobj, path = array_of_file(file), file.source.path
     if mmap:
-        if not isinstance(file.source, PlainSource):
+        if not isinstance(file.source, PlainSource) or file.source.fetch_bytes:
+            found = "an object over a network" if is_url(path) else file.source.compression
             msg = (
-                f"{printable(file.source.path)}: mmap=True needs an uncompressed file. Got "
-                f"{file.source.compression}. Load it without mmap, or convert it to .nii."
+                f"{printable(path)}: mmap=True needs an uncompressed file on a disk. Got {found}. "
+                f"Load it without mmap, or convert it to .nii."
             )
             raise ParameterError(msg)
         dataobj = LazyArray.over(MappedReader(file.source, file.array), dataobj.conversion)

@@ -4,7 +4,6 @@ from lazyvox._typing import PathLike
 from lazyvox.array.conversion import Conversion
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import FileReader
-from lazyvox.errors import ParameterError
 from lazyvox.formats import ImageFile, read_image_file
 from lazyvox.runtime.logs import log_info
 from lazyvox.store.files.paths import absolute_path
@@ -29,12 +28,9 @@ def open_image_file(path: PathLike) -> ImageFile:
     ------
     ForeignFormatError
         If nibabel may read it, or it is the folder of a Zarr store.
-    ParameterError
-        If the path is a URL.
     ImageFileError
         If it is no image, or damaged.
     """
-    _refuse_url(path)
     full_path = absolute_path(path)
     file = read_image_file(full_path)
     log_info("open %s: shape %s, %s", full_path, file.array.shape, file.array.dtype)
@@ -45,13 +41,3 @@ def array_of_file(file: ImageFile) -> LazyArray:
     """Return the voxels of a file; reads none of them."""
     spec = file.array
     return LazyArray.over(FileReader(file.source, spec), Conversion(spec.slope, spec.inter))
-
-
-def _refuse_url(path: PathLike) -> None:
-    if isinstance(path, str) and "://" in path:
-        scheme = path.split("://", 1)[0]
-        msg = (
-            f"`path` must name a local file. Got a {scheme} URL. Download the file first, or "
-            f"mount the remote folder."
-        )
-        raise ParameterError(msg)

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -152,6 +153,9 @@ class IndexedReader:
         if self._fill(offset, memoryview(buffer)):
             return bytes(buffer)
         return self._plain_reader().read_upto(offset, nbytes)
+
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """Nothing is to be prepared: segments are fetched as a whole."""
 
     def finish(self) -> int:
         """Return how many bytes follow the last read; every part that was read is verified."""

@@ -3,24 +3,26 @@
 import os
 
 from lazyvox._typing import PathLike
-from lazyvox.errors import TruncatedFileError
-from lazyvox.store.files.identity import FileIdentity, open_regular, raise_read_error
+from lazyvox.errors import ImageFileError, TruncatedFileError
+from lazyvox.store.files.identity import FileIdentity, SourceFile, open_regular, raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.source import ByteSource
+from lazyvox.store.files.urls import is_url
 from lazyvox.store.index.embedded import may_have_table
 from lazyvox.store.stream_source import StreamSource
 
 __all__ = ["open_source"]
 
+_HEAD_BYTES = 4
 _ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE_TAIL = b"\x2a\x4d\x18"
 
 
 def open_source(path: PathLike) -> ByteSource:
-    """Return the byte source of the file at `path`.
+    """Return the byte source of the file or object at `path`.
 
-    Reads at most four bytes, of zstd files the last four too. The name of the file plays no role: gzip, bzip2 and zstd are known
+    Of an object behind a URL one request tells all that is needed. Reads at most four bytes, of zstd files the last four too. The name of the file plays no role: gzip, bzip2 and zstd are known
     by their first bytes, everything else is taken as it is.
 
     Raises
@@ -30,24 +32,48 @@ def open_source(path: PathLike) -> ByteSource:
     TruncatedFileError
         If the file is empty.
     """
-    path = absolute_path(path)
+    full_path = absolute_path(path)
+    file, head = _find_object(full_path) if is_url(full_path) else _find_file(full_path)
+    head = head[:_HEAD_BYTES]
+    if not head:
+        msg = f"{printable(full_path)}: an image file must hold a header. The file is empty."
+        raise TruncatedFileError(msg)
+    compression = _compression_of(head)
+    if compression == "none":
+        return PlainSource(file.path, file.identity)
+    tail = _tail_of(file) if compression == "zstd" else b""
+    return StreamSource(file.path, file.identity, compression, may_have_table(head, tail))
+
+
+def _find_object(url: str) -> tuple[SourceFile, bytes]:
+    # It brings HTTP and TLS, which local files have no need of.
+    from lazyvox.store.remote.identity import find_object
+
+    return find_object(url)
+
+
+def _find_file(path: str) -> tuple[SourceFile, bytes]:
+    """Return the file at a path as it is now, and its first bytes."""
     fd = open_regular(path)
     try:
         identity = FileIdentity.of(os.fstat(fd))
-        head = os.pread(fd, 4, 0)
-        compression = _compression_of(head)
-        is_zstd = compression == "zstd"
-        tail = os.pread(fd, 4, max(identity.size - 4, 0)) if is_zstd else b""
+        return SourceFile(path, identity), os.pread(fd, _HEAD_BYTES, 0)
     except OSError as error:
         raise_read_error(error, path, 0)
     finally:
         os.close(fd)
-    if not head:
-        msg = f"{printable(path)}: an image file must hold a header. The file is empty."
-        raise TruncatedFileError(msg)
-    if compression == "none":
-        return PlainSource(path, identity)
-    return StreamSource(path, identity, compression, may_have_table(head, tail))
+
+
+def _tail_of(file: SourceFile) -> bytes:
+    stored = file.open_stored()
+    try:
+        return stored.pread(_HEAD_BYTES, max(file.identity.size - _HEAD_BYTES, 0))
+    except ImageFileError:
+        raise
+    except OSError as error:
+        raise_read_error(error, file.path)
+    finally:
+        stored.close()
 
 
 def _compression_of(head: bytes) -> str:

@@ -1,6 +1,6 @@
 """Byte sources of compressed files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,6 +46,9 @@ _BUDGET_PART = 8
 #: Parts behind the first from which on threads are worth their start.
 _LONG_READ = 3
 
+#: Decoded bytes from which on a read in order is likely to go on to the end.
+_LONG_STREAM = 4 << 20
+
 #: A file that was decoded so far and is read at an earlier place gets an index: about 50 ms.
 _WORTH_AN_INDEX = 32 << 20
 
@@ -77,7 +80,7 @@ class StreamSource(FallBackSource):
         """
         segments = self.segments(stop)
         if segments is None:
-            return self.open()
+            return self._open_for(start, stop)
         if memory is None:
             memory = recent_budget() // _BUDGET_PART
         first, last = segments.number_at(start), segments.number_at(stop - 1)
@@ -86,10 +89,16 @@ class StreamSource(FallBackSource):
         is_whole = first == 0 and last == len(segments) - 1
         # In order, a long read takes less memory, and a whole file is verified as a whole.
         if (is_long and not n_ahead) or (is_whole and not segments.is_verified):
-            return self.open()
+            return self._open_for(start, stop)
         if memory < segments.held_bytes:
-            return self.open()
+            return self._open_for(start, stop)
         return IndexedReader(self, segments, start, stop, n_ahead=n_ahead)
+
+    def _open_for(self, start: int, stop: int) -> "StreamReader":
+        """Start a session that decodes in order, and is going to read between two offsets."""
+        # So many decoded bytes are in most of a small file.
+        is_long = stop - start >= min(_LONG_STREAM, self.stored_size)
+        return StreamReader(self, is_long=is_long)
 
     def ahead_bytes(self, memory: int) -> int:
         """Return the bytes of the offered memory that `open_part` takes to read the whole file."""
@@ -127,8 +136,9 @@ class StreamSource(FallBackSource):
 class StreamReader:
     """One reading session on a compressed file."""
 
-    def __init__(self, source: StreamSource) -> None:
+    def __init__(self, source: StreamSource, *, is_long: bool = False) -> None:
         self._source = source
+        self._is_long = is_long
         self._cursor: Cursor | None = None
         self._end = 0
         self._segments: SegmentSource | None = None
@@ -204,6 +214,9 @@ class StreamReader:
             self._end = max(self._end, cursor.position)
             return b"".join(pieces)
 
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """Nothing is to be prepared: offsets of decoded bytes say little about stored ones."""
+
     def finish(self) -> int:
         """Decode the rest of the stream, dropping it, so that every checksum is verified."""
         with _CursorGuard(self):
@@ -244,6 +257,9 @@ class StreamReader:
             self._cursor = self._nearest(shared_pool().take(source, offset), offset)
         if not self._cursor.feed.is_open:
             self._cursor.feed.open()
+            if self._is_long:
+                # Of an object that is fetched, one request is for all of the rest.
+                self._cursor.feed.expect(self._cursor.feed.position, source.identity.size)
         return self._cursor
 
     def _nearest(self, kept: Cursor | None, offset: int) -> Cursor:
@@ -260,6 +276,8 @@ class StreamReader:
         if point is None:
             return Cursor(feed, self._decoder(feed, jumps=jumps))
         feed.open()
+        if self._is_long:
+            feed.expect(point.bit_offset // 8, source.identity.size)
         segments = self._segments
         checker = None
         if segments is not None:

@@ -14,6 +14,7 @@ from lazyvox.testing.images import (
     write_lazy_array,
     write_nifti,
 )
+from lazyvox.testing.object_server import ObjectServer, Reply, Request
 from lazyvox.testing.pages import HtmlPage
 from lazyvox.testing.points import MemoryPoints, find_points, gzip_member, write_index
 from lazyvox.testing.resources import (
@@ -32,6 +33,9 @@ __all__ = [
     "HtmlPage",
     "MemoryPoints",
     "MemorySource",
+    "ObjectServer",
+    "Reply",
+    "Request",
     "TripwireSource",
     "assert_bounded",
     "assert_no_thread_is_left",

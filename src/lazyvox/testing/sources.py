@@ -2,7 +2,7 @@
 
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NoReturn, Self
@@ -42,6 +42,11 @@ class MemorySource:
     def stored_size(self) -> int:
         """Number of bytes."""
         return len(self.payload)
+
+    @property
+    def fetch_bytes(self) -> int:
+        """0: nothing is fetched."""
+        return 0
 
     @property
     def max_decoded_size(self) -> int:
@@ -93,6 +98,9 @@ class _MemoryReader(_Session):
             self._end = max(self._end, offset + len(piece))
         return piece
 
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """Nothing is to be prepared."""
+
     def finish(self) -> int:
         return len(self._source.payload) - self._end
 
@@ -117,6 +125,11 @@ class _Wrapper:
     def stored_size(self) -> int:
         """Stored size of the wrapped source."""
         return self._source.stored_size
+
+    @property
+    def fetch_bytes(self) -> int:
+        """As of the source below."""
+        return self._source.fetch_bytes
 
     @property
     def max_decoded_size(self) -> int:
@@ -159,6 +172,10 @@ class _AnnouncingReader:
     def read_upto(self, offset: int, nbytes: int, /) -> bytes:
         self._announce(offset, nbytes)
         return self._session.read_upto(offset, nbytes)
+
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """As of the session below."""
+        self._session.expect(ranges)
 
     def finish(self) -> int:
         return self._session.finish()

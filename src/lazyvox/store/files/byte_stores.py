@@ -1,5 +1,6 @@
 """Bytes of temporary space, read as a file is."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,6 +27,8 @@ class StoreSource:
         The most that a header may ask for.
     compression : str
         "none".
+    fetch_bytes : int
+        0: nothing is fetched.
     """
 
     path: str
@@ -33,6 +36,7 @@ class StoreSource:
     stored_size: int
     max_decoded_size: int
     compression: str = "none"
+    fetch_bytes: int = 0
 
     def open(self) -> "StoreReader":
         """Start a reading session."""
@@ -71,6 +75,9 @@ class StoreReader:
         if buffer:
             self.readinto(offset, memoryview(buffer))
         return bytes(buffer)
+
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """Nothing is to be prepared."""
 
     def finish(self) -> int:
         """Return the number of bytes behind the last byte read."""

@@ -67,6 +67,11 @@ class CompressedInput:
         if file is not None:
             file.close()
 
+    def expect(self, start: int, stop: int) -> None:
+        """Prepare for reading from one offset to another, in order."""
+        if self._file is not None:
+            self._file.expect([(start, stop)])
+
     def check(self) -> None:
         """Raise `FileChangedError` if the open file was written to since it was first seen."""
         if self._file is not None:
@@ -78,7 +83,9 @@ class CompressedInput:
             msg = "bug in lazyvox: a compressed file was read outside of a session"
             raise AssertionError(msg)
         try:
-            piece = self._file.pread(nbytes or self._piece_bytes, self.position)
+            if nbytes is None:
+                nbytes = self._file.at_hand(self.position) or self._piece_bytes
+            piece = self._file.pread(nbytes, self.position)
         except ImageFileError:
             # It was opened again, and is not the same any more.
             raise

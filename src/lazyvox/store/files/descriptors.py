@@ -75,6 +75,11 @@ class OpenFile:
         finally:
             self._is_used = False
 
+    def at_hand(self, offset: int) -> int:
+        """Return 0: a disk has no preference."""
+        del offset
+        return 0
+
     def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Do nothing: the system reads files ahead."""
 

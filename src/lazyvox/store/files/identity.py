@@ -164,6 +164,11 @@ class SourceFile:
         """
         return self.path, self.identity.size, self.identity.mtime_ns, self.identity.mark
 
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes that a session holds of what it fetches over a network; 0 for files on disks."""
+        return self.identity.fetch_bytes
+
     def open_stored(self) -> StoredBytes:
         """Open it; raises `FileChangedError` where it is gone, or another one by now."""
         return self.identity.open_at(self.path)

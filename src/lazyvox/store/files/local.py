@@ -1,5 +1,6 @@
 """Byte source of a plain file, read by `pread` into the caller's buffer."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
@@ -73,6 +74,10 @@ class PlainReader:
         if buffer:
             self.readinto(offset, memoryview(buffer))
         return bytes(buffer)
+
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """Prepare for reads of these ranges, in this order."""
+        self._file.expect(ranges)
 
     def finish(self) -> int:
         """Return the number of bytes behind the last byte read: nothing is there to verify."""

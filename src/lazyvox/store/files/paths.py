@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError, ParameterTypeError
+from lazyvox.store.files.urls import is_url, local_path, public_url
 
 __all__ = ["absolute_path", "expand_home", "file_names", "printable", "split_target"]
 
@@ -22,7 +23,8 @@ def expand_home(path: str) -> str:
 def absolute_path(path: PathLike) -> str:
     """Return `path` as an absolute text path, so that a later change of folder does not matter.
 
-    A leading ``~`` is the home folder. Names that are not valid text keep their bytes.
+    A leading ``~`` is the home folder. Names that are not valid text keep their bytes. Of a URL the
+    credentials are left out; that of a local file becomes its path.
 
     Raises
     ------
@@ -46,6 +48,11 @@ def absolute_path(path: PathLike) -> str:
     if "\0" in text:
         msg = f"{text!a}: a path must not hold a zero byte."
         raise ImageFileError(msg)
+    if is_url(text):
+        local = local_path(text)
+        if local is None:
+            return public_url(text)
+        text = local
     # Not resolve(): links stay as they are, the name that the user gave is the one in messages.
     return str(Path(expand_home(text)).absolute())
 

@@ -13,6 +13,9 @@ class StoredBytes(Protocol):
     def pread(self, nbytes: int, offset: int, /) -> bytes:
         """Return up to `nbytes` bytes from `offset`, none only at the end."""
 
+    def at_hand(self, offset: int, /) -> int:
+        """Return how many bytes from `offset` can be read without waiting; 0 for no preference."""
+
     def preadv(self, buffer: memoryview, offset: int, /) -> int:
         """Fill a buffer with bytes from `offset`; return how many there were, 0 only at the end."""
 
@@ -44,6 +47,9 @@ class ByteReader(Protocol):
 
     def read_upto(self, offset: int, nbytes: int, /) -> bytes:
         """Return up to `nbytes` decoded bytes from `offset`; fewer only at the end of the stream."""
+
+    def expect(self, ranges: Iterable[tuple[int, int]], /) -> None:
+        """Prepare for reads of these ranges, in this order; sources on disks need nothing."""
 
     def finish(self) -> int:
         """Run to the end of a compressed stream, so that its checksums are verified.
@@ -82,6 +88,10 @@ class ByteSource(Protocol):
     @property
     def max_decoded_size(self) -> int:
         """Upper bound of the decoded size, from the stored size and the format's best ratio."""
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes that a session holds of what it fetches over a network; 0 for files on disks."""
 
     def open(self) -> ByteReader:
         """Start a reading session; checks that the file is still the one first seen."""

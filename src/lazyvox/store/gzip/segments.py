@@ -120,6 +120,7 @@ class SegmentSource(Segments):
         segment = self.segment(number)
         start = self._point(number)
         with CompressedInput(self._source, self._piece_bytes(number)) as feed:
+            feed.expect(*self._packed_range(number))
             decoder = GzipDecoder(feed, start)
             block = self._decoded(decoder, segment)
         block.ends_in_garbage = decoder.trailing_garbage
@@ -131,11 +132,16 @@ class SegmentSource(Segments):
 
     def _piece_bytes(self, number: int) -> int:
         """Return how to read the compressed bytes of a segment in few pieces of one size."""
-        bits, is_last = self.points.bit_offsets, number + 1 == len(self)
-        end = 8 * self.points.compressed_size if is_last else int(bits[number + 1])
-        nbytes = max(-(-(end - int(bits[number])) // 8), 1)
+        begin, end = self._packed_range(number)
+        nbytes = max(end - begin, 1)
         n_pieces = -(-nbytes // _COMPRESSED_BYTES)
         return -(-nbytes // n_pieces)
+
+    def _packed_range(self, number: int) -> tuple[int, int]:
+        """Return where the compressed bytes of a segment are."""
+        bits, is_last = self.points.bit_offsets, number + 1 == len(self)
+        end = 8 * self.points.compressed_size if is_last else int(bits[number + 1])
+        return int(bits[number]) // 8, -(-end // 8)
 
     def _point(self, number: int) -> AccessPoint:
         points = self.points

@@ -1,0 +1,1 @@
+"""Objects behind URLs: their names, options, connections, and reads by ranges."""

@@ -1,0 +1,281 @@
+"""HTTP connections: kept for the next request, and read with patience that Ctrl-C can end.
+
+They are those of the standard library. Each is used by one thread at a time, blocks no other, and
+needs no event loop: a forked child, in which the threads of a loop are gone, opens its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import socket
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from lazyvox._threads import is_asked_to_end
+from lazyvox._typing import override
+from lazyvox._version import __version__
+from lazyvox.errors import ReadError
+from lazyvox.runtime.once import OncePerProcess, one_per_process
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+__all__ = ["Body", "open_answer"]
+
+#: How long a wait lasts before it is asked whether anybody still wants the answer, in seconds.
+_SLICE_S = 0.2
+_CONNECT_S = 15.0
+#: Connections that are kept for each server.
+_MOST_IDLE = 16
+_BUFFER_BYTES = 1 << 16
+#: What an idle connection raises that the server closed meanwhile.
+_CLOSED = (http.client.RemoteDisconnected, ConnectionError, http.client.BadStatusLine)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A server, and the proxy on the way to it.
+
+    Attributes
+    ----------
+    scheme : {"http", "https"}
+        How it is spoken to.
+    host : str
+        Its name.
+    port : int
+        Its port.
+    proxy : str
+        ``HOST:PORT`` of the proxy that the environment names; empty for none.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    proxy: str
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """Return the server of a URL."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        proxy = ""
+        if not urllib.request.proxy_bypass(host):
+            named = urllib.request.getproxies().get(parts.scheme, "")
+            proxy = (
+                urlsplit(named if "://" in named else f"http://{named}").netloc if named else ""
+            )
+        return cls(parts.scheme, host, port, proxy)
+
+
+class _PatientIO(socket.SocketIO):
+    """What a connection receives; waiting ends at the time limit, or when nobody waits for it."""
+
+    def __init__(self, sock: Any, timeout: float) -> None:
+        super().__init__(sock, "r")
+        self._socket, self._timeout = sock, timeout
+
+    @override
+    def readinto(self, buffer: Any) -> int | None:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                n_read: int = self._socket.recv_into(buffer)
+            except TimeoutError:
+                if is_asked_to_end():
+                    msg = "the read was given up: nobody waits for it."
+                    raise ReadError(msg) from None
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return n_read
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that is received with patience."""
+
+    def __init__(self, sock: Any, *args: Any, timeout: float, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        # The plain reader gives up for good at its first timeout.
+        self.fp.close()
+        # As `socket.makefile` does: the socket stays open for as long as it is read from.
+        sock._io_refs += 1
+        self.fp = io.BufferedReader(_PatientIO(sock, timeout), _BUFFER_BYTES)
+
+
+class _Pool:
+    """Idle connections by server. Safe for threads and forks."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget all: what a forked child shares with its parent it must not speak through."""
+        self._lock = threading.Lock()
+        self._idle: dict[tuple[object, ...], list[http.client.HTTPConnection]] = {}
+
+    def take(self, origin: Origin) -> http.client.HTTPConnection | None:
+        with self._lock:
+            idle = self._idle.get(_key(origin))
+            return idle.pop() if idle else None
+
+    def give(self, origin: Origin, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            idle = self._idle.setdefault(_key(origin), [])
+            if len(idle) < _MOST_IDLE:
+                idle.append(connection)
+                return
+        connection.close()
+
+
+_POOL = one_per_process(_Pool())
+_CONTEXT: OncePerProcess[ssl.SSLContext] = OncePerProcess()
+
+
+class Body:
+    """The body of an answer, read piece by piece. Used by one thread.
+
+    Attributes
+    ----------
+    status : int
+        Code of the answer.
+    reason : str
+        Its text.
+    headers : mapping
+        Its headers; names in any case.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        connection: http.client.HTTPConnection,
+        answer: http.client.HTTPResponse,
+    ) -> None:
+        self._origin, self._connection, self._answer = origin, connection, answer
+        self.status, self.reason = answer.status, answer.reason
+        self.headers = answer.headers
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer, or a part of it; 0 at the end of the body."""
+        return self._answer.readinto(buffer)
+
+    def read_text(self, most: int) -> bytes:
+        """Return the beginning of a body that explains an error."""
+        return self._answer.read(most)
+
+    def close(self) -> None:
+        """Keep the connection if all was read, else close it."""
+        is_over = self._answer.isclosed() and not self._answer.will_close
+        if is_over:
+            _POOL.give(self._origin, self._connection)
+        else:
+            self._answer.close()
+            self._connection.close()
+
+
+def open_answer(url: str, headers: Mapping[str, str], timeout: float) -> Body:
+    """Request a URL, and return the answer when its headers are there.
+
+    Parameters
+    ----------
+    url : str
+        An ``http://`` or ``https://`` URL.
+    headers : mapping of str to str
+        Headers of the request.
+    timeout : float
+        Seconds for which the server may be silent.
+
+    Returns
+    -------
+    Body
+        The answer, whatever its status.
+
+    Raises
+    ------
+    OSError, http.client.HTTPException
+        If there is none.
+    """
+    origin = Origin.of(url)
+    target = _target(url, origin)
+    sent = {"User-Agent": f"lazyvox/{__version__}", "Accept-Encoding": "identity", **headers}
+    if origin.proxy and origin.scheme == "http":
+        sent |= _proxy_headers(origin)
+    while (connection := _POOL.take(origin)) is not None:
+        try:
+            return _requested(origin, connection, target, sent, timeout)
+        except _CLOSED:
+            # The server had enough of it; a new one tells whether the server is there at all.
+            connection.close()
+    return _requested(origin, _connect(origin), target, sent, timeout)
+
+
+def _requested(
+    origin: Origin,
+    connection: http.client.HTTPConnection,
+    target: str,
+    headers: Mapping[str, str],
+    timeout: float,
+) -> Body:
+    def response(sock: Any, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+        return _Answer(sock, *args, timeout=timeout, **kwargs)
+
+    connection.response_class = response  # type: ignore[assignment]
+    try:
+        connection.request("GET", target, headers=dict(headers))
+        return Body(origin, connection, connection.getresponse())
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _connect(origin: Origin) -> http.client.HTTPConnection:
+    host, port = origin.host, origin.port
+    if origin.proxy:
+        host, _, proxy_port = origin.proxy.rpartition("@")[2].partition(":")
+        port = int(proxy_port or 8080)
+    if origin.scheme == "https":
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, port, timeout=_CONNECT_S, context=_tls()
+        )
+        if origin.proxy:
+            connection.set_tunnel(origin.host, origin.port, _proxy_headers(origin))
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=_CONNECT_S)
+    connection.connect()
+    connection.sock.settimeout(_SLICE_S)
+    return connection
+
+
+def _proxy_headers(origin: Origin) -> dict[str, str]:
+    user = origin.proxy.rpartition("@")[0]
+    if not user:
+        return {}
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
+
+
+def _tls() -> ssl.SSLContext:
+    """Return how certificates are checked: as the system and SSL_CERT_FILE say."""
+    import ssl
+
+    return _CONTEXT.get(ssl.create_default_context)
+
+
+def _target(url: str, origin: Origin) -> str:
+    parts = urlsplit(url)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    query = f"?{parts.query}" if parts.query else ""
+    if origin.proxy and origin.scheme == "http":
+        return f"http://{origin.host}:{origin.port}{path}{query}"
+    return path + query
+
+
+def _key(origin: Origin) -> tuple[object, ...]:
+    # Text and numbers only: what hashes in Python can be interrupted while the table changes.
+    return origin.scheme, origin.host, origin.port, origin.proxy

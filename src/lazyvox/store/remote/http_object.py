@@ -1,0 +1,345 @@
+"""Objects that are fetched by HTTP: one request, one range, and what its answer means."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from lazyvox.errors import (
+    ImageFileError,
+    ImageNotFoundError,
+    ImagePermissionError,
+    ReadError,
+    TruncatedFileError,
+)
+from lazyvox.store.files.paths import printable
+from lazyvox.store.files.urls import without_urls
+from lazyvox.store.remote.connections import Body, open_answer
+from lazyvox.store.remote.retrying import PassingError, note_request
+from lazyvox.store.remote.transport import ObjectState, raise_changed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
+
+__all__ = ["SMALL_BYTES", "Address", "HttpObject"]
+
+#: Servers that know no ranges may send objects up to this size as a whole.
+SMALL_BYTES = 64 << 10
+
+_MOST_REDIRECTS = 8
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+)")
+_EMPTY_RANGE = re.compile(r"bytes\s+\*/0+")
+_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
+_ERROR_BYTES = 4096
+#: Seconds after which an address that was found by a redirect or a signature is found anew.
+_ADDRESS_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an object is fetched from, with what proves that it may be: never shown.
+
+    Attributes
+    ----------
+    url : str
+        The URL.
+    headers : mapping of str to str
+        Headers of each request.
+    born : float
+        When it was found, by the clock of `time.monotonic`.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    born: float
+
+    @property
+    def is_fresh(self) -> bool:
+        """True while signatures hold."""
+        return time.monotonic() - self.born < _ADDRESS_S
+
+    def followed(self, location: str) -> Address:
+        """Return the address that a redirect names; another server gets no credentials."""
+        url = urljoin(self.url, location)
+        if urlsplit(url).scheme not in {"http", "https"}:
+            msg = f"it names a {urlsplit(url).scheme!r} address"
+            raise ValueError(msg)
+        is_same_server = urlsplit(url).netloc == urlsplit(self.url).netloc
+        kept = {
+            name: value
+            for name, value in self.headers.items()
+            if is_same_server or name.lower() not in {"authorization", "cookie"}
+        }
+        return Address(url, kept, self.born)
+
+
+class HttpObject:
+    """An object behind an address.
+
+    Parameters
+    ----------
+    shown : str
+        Its URL, for messages.
+    find : callable
+        Finds its address anew.
+    timeout : float
+        Seconds for which the server may be silent.
+    advice : str
+        What to do where it may not be read.
+    """
+
+    def __init__(
+        self, shown: str, find: Callable[[], Address], timeout: float, advice: str
+    ) -> None:
+        self._shown = shown
+        self._find = find
+        self._timeout = timeout
+        self._advice = advice
+        self._address: Address | None = None
+
+    def fetch(self, start: int, stop: int | None, seen: ObjectState | None) -> HttpBody:
+        """Request bytes of the object."""
+        asked = f"bytes={start}-" if stop is None else f"bytes={start}-{stop - 1}"
+        headers = {"Range": asked, **_conditions(seen)}
+        known = self._address
+        if known is not None and known.is_fresh:
+            body = self._request(known, headers)
+            if body.status not in {401, 403, 404, 410}:
+                return self._judge(body, start, stop, seen)
+            # A signature may have run out, sooner than it said.
+            body.close()
+        return self._judge(self._request(self._find(), headers), start, stop, seen)
+
+    def _request(self, address: Address, headers: Mapping[str, str]) -> Body:
+        """Return the answer to a request, redirects followed."""
+        for _ in range(_MOST_REDIRECTS):
+            body = self._answer(address, headers)
+            location = body.headers.get("Location")
+            if body.status not in _REDIRECTS or not location:
+                self._address = address
+                return body
+            body.close()
+            try:
+                address = address.followed(location)
+            except ValueError as error:
+                raise self._refusal(ReadError, f"the server redirects, and {error}") from error
+        reason = f"the server redirects more than {_MOST_REDIRECTS} times"
+        raise self._refusal(ReadError, reason)
+
+    def _answer(self, address: Address, headers: Mapping[str, str]) -> Body:
+        note_request(requests=1)
+        host = urlsplit(address.url).hostname
+        try:
+            return open_answer(address.url, {**address.headers, **headers}, self._timeout)
+        except ImageFileError:
+            # Given up on request.
+            raise
+        except ssl.SSLCertVerificationError as error:
+            reason = f"the certificate of {host} cannot be trusted: {error.verify_message}"
+            hint = "Name the authority by the variable SSL_CERT_FILE."
+            raise self._refusal(ReadError, reason, hint) from error
+        except socket.gaierror as error:
+            reason = f"the host {host!a} has no address ({error.strerror})"
+            if error.errno == socket.EAI_AGAIN:
+                raise PassingError(reason) from error
+            hint = "Look at the spelling of the URL."
+            raise self._refusal(ReadError, reason, hint) from error
+        except TimeoutError as error:
+            raise PassingError(_silent(self._timeout)) from error
+        except ConnectionRefusedError as error:
+            msg = f"nothing at {host} port {_port(address.url)} accepts connections"
+            raise PassingError(msg) from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = without_urls(str(error) or type(error).__name__)
+            msg = f"the connection to {host} failed ({reason})"
+            raise PassingError(msg) from error
+
+    def _judge(
+        self, body: Body, start: int, stop: int | None, seen: ObjectState | None
+    ) -> HttpBody:
+        """Return the bytes of an answer, or raise what it means."""
+        try:
+            if body.status == 206:
+                return self._judge_range(body, start, stop, seen)
+            if body.status == 200:
+                return self._judge_whole(body, start, stop, seen)
+            self._raise_status(body, start, seen)
+        except BaseException:
+            body.close()
+            raise
+
+    def _judge_range(
+        self, body: Body, start: int, stop: int | None, seen: ObjectState | None
+    ) -> HttpBody:
+        said = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range", "").strip())
+        if said is None or int(said[1]) != start:
+            got = body.headers.get("Content-Range")
+            raise self._refusal(
+                ReadError,
+                f"the server must send the bytes from {start} on and say how many there are. It "
+                f"says {got!r}",
+            )
+        state = _state_of(body, int(said[3]))
+        self._compare(seen, state)
+        end = int(said[2]) + 1
+        if end != min(state.size, state.size if stop is None else stop):
+            cause = f"the server sent the bytes {start} to {end}, not all that were requested"
+            raise PassingError(cause)
+        return HttpBody(body, state, 0, end - start, self._timeout)
+
+    def _judge_whole(
+        self, body: Body, start: int, stop: int | None, seen: ObjectState | None
+    ) -> HttpBody:
+        """Take the whole of a small object from a server that knows no ranges."""
+        length = body.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > SMALL_BYTES:
+            size = f"{length} bytes" if length else "without saying how long it is"
+            raise self._refusal(
+                ReadError,
+                f"the server must send the range that was requested. It ignored the range, and "
+                f"sends the whole object, {size}",
+                "Download the file, or put it on a server that knows ranges: "
+                "`python -m http.server` does not.",
+            )
+        state = _state_of(body, int(length))
+        self._compare(seen, state)
+        end = state.size if stop is None else min(stop, state.size)
+        return HttpBody(body, state, start, max(end - start, 0), self._timeout)
+
+    def _compare(self, seen: ObjectState | None, now: ObjectState) -> None:
+        if seen is not None and not seen.is_same(now):
+            raise_changed(self._shown, seen, now)
+
+    def _raise_status(self, body: Body, start: int, seen: ObjectState | None) -> NoReturn:
+        status = f"{body.status} {body.reason}".strip()
+        if body.status in _PASSING:
+            wait = body.headers.get("Retry-After", "")
+            seconds = float(wait) if wait.isdecimal() else 0.0
+            cause = f"the server answers {status}"
+            raise PassingError(cause, seconds)
+        if seen is not None and body.status in {404, 410, 412, 416}:
+            raise_changed(self._shown, seen, None)
+        if body.status == 416 and _EMPTY_RANGE.match(body.headers.get("Content-Range", "")):
+            # An empty object has no first byte.
+            raise self._refusal(
+                TruncatedFileError, "an image file must hold a header, and the object is empty"
+            )
+        code = _CODE.search(body.read_text(_ERROR_BYTES))
+        said = f"the server answers {status}" + (f" ({code[1].decode()})" if code else "")
+        if body.status in {404, 410}:
+            raise self._refusal(ImageNotFoundError, f"no such object: {said}")
+        if body.status in {401, 403}:
+            raise self._refusal(
+                ImagePermissionError, f"the object may not be read: {said}", self._advice
+            )
+        region = body.headers.get("x-amz-bucket-region")
+        advice = (
+            f"The bucket is in the region {region}: name it by AWS_DEFAULT_REGION."
+            if region
+            else ""
+        )
+        raise self._refusal(ReadError, f"{said}, to a request for byte {start} on", advice)
+
+    def _refusal(self, kind: type[ImageFileError], reason: str, hint: str = "") -> ImageFileError:
+        return kind(f"{printable(self._shown)}: {reason}.", hint=hint)
+
+
+class HttpBody:
+    """Bytes of an answer.
+
+    Parameters
+    ----------
+    body : Body
+        The answer.
+    state : ObjectState
+        What it says of the object.
+    n_skipped : int
+        Bytes at its beginning that are not wanted.
+    nbytes : int
+        Bytes that are.
+    timeout : float
+        Seconds of silence that end it.
+    """
+
+    def __init__(
+        self, body: Body, state: ObjectState, n_skipped: int, nbytes: int, timeout: float
+    ) -> None:
+        self.state = state
+        self._body, self._left, self._nbytes = body, nbytes, nbytes
+        self._timeout = timeout
+        self._n_skipped = n_skipped
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer, or a part of it; 0 behind the last byte that was asked for."""
+        while self._n_skipped:
+            dropped = memoryview(bytearray(self._n_skipped))
+            self._n_skipped -= self._received(dropped)
+        if not self._left:
+            return 0
+        n_read = self._received(buffer[: self._left])
+        self._left -= n_read
+        return n_read
+
+    def _received(self, buffer: memoryview) -> int:
+        try:
+            n_read = self._body.readinto(buffer)
+        except ImageFileError:
+            # Given up on request.
+            raise
+        except TimeoutError as error:
+            raise PassingError(_silent(self._timeout)) from error
+        except (OSError, http.client.HTTPException) as error:
+            msg = f"the connection broke ({str(error) or type(error).__name__})"
+            raise PassingError(msg) from error
+        if not n_read:
+            sent = self._nbytes - self._left
+            msg = f"the server ended its answer after {sent} of {self._nbytes} bytes"
+            raise PassingError(msg)
+        note_request(nbytes=n_read)
+        return n_read
+
+    def close(self) -> None:
+        """Keep the connection if all was read, else close it."""
+        self._body.close()
+
+
+def _conditions(seen: ObjectState | None) -> dict[str, str]:
+    """Return the headers with which a server refuses to send bytes of another content."""
+    if seen is None:
+        return {}
+    # A weak ETag matches nothing.
+    if seen.etag and not seen.etag.startswith("W/"):
+        return {"If-Match": seen.etag}
+    if seen.mtime_ns:
+        return {"If-Unmodified-Since": formatdate(seen.mtime_ns // 10**9, usegmt=True)}
+    return {}
+
+
+def _state_of(body: Body, size: int) -> ObjectState:
+    mtime_ns = 0
+    said = body.headers.get("Last-Modified")
+    if said:
+        try:
+            mtime_ns = int(parsedate_to_datetime(said).timestamp()) * 10**9
+        except ValueError:
+            mtime_ns = 0
+    return ObjectState(size, mtime_ns, body.headers.get("ETag", "").strip())
+
+
+def _silent(timeout: float) -> str:
+    return f"the server was silent for {timeout:g} s"
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)

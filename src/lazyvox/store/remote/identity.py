@@ -1,0 +1,100 @@
+"""The identity of an object behind a URL, and its first request."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from lazyvox.errors import TruncatedFileError
+from lazyvox.runtime.logs import log_info
+from lazyvox.store.files.identity import SourceFile
+from lazyvox.store.files.paths import printable
+from lazyvox.store.files.source import StoredBytes
+from lazyvox.store.remote.objects import transport_of
+from lazyvox.store.remote.open_object import FETCH_BYTES, OpenObject, first_bytes, keep_head
+from lazyvox.store.remote.options import Access, chosen_options
+from lazyvox.store.remote.retrying import Retries
+from lazyvox.store.remote.transport import ObjectState, raise_changed
+
+__all__ = ["ObjectIdentity", "find_object"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectIdentity:
+    """An object as it was first seen; see `lazyvox.store.files.identity.Identity`.
+
+    Attributes
+    ----------
+    state : ObjectState
+        What its server said.
+    access : Access
+        Options that it was opened with; secrets among them do not pickle.
+    """
+
+    state: ObjectState
+    access: Access
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self.state.size
+
+    @property
+    def mtime_ns(self) -> int:
+        """Time of its last change, in nanoseconds since the epoch; 0 where it is not said."""
+        return self.state.mtime_ns
+
+    @property
+    def mark(self) -> int:
+        """Number that another object of this name, size and time has not."""
+        return int.from_bytes(blake2b(self.state.etag.encode(), digest_size=8).digest())
+
+    @property
+    def validator(self) -> str:
+        """Its ETag."""
+        return self.state.etag
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes that reading holds besides those asked for."""
+        return FETCH_BYTES
+
+    def open_at(self, path: str) -> StoredBytes:
+        """Open it; whether it is still the same, each answer tells."""
+        transport = transport_of(path, self.access)
+        return OpenObject(path, transport, self.state, self.access.retries)
+
+    def check_at(self, path: str) -> None:
+        """Raise `FileChangedError` unless it is still the same; one request."""
+        _, now = first_bytes(transport_of(path, self.access), Retries(path, self.access.retries))
+        if not self.state.is_same(now):
+            raise_changed(path, self.state, now)
+
+
+def find_object(shown: str) -> tuple[SourceFile, bytes]:
+    """Return the object behind a URL as it is now, and its first bytes, by one request.
+
+    Parameters
+    ----------
+    shown : str
+        Its URL, without credentials: a path from `absolute_path`.
+
+    Returns
+    -------
+    SourceFile
+        The object.
+    bytes
+        Its first 64 KiB.
+
+    Raises
+    ------
+    ImageFileError
+        If it cannot be had; the message says why.
+    """
+    access = Access.of(chosen_options(None))
+    transport = transport_of(shown, access)
+    head, state = first_bytes(transport, Retries(shown, access.retries))
+    if not head:
+        msg = f"{printable(shown)}: an image file must hold a header. The object is empty."
+        raise TruncatedFileError(msg)
+    keep_head(shown, state, head)
+    log_info("found %s: %s bytes, ETag %s", shown, state.size, state.etag or "none")
+    return SourceFile(shown, ObjectIdentity(state, access)), head

@@ -1,0 +1,154 @@
+"""Requests that are made again where the cause may pass, with growing waits, counted."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from lazyvox._threads import is_asked_to_end
+from lazyvox.errors import ReadError
+from lazyvox.runtime.logs import log_info
+from lazyvox.runtime.once import one_per_process
+from lazyvox.store.files.paths import printable
+
+__all__ = ["PassingError", "RemoteUse", "Retries", "note_request", "remote_use"]
+
+ResultT = TypeVar("ResultT")
+
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 20.0
+_LONGEST_ASKED_S = 120.0
+_SLICE_S = 0.1
+
+
+class PassingError(Exception):
+    """A failure that may be over when the request is made again.
+
+    Parameters
+    ----------
+    cause : str
+        What failed: the end of a sentence.
+    wait : float
+        Seconds that the server asks for, 0 where it asks for none.
+    """
+
+    def __init__(self, cause: str, wait: float = 0) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUse:
+    """Requests for objects behind URLs.
+
+    Attributes
+    ----------
+    requests, retries : int
+        Requests that were made, and those among them that were made again after a failure.
+    nbytes : int
+        Bytes that were received as content.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    nbytes: int = 0
+
+
+class _Counts:
+    """The counts of this process. Safe for threads and forks."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Count from zero, with a lock that no thread of a parent holds."""
+        self._lock = threading.Lock()
+        self._use = RemoteUse()
+
+    def add(self, requests: int, retries: int, nbytes: int) -> None:
+        with self._lock:
+            use = self._use
+            self._use = RemoteUse(
+                use.requests + requests, use.retries + retries, use.nbytes + nbytes
+            )
+
+    @property
+    def use(self) -> RemoteUse:
+        return self._use
+
+
+_COUNTS = one_per_process(_Counts())
+
+
+def note_request(*, requests: int = 0, retries: int = 0, nbytes: int = 0) -> None:
+    """Count requests, retries, bytes."""
+    _COUNTS.add(requests, retries, nbytes)
+
+
+def remote_use() -> RemoteUse:
+    """Return the counts of this process so far."""
+    return _COUNTS.use
+
+
+@dataclass(slots=True)
+class Retries:
+    """The retries of one read; they begin anew whenever bytes come.
+
+    Attributes
+    ----------
+    shown : str
+        The URL, without credentials.
+    most : int
+        Retries in a row.
+    """
+
+    shown: str
+    most: int
+    _n_failed: int = field(default=0, init=False)
+
+    def progressed(self) -> None:
+        """Begin anew: bytes came."""
+        self._n_failed = 0
+
+    def failed(self, error: PassingError) -> None:
+        """Wait before the next try; raise `ReadError` where there were enough of them."""
+        self._n_failed += 1
+        if self._n_failed > self.most:
+            tries = f"{self._n_failed} times" if self._n_failed > 1 else "once"
+            msg = (
+                f"{printable(self.shown)}: the object must be readable, and {error.cause} "
+                f"(requested {tries})."
+            )
+            raise ReadError(msg, hint="Try again later, or with more retries.") from error
+        wait = min(_FIRST_WAIT_S * 2 ** (self._n_failed - 1), _LONGEST_WAIT_S)
+        wait = max(wait, min(error.wait, _LONGEST_ASKED_S))
+        note_request(retries=1)
+        log_info(
+            "retry %s of %s in %s s: %s: %s",
+            self._n_failed,
+            self.most,
+            f"{wait:.1f}",
+            self.shown,
+            error.cause,
+        )
+        _sleep(wait)
+
+    def until_done(self, action: Callable[[], ResultT]) -> ResultT:
+        """Return what a function returns that may fail in a passing way."""
+        while True:
+            try:
+                return action()
+            except PassingError as error:
+                self.failed(error)
+
+
+def _sleep(seconds: float) -> None:
+    """Wait, unless nobody waits for this thread any more."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if is_asked_to_end():
+            msg = "the read was given up: nobody waits for it."
+            raise ReadError(msg)
+        time.sleep(min(left, _SLICE_S))

@@ -379,7 +379,7 @@ class FileReader(ArrayReader):
     @property
     @override
     def session_memory(self) -> tuple[MemoryTerm, ...]:
-        """What is fetched of an object over a network."""
+        """Ranges of an object that are fetched over a network."""
         nbytes = self.source.fetch_bytes
         return (MemoryTerm("fetched ranges", nbytes),) if nbytes else ()
 

@@ -1,4 +1,4 @@
-"""A server of objects on this machine, which counts requests and fails as it is told to."""
+"""A server of objects on this machine, which counts requests and fails on demand."""
 
 import hashlib
 import re

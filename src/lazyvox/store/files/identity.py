@@ -115,7 +115,7 @@ class Identity(Protocol):
 
     @property
     def mtime_ns(self) -> int:
-        """Time of its last change, in nanoseconds since the epoch; 0 where nobody says."""
+        """Time of its last change, in nanoseconds since the epoch; 0 where it is not known."""
 
     @property
     def mark(self) -> int:

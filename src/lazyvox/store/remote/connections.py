@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "open_answer"]
 
-#: How long a wait lasts before it is asked whether anybody still wants the answer, in seconds.
+#: How long a wait lasts before it is asked whether the read was given up, in seconds.
 _SLICE_S = 0.2
 _CONNECT_S = 15.0
 #: Connections that are kept for each server.
@@ -76,7 +76,7 @@ class Origin:
 
 
 class _PatientIO(socket.SocketIO):
-    """What a connection receives; waiting ends at the time limit, or when nobody waits for it."""
+    """Received bytes of a connection; waiting ends at the time limit, or when the read is given up."""
 
     def __init__(self, sock: Any, timeout: float) -> None:
         super().__init__(sock, "r")
@@ -90,7 +90,7 @@ class _PatientIO(socket.SocketIO):
                 n_read: int = self._socket.recv_into(buffer)
             except TimeoutError:
                 if is_asked_to_end():
-                    msg = "the read was given up: nobody waits for it."
+                    msg = "the read was given up."
                     raise ReadError(msg) from None
                 if time.monotonic() >= deadline:
                     raise

@@ -47,7 +47,7 @@ _ADDRESS_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an object is fetched from, with what proves that it may be: never shown.
+    """Location and credentials of an object: never shown.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ _HTTP = ("http://", "https://")
 
 
 class _Transports:
-    """What fetches the objects that were read last. Safe for threads and forks."""
+    """Transports of the objects that were read last. Safe for threads and forks."""
 
     def __init__(self) -> None:
         self.begin_anew()

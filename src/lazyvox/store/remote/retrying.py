@@ -145,10 +145,10 @@ class Retries:
 
 
 def _sleep(seconds: float) -> None:
-    """Wait, unless nobody waits for this thread any more."""
+    """Wait, unless the read is given up."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if is_asked_to_end():
-            msg = "the read was given up: nobody waits for it."
+            msg = "the read was given up."
             raise ReadError(msg)
         time.sleep(min(left, _SLICE_S))

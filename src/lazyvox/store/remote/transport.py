@@ -16,7 +16,7 @@ __all__ = ["ObjectBody", "ObjectState", "Transport", "raise_changed"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """What a server says of an object.
+    """Size and version of an object, by its server.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class ObjectBody(Protocol):
 
 
 class Transport(Protocol):
-    """What fetches ranges of one object. Safe for threads."""
+    """Fetches ranges of one object. Safe for threads."""
 
     def fetch(self, start: int, stop: int | None, seen: ObjectState | None, /) -> ObjectBody:
         """Request bytes of the object.

@@ -164,7 +164,7 @@ _ABOVE: ContextVar[tuple[Workers, ...]] = ContextVar("workers", default=())
 
 
 def is_asked_to_end() -> bool:
-    """Return whether the job that runs in this thread was given up by whoever had it done.
+    """Return whether the job that runs in this thread was given up.
 
     Who waits long, as for an answer of a server, asks now and then: threads are joined, so that a
     job that went on would hold up Ctrl-C.

@@ -20,7 +20,7 @@ _KINDS = ("Functions", "Classes", "Exceptions and warnings", "Values")
 _DIRECTIVES = dict(zip(_KINDS, ("function", "class", "exception", "data"), strict=True))
 # Tasks of the names of `lazyvox` itself, by the packages that define them; errors come last.
 _TASKS = {
-    "Load, save and share images": ("array", "lazyimage"),
+    "Load, save and share images": ("array", "lazyimage", "store"),
     "Signals of regions": ("extraction", "connectome", "seedmaps", "cohort", "maskers"),
     "Confounds": ("confounds", "signal"),
     "Images of statistics": ("image",),

@@ -59,6 +59,7 @@ from .preload import LazyReadData, LazyResampleVolume, PreloadIterator, PreloadL
 from .quality import qc_report
 from .runtime import Measurement, measure, memory_budget, peak_memory, plan, prefetch, strict
 from .seedmaps import seed_map
+from .store.remote.options import storage_options
 from .stream import (
     AR1,
     DVARS,
@@ -183,6 +184,7 @@ __all__ = [
     "signal",
     "stats",
     "std_img",
+    "storage_options",
     "strict",
     "sum_img",
     "transform_all",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,9 @@ from typing import Any
 
 from lazyvox._version import __version__
 from lazyvox.bids.names import sidecar_path
-from lazyvox.store.files.identity import open_regular, raise_read_error
+from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.opening import open_binary
 from lazyvox.store.write.sinks import open_sink
 
 __all__ = ["Provenance", "dataset_description", "generated_by", "hash_file", "write_sidecar"]
@@ -41,7 +41,7 @@ def hash_file(path: str) -> str:
     """Return the SHA-256 of the bytes of a file, in hexadecimal; memory: 1 MiB."""
     full = absolute_path(path)
     digest = hashlib.sha256()
-    with os.fdopen(open_regular(full), "rb") as file:
+    with open_binary(full) as file:
         try:
             while piece := file.read(_HASH_PIECE_BYTES):
                 digest.update(piece)

@@ -10,6 +10,7 @@ from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.settings import Settings
 from lazyvox.formats.zarr_names import ZARR_ENDING, is_zarr_folder
 from lazyvox.store.files.paths import absolute_path, printable, split_target
+from lazyvox.store.files.urls import is_url
 from lazyvox.store.write.atomic import annexed_reason
 
 __all__ = [
@@ -254,6 +255,9 @@ def _files_of_image(path: str) -> list[str]:
 
 
 def _check_file(path: str, inputs: Sequence[str], *, overwrite: bool) -> None:
+    if is_url(path):
+        msg = "objects are read, not written. Write to a local path, and copy it then"
+        raise _UnfitFileError(msg)
     folder = Path(path).absolute().parent
     if not folder.is_dir():
         msg = f"there is no folder {printable(str(folder))}. Create it first"

@@ -1,14 +1,13 @@
 """`--sample-mask`: the volumes to keep, from a file."""
 
-import os
 import zipfile
 
 import numpy as np
 
 from lazyvox._typing import Array
 from lazyvox.errors import ParameterError
-from lazyvox.store.files.identity import open_regular
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.opening import open_binary
 from lazyvox.tables.delimited import open_delimited, to_number
 
 __all__ = ["read_sample_mask"]
@@ -63,7 +62,7 @@ def _is_heading(cells: tuple[str, ...]) -> bool:
 
 
 def _read_array(path: str) -> Array:
-    with os.fdopen(open_regular(path), "rb") as file:
+    with open_binary(path) as file:
         try:
             loaded: object = np.load(file, allow_pickle=False)
         except (ValueError, zipfile.BadZipFile, EOFError) as error:

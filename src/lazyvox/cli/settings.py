@@ -19,6 +19,7 @@ from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
 from lazyvox.runtime.logs import logged_on_stderr
 from lazyvox.store.files.paths import expand_home
+from lazyvox.store.remote.options import storage_options
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -265,6 +266,42 @@ def _keep_jobs(ctx: click.Context, param: click.Parameter, value: int | None) ->
     _keep(ctx, param, value)
 
 
+def _use_storage_options(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> None:
+    """Open the URLs of the command with options that are given as ``key=value``."""
+    options: dict[str, Any] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        *parents, key = name.split(".")
+        place: Any = options
+        for parent in parents:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else None
+        if not equals or not key or not isinstance(place, dict) or key in place:
+            # The value may be a password.
+            msg = f"must be KEY=VALUE, each key once. Got {name!r}"
+            raise click.BadParameter(msg, ctx, param)
+        place[key] = _typed(value)
+    if options and not ctx.resilient_parsing:
+        try:
+            ctx.with_resource(storage_options(**options))
+        except ParameterError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+
+def _typed(text: str) -> object:
+    """Return a truth value, nothing, a number, or the text itself."""
+    words: dict[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def _flag(*names: str, text: str) -> _Option[Any]:
     default = None if "/" in names[0] else False
     return click.option(
@@ -315,6 +352,16 @@ _COMMON: tuple[_Option[Any], ...] = (
         "most 2 GiB. Work that does not fit is refused before it starts.",
     ),
     _jobs_option("Threads, besides the one that decodes; -1 is all cores."),
+    click.option(
+        "--storage-option",
+        "storage_options",
+        metavar="KEY=VALUE",
+        multiple=True,
+        expose_value=False,
+        callback=_use_storage_options,
+        help="Option of the URLs of this command, such as anon=true, endpoint_url=URL or timeout=10; "
+        "may be given several times, headers.NAME=TEXT too.",
+    ),
     _flag("--explain", text="Print the plan, read and write nothing."),
     _flag("--json", text="Print the result, or the plan, as JSON."),
     _flag("--quiet", text="Print nothing but errors and warnings."),

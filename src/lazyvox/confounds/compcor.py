@@ -9,8 +9,8 @@ from typing import Any
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageNotFoundError, ParameterError
-from lazyvox.store.files.identity import open_regular
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.opening import open_binary
 
 __all__ = ["COMPCOR_TYPES", "compcor_columns", "read_metadata"]
 
@@ -127,7 +127,7 @@ def _mask_of(name: str, metadata: Mapping[str, Any] | None) -> object:
 
 
 def _read_json(path: str) -> Mapping[str, Any]:
-    with os.fdopen(open_regular(path), "rb") as file:
+    with open_binary(path) as file:
         content = file.read(_LARGEST_FILE_BYTES)
     try:
         found = json.loads(content)

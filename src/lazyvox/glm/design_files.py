@@ -1,19 +1,20 @@
 """Design matrices in files: tables, AFNI's .xmat.1D, FSL's design.mat."""
 
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lazyvox._typing import FloatArray, IntArray
 from lazyvox.errors import ParameterError
 from lazyvox.signal.confound_files import read_confounds
-from lazyvox.store.files.identity import open_regular
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.urls import is_url
+from lazyvox.store.opening import open_binary
 
-__all__ = ["DesignFile", "read_design"]
+__all__ = ["DesignFile", "fetched_events", "read_design"]
 
 #: AFNI's name of a list of volumes: "0..23,25..119".
 _VOLUMES = re.compile(r"(\d+)(?:\.\.(\d+))?(?:\((\d+)\))?")
@@ -70,9 +71,21 @@ def read_design(path: str) -> DesignFile:
     return DesignFile(np.asarray(values, np.float64), tuple(names))
 
 
+def fetched_events(events: Any) -> Any:
+    """Return tables of events, those behind URLs read: nilearn reads those in files itself."""
+    if isinstance(events, list | tuple):
+        return [fetched_events(one) for one in events]
+    if not isinstance(events, str) or not is_url(events):
+        return events
+    import pandas as pd
+
+    with open_binary(events) as file:
+        return pd.read_csv(file, sep="\t")
+
+
 def _lines(path: str) -> list[str]:
-    with os.fdopen(open_regular(path), encoding="utf-8", errors="replace") as file:
-        return file.read().splitlines()
+    with open_binary(path) as file:
+        return file.read().decode("utf-8", "replace").splitlines()
 
 
 def _numbers(path: str, lines: list[str]) -> FloatArray:

@@ -11,6 +11,7 @@ from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, R
 from lazyvox.geometry.resampling import fraction_inside
 from lazyvox.glm.consumer import GLM
 from lazyvox.glm.design import Design
+from lazyvox.glm.design_files import fetched_events
 from lazyvox.glm.fit import Fit, Model
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.voxel_series import predicted_img, residuals_img, volume_img
@@ -206,7 +207,9 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             divided by is zero, or events begin after the end of their run.
         """
         try:
-            super().fit(run_imgs, events, confounds, sample_masks, design_matrices, bins)
+            super().fit(
+                run_imgs, fetched_events(events), confounds, sample_masks, design_matrices, bins
+            )
         except BaseException:
             # Planning stops a fit too.
             self.labels_: Any = None
@@ -235,7 +238,7 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
         model.fir_delays_ = [0] if self.fir_delays is None else self.fir_delays
         model._reporting_data = {"trial_types": []}
         imgs, events, confounds, *_ = model._check_fit_inputs(
-            run_imgs, events, confounds, None, None
+            run_imgs, fetched_events(events), confounds, None, None
         )
         found: list[Any] = model._create_all_designs(imgs, events, confounds, None)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from xml.parsers.expat import ExpatError
 
 import numpy as np
@@ -36,6 +36,11 @@ from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.local import PlainSource
 from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.urls import is_url
+from lazyvox.store.remote.options import chosen_options
+from lazyvox.store.remote.options import storage_options as storage_options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["ImageLike", "as_image", "image_of_file", "load"]
 
@@ -64,12 +69,13 @@ def load(
     *,
     dtype: npt.DTypeLike | None = None,
     mmap: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> LazyImage:
     """Open an image file; reads the header only.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or URL
         A file of any format that nibabel opens; NIfTI-1 and -2, Analyze and MGH are streamed by
         lazyvox itself, plain or compressed with gzip, bzip2 or zstd. Format and compression are
         found from the content, not from the name. Or the folder of a Zarr store that holds an
@@ -80,6 +86,9 @@ def load(
         or float64 where the header scales.
     mmap : bool, default=False
         Whether slices of an uncompressed, unscaled file are views of a private memory map.
+    storage_options : mapping, optional
+        Options of a URL by name, such as ``{"anon": True}``; see `lazyvox.storage_options`. The
+        image keeps them; those that hold secrets do not pickle.
 
     Returns
     -------
@@ -94,11 +103,11 @@ def load(
     ImageFileError
         If it is not an image, its header is damaged, or it is shorter than its header says.
     ParameterError
-        If `mmap` is asked for a file that cannot be mapped, or `path` is a URL.
+        If `mmap` is asked for a file that cannot be mapped, or an option is unknown.
 
     Notes
     -----
-    Memory: O(1). Reads no voxel. Any number of images can be open: none holds a file handle.
+    Memory: O(1). Reads no voxel. An object behind a URL takes one request for its first 64 KiB. Any number of images can be open: none holds a file handle.
 
     Examples
     --------
@@ -109,10 +118,15 @@ def load(
     >>> img.dataobj[..., 3].shape
     (12, 14, 10)
     """
+    if storage_options is not None:
+        with storage_options_of(**chosen_options(storage_options)):
+            return load(path, dtype=dtype, mmap=mmap)
     try:
         file = open_image_file(path)
     except ForeignFormatError as error:
         full_path = absolute_path(path)
+        if is_url(full_path):
+            raise
         if is_zarr_folder(full_path):
             return _load_zarr(full_path, dtype=dtype, mmap=mmap)
         foreign: LazyImage = _load_foreign(full_path, error, dtype=dtype, mmap=mmap)

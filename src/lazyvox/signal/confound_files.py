@@ -1,14 +1,13 @@
 """Tables of confounds in files: delimited text, and `.npy`."""
 
-import os
 import zipfile
 
 import numpy as np
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError
-from lazyvox.store.files.identity import open_regular
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.opening import open_binary
 from lazyvox.tables.numeric import TextTable, has_titles, open_text
 
 __all__ = ["FMRIPREP_ENDINGS", "read_confounds"]
@@ -57,7 +56,7 @@ def read_confounds(path: PathLike) -> tuple[Array, tuple[str, ...] | None, int |
 
 
 def _read_array(path: str) -> Array:
-    with os.fdopen(open_regular(path), "rb") as file:
+    with open_binary(path) as file:
         try:
             loaded: object = np.load(file, allow_pickle=False)
         except (ValueError, EOFError, zipfile.BadZipFile) as error:

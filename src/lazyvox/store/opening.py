@@ -1,8 +1,10 @@
 """Open a path as a byte source, its compression found from its content."""
 
+import io
 import os
+from typing import Any
 
-from lazyvox._typing import PathLike
+from lazyvox._typing import PathLike, override
 from lazyvox.errors import ImageFileError, TruncatedFileError
 from lazyvox.store.files.identity import FileIdentity, SourceFile, open_regular, raise_read_error
 from lazyvox.store.files.local import PlainSource
@@ -12,9 +14,10 @@ from lazyvox.store.files.urls import is_url
 from lazyvox.store.index.embedded import may_have_table
 from lazyvox.store.stream_source import StreamSource
 
-__all__ = ["open_source"]
+__all__ = ["open_binary", "open_source"]
 
 _HEAD_BYTES = 4
+_BUFFER_BYTES = 64 << 10
 _ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE_TAIL = b"\x2a\x4d\x18"
 
@@ -43,6 +46,59 @@ def open_source(path: PathLike) -> ByteSource:
         return PlainSource(file.path, file.identity)
     tail = _tail_of(file) if compression == "zstd" else b""
     return StreamSource(file.path, file.identity, compression, may_have_table(head, tail))
+
+
+def open_binary(path: PathLike) -> io.BufferedReader:
+    """Open a regular file, or the object behind a URL, as a binary file.
+
+    Raises
+    ------
+    ImageNotFoundError, ImagePermissionError, ImageIsADirectoryError, ReadError
+        If it cannot be opened, or is no regular file.
+    """
+    full_path = absolute_path(path)
+    if not is_url(full_path):
+        return os.fdopen(open_regular(full_path), "rb")
+    found, _ = _find_object(full_path)
+    return io.BufferedReader(_ObjectFile(found), _BUFFER_BYTES)
+
+
+class _ObjectFile(io.RawIOBase):
+    """An object as a file of Python, for readers of tables."""
+
+    def __init__(self, found: SourceFile) -> None:
+        self._stored, self._size = found.open_stored(), found.identity.size
+        self._position = 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def tell(self) -> int:
+        return self._position
+
+    @override
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(start + offset, 0)
+        return self._position
+
+    @override
+    def readinto(self, buffer: Any, /) -> int:
+        n_read = self._stored.preadv(memoryview(buffer).cast("B"), self._position)
+        self._position += n_read
+        return n_read
+
+    @override
+    def close(self) -> None:
+        if not self.closed:
+            self._stored.close()
+        super().close()
 
 
 def _find_object(url: str) -> tuple[SourceFile, bytes]:

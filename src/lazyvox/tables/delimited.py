@@ -6,7 +6,6 @@ else.
 
 import csv
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Generator, Iterator, Sequence
@@ -20,8 +19,9 @@ from typing import IO, NoReturn
 
 from lazyvox._typing import PathLike
 from lazyvox.errors import LazyvoxError, ParameterError
-from lazyvox.store.files.identity import open_regular, raise_read_error
+from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.opening import open_binary
 
 __all__ = ["DelimitedText", "is_row_numbers", "is_unnamed", "open_delimited", "to_number"]
 
@@ -261,7 +261,7 @@ def _is_blank(cells: Sequence[str]) -> bool:
 def _open_text(table: DelimitedText) -> Iterator[Iterator[str]]:
     """Yield the lines of a file; refuse bytes that are not UTF-8."""
     with ExitStack() as stack:
-        raw = stack.enter_context(os.fdopen(open_regular(table.path), "rb"))
+        raw = stack.enter_context(open_binary(table.path))
         start = raw.peek(2)[:2]
         if start in _UTF16_MARKS:
             _refuse_bytes(table, 1, "UTF-16")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from lazyvox.errors import ParameterTypeError, RegionError
-from lazyvox.store.files.identity import open_regular
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.opening import open_binary
 from lazyvox.tables.delimited import DelimitedText, open_delimited, to_number
 from lazyvox.tables.fsl_atlas import read_fsl_atlas
 from lazyvox.tables.numeric import is_frame
@@ -82,7 +82,7 @@ def _numbered(rows: Iterable[Sequence[Any]]) -> list[_Row]:
 
 
 def _from_file(path: str) -> dict[str, list[Any]]:
-    with os.fdopen(open_regular(path), "rb") as file:
+    with open_binary(path) as file:
         content = file.read(_LARGEST_FILE_BYTES + 1)
     source = printable(path)
     if len(content) > _LARGEST_FILE_BYTES:

@@ -11,8 +11,9 @@ from lazyvox.errors import OutputError, OutputExistsError, OutputFolderError, Pa
 from lazyvox.runtime.logs import log_info
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.temporary import sweep, temporary_beside
+from lazyvox.store.files.urls import is_url, public_url
 
-__all__ = ["ADVICE", "AtomicFile", "annexed_reason", "write_file"]
+__all__ = ["ADVICE", "AtomicFile", "annexed_reason", "url_refusal", "write_file"]
 
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 #: What to do about an error of writing, by its number.
@@ -56,6 +57,15 @@ def annexed_reason(path: str) -> str:
         f"{reason}, and this is a link to one.{fetch} Run `datalad unlock {name}` or `git annex "
         f"unlock {name}`, or remove the link, or write elsewhere."
     )
+
+
+def url_refusal(path: str) -> OutputError:
+    """Return the error for a URL in the place of an output."""
+    msg = (
+        f"{printable(public_url(path))}: an output must be a local file or folder. Got a URL: lazyvox "
+        f"reads objects and does not write them. Write to a local path, and copy it then."
+    )
+    return OutputError(msg)
 
 
 def write_file(path: str, content: bytes, *, overwrite: bool) -> None:
@@ -179,6 +189,8 @@ class AtomicFile:
         if "\0" in path:
             msg = f"{self._shown}: a file name must not hold a NUL character. Correct the path."
             raise ParameterError(msg)
+        if is_url(path):
+            raise url_refusal(path)
         target = Path(path).absolute()
         try:
             is_link = target.is_symlink()

@@ -10,7 +10,8 @@ from lazyvox._threads import Workers
 from lazyvox.errors import OutputError, OutputExistsError, OutputFolderError
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.temporary import sweep, temporary_beside
-from lazyvox.store.write.atomic import ADVICE
+from lazyvox.store.files.urls import is_url
+from lazyvox.store.write.atomic import ADVICE, url_refusal
 
 __all__ = ["AtomicFolder"]
 
@@ -37,6 +38,8 @@ class AtomicFolder:
 
     def __init__(self, path: str, *, overwrite: bool, marks: tuple[str, ...]) -> None:
         self._state = "aborted"
+        if is_url(path):
+            raise url_refusal(path)
         self._shown = printable(path)
         # A link as target stays; the folder that it points to is replaced.
         self._target = Path(os.path.realpath(path))

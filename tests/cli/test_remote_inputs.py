@@ -44,8 +44,10 @@ def folder(tmp_path, monkeypatch, server):
 
 COMMANDS = [
     "mean {run.nii.gz} -o {out}.nii",
-    "extract {run.nii.gz} --labels {atlas.nii} --lut {names.tsv} --confounds {confounds.tsv} "
-    "-o {out}.tsv",
+    (
+        "extract {run.nii.gz} --labels {atlas.nii} --lut {names.tsv} --confounds {confounds.tsv} "
+        "-o {out}.tsv"
+    ),
     "clean {run.nii.gz} --mask {mask.nii} --confounds {confounds.tsv} -o {out}.nii",
     pytest.param(
         "glm {run.nii.gz} --mask {mask.nii} --events {events.tsv} --t-r 1 --contrast a -o {out}",

@@ -1,7 +1,6 @@
 """Everything that a server holds while it runs: the pass, the threads, the pages that are open."""
 
 import asyncio
-import os
 import threading
 import time
 from typing import Any
@@ -105,7 +104,7 @@ class Session:
         for source in self.opened.subject.series.array.reader.byte_sources:
             if isinstance(source, SourceFile):
                 try:
-                    source.check(os.stat(source.path))  # noqa: PTH116 - the path is a text
+                    source.identity.check_at(source.path)
                 except FileChangedError as error:
                     self.has_changed(error)
                 except OSError:

@@ -90,10 +90,12 @@ class Range:
         return self._body.readinto(buffer)
 
 
-def first_bytes(transport: Transport, retries: Retries) -> tuple[bytes, ObjectState]:
+def first_bytes(
+    transport: Transport, retries: Retries, nbytes: int = HEAD_BYTES
+) -> tuple[bytes, ObjectState]:
     """Return the beginning of an object, and how it was found, by one request."""
-    buffer = bytearray(HEAD_BYTES)
-    piece = Range(transport, None, 0, HEAD_BYTES, retries)
+    buffer = bytearray(nbytes)
+    piece = Range(transport, None, 0, nbytes, retries)
     try:
         n_read = piece.readinto(memoryview(buffer))
     finally:

@@ -64,7 +64,8 @@ class ObjectIdentity:
 
     def check_at(self, path: str) -> None:
         """Raise `FileChangedError` unless it is still the same; one request."""
-        _, now = first_bytes(transport_of(path, self.access), Retries(path, self.access.retries))
+        retries = Retries(path, self.access.retries)
+        _, now = first_bytes(transport_of(path, self.access), retries, nbytes=1)
         if not self.state.is_same(now):
             raise_changed(path, self.state, now)
 

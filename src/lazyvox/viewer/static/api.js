@@ -36,9 +36,9 @@ export function isAbort(error) {
 
 /** Wait, unless the signal says that nobody does.
  * @param {number} milliseconds
- * @param {?AbortSignal} signal
+ * @param {?AbortSignal} [signal]
  * @returns {Promise<void>} */
-function pause(milliseconds, signal) {
+export function pause(milliseconds, signal = null) {
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer);

@@ -28,9 +28,8 @@ export class Courses {
   #controller = new AbortController();
   /** What is there already, or asked for. */
   #has = new Set();
-  /** The voxel whose series is shown.
-   * @type {?number[]} */
-  voxel = null;
+  /** The server's answer about the voxel whose series is shown. */
+  shown = null;
 
   /** @param {import('./view.js').View} view */
   constructor(view) {
@@ -78,10 +77,11 @@ export class Courses {
   giveUp() {
     this.#controller.abort();
     at('series-plot').removeAttribute('aria-busy');
-    if (!this.voxel) at('series-title').textContent = 'Series';
+    if (!this.shown) at('series-title').textContent = 'Series';
   }
 
-  #plotSeries({ value, region, unit, voxel }, place) {
+  #plotSeries(answer, place) {
+    const { value, region, unit, voxel } = answer;
     const host = at('series-plot');
     if (!this.#series) {
       at('series-empty').remove();
@@ -90,7 +90,7 @@ export class Courses {
       ], this.#options({ hasAxis: true, events: this.view.info.events ?? [], timeLabel: this.timeLabel }));
       this.#plots.push(this.#series);
     }
-    this.voxel = voxel;
+    this.shown = answer;
     const regional = region?.value ?? null;
     this.#series.setData([regional ?? this.times.map(() => null), value]);
     this.#series.setTime(this.view.t);
@@ -141,12 +141,13 @@ export class Courses {
     if (this.#has.has('results')) return;
     this.#has.add('results');
     try {
-      const [quality, carpet] = await Promise.all([getJson('quality'), getBlob('carpet.png')]);
+      const quality = await getJson('quality');
       for (const [measure] of MEASURES) this.#addPlot(measure, quality[measure]);
+      const blob = await getBlob('carpet.png');
       at('carpet').hidden = false;
-      document.querySelector('.carpet-head').hidden = false;
+      at('carpet-head').hidden = false;
       this.#carpet = new Carpet(at('carpet'), this.view.length, (t) => this.view.showTime(t));
-      this.#carpet.setImage(carpet);
+      this.#carpet.setImage(blob);
       this.#carpet.setTime(this.view.t);
     } catch (error) {
       this.#has.delete('results');

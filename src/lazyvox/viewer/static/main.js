@@ -12,7 +12,7 @@ import { Overlays } from './overlays.js';
 import { bindReadout, bindTime, togglePlay } from './readout.js';
 import { Scene } from './scene.js';
 import { Status } from './status.js';
-import { View } from './view.js';
+import { View, firstVolume } from './view.js';
 import { Player } from './volumes.js';
 
 /** @param {any} info */
@@ -35,7 +35,8 @@ function describe(info) {
 function followServer(view, status, courses) {
   watchState((state) => {
     status.setState(state);
-    if (state.pass?.state === 'done') {
+    view.setProgress(state);
+    if (state.pass?.state === 'done' && view.length > 1) {
       offerMaps();
       courses.openResults();
     }
@@ -44,14 +45,16 @@ function followServer(view, status, courses) {
 
 /** What tests read back and call.
  * @param {View} view
- * @param {Overlays} overlays */
-function hooks(view, overlays) {
+ * @param {Overlays} overlays
+ * @param {Courses} courses */
+function hooks(view, overlays, courses) {
   return {
     state: () => ({
       t: view.t, voxel: view.voxel, mm: view.grid.toMm(view.voxel), value: view.valueAt(view.voxel),
       image: view.image, window: view.window, colormap: view.colormap, latencies: view.latencies,
-      isSettled: view.loader.isSettled, isLabelled: overlays.labels !== null,
-      overlays: overlays.list.map(({ id, threshold, max, opacity }) => ({ id, threshold, max, opacity })),
+      isSettled: view.loader.isSettled, isLabelled: overlays.labels !== null, series: courses.shown,
+      overlays: overlays.list.map(({ id, name, threshold, max, opacity, colormap, isShown }) =>
+        ({ id, name, threshold, max, opacity, colormap, isShown })),
       planes: view.scene.tiles.map((tile) => ({ ...tile, ...view.scene.placeOf(tile, view.voxel) })),
     }),
     /** Time in milliseconds until a volume is on the screen, the graphics card's work included.
@@ -62,21 +65,27 @@ function hooks(view, overlays) {
       view.scene.finish();
       return performance.now() - began;
     },
+    show: (t) => view.showTime(t),
     moveTo: (voxel) => view.moveTo(voxel),
+    isLaidOut: () => view.scene.isLaidOut,
     colormap: (name) => [...view.scene.colormap(name)],
   };
 }
 
 async function main() {
   const status = new Status();
-  const info = await getJson('info');
-  describe(info);
   const scene = new Scene(at('slices'));
+  const [info, first] = await Promise.all([getJson('info'), firstVolume(), scene.attach()]);
+  describe(info);
+  document.body.classList.toggle('still', (info.shape[3] ?? 1) === 1);
   const ink = new Ink(at('ink'), scene);
   const view = new View(info, scene);
   view.addEventListener('failure', (event) => status.fail(event.detail));
+  view.addEventListener('waiting', (event) => status.say(`Volume ${event.detail} has not been read yet …`));
+  view.addEventListener('time', () => status.forget('Volume'));
   scene.onDraw = () => ink.draw(view.voxel);
-  await view.open();
+  await view.open(first);
+  performance.mark('first-image');
   at('waiting').remove();
   at('planes').removeAttribute('aria-busy');
 
@@ -103,12 +112,13 @@ async function main() {
   bindKeys(view, actions);
   at('correlate').addEventListener('click', () => actions.correlate(view.voxel));
   at('help-open').addEventListener('click', () => at('help').showModal());
-  Object.assign(window.lazyvoxView, hooks(view, overlays));
+  Object.assign(window.lazyvoxView, hooks(view, overlays, courses));
 
   followServer(view, status, courses);
   await bindAtlas(view, overlays, ink).catch((error) => status.fail(error));
   readout.refresh();
   await overlays.open();
+  window.lazyvoxView.isComplete = true;
 }
 
 export const ready = main();

@@ -6,6 +6,7 @@
 /**
  * @typedef {object} Volume
  * @property {number[]} shape - Voxels on each of three axes.
+ * @property {number[][]} affine - Voxel indices to mm: three rows of four.
  * @property {Float32Array} values - Scaled values, the first axis fastest.
  * @property {ArrayBuffer} buffer - The file.
  */
@@ -32,8 +33,10 @@ export function parseVolume(buffer) {
   if (!type || buffer.byteLength < OFFSET + count * type.BYTES_PER_ELEMENT) {
     throw new Error('The server sent a volume of another type or size than it says.');
   }
+  const affine = [0, 1, 2].map((row) => [0, 1, 2, 3].map((n) => header.getFloat32(280 + 16 * row + 4 * n, true)));
   const stored = new type(buffer, OFFSET, count);
-  return { shape, buffer, values: scaled(stored, header.getFloat32(112, true), header.getFloat32(116, true)) };
+  const values = scaled(stored, header.getFloat32(112, true), header.getFloat32(116, true));
+  return { shape, affine, buffer, values };
 }
 
 /**

@@ -6,6 +6,7 @@ import { NotYet, getVolume, isAbort, voxelQuery } from './api.js';
 import { OVERLAY_COLORMAPS } from './colormaps.js';
 import { packed, paintLabels, paintOverlay, robustRange } from './colors.js';
 import { addOverlayCard } from './overlay_card.js';
+import { onGrid } from './resample.js';
 
 /**
  * @typedef {object} Overlay
@@ -45,8 +46,8 @@ export class Overlays {
   async open() {
     for (const { id, name } of this.view.info.overlays) {
       try {
-        const { values } = await getVolume(`overlay/${id}`);
-        this.add({ id, name, values });
+        const values = onGrid(await getVolume(`overlay/${id}`), this.view.grid);
+        this.add({ id: `overlay-${id}`, name, values });
       } catch (error) {
         this.view.fail(error);
       }

@@ -30,6 +30,12 @@ export class Status {
     if (text && !text.endsWith('…')) this.#timer = setTimeout(() => this.say(''), STAY);
   }
 
+  /** Remove the message if it begins with these words.
+   * @param {string} words */
+  forget(words) {
+    if (at('toast').textContent.startsWith(words)) this.say('');
+  }
+
   /** @param {unknown} error */
   fail(error) {
     if (error instanceof RequestError && (error.status === 410 || error.status === 403)) {

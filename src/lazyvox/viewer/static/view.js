@@ -2,11 +2,24 @@
  * What is shown: image, volume, voxel, window and colours. Everything else follows its events.
  * @module view
  */
-import { getVolume } from './api.js';
+import { NotYet, getVolume, pause } from './api.js';
 import { packed, paint, robustRange } from './colors.js';
 import { VolumeLoader } from './volumes.js';
 
 /** @typedef {'volume'|'mean'|'std'|'tsnr'} ImageKind */
+
+/** Ask for the first volume, until the server has it.
+ * @returns {Promise<import('./nifti.js').Volume>} */
+export async function firstVolume() {
+  for (;;) {
+    try {
+      return await getVolume('volume/0');
+    } catch (error) {
+      if (!(error instanceof NotYet)) throw error;
+      await pause(100);
+    }
+  }
+}
 
 /**
  * Events: `time` when another volume is on the screen, `voxel` when the crosshair has moved, `look` when image,
@@ -31,6 +44,8 @@ export class View extends EventTarget {
   /** @type {Map<ImageKind, Promise<import('./nifti.js').Volume>>} */
   #maps = new Map();
   #imageNumber = 0;
+  /** Volumes that the server has read, as far as it has told. */
+  #available = 0;
 
   /**
    * @param {any} info - The server's answer about the run.
@@ -44,15 +59,47 @@ export class View extends EventTarget {
     this.#windows.set('volume', info.window);
     this.loader = new VolumeLoader(
       this.length,
-      (t, signal) => getVolume(`volume/${t}`, signal),
+      (t, signal) => this.#fetchVolume(t, signal),
       (t, volume) => this.#present(t, volume),
       (error) => this.fail(error),
     );
   }
 
-  /** Show a first volume. */
-  async open() {
-    const first = await getVolume('volume/0');
+  /** Take the server's state: a volume that had not been read may be there.
+   * @param {any} state */
+  setProgress(state) {
+    const isReading = state.pass?.state === 'running' || state.index?.state === 'building';
+    this.#available = isReading ? Math.max(state.pass?.done ?? 0, state.index?.done ?? 0) : this.length;
+  }
+
+  /**
+   * Ask for a volume; where a first pass has not come to it, wait for that.
+   * @param {number} t
+   * @param {AbortSignal} signal
+   */
+  async #fetchVolume(t, signal) {
+    for (;;) {
+      try {
+        return await getVolume(`volume/${t}`, signal);
+      } catch (error) {
+        if (!(error instanceof NotYet)) throw error;
+        if (t === this.wishedTime) this.#tell('waiting', t);
+        await this.#untilRead(t, signal);
+      }
+    }
+  }
+
+  /** @param {number} t
+   * @param {AbortSignal} signal */
+  async #untilRead(t, signal) {
+    do {
+      await pause(200, signal);
+    } while (this.#available <= t);
+  }
+
+  /** Show the first volume.
+   * @param {import('./nifti.js').Volume} first */
+  async open(first) {
     await this.scene.open(first, this.info);
     this.grid = this.scene.grid;
     this.pixels = new Uint32Array(first.values.length);

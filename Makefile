@@ -19,7 +19,7 @@ IN_DOCS = .venv-docs/bin/python
 IN_DIST = .venv-dist/bin/python
 
 .PHONY: help test test-long lint format docs docs-check demo bench bench-nilearn bench-cli bench-asv
-.PHONY: docs-browser dist parity clean environment viewer
+.PHONY: docs-browser dist parity clean environment viewer test-browser
 
 help:
 	@echo "make demo        make a real-sized run, extract regions from it, plot them (2 minutes)"
@@ -31,6 +31,7 @@ help:
 	@echo "make viewer      fetch the libraries of the page of lazyvox view, with npm (10 seconds)"
 	@echo "make docs        build the documentation site, docs/_build/html/index.html (2 minutes)"
 	@echo "make docs-check  run every example of README.md and docs/"
+	@echo "make test-browser    use the page of lazyvox view in headless Chromium (1 minute)"
 	@echo "make docs-browser    build the site, and check it in headless Chromium (5 minutes)"
 	@echo "make dist        build wheel and source archive, and check them in an empty environment"
 	@echo "make bench       measure every stated figure, next to nibabel and nilearn (an hour)"
@@ -55,8 +56,11 @@ test: lint
 	$(IN_TEST) -m pytest -q --numprocesses=logical --dist=worksteal $(ARGS)
 
 test-long: lint
-	$(IN_TEST) -m pytest -q --numprocesses=logical --dist=worksteal -m "" \
+	$(IN_TEST) -m pytest -q --numprocesses=logical --dist=worksteal -m "not browser" \
 	    --hypothesis-profile=long --timeout=1800 -o faulthandler_timeout=1700 $(ARGS)
+
+test-browser: environment viewer
+	$(IN_TEST) -m pytest -q -m browser tests/browser $(ARGS)
 
 format: environment
 	$(IN_TEST) -m ruff check --fix .

@@ -268,9 +268,8 @@ def _write(
     handles = [scan.add(one.consumer.as_values()) for one in maps]
 
     def work() -> list[Written]:
-        with warnings.catch_warnings():
-            # In NumPy's words they do not say which voxels: those are counted below.
-            warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
+        # NumPy's words do not say which voxels: those are counted below.
+        with np.errstate(invalid="ignore", over="ignore"):
             scan.run(n_jobs=settings.n_jobs, progress=settings.progress)
         written, n_bad = [], 0
         for handle, target in zip(handles, targets, strict=True):

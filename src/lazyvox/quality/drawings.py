@@ -116,7 +116,10 @@ def shown_courses(carpet: Carpet) -> tuple[FloatArray, Array]:
     # Voxels of no region come last.
     order = np.lexsort((labels, labels == 0))
     order = order[is_shown[order]]
-    left = courses[:, order] - courses[:, order].mean(axis=0)
+    left = courses[:, order]
+    # Sums of values near the ends of the type would leave it.
+    left /= np.maximum(left.max(axis=0), -left.min(axis=0))
+    left -= left.mean(axis=0)
     time = np.linspace(-1, 1, len(left), dtype=np.float32)
     left -= np.outer(time, (time @ left) / (time @ time))
     spread = left.std(axis=0)

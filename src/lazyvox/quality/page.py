@@ -14,7 +14,7 @@ from lazyvox._version import __version__
 from lazyvox.connectome.heat_map import draw_heat_map
 from lazyvox.connectome.matrix import connectivity_values
 from lazyvox.errors import LazyvoxError
-from lazyvox.geometry.affines import voxel_sizes
+from lazyvox.geometry.affines import is_invertible, voxel_sizes
 from lazyvox.planning.memory import format_bytes
 from lazyvox.quality.drawings import draw_regions, draw_spectrum, draw_time, shown_courses
 from lazyvox.quality.run import MATRIX_DPI, RunFindings
@@ -125,6 +125,11 @@ def _warnings(run: RunFindings) -> list[str]:
         said.append("No mask was given: measures are of all voxels, the background included.")
     if run.displacement is None:
         said.append("No motion table was given: there is no framewise displacement.")
+    if not is_invertible(run.grid.affine):
+        said.append(
+            "The affine of the header is of no use: cuts are in the order of the file, and which "
+            "side is left is unknown."
+        )
     n_bad = int(run.findings.n_non_finite.sum())
     if n_bad:
         volumes = _counted(int(np.count_nonzero(run.findings.n_non_finite)), "volume")

@@ -182,7 +182,9 @@ class PreparedRun:
     ) -> RunFindings:
         """Read the run."""
         plan = self.plan(memory, n_jobs)
-        table = self.quality.run(memory, n_jobs, progress)
+        # The page counts what is not finite; NumPy's words do not say where it is.
+        with np.errstate(invalid="ignore", over="ignore"):
+            table = self.quality.run(memory, n_jobs, progress)
         return RunFindings(
             self.grid,
             self.mask,

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from lazyvox._typing import Array
+from lazyvox.geometry.affines import is_invertible
 from lazyvox.runtime.optional import require
 
 __all__ = ["cuts_png"]
@@ -27,10 +28,11 @@ Kind = Literal["mask", "labels", "map"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Volume:
-    """A volume in RAS+ order."""
+    """A volume in RAS+ order; in that of the file where its affine is of no use."""
 
     values: Array
     affine: Array
+    is_in_mm: bool = True
 
     @property
     def zooms(self) -> Array:
@@ -43,6 +45,14 @@ class _Volume:
         """Size of the volume on each axis, in mm."""
         sizes: Array = np.array(self.values.shape) * self.zooms
         return sizes
+
+    def place(self, axis: int, position: int) -> str:
+        """Return where a cut is: in mm, or the index of its voxels."""
+        if not self.is_in_mm:
+            return f"{'ijk'[axis]} = {position}"
+        index = np.zeros(4)
+        index[[axis, 3]] = position, 1
+        return f"{'xyz'[axis]} = {(self.affine @ index)[axis]:.0f} mm"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,11 +87,9 @@ class _Drawing:
             ax.imshow(np.ma.masked_equal(cut, 0), **options, **self.colours)
             if self.outline is not None and (cut != 0).any() and (cut == 0).any():
                 ax.contour(cut != 0, levels=[0.5], colors=[self.outline], linewidths=1.0)
-        index = np.zeros(4)
-        index[[axis, 3]] = position, 1
-        place = (reference.affine @ index)[axis]
         # At a height that is given, the title needs no look at the ticks of the axes.
-        ax.set_title(f"{'xyz'[axis]} = {place:.0f} mm", color="white", fontsize=7, pad=2, y=1.0)
+        title = reference.place(axis, position)
+        ax.set_title(title, color="white", fontsize=7, pad=2, y=1.0)
 
 
 def cuts_png(
@@ -176,7 +184,12 @@ def _draw_through(figure: Any, volumes: "_Drawing", xyz: Array) -> None:
 
 
 def _canonical(values: Array, affine: Array) -> _Volume:
-    """Return a volume with axes turned so that they point right, to the front, and up."""
+    """Return a volume with axes turned so that they point right, to the front, and up.
+
+    With an affine that has no inverse they stay as they are in the file, and voxels are cubes.
+    """
+    if not is_invertible(affine):
+        return _Volume(np.nan_to_num(values, posinf=0, neginf=0), np.eye(4), is_in_mm=False)
     orientations: Any = nib.orientations
     turns = orientations.io_orientation(affine)
     turned = orientations.apply_orientation(np.asarray(values), turns)

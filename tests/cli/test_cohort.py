@@ -1,9 +1,15 @@
 """`lazyvox cohort`: a study by one command, its plan, its failures, and its end and beginning."""
 
+import inspect
 import json
 import time
 
+import click
 import pytest
+
+from lazyvox import run_cohort
+from lazyvox.cli.cleaning_options import cleaning_options, study_cleaning_options
+from lazyvox.cli.cohort import cohort
 
 BASE = ("cohort", "out", "participant", "--table", "runs.tsv", "--jobs", 1)
 ATLAS = ("--atlas", "Q=atlas.nii.gz:atlas.tsv")
@@ -98,6 +104,17 @@ def test_results_over_subjects_are_written_and_missing_runs_named(lazyvox, folde
     assert lazyvox(*argv, "--memory", "100").code == 3
 
 
+def test_all_options_about_cleaning_of_extract_are_there():
+    def options(decorator):
+        return {one.name for one in decorator(click.Command("x")).params}
+
+    # Tables lie beside the runs, and each run is cleaned by itself.
+    wanted = options(cleaning_options) - {"confounds", "join_runs"}
+    assert options(study_cleaning_options) == wanted
+    assert wanted <= {one.name for one in cohort.params}
+    assert wanted <= set(inspect.signature(run_cohort).parameters)
+
+
 def test_failures_are_listed_and_the_code_is_3(lazyvox, folder):
     table = folder / "runs.tsv"
     table.write_text(table.read_text().replace("02\trest\trun", "02\trest\tno"))
@@ -151,6 +168,11 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         ((*BASE[1:], *ATLAS, *ATLAS), 1, "--atlas must have names that differ"),
         ((*BASE[1:], *ATLAS, "--matrix", "tangent"), 2, "--matrix must be of correlation"),
         ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must name what is there"),
+        (
+            (*BASE[1:], *ATLAS, "--bids-filter-file", "runs.tsv"),
+            1,
+            "runs.tsv: a filter file must be JSON",
+        ),
         ((*BASE[1:], *ATLAS, "--array-size", 2), 2, "--array-size and --array-index go together"),
         ((*BASE[1:], *ATLAS, "--sbatch"), 2, "--sbatch needs --array-size"),
         (

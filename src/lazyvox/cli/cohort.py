@@ -33,7 +33,7 @@ from lazyvox.cohort import (
     prepare_cohort,
     prepare_group,
 )
-from lazyvox.cohort.api import find_study
+from lazyvox.cohort.api import find_study, run_filter
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
 from lazyvox.connectome import KINDS
@@ -56,6 +56,7 @@ _OF_GROUP = frozenset(
         "task",
         "run",
         "space",
+        "bids_filter_file",
         "dry_run",
         *("memory", "explain", "json", "quiet", "progress", "debug", "verbose"),
     }
@@ -82,6 +83,7 @@ _NAMED = {
         for name in (
             "array_index",
             "array_size",
+            "bids_filter_file",
             "events_dir",
             "glm",
             "mask",
@@ -145,6 +147,12 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
 @_labels("--task", "Tasks")
 @_labels("--run", "Runs")
 @_labels("--space", "Spaces")
+@click.option(
+    "--bids-filter-file",
+    metavar="JSON",
+    type=PATH,
+    help='Runs to take by any entity, as of fMRIPrep: {"bold": {"acquisition": null, "run": [1, 2]}}.',
+)
 @click.option(
     "--table",
     metavar="TABLE",
@@ -276,12 +284,13 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
 
 def _wanted(given: dict[str, Any]) -> RunFilter:
     """Return the filter of the runs."""
-    return RunFilter(
+    return run_filter(
         given["participant_label"],
         given["session_label"],
         given["task"],
         given["run"],
         given["space"],
+        given["bids_filter_file"],
     )
 
 

@@ -1,5 +1,6 @@
 """`lazyvox.run_cohort`: signals, coverage, matrices and quality of all runs of a study."""
 
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import PathLike, override
+from lazyvox.cohort.bids_folder import find_runs
 from lazyvox.cohort.dataset import Dataset, check_own, fingerprint
+from lazyvox.cohort.filter_file import read_filter
 from lazyvox.cohort.likeness import likeness
 from lazyvox.cohort.model import study_model
 from lazyvox.cohort.one_run import Done, Failed, RunTask, Step, prepare_run, work_on
 from lazyvox.cohort.options import CohortOptions, OutputNames, opened_atlases
-from lazyvox.cohort.runs import RunFiles, RunFilter, find_runs, read_runs
+from lazyvox.cohort.runs import RunFiles, RunFilter, read_runs
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.lazyimage.series import as_series
@@ -454,7 +457,10 @@ class Cohort:
             return PlannedRun(run, failed=Failed(run.label, run.bold, step.name, error))
 
     def _plan_of(self, run: RunFiles, share: int, budget: int, step: Step) -> PlannedRun:
-        prepared = prepare_run(run, self.options, step)
+        with warnings.catch_warnings():
+            # Work on the run says them again, for the log.
+            warnings.simplefilter("ignore")
+            prepared = prepare_run(run, self.options, step)
         try:
             peak = prepared.peak_bytes(self.options, share)
         except MemoryBudgetError:
@@ -505,6 +511,7 @@ def run_cohort(  # noqa: PLR0913
     task: str | Sequence[str] = (),
     run: str | Sequence[str] = (),
     space: str | Sequence[str] = (),
+    bids_filter_file: PathLike | None = None,
     mask: PathLike | None = None,
     strategy: str | Sequence[str] = "mean",
     min_coverage: float | None = None,
@@ -555,6 +562,9 @@ def run_cohort(  # noqa: PLR0913
         to its folder.
     participant_label, session_label, task, run, space : str or sequence of str, optional
         Labels of the runs that are wanted, with or without ``sub-`` and the like.
+    bids_filter_file : path-like, optional
+        fMRIPrep's JSON file that chooses runs by any entity: ``{"bold": {"acquisition": null}}``.
+        Its keys and values are PyBIDS's; of other queries than "bold" it must have none.
     mask : path-like, optional
         Mask that regions and measures of quality are confined to; "auto" for that beside each
         run.
@@ -671,7 +681,7 @@ def run_cohort(  # noqa: PLR0913
             high_pass,
         ),
     )
-    wanted = run_filter(participant_label, session_label, task, run, space)
+    wanted = run_filter(participant_label, session_label, task, run, space, bids_filter_file)
     cohort = prepare_cohort(bids_dir, out, table, wanted, options, events_dir)
     return cohort.run(memory, n_jobs, progress, scheduler)
 
@@ -714,15 +724,21 @@ def find_study(
 
 
 def run_filter(
-    participant_label: Any, session_label: Any, task: Any, run: Any, space: Any
+    participant_label: Any,
+    session_label: Any,
+    task: Any,
+    run: Any,
+    space: Any,
+    bids_filter_file: PathLike | None,
 ) -> RunFilter:
-    """Return the filter for labels, each of which may be one text or several."""
+    """Return the filter for labels, each of which may be one text or several, and of a file."""
     return RunFilter(
         _texts(participant_label, "participant_label"),
         _texts(session_label, "session_label"),
         _texts(task, "task"),
         _texts(run, "run"),
         _texts(space, "space"),
+        () if bids_filter_file is None else read_filter(bids_filter_file),
     )
 
 

@@ -267,6 +267,7 @@ def run_group(  # noqa: PLR0913
     task: str | Sequence[str] = (),
     run: str | Sequence[str] = (),
     space: str | Sequence[str] = (),
+    bids_filter_file: PathLike | None = None,
     memory: int | str | None = None,
     progress: ProgressLike = None,
 ) -> GroupResult:
@@ -282,6 +283,8 @@ def run_group(  # noqa: PLR0913
         Table of runs in place of `bids_dir`.
     participant_label, session_label, task, run, space : str or sequence of str, optional
         Labels of the runs that are wanted.
+    bids_filter_file : path-like, optional
+        fMRIPrep's JSON file that chooses runs, as of `run_cohort`.
     memory : int or str, optional
         Memory budget, such as ``"4GiB"``.
     progress : bool or callable, optional
@@ -321,6 +324,6 @@ def run_group(  # noqa: PLR0913
     >>> print(lv.run_group(None, "study", table="runs.csv").sets[0])
     atlas-Quarters_stat-correlation_relmat.tsv: 2 runs of 2 subjects
     """
-    wanted = run_filter(participant_label, session_label, task, run, space)
+    wanted = run_filter(participant_label, session_label, task, run, space, bids_filter_file)
     group = prepare_group(find_study(bids_dir, table, wanted), out)
     return group.run(memory, progress)

@@ -16,11 +16,11 @@ from lazyvox.cohort.runs import RunFiles
 from lazyvox.cohort.side_files import SideFacts, write_coverage, write_sidecars
 from lazyvox.cohort.staging import staged
 from lazyvox.confounds import load_confounds
-from lazyvox.confounds.beside import find_table
+from lazyvox.confounds.beside import find_table, is_xcp_d
 from lazyvox.connectome import Connectivity, connectivity
 from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.signals_file import SignalsTable
-from lazyvox.errors import LazyvoxError, OutputError, ParameterError
+from lazyvox.errors import LazyvoxError, LazyvoxWarning, OutputError, ParameterError
 from lazyvox.extraction.api import Preparation, build_scan
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
@@ -39,7 +39,7 @@ from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.taken_volumes import TakenVolumes
 from lazyvox.summary.quality import PreparedQuality, prepare_qc
-from lazyvox.tables.delimited import open_delimited
+from lazyvox.tables.numeric import open_text
 
 __all__ = [
     "Done",
@@ -244,7 +244,8 @@ def prepare_run(run: RunFiles, options: CohortOptions, step: Step | None = None)
         signals = scans.add_regions(*_region_scan(series, run, options, frame, kept))
     quality = None
     if options.qc:
-        quality = prepare_qc(run.bold, mask_img=mask, motion=_motion(run), scan=scans.whole())
+        motion = _motion(run, series.grid.n_volumes)
+        quality = prepare_qc(run.bold, mask_img=mask, motion=motion, scan=scans.whole())
     fit = None if model is None else scans.add_model(model)
     return PreparedRun(series, tuple(scans.every), signals, quality, model, fit, names, kept)
 
@@ -327,7 +328,9 @@ def _confounds(run: RunFiles, options: CohortOptions, n_volumes: int) -> tuple[A
         raise ParameterError(msg)
     strategy = [*options.confound_strategy, *(["scrub"] if options.limits else [])]
     columns = ",".join(options.confound_columns) or None
-    found = load_confounds(run.confounds, ",".join(strategy), columns, **options.limits)
+    found = load_confounds(
+        run.confounds, ",".join(strategy), columns, n_volumes=n_volumes, **options.limits
+    )
     found.check_length(n_volumes)
     kept[found.censored] = False
     # Strategies may censor volumes only.
@@ -364,12 +367,21 @@ def _consumer(atlas: Atlas, options: RegionOptions) -> Labels | Maps:
     return Labels(atlas.path, lut=atlas.lut, **options.reduced)
 
 
-def _motion(run: RunFiles) -> str | None:
+def _motion(run: RunFiles, n_volumes: int) -> str | None:
     """Return the table with motion parameters, if there is one."""
     if run.confounds is None:
         return None
-    titles = open_delimited(run.confounds, "a table of confounds").titles
-    return run.confounds if set(titles) >= _MOTION else None
+    table = open_text(run.confounds)
+    if not set(table.names) >= _MOTION:
+        return None
+    if is_xcp_d(run.confounds) and table.n_rows() != n_volumes:
+        msg = (
+            f"{printable(run.bold)}: XCP-D has left volumes out. Their displacement from those "
+            f"before is not known: the table of quality has none."
+        )
+        warnings.warn(LazyvoxWarning(msg), stacklevel=2)
+        return None
+    return run.confounds
 
 
 def work_on(task: RunTask, share: int) -> Done | Failed:

@@ -1,26 +1,18 @@
-"""The runs of a study, and the files that belong to each: from a BIDS folder or a table."""
+"""The runs of a study, the files that belong to each, and their table."""
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lazyvox._typing import PathLike
 from lazyvox.bids.names import BidsName, bids_label, parse_name
-from lazyvox.cohort.events import EventTables, event_roots
-from lazyvox.confounds.beside import find_table
-from lazyvox.errors import ImageNotFoundError, ParameterError
-from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.cohort.filter_file import EntityTest
+from lazyvox.errors import ParameterError
 from lazyvox.tables.delimited import open_delimited
 
-__all__ = ["RunFiles", "RunFilter", "find_runs", "read_runs"]
+__all__ = ["RunFiles", "RunFilter", "read_runs"]
 
-_IMAGES = (".nii.gz", ".nii")
-#: Preprocessed volumes: of fMRIPrep, and of XCP-D, whose smoothed copies are left aside.
-_RUN_ENDINGS = tuple(
-    f"_desc-{label}_bold{ending}" for label in ("preproc", "denoised") for ending in _IMAGES
-)
 _FILES = ("bold", "mask", "confounds", "events")
 #: Titles of columns for entities that tables of participants spell out.
 _SPELLED = {"participant_id": "sub", "subject": "sub", "session": "ses"}
@@ -72,6 +64,8 @@ class RunFilter:
     ----------
     sub, ses, task, run, space : tuple of str
         Labels, with or without their key: ``"01"`` or ``"sub-01"``.
+    tests : tuple of EntityTest
+        What a filter file asks for besides.
     """
 
     sub: tuple[str, ...] = ()
@@ -79,6 +73,7 @@ class RunFilter:
     task: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     space: tuple[str, ...] = ()
+    tests: tuple[EntityTest, ...] = ()
 
     def __post_init__(self) -> None:
         """Take the keys off the labels."""
@@ -121,14 +116,33 @@ class RunFilter:
                 )
                 raise ParameterError(msg, value=absent[0])
             left = [one for one in left if one.name.get(key) in wanted]
+        for test in self.tests:
+            there = {one.label for one in left}
+            left = [one for one in left if test.holds(one.name)]
+            if there and not left:
+                msg = (
+                    f"`bids_filter_file`: {test.entity!r} must be that of a run. None of the "
+                    f"{len(there)} runs in {place} has it so."
+                )
+                raise ParameterError(msg)
         spaces = sorted({one.name.get("space") or "none (the native one)" for one in left})
-        if len(spaces) > 1 and not self.space:
+        is_chosen = self.space or any(test.entity == "space" for test in self.tests)
+        if len(spaces) > 1 and not is_chosen:
             msg = (
                 f"`space` must be chosen, as atlases are in one. Got runs in {', '.join(spaces)} "
                 f"in {place}."
             )
             raise ParameterError(msg)
         return left
+
+    def passing(self, names: Iterable[BidsName]) -> list[BidsName]:
+        """Return the names of runs that are wanted."""
+        return [
+            name
+            for name in names
+            if all(not some or name.get(key) in some for key, some in self._labels().items())
+            and all(test.holds(name) for test in self.tests)
+        ]
 
     def _labels(self) -> dict[str, tuple[str, ...]]:
         return {key: getattr(self, key) for key in _PARAMETERS}
@@ -141,79 +155,6 @@ _PARAMETERS = {
     "run": "run",
     "space": "space",
 }
-
-
-def find_runs(
-    bids_dir: PathLike,
-    wanted: RunFilter,
-    *,
-    has_events: bool = False,
-    events_dir: PathLike | None = None,
-) -> list[RunFiles]:
-    """Return the preprocessed runs in a BIDS folder; reads names only.
-
-    Parameters
-    ----------
-    bids_dir : path-like
-        Folder of derivatives of fMRIPrep or XCP-D, or a raw dataset with such a folder in
-        ``derivatives``.
-    wanted : RunFilter
-        Labels.
-    has_events : bool, default=False
-        Whether tables of events are looked for.
-    events_dir : path-like, optional
-        Dataset to look in for them; by default in the derivatives, the raw dataset around them,
-        and in ``sourcedata``.
-
-    Returns
-    -------
-    list of RunFiles
-        Sorted by name: volumes that are called ``desc-preproc_bold`` or ``desc-denoised_bold``.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such run, if two folders have them, or a label is not there.
-    ImageNotFoundError
-        If there is no such folder.
-    """
-    root = absolute_path(bids_dir)
-    shown = printable(root)
-    if not Path(root).is_dir():
-        msg = f"{shown}: there must be a folder with BIDS derivatives. There is none."
-        raise ImageNotFoundError(msg)
-    found = {root: list(_runs_in(root, wanted.sub))}
-    if not found[root]:
-        inside = sorted(Path(root).glob("derivatives/*/"))
-        found = {str(one): list(_runs_in(str(one), wanted.sub)) for one in inside}
-    having = [folder for folder, runs in found.items() if runs]
-    if len(having) > 1:
-        names = ", ".join(printable(Path(one).name) for one in having)
-        msg = f"{shown}: one folder of derivatives must be chosen. Got {names}. Pass its path."
-        raise ParameterError(msg)
-    if not having:
-        whose = f" of {', '.join(f'sub-{label}' for label in wanted.sub)}" if wanted.sub else ""
-        msg = (
-            f"{shown}: there must be preprocessed runs{whose}, such as sub-01/func/"
-            f"sub-01_task-rest_desc-preproc_bold.nii.gz, in it or in a folder of its derivatives/. "
-            f"There is none."
-        )
-        raise ParameterError(msg)
-    runs = [_with_confounds(one) for one in wanted.take(found[having[0]], printable(having[0]))]
-    if not has_events:
-        return runs
-    tables = EventTables(event_roots(having[0], _existing(events_dir)))
-    return [replace(one, events=tables.find(one.name)) for one in runs]
-
-
-def _existing(events_dir: PathLike | None) -> str | None:
-    if events_dir is None:
-        return None
-    path = absolute_path(events_dir)
-    if not Path(path).is_dir():
-        msg = f"`events_dir` must be a folder. There is none at {printable(path)}."
-        raise ParameterError(msg)
-    return path
 
 
 def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
@@ -282,46 +223,3 @@ def _run_of_row(given: Mapping[str, str], folder: Path, place: str) -> RunFiles:
         msg = f"{place}: every run must have a sub, in the name of the image or in a column."
         raise ParameterError(msg, parameter="table")
     return RunFiles(name, **paths)
-
-
-def _runs_in(root: str, subjects: Sequence[str]) -> Iterator[RunFiles]:
-    """Yield the preprocessed runs of a dataset, those of given subjects only where there are any."""
-    folders = _folders(root, "sub-")
-    if subjects:
-        # Other subjects' folders are not opened: there may be 50,000 of them.
-        folders = [one for one in folders if Path(one).name.removeprefix("sub-") in subjects]
-    for subject in folders:
-        for parent in (subject, *_folders(subject, "ses-")):
-            yield from _runs_of_folder(Path(parent) / "func")
-
-
-def _folders(parent: str, prefix: str) -> list[str]:
-    with os.scandir(parent) as entries:
-        return sorted(one.path for one in entries if one.name.startswith(prefix) and one.is_dir())
-
-
-def _runs_of_folder(folder: Path) -> Iterator[RunFiles]:
-    if not folder.is_dir():
-        return
-    files = sorted(one.name for one in folder.iterdir())
-    masks = {}
-    for file in files:
-        if file.endswith(tuple(f"desc-brain_mask{ending}" for ending in _IMAGES)):
-            masks[_without_description(parse_name(file))] = str(folder / file)
-    for file in files:
-        if file.endswith(_RUN_ENDINGS):
-            name = parse_name(file)
-            yield RunFiles(name, str(folder / file), masks.get(_without_description(name)))
-
-
-def _without_description(name: BidsName) -> tuple[tuple[str, str], ...]:
-    return tuple(one for one in name.entities if one[0] != "desc")
-
-
-def _with_confounds(run: RunFiles) -> RunFiles:
-    """Return a run with the table of confounds that lies beside it, if there is just one."""
-    try:
-        return replace(run, confounds=str(find_table(run.bold)))
-    except (ImageNotFoundError, ParameterError):
-        # An error where confounds are asked for, and of that run only.
-        return run

@@ -1,6 +1,7 @@
-"""The table of confounds beside an image, by the names that BIDS gives both."""
+"""The table of confounds beside an image, by the names that fMRIPrep and XCP-D give both."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from lazyvox._typing import PathLike
 from lazyvox.errors import ImageNotFoundError, ParameterError
 from lazyvox.store.files.paths import absolute_path, printable
 
-__all__ = ["find_table"]
+__all__ = ["find_table", "is_xcp_d", "table_among"]
 
 _ENDINGS_OF_IMAGES = (".nii", ".nii.gz", ".nii.zst", ".nii.bz2", ".gii", ".img", ".mgh", ".mgz")
 _ENDINGS_OF_TABLES = tuple(
@@ -16,6 +17,9 @@ _ENDINGS_OF_TABLES = tuple(
     for suffix in ("timeseries", "regressors")
     for packed in ("", ".gz")
 )
+
+#: XCP-D's table of motion parameters and framewise displacement.
+_XCP_D = "_motion.tsv"
 
 
 def find_table(path_or_table: PathLike | Any) -> PathLike | Any:
@@ -30,7 +34,8 @@ def find_table(path_or_table: PathLike | Any) -> PathLike | Any:
     -------
     path-like, or table
         In the folder of the image, the table whose entities (``sub-01``, ``task-rest`` ...) are all
-        among those of the image; of several, the one with most.
+        among those of the image; of several, the one with most. Beside images of XCP-D, its table
+        of motion.
 
     Raises
     ------
@@ -47,31 +52,54 @@ def find_table(path_or_table: PathLike | Any) -> PathLike | Any:
     image = Path(absolute_path(given))
     if not image.name.lower().endswith(_ENDINGS_OF_IMAGES):
         return path_or_table
-    entities = _entities(image.name)
-    found = {
-        table: _entities(table.name)
-        for table in sorted(image.parent.glob("*_desc-confounds_*"))
-        if table.name.endswith(_ENDINGS_OF_TABLES)
-    }
-    fitting = [table for table, own in found.items() if own and own <= entities]
-    most = max((len(found[table]) for table in fitting), default=0)
-    best = [table for table in fitting if len(found[table]) == most]
+    best = table_among(image.name, sorted(one.name for one in image.parent.glob("*.tsv*")))
     shown = printable(str(image))
     if not best:
         msg = (
             f"{shown}: the table of confounds must lie beside the image, under fMRIPrep's name for "
-            f"it, such as {'_'.join(sorted(entities)) or 'sub-01'}{_ENDINGS_OF_TABLES[0]}. There "
+            f"it, such as {'_'.join(_entities(image.name)) or 'sub-01'}{_ENDINGS_OF_TABLES[0]}. There "
             f"is none."
         )
         raise ImageNotFoundError(msg, hint="Pass the path of the table.")
     if len(best) > 1:
-        names = ", ".join(printable(table.name) for table in best)
+        names = ", ".join(map(printable, best))
         msg = f"{shown}: one table of confounds must belong to the image. Got {names}."
         raise ParameterError(msg, hint="Pass the path of the right one.")
-    return str(best[0])
+    return str(image.parent / best[0])
 
 
-def _entities(name: str) -> set[str]:
-    """Return the entities in a name that say which run it is of."""
+def table_among(image: str, files: Sequence[str]) -> list[str]:
+    """Return the table of confounds of an image; several if they fit equally well.
+
+    Parameters
+    ----------
+    image : str
+        Name of the image.
+    files : sequence of str
+        Names of the files beside it.
+
+    Returns
+    -------
+    list of str
+        fMRIPrep's tables, or where there is none XCP-D's table of motion, with most entities of
+        those whose entities are all among those of the image.
+    """
+    own = set(_entities(image))
+    for endings in (_ENDINGS_OF_TABLES, (_XCP_D,)):
+        found = {one: _entities(one) for one in files if one.endswith(endings)}
+        fitting = [one for one, entities in found.items() if entities and own.issuperset(entities)]
+        most = max((len(found[one]) for one in fitting), default=0)
+        if fitting:
+            return [one for one in fitting if len(found[one]) == most]
+    return []
+
+
+def is_xcp_d(table: PathLike) -> bool:
+    """Return whether a table is XCP-D's table of motion, by its name."""
+    return os.fsdecode(table).endswith(_XCP_D)
+
+
+def _entities(name: str) -> tuple[str, ...]:
+    """Return the entities in a name that say which run it is of, sorted."""
     parts = name.split("_")[:-1]
-    return {part for part in parts if "-" in part and not part.startswith("desc-")}
+    return tuple(sorted(part for part in parts if "-" in part and not part.startswith("desc-")))

@@ -20,9 +20,10 @@ from lazyvox.confounds.strategy import (
     parse_strategy,
     split_names,
 )
+from lazyvox.confounds.xcp_d import open_confound_table
 from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.signal.confounds import Confounds
-from lazyvox.tables.numeric import Table, open_table
+from lazyvox.tables.numeric import Table
 
 __all__ = ["Confounds", "load_confounds"]
 
@@ -86,6 +87,7 @@ def load_confounds(  # noqa: PLR0913
     std_dvars_threshold: float = 1.5,
     demean: bool = True,
     metadata: Mapping[str, Any] | PathLike | None = None,
+    n_volumes: int | None = None,
 ) -> Confounds:
     """Return regressors, and the volumes to keep, from a table of confounds.
 
@@ -94,7 +96,8 @@ def load_confounds(  # noqa: PLR0913
     path_or_table : path-like, image or DataFrame
         fMRIPrep's ``*_desc-confounds_timeseries.tsv``, or any .tsv or .csv with the names of its
         columns in the first line, also gzipped; an image of fMRIPrep's, or its path, whose table
-        lies beside it; or a data frame.
+        lies beside it; or a data frame. Of XCP-D, ``*_motion.tsv`` or an image: its columns, those
+        of ``*_design.tsv``, and "motion_outlier_xcpd" of ``*_outliers.tsv``.
     strategy : str or sequence of str, optional
         What to take: "motion", "wm_csf", "global_signal", "compcor", "high_pass" and "scrub", as
         in nilearn; the same with a size, "motion6", "motion12" (with derivatives), "motion24",
@@ -126,6 +129,9 @@ def load_confounds(  # noqa: PLR0913
     metadata : dict or path-like, optional
         Facts about columns, or their JSON file; by default the file beside the table. Anatomical
         CompCor needs it.
+    n_volumes : int, optional
+        Volumes of the run, for XCP-D's tables: denoised runs may lack the volumes that it censors,
+        whose rows are then left out.
 
     Returns
     -------
@@ -179,7 +185,7 @@ def load_confounds(  # noqa: PLR0913
     if strategy is None:
         strategy = _DEFAULT_STRATEGY if columns is None else ()
     path_or_table = find_table(path_or_table)
-    table = open_table(path_or_table)
+    table = open_confound_table(path_or_table, n_volumes)
     check_names(table)
     components = (
         *parse_strategy(split_names(strategy, "strategy"), models, table.names),

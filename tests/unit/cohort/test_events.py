@@ -3,8 +3,9 @@
 import pytest
 
 from lazyvox.bids.names import parse_name
+from lazyvox.cohort.bids_folder import find_runs
 from lazyvox.cohort.events import EventTables, event_roots
-from lazyvox.cohort.runs import RunFilter, find_runs
+from lazyvox.cohort.runs import RunFilter
 
 RUN = parse_name("sub-1_ses-a_task-go_run-2_space-MNI_desc-preproc_bold.nii.gz")
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lazyvox.cohort.runs import RunFilter, find_runs, read_runs
+from lazyvox.cohort.bids_folder import find_runs
+from lazyvox.cohort.runs import RunFilter, read_runs
 from lazyvox.errors import ImageNotFoundError, ParameterError
 
 

@@ -78,8 +78,14 @@ def until(call):
 def test_clicks_on_plots_move_in_time(page):
     from selenium.webdriver.common.action_chains import ActionChains
 
+    page.show(9)
     page.press(ENTER)
     page.wait("lazyvoxView.state().series && document.querySelector('#carpet img').naturalWidth")
+    page.find("percent").click()
+    marks = "return [...document.querySelectorAll('.time-mark')].map((one) => one.getBoundingClientRect().x)"
+    places = page.run(marks)
+    assert len(places) == 5
+    assert max(places) - min(places) < 1.5
     over = page.find("series-plot").find_element("css selector", ".u-over")
     page.run("arguments[0].scrollIntoView({block: 'center'})", over)
     ActionChains(page.browser).move_to_element(over).click().perform()

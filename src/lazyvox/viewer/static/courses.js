@@ -17,6 +17,14 @@ const MEASURES = [
   ['global_signal', 'Global signal', '#b9a5f0'],
 ];
 
+/** @param {(?number)[]} values
+ * @returns {(?number)[]} Their distance from their mean in per cent of it; null where that is 0. */
+function percentOfMean(values) {
+  const finite = values.filter((value) => value !== null);
+  const mean = finite.reduce((sum, value) => sum + value, 0) / finite.length;
+  return values.map((value) => (value === null || !mean ? null : (100 * (value - mean)) / Math.abs(mean)));
+}
+
 /** All plots over time. */
 export class Courses {
   /** @type {TimePlot[]} */
@@ -38,6 +46,7 @@ export class Courses {
     this.timeLabel = step ? 'Time (s)' : 'Volume';
     this.times = Array.from({ length: view.length }, (_, t) => t * (step || 1));
     view.addEventListener('time', () => this.#setTime(view.t));
+    at('percent').addEventListener('input', () => this.#drawSeries());
     this.#addPlot('fd', view.info.fd);
   }
 
@@ -92,8 +101,7 @@ export class Courses {
     }
     this.shown = answer;
     const regional = region?.value ?? null;
-    this.#series.setData([regional ?? this.times.map(() => null), value]);
-    this.#series.setTime(this.view.t);
+    this.#drawSeries();
     at('series-title').textContent = `Voxel ${place}${unit ? `, ${unit}` : ''}`;
     host.setAttribute('aria-label', `Series of voxel ${place}${region ? ` and of ${region.name}` : ''}, `
       + `${value.length} volumes`);
@@ -101,6 +109,15 @@ export class Courses {
     const link = at('export');
     link.href = `series.tsv?${voxelQuery(voxel)}`;
     link.hidden = false;
+  }
+
+  /** Draw the values, or how far they are from their mean, in per cent of it. */
+  #drawSeries() {
+    if (!this.shown) return;
+    const { value, region } = this.shown;
+    const courses = [region?.value ?? this.times.map(() => null), value];
+    this.#series.setData(at('percent').checked ? courses.map(percentOfMean) : courses);
+    this.#series.setTime(this.view.t);
   }
 
   #legend(regionName) {

@@ -69,7 +69,7 @@ export async function bindAtlas(view, overlays, ink) {
   at('atlas-section').hidden = false;
   at('atlas-name').textContent = atlas.name;
   const labels = await overlays.openAtlas();
-  ink.labelColors = new Map(atlas.regions.map(({ label, color }) => [label, `rgb(${color.join(', ')})`]));
+  ink.labelColors = new Map(atlas.regions.map(({ label, color }) => [label, lightened(color)]));
   const outline = () => {
     ink.labels = at('atlas-outline').checked ? labels : null;
     ink.draw(view.voxel);
@@ -86,6 +86,12 @@ export async function bindAtlas(view, overlays, ink) {
     if (voxel) view.moveTo(voxel);
   });
   outline();
+}
+
+/** @param {number[]} color
+ * @returns {string} A colour that is seen on grey. */
+function lightened(color) {
+  return `rgb(${color.map((part) => Math.round(part + 0.35 * (255 - part))).join(', ')})`;
 }
 
 /** The voxel of a region that is nearest to its centre.

@@ -1,8 +1,12 @@
 """Each line of the page *From FSL and AFNI* runs, and some of its results beside their definition."""
 
+import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +23,19 @@ MADE_BEFORE = {
 }
 
 
+#: Lines that serve a page until they are stopped.
+VIEWS = [line for line in LINES if line.startswith("lazyvox view ")]
+
+
+def write_tables(folder):
+    """Write the tables that lines name."""
+    rng = np.random.default_rng(0)
+    (folder / "kept.txt").write_text("".join(f"{n}\n" for n in range(40) if n not in {7, 8}))
+    rows = ["\t".join(f"{one:.5f}" for one in row) for row in rng.normal(size=(40, 3))]
+    (folder / "confounds.tsv").write_text("\n".join(["a\tb\tc", *rows]) + "\n")
+    np.savetxt(folder / "run_mcf.par", rng.normal(scale=0.01, size=(40, 6)))
+
+
 def whole(path):
     return np.asarray(nib.load(path).dataobj)
 
@@ -26,17 +43,26 @@ def whole(path):
 def test_the_whole_page_is_tested():
     rows = [one for one in PAGE.read_text().splitlines() if one.startswith("| ")]
     headings = sum(one.startswith("| FSL, AFNI | lazyvox | notes |") for one in rows)
-    assert headings == 8
+    assert headings == 9
     assert len(LINES) == len(rows) - headings > 55
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", VIEWS)
+def test_line_serves(folder, line):
+    write_tables(folder)
+    command = [sys.executable, "-m", *shlex.split(line), "--no-browser"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+    try:
+        with urlopen(process.stdout.readline().strip() + "info") as answer:
+            assert json.load(answer)["shape"] == [12, 14, 10, 40]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line not in VIEWS])
 def test_line_runs(lazyvox, folder, line):
-    rng = np.random.default_rng(0)
-    (folder / "kept.txt").write_text("".join(f"{n}\n" for n in range(40) if n not in {7, 8}))
-    rows = ["\t".join(f"{one:.5f}" for one in row) for row in rng.normal(size=(40, 3))]
-    (folder / "confounds.tsv").write_text("\n".join(["a\tb\tc", *rows]) + "\n")
-    np.savetxt(folder / "run_mcf.par", rng.normal(scale=0.01, size=(40, 6)))
+    write_tables(folder)
     argv = shlex.split(line)[1:]
     for name, command in MADE_BEFORE.items():
         if name in line and f"-o {name}" not in line:

@@ -129,6 +129,7 @@ class IndexedReader:
         self._block = Block(0, 0)
         self._end = 0
         self._plain: ByteReader | None = None
+        self._prefetches = bool(source.fetch_bytes) and not n_ahead
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -192,9 +193,18 @@ class IndexedReader:
             number = self._segments.number_at(offset)
             # Let go of the old one first: it need not exist beside the new one.
             self._block = Block(0, 0)
+            if self._prefetches:
+                self._prefetch(number)
             self._block = self._ahead_block(number) if self._n_ahead else self._load(number)
             self._number = number
         return self._block
+
+    def _prefetch(self, number: int) -> None:
+        """Fetch what is read from a segment on in one request, unless it was decoded before."""
+        if shared_blocks().has(self._source, self._segments.segment(number).start):
+            return
+        self._prefetches = False
+        self._segments.prefetch(number, max(self._last_wanted, number))
 
     def _ahead_block(self, number: int) -> Block:
         if number > self._last_wanted:

@@ -14,6 +14,7 @@ from lazyvox.errors import (
 from lazyvox.runtime.budget import recent_budget
 from lazyvox.store.cursors import PIECE_BYTES, Cursor, Decoder, shared_pool
 from lazyvox.store.files.compressed_input import CompressedInput
+from lazyvox.store.files.identity import ONE_FETCH_BYTES
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteReader
 from lazyvox.store.frames.decoders import bzip2_decoder, zstd_decoder
@@ -84,7 +85,7 @@ class StreamSource(FallBackSource):
         if memory is None:
             memory = recent_budget() // _BUDGET_PART
         first, last = segments.number_at(start), segments.number_at(stop - 1)
-        is_long = last - first >= _LONG_READ
+        is_long = last - first >= _LONG_READ and not self._is_one_fetch(segments, first, last)
         n_ahead = ahead_count(segments, memory) if is_long else 0
         is_whole = first == 0 and last == len(segments) - 1
         # In order, a long read takes less memory, and a whole file is verified as a whole.
@@ -93,6 +94,11 @@ class StreamSource(FallBackSource):
         if memory < segments.held_bytes:
             return self._open_for(start, stop)
         return IndexedReader(self, segments, start, stop, n_ahead=n_ahead)
+
+    def _is_one_fetch(self, segments: Segments, first: int, last: int) -> bool:
+        """Return whether one request brings segments: then there are no more than that."""
+        nbytes = segments.packed_range(last)[1] - segments.packed_range(first)[0]
+        return bool(self.fetch_bytes) and nbytes <= ONE_FETCH_BYTES
 
     def _open_for(self, start: int, stop: int) -> "StreamReader":
         """Start a session that decodes in order, and is going to read between two offsets."""

@@ -117,8 +117,7 @@ class ObjectServer:
         class Handler(_Handler):
             server_of = owner
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -152,6 +151,14 @@ class ObjectServer:
         """Forget what came so far."""
         with self.lock:
             self.requests, self.n_bytes = [], 0
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: readers leave when they have enough."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -77,6 +77,10 @@ class BlockCache:
                 self._counts[source.path] = (hits + 1, misses)
             return block
 
+    def has(self, source: SourceFile, start: int) -> bool:
+        """Return whether a block is there; it counts as no use of it."""
+        return (source.key, start) in self._blocks
+
     def put(self, source: SourceFile, start: int, block: Block) -> None:
         """Keep a block, and drop others for it; one that is too large is not kept."""
         limit = min(self._most_bytes, recent_budget() // _BUDGET_PART)

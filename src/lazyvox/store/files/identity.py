@@ -20,6 +20,7 @@ from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import StoredBytes
 
 __all__ = [
+    "ONE_FETCH_BYTES",
     "FileIdentity",
     "FileKey",
     "Identity",
@@ -31,6 +32,9 @@ __all__ = [
 
 
 FileKey: TypeAlias = tuple[str, int, int, int]
+
+#: Bytes that `Identity.prefetch` fetches at most.
+ONE_FETCH_BYTES = 4 << 20
 
 #: Names of similar files that a message about a missing file lists at most.
 _MOST_NAMES = 3
@@ -67,6 +71,16 @@ class FileIdentity:
     def open_at(self, path: str) -> StoredBytes:
         """Open the file, and check that it is still this one."""
         return OpenFile(path, self)
+
+    def prefetch(self, path: str, start: int, stop: int) -> None:
+        """Do nothing: the system reads files ahead."""
+
+    def find_beside(self, path: str, ending: str) -> "SourceFile | None":
+        """Return the file that has the name of this one and an ending more, if there is one."""
+        try:
+            return SourceFile.at(path + ending)
+        except ImageNotFoundError:
+            return None
 
     def check_at(self, path: str) -> None:
         """Raise `FileChangedError` unless the file at a path is this very one, `OSError` if none is."""
@@ -131,6 +145,12 @@ class Identity(Protocol):
 
     def open_at(self, path: str, /) -> StoredBytes:
         """Open it, and check that it is still the same."""
+
+    def prefetch(self, path: str, start: int, stop: int, /) -> None:
+        """Fetch bytes that are going to be read, up to a bound, where they are fetched at all."""
+
+    def find_beside(self, path: str, ending: str, /) -> "SourceFile | None":
+        """Return what has the same name and an ending more, None where nothing has."""
 
     def check_at(self, path: str, /) -> None:
         """Raise `FileChangedError` unless it is still the same."""

@@ -42,6 +42,12 @@ class FrameSegments(Segments):
         return 2 * self.longest + self._longest_packed + DECODER_BYTES
 
     @override
+    def packed_range(self, number: int) -> tuple[int, int]:
+        """Return where the compressed bytes of a segment are."""
+        start, stop = self._starts[number : number + 2]
+        return start, stop
+
+    @override
     def decode(self, number: int) -> Block:
         """Decode a segment to its end, and verify it.
 
@@ -53,7 +59,7 @@ class FrameSegments(Segments):
             If it is no longer the file that was opened.
         """
         segment = self.segment(number)
-        start, stop = self._starts[number : number + 2]
+        start, stop = self.packed_range(number)
         with CompressedInput(self._source) as feed:
             feed.position = start
             packed = feed.read(stop - start)

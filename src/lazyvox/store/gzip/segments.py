@@ -58,6 +58,16 @@ class Segments(ABC):
         checksum = None if checksums is None else int(checksums[number])
         return Segment(number, int(offsets[number]), stop, checksum)
 
+    def prefetch(self, first: int, last: int) -> None:
+        """Fetch the stored bytes of segments that are decoded next, where they are fetched at all."""
+        start, _ = self.packed_range(first)
+        _, stop = self.packed_range(last)
+        self._source.identity.prefetch(self._source.path, start, stop)
+
+    @abstractmethod
+    def packed_range(self, number: int) -> tuple[int, int]:
+        """Return where the compressed bytes of a segment are."""
+
     @property
     @abstractmethod
     def held_bytes(self) -> int:
@@ -120,7 +130,7 @@ class SegmentSource(Segments):
         segment = self.segment(number)
         start = self._point(number)
         with CompressedInput(self._source, self._piece_bytes(number)) as feed:
-            feed.expect(*self._packed_range(number))
+            feed.expect(*self.packed_range(number))
             decoder = GzipDecoder(feed, start)
             block = self._decoded(decoder, segment)
         block.ends_in_garbage = decoder.trailing_garbage
@@ -132,12 +142,13 @@ class SegmentSource(Segments):
 
     def _piece_bytes(self, number: int) -> int:
         """Return how to read the compressed bytes of a segment in few pieces of one size."""
-        begin, end = self._packed_range(number)
+        begin, end = self.packed_range(number)
         nbytes = max(end - begin, 1)
         n_pieces = -(-nbytes // _COMPRESSED_BYTES)
         return -(-nbytes // n_pieces)
 
-    def _packed_range(self, number: int) -> tuple[int, int]:
+    @override
+    def packed_range(self, number: int) -> tuple[int, int]:
         """Return where the compressed bytes of a segment are."""
         bits, is_last = self.points.bit_offsets, number + 1 == len(self)
         end = 8 * self.points.compressed_size if is_last else int(bits[number + 1])

@@ -4,23 +4,30 @@ import os
 import stat
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lazyvox.errors import AccessPointError
+from lazyvox._typing import override
+from lazyvox.errors import AccessPointError, FileChangedError
 from lazyvox.store.files.identity import FileIdentity, SourceFile
 from lazyvox.store.files.paths import printable
 from lazyvox.store.gzip.access_points import WINDOW_BYTES
 from lazyvox.store.index.gzidx import NO_WINDOW, GzidxTable, read_table
 from lazyvox.store.index.record import IndexRecord
 
-__all__ = ["GzidxFile", "open_gzidx", "open_index_file", "read_small_file"]
+__all__ = ["GzidxFile", "gzidx_object", "open_gzidx", "open_index_file", "read_small_file"]
+
+FoundT = TypeVar("FoundT", bound="GzidxFile")
 
 #: The record of an index of four million points; nothing larger is read.
 _MAX_RECORD_BYTES = 64 << 20
+
+#: Windows of an object that are fetched together.
+_WINDOWS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,19 +99,23 @@ class GzidxFile(SourceFile):
         place = int(self.table.window_places[number])
         if place == NO_WINDOW:
             return b""
+        stored = self._stored(place)
+        self._check(number, stored)
+        wanted = min(WINDOW_BYTES, int(self.decoded_offsets[number]))
+        return stored[len(stored) - wanted :]
+
+    def _stored(self, place: int) -> bytes:
+        """Return the stored bytes of a window."""
         fd = open_index_file(self.path)
         try:
             # A record has a checksum of each window, whichever build it is from.
             if self.record is None and FileIdentity.of(os.fstat(fd)) != self.identity:
                 self._raise_unusable("was replaced or written to since it was opened")
-            stored = os.pread(fd, self.table.window_bytes, place)
+            return os.pread(fd, self.table.window_bytes, place)
         except OSError as error:
             self._raise_unusable(f"could not be read: {error.strerror or error}")
         finally:
             os.close(fd)
-        self._check(number, stored)
-        wanted = min(WINDOW_BYTES, int(self.decoded_offsets[number]))
-        return stored[len(stored) - wanted :]
 
     def is_in_place(self) -> bool:
         """Return whether the file is still the one that was opened."""
@@ -169,7 +180,8 @@ def open_gzidx(
     fd = open_index_file(path, owners)
     try:
         identity = FileIdentity.of(os.fstat(fd))
-        table = read_table(fd, path, compressed_size)
+        read = partial(os.pread, fd)
+        table = read_table(read, identity.size, path, compressed_size)
     except OSError as error:
         raise _unreadable(path, error) from error
     finally:
@@ -178,12 +190,60 @@ def open_gzidx(
     if record is not None:
         record.check_table(table, path)
         lengths = record.header_lengths.astype(np.int64)
+    return _points(GzidxFile, SourceFile(path, identity), table, lengths, record)
+
+
+def _points(
+    kind: type[FoundT],
+    file: SourceFile,
+    table: GzidxTable,
+    lengths: NDArray[np.int64],
+    record: IndexRecord | None,
+) -> FoundT:
+    """Return points, of which gzip headers of these lengths are in front."""
     bits = table.bit_offsets - 8 * lengths
     starts = lengths > 0
     # The beginning of the file is the beginning of a member, whoever made the index.
     bits[0], starts[0] = 0, True
     checksums = None if record is None else record.checksums
-    return GzidxFile(path, identity, table, bits, starts, record, checksums)
+    return kind(file.path, file.identity, table, bits, starts, record, checksums)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GzidxObject(GzidxFile):
+    """The access points in a GZIDX object behind a URL. It has no record: its windows are long."""
+
+    @override
+    def _stored(self, place: int) -> bytes:
+        """Return the stored bytes of a window."""
+        stored, nbytes = self.open_stored(), self.table.window_bytes
+        try:
+            if stored.at_hand(place) < nbytes:
+                # Neighbours are wanted next.
+                self.identity.prefetch(self.path, place, place + _WINDOWS * nbytes)
+            return stored.pread(nbytes, place)
+        except FileChangedError as error:
+            self._raise_unusable(f"could not be read: {error}")
+        finally:
+            stored.close()
+
+    @override
+    def is_in_place(self) -> bool:
+        """Return whether the object is taken to be there: whether it is the same, each read tells."""
+        return True
+
+
+def gzidx_object(found: SourceFile, compressed_size: int) -> GzidxObject:
+    """Open a GZIDX object; reads its records and no window.
+
+    Raises `AccessPointError` where it is not of a gzip file of this size.
+    """
+    stored = found.open_stored()
+    try:
+        table = read_table(stored.pread, found.identity.size, found.path, compressed_size)
+    finally:
+        stored.close()
+    return _points(GzidxObject, found, table, np.zeros(len(table.bit_offsets), np.int64), None)
 
 
 def open_index_file(path: str, owners: frozenset[int] | None = None) -> int:

@@ -17,6 +17,7 @@ from lazyvox.planning.memory import parse_memory
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import expand_home, printable
 from lazyvox.store.files.temporary import sweep
+from lazyvox.store.files.urls import is_url
 
 __all__ = [
     "INDEX_ENDING",
@@ -245,13 +246,14 @@ def _folder_at(places: tuple[str, ...]) -> IndexFolder:
 
 def names_of_path(path: str) -> str:
     """Return how the names of all indexes of a file begin, whatever it held."""
-    real = os.fsencode(os.path.realpath(path))
+    real = os.fsencode(path if is_url(path) else os.path.realpath(path))
     return blake2b(real, digest_size=10).hexdigest() + "-"
 
 
 def name_in_cache(source: SourceFile) -> str:
     """Return the name, without ending, of the index of a file as it is now."""
-    version = f"{source.identity.size} {source.identity.mtime_ns}".encode()
+    identity = source.identity
+    version = f"{identity.size} {identity.mtime_ns} {identity.validator}".rstrip().encode()
     return names_of_path(source.path) + blake2b(version, digest_size=10).hexdigest()
 
 

@@ -14,8 +14,8 @@ In version 0 all points but the first have a window. A last point at the end of 
 nothing follows, marks the end.
 """
 
-import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NoReturn
@@ -97,13 +97,17 @@ class _Header:
         return _HEADER.size + self.n_points * self.record.itemsize
 
 
-def read_table(fd: int, path: str, compressed_size: int | None) -> GzidxTable:
+def read_table(
+    read: Callable[[int, int], bytes], size: int, path: str, compressed_size: int | None
+) -> GzidxTable:
     """Return the points of an open GZIDX file, every field checked; reads no window.
 
     Parameters
     ----------
-    fd : int
-        The file.
+    read : callable
+        Returns so many bytes of the file from an offset on, fewer at its end.
+    size : int
+        Its size in bytes.
     path : str
         Its name, for messages.
     compressed_size : int or None
@@ -124,8 +128,7 @@ def read_table(fd: int, path: str, compressed_size: int | None) -> GzidxTable:
     Memory: about 50 bytes for each point. What the header claims is compared with the size of the
     file before anything is allocated.
     """
-    size = os.fstat(fd).st_size
-    head = os.pread(fd, _HEADER.size, 0)
+    head = read(_HEADER.size, 0)
     try:
         header = _parse_header(head, size)
         if compressed_size is not None and header.compressed_size != compressed_size:
@@ -133,7 +136,7 @@ def read_table(fd: int, path: str, compressed_size: int | None) -> GzidxTable:
                 f"it is of a file of {header.compressed_size} bytes, and this one has "
                 f"{compressed_size}"
             )
-        records = os.pread(fd, header.table_bytes - _HEADER.size, _HEADER.size)
+        records = read(header.table_bytes - _HEADER.size, _HEADER.size)
         return _table(header, head, records, size)
     except _WrongError as error:
         msg = (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lazyvox.errors import AccessPointError, ImageFileError
 from lazyvox.store.files.identity import SourceFile
+from lazyvox.store.files.urls import is_url
 from lazyvox.store.index.file import read_small_file
 from lazyvox.store.index.folder import IndexFolder, StoredIndex, name_in_cache
 from lazyvox.store.index.record import IndexRecord, parse_record
@@ -95,6 +96,9 @@ def _listed(stored: StoredIndex) -> ListedIndex:
 
 
 def _state(record: IndexRecord, stored: StoredIndex) -> str:
+    if is_url(record.path):
+        # Whether it is as it was takes a request, which whoever reads it makes.
+        return "current"
     try:
         source = SourceFile.at(record.path)
     except FileNotFoundError:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lazyvox.errors import AccessPointError
+from lazyvox.errors import AccessPointError, ImageFileError
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import printable
-from lazyvox.store.index.file import GzidxFile, open_gzidx, read_small_file
+from lazyvox.store.files.urls import is_url, url_beside
+from lazyvox.store.index.file import GzidxFile, gzidx_object, open_gzidx, read_small_file
 from lazyvox.store.index.folder import (
     INDEX_ENDING,
     RECORD_ENDING,
@@ -57,8 +58,11 @@ def cache_paths(source: SourceFile) -> tuple[str, str]:
 
 def judge_places(source: SourceFile) -> Iterator[Verdict]:
     """Yield the verdicts on the index beside the file, and on those in the cache."""
-    trusted = frozenset({os.geteuid(), 0, *_owner(source.path)})
-    yield _judge("beside", source, beside_paths(source.path), trusted)
+    if is_url(source.path):
+        yield _judge_object(source)
+    else:
+        trusted = frozenset({os.geteuid(), 0, *_owner(source.path)})
+        yield _judge("beside", source, beside_paths(source.path), trusted)
     paths = cache_paths(source)
     problem = cache_folder().problem()
     if problem:
@@ -89,6 +93,20 @@ def _judge(
         return Verdict(path, where, None, str(error))
 
 
+def _judge_object(source: SourceFile) -> Verdict:
+    """Return the verdict on the index beside an object: a GZIDX file, whoever wrote it."""
+    path = url_beside(source.path, INDEX_ENDING)
+    try:
+        found = source.identity.find_beside(source.path, INDEX_ENDING)
+        if found is None:
+            return Verdict(path, "beside", None, "there is none")
+        points = gzidx_object(found, source.identity.size)
+        _refuse_older(points, source)
+    except (AccessPointError, ImageFileError) as error:
+        return Verdict(path, "beside", None, str(error))
+    return Verdict(path, "beside", points, "")
+
+
 def _open(
     where: str, source: SourceFile, paths: tuple[str, str], owners: frozenset[int]
 ) -> GzidxFile:
@@ -106,14 +124,18 @@ def _open(
         msg = f"{printable(path)}: an index in the cache must have its record, and it has none."
         raise AccessPointError(msg)
     points = open_gzidx(path, compressed_size=size, owners=owners)
+    _refuse_older(points, source)
+    return points
+
+
+def _refuse_older(points: GzidxFile, source: SourceFile) -> None:
     if points.identity.mtime_ns < source.identity.mtime_ns:
         msg = (
-            f"{printable(path)}: an index without record must be younger than its file, and it is "
+            f"{points.whence}: an index without record must be younger than its file, and it is "
             f"older: it may be of an earlier content. Import it if it is not: lazyvox index "
             f"--import."
         )
         raise AccessPointError(msg)
-    return points
 
 
 def _owner(path: str) -> tuple[int, ...]:

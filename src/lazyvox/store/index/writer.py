@@ -11,6 +11,7 @@ from lazyvox._version import __version__
 from lazyvox.errors import AccessPointError, OutputError
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.urls import is_url
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints, points_of
 from lazyvox.store.index.cache import remember_index
 from lazyvox.store.index.file import GzidxFile, open_gzidx
@@ -18,7 +19,7 @@ from lazyvox.store.index.folder import cache_folder, cache_limit, locked
 from lazyvox.store.index.gzidx_writer import GzidxSpool
 from lazyvox.store.index.places import beside_paths, cache_paths
 from lazyvox.store.index.record import IndexRecord, head_and_tail, pack_record
-from lazyvox.store.write.atomic import AtomicFile
+from lazyvox.store.write.atomic import AtomicFile, url_refusal
 
 __all__ = ["IndexWriter", "export_index"]
 
@@ -58,6 +59,8 @@ class IndexWriter:
             cache_folder().create()
             self._paths = cache_paths(source)
         else:
+            if is_url(source.path):
+                raise url_refusal(source.path)
             self._paths = beside_paths(source.path)
             for target in self._paths:
                 _refuse_place(target)

@@ -100,11 +100,10 @@ class _Files:
 
     def fetch(self, start: int, stop: int | None, seen: ObjectState | None) -> _Bytes:
         """Request bytes of the object."""
-        now = seen
-        if now is None or start == 0:
-            now = self._state(seen)
-            if seen is not None and not seen.is_same(now):
-                raise_changed(self._shown, seen, now)
+        # It cannot be told to send bytes of this content only: so it is asked before.
+        now = self._state(seen)
+        if seen is not None and not seen.is_same(now):
+            raise_changed(self._shown, seen, now)
         return _Bytes(self, now, start, now.size if stop is None else min(stop, now.size))
 
     def read(self, start: int, stop: int, seen: ObjectState) -> bytes:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from lazyvox.errors import TruncatedFileError
+from lazyvox.errors import ImageNotFoundError, ImagePermissionError, TruncatedFileError
 from lazyvox.runtime.logs import log_info
-from lazyvox.store.files.identity import SourceFile
+from lazyvox.store.files.identity import ONE_FETCH_BYTES, SourceFile
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import StoredBytes
+from lazyvox.store.files.urls import HIDDEN, url_beside
 from lazyvox.store.remote.objects import transport_of
-from lazyvox.store.remote.open_object import FETCH_BYTES, OpenObject, first_bytes, keep_head
+from lazyvox.store.remote.open_object import FETCH_BYTES, OpenObject, first_bytes, keep_piece
 from lazyvox.store.remote.options import Access, chosen_options
 from lazyvox.store.remote.retrying import Retries
 from lazyvox.store.remote.transport import ObjectState, raise_changed
@@ -62,6 +63,23 @@ class ObjectIdentity:
         transport = transport_of(path, self.access)
         return OpenObject(path, transport, self.state, self.access.retries)
 
+    def prefetch(self, path: str, start: int, stop: int) -> None:
+        """Fetch bytes that are going to be read, up to a bound, in one request."""
+        file = OpenObject(path, transport_of(path, self.access), self.state, self.access.retries)
+        file.fetch(start, min(stop, start + ONE_FETCH_BYTES))
+
+    def find_beside(self, path: str, ending: str) -> SourceFile | None:
+        """Return the object that has the name of this one and an ending more, if there is one."""
+        url = url_beside(path, ending)
+        if HIDDEN in url:
+            # A signature is of one object.
+            return None
+        try:
+            return find_object(url, self.access)[0]
+        except (ImageNotFoundError, ImagePermissionError):
+            # S3 says that it may not be read of what is not there.
+            return None
+
     def check_at(self, path: str) -> None:
         """Raise `FileChangedError` unless it is still the same; one request."""
         retries = Retries(path, self.access.retries)
@@ -70,13 +88,15 @@ class ObjectIdentity:
             raise_changed(path, self.state, now)
 
 
-def find_object(shown: str) -> tuple[SourceFile, bytes]:
+def find_object(shown: str, access: Access | None = None) -> tuple[SourceFile, bytes]:
     """Return the object behind a URL as it is now, and its first bytes, by one request.
 
     Parameters
     ----------
     shown : str
         Its URL, without credentials: a path from `absolute_path`.
+    access : Access, optional
+        Its options; by default those of the block of code around the call.
 
     Returns
     -------
@@ -90,12 +110,12 @@ def find_object(shown: str) -> tuple[SourceFile, bytes]:
     ImageFileError
         If it cannot be had; the message says why.
     """
-    access = Access.of(chosen_options(None))
+    access = Access.of(chosen_options(None)) if access is None else access
     transport = transport_of(shown, access)
     head, state = first_bytes(transport, Retries(shown, access.retries))
     if not head:
         msg = f"{printable(shown)}: an image file must hold a header. The object is empty."
         raise TruncatedFileError(msg)
-    keep_head(shown, state, head)
+    keep_piece(shown, state, 0, head)
     log_info("found %s: %s bytes, ETag %s", shown, state.size, state.etag or "none")
     return SourceFile(shown, ObjectIdentity(state, access)), head

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import deque
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from lazyvox.runtime.once import one_per_process
 from lazyvox.runtime.prefetch import Prefetched
+from lazyvox.store.files.identity import ONE_FETCH_BYTES
 from lazyvox.store.remote.http_object import SMALL_BYTES
 from lazyvox.store.remote.retrying import PassingError, Retries
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from lazyvox.store.remote.transport import ObjectBody, ObjectState, Transport
 
-__all__ = ["FETCH_BYTES", "HEAD_BYTES", "OpenObject", "first_bytes", "keep_head"]
+__all__ = ["FETCH_BYTES", "HEAD_BYTES", "OpenObject", "first_bytes", "keep_piece"]
 
 #: Bytes of the first request: the header of an image, and its extensions where they are short.
 HEAD_BYTES = SMALL_BYTES
@@ -35,10 +36,15 @@ _PART_BYTES = 4 << 20
 #: A read that goes on where the last one ended asks for twice as much, up to here; then for the rest.
 _MOST_AHEAD = 1 << 20
 
-_HEADS_BYTES = 1 << 20
+#: Pieces that were read last, or skipped, up to this size.
+_MOST_RECENT = 3
+_RECENT_BYTES = 128 << 10
 
-#: What an open object holds at most: ranges fetched ahead, kept beginnings, buffers of connections.
-FETCH_BYTES = _MOST_AT_ONCE * _LONG_BYTES + _HEADS_BYTES + (1 << 20)
+_KEPT_BYTES = ONE_FETCH_BYTES + (1 << 20)
+
+#: What an open object holds at most: pieces that were fetched; beside them, of a plain file, ranges
+#: that are fetched ahead, or of a compressed one the copy of a piece; buffers of connections.
+FETCH_BYTES = _KEPT_BYTES + _MOST_AT_ONCE * _LONG_BYTES + (1 << 20)
 
 
 class Range:
@@ -104,33 +110,42 @@ def first_bytes(
     return bytes(buffer[:n_read]), piece.seen
 
 
-class _Heads:
-    """The beginnings of the objects that were opened last. Safe for threads and forks."""
+class _Pieces:
+    """Pieces of objects that were fetched and are read next. Safe for threads and forks.
+
+    They are kept in a list: its changes cannot be interrupted half-way.
+    """
 
     def __init__(self) -> None:
-        self._heads: OrderedDict[tuple[str, int, int, str], bytes] = OrderedDict()
+        self._pieces: list[tuple[str, ObjectState, int, bytes]] = []
         self._lock = threading.Lock()
 
     def begin_anew(self) -> None:
         """Replace the lock: in a forked child another thread may have held it."""
         self._lock = threading.Lock()
 
-    def find(self, shown: str, state: ObjectState) -> bytes:
-        return self._heads.get((shown, state.size, state.mtime_ns, state.etag), b"")
+    def find(self, shown: str, state: ObjectState, offset: int) -> tuple[int, bytes]:
+        """Return where a piece that holds an offset begins, and its bytes; none of them if none does."""
+        for name, its_state, start, piece in reversed(self._pieces):
+            if start <= offset < start + len(piece) and name == shown and its_state == state:
+                return start, piece
+        return offset, b""
 
-    def keep(self, shown: str, state: ObjectState, head: bytes) -> None:
+    def keep(self, shown: str, state: ObjectState, start: int, piece: bytes) -> None:
+        """Keep a piece, and drop the oldest ones for it."""
         with self._lock:
-            self._heads[shown, state.size, state.mtime_ns, state.etag] = head
-            while sum(map(len, self._heads.values())) > _HEADS_BYTES:
-                self._heads.popitem(last=False)
+            pieces = [*self._pieces, (shown, state, start, piece)]
+            while sum(len(one[3]) for one in pieces) > _KEPT_BYTES:
+                del pieces[0]
+            self._pieces = pieces
 
 
-_HEADS = one_per_process(_Heads())
+_PIECES = one_per_process(_Pieces())
 
 
-def keep_head(shown: str, state: ObjectState, head: bytes) -> None:
-    """Keep the beginning of an object for the reads that follow."""
-    _HEADS.keep(shown, state, head)
+def keep_piece(shown: str, state: ObjectState, start: int, piece: bytes) -> None:
+    """Keep bytes of an object for the reads that follow."""
+    _PIECES.keep(shown, state, start, piece)
 
 
 class OpenObject:
@@ -156,8 +171,8 @@ class OpenObject:
     ) -> None:
         self._shown, self._transport, self._state = shown, transport, state
         self._most_retries = most_retries
-        self._head = _HEADS.find(shown, state)
         self._planned = (0, 0)
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=_MOST_RECENT)
         self._range: Range | None = None
         self._end = -1
         self._n_ahead = 0
@@ -168,11 +183,19 @@ class OpenObject:
         """Return up to `nbytes` bytes from `offset`."""
         buffer = bytearray(max(min(nbytes, self._state.size - offset), 0))
         n_read = self.preadv(memoryview(buffer), offset)
-        return bytes(buffer[:n_read])
+        data = bytes(memoryview(buffer)[:n_read])
+        self._remember(offset, data)
+        return data
+
+    def _remember(self, offset: int, data: bytes) -> None:
+        """Keep what was read last: the search for access points goes back a little."""
+        if len(data) <= _RECENT_BYTES:
+            self._recent.append((offset, data))
 
     def at_hand(self, offset: int) -> int:
         """Return how many bytes from `offset` were fetched before."""
-        return max(len(self._head) - offset, 0)
+        start, piece = self._kept(offset)
+        return start + len(piece) - offset
 
     def preadv(self, buffer: memoryview, offset: int) -> int:
         """Fill a buffer with bytes from `offset`; return how many there were."""
@@ -206,6 +229,16 @@ class OpenObject:
             name="lazyvox-ranges",
         )
 
+    def fetch(self, start: int, stop: int) -> None:
+        """Fetch bytes that are read next, by whichever session, in one request."""
+        stop = min(stop, self._state.size)
+        begin, piece = _PIECES.find(self._shown, self._state, start)
+        if stop <= begin + len(piece):
+            return
+        buffer = bytearray(stop - start)
+        self._read_range(start, memoryview(buffer))
+        keep_piece(self._shown, self._state, start, bytes(buffer))
+
     def present_size(self) -> int:
         """Return the size of the object."""
         return self._state.size
@@ -218,11 +251,23 @@ class OpenObject:
         self._stop_ahead()
         self._end_range()
         self._fetched = (0, b"")
+        self._recent.clear()
+
+    def _kept(self, offset: int) -> tuple[int, bytes]:
+        """Return a piece that was received before, with its offset; empty where none is."""
+        for start, piece in self._recent:
+            if start <= offset < start + len(piece):
+                return start, piece
+        if self._range is not None and self._range.position == offset:
+            # To use another copy would leave the stream behind.
+            return offset, b""
+        return _PIECES.find(self._shown, self._state, offset)
 
     def _known(self, offset: int, nbytes: int) -> bytes:
         """Return bytes that were fetched before; all that are there, or none."""
-        if offset < len(self._head):
-            return self._head[offset : offset + nbytes]
+        start, piece = self._kept(offset)
+        if piece:
+            return piece[offset - start : offset - start + nbytes]
         start, fetched = self._fetched
         if not start <= offset < start + len(fetched) and self._ahead is not None:
             self._advance(offset)
@@ -273,7 +318,9 @@ class OpenObject:
             return
         gap = offset - one.position
         if 0 < gap <= _GAP_BYTES and one.stop is not None and offset < one.stop:
-            one.readinto(memoryview(bytearray(gap)))
+            skipped = bytearray(gap)
+            n_read = one.readinto(memoryview(skipped))
+            self._remember(offset - gap, bytes(skipped[:n_read]))
         if one.position != offset:
             self._end_range()
 

@@ -19,6 +19,7 @@ from lazyvox.planning.memory import parse_memory
 from lazyvox.runtime.budget import memory_budget
 from lazyvox.runtime.logs import logged_on_stderr
 from lazyvox.store.files.paths import expand_home
+from lazyvox.store.files.urls import is_url, public_url
 from lazyvox.store.remote.options import storage_options
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class _HomePath(click.Path):
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path that was given."""
-        return super().convert(expand_home(os.fsdecode(value)), param, ctx)
+        """Return the path that was given, of a URL without its credentials."""
+        path = expand_home(os.fsdecode(value))
+        return super().convert(public_url(path) if is_url(path) else path, param, ctx)
 
 
 #: A path as text.

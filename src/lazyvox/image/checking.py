@@ -18,6 +18,7 @@ from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.operators import check_time_axis
 from lazyvox.store.files.paths import expand_home, printable
+from lazyvox.store.files.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -322,6 +323,9 @@ def _of_list(item: Any, number: int, ndim: int | None, dtype: Any = None) -> Spa
 
 def _matching(path: str) -> str | list[str]:
     """Return the files that match a pattern, or a path that is none."""
+    if is_url(path):
+        # A question mark begins its query.
+        return path
     home = expand_home(path)
     # A file whose very name has brackets is no pattern.
     if not glob.has_magic(path) or Path(home).exists():

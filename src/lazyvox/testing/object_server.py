@@ -1,7 +1,9 @@
 """A server of objects on this machine, which counts requests and fails on demand."""
 
+import contextlib
 import hashlib
 import re
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -111,6 +113,7 @@ class ObjectServer:
         self.stalled = threading.Event()
         self.lock = threading.Lock()
         self.is_over = threading.Event()
+        self.connections: set[socket.socket] = set()
         self.modified_s = 1_500_000_000
         owner = self
 
@@ -130,6 +133,7 @@ class ObjectServer:
     def __exit__(self, *exc: object) -> None:
         """Stop, and end answers that stall."""
         self.is_over.set()
+        self.close_connections()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -146,6 +150,15 @@ class ObjectServer:
     def ranges(self, name: str) -> list[tuple[int | None, int | None]]:
         """Return the ranges of an object that were requested so far."""
         return [(one.start, one.stop) for one in self.requests if one.name == name]
+
+    def close_connections(self) -> None:
+        """Close the connections that wait for another request."""
+        with self.lock:
+            for connection in self.connections:
+                # The reader may have closed it.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self.connections.clear()
 
     def forget(self) -> None:
         """Forget what came so far."""
@@ -167,6 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         owner = self.server_of
+        with owner.lock:
+            owner.connections.add(self.connection)
         name = unquote(urlsplit(self.path).path.lstrip("/"))
         match = _RANGE.fullmatch(self.headers.get("Range", ""))
         start = int(match[1]) if match else None
@@ -222,6 +237,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.server_of.is_over.wait(_LONGEST_STALL_S)
         if reply.stalls or reply.n_sent is not None:
             self.close_connection = True
+
+    @override
+    def finish(self) -> None:
+        with self.server_of.lock:
+            self.server_of.connections.discard(self.connection)
+        super().finish()
 
     @override
     def log_message(self, format: str, *args: Any) -> None:

@@ -58,7 +58,12 @@ def absolute_path(path: PathLike) -> str:
 
 
 def printable(path: str) -> str:
-    """Return a path that can be printed and logged whatever bytes its name holds."""
+    """Return a path that can be printed and logged whatever bytes its name holds.
+
+    URLs are shown without credentials.
+    """
+    if is_url(path):
+        path = public_url(path)
     if path.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in path):
         return path
     return ascii(path)

@@ -98,6 +98,14 @@ class _PatientIO(socket.SocketIO):
                 return n_read
 
 
+class _Prompt(io.BufferedReader):
+    """Hands out what there is, so that none of it is lost when what comes next does not."""
+
+    @override
+    def readinto(self, buffer: Any, /) -> int:
+        return self.readinto1(buffer)
+
+
 class _Answer(http.client.HTTPResponse):
     """An answer that is received with patience."""
 
@@ -107,7 +115,7 @@ class _Answer(http.client.HTTPResponse):
         self.fp.close()
         # As `socket.makefile` does: the socket stays open for as long as it is read from.
         sock._io_refs += 1
-        self.fp = io.BufferedReader(_PatientIO(sock, timeout), _BUFFER_BYTES)
+        self.fp = _Prompt(_PatientIO(sock, timeout), _BUFFER_BYTES)
 
 
 class _Pool:

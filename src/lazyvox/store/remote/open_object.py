@@ -76,7 +76,7 @@ class Range:
                 continue
             if not n_read:
                 break
-            self._retries.progressed()
+            self._retries.progressed(n_read)
             filled += n_read
             self.position += n_read
         return filled

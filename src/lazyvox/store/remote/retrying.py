@@ -20,6 +20,8 @@ _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 20.0
 _LONGEST_ASKED_S = 120.0
 _SLICE_S = 0.1
+#: A server that sends so little between two failures is of no use.
+_ENOUGH_BYTES = 64 << 10
 
 
 class PassingError(Exception):
@@ -107,14 +109,18 @@ class Retries:
     shown: str
     most: int
     _n_failed: int = field(default=0, init=False)
+    _n_came: int = field(default=0, init=False)
 
-    def progressed(self) -> None:
-        """Begin anew: bytes came."""
-        self._n_failed = 0
+    def progressed(self, nbytes: int) -> None:
+        """Begin anew where enough bytes came since the last failure."""
+        self._n_came += nbytes
+        if self._n_came >= _ENOUGH_BYTES:
+            self._n_failed = 0
 
     def failed(self, error: PassingError) -> None:
         """Wait before the next try; raise `ReadError` where there were enough of them."""
         self._n_failed += 1
+        self._n_came = 0
         if self._n_failed > self.most:
             tries = f"{self._n_failed} times" if self._n_failed > 1 else "once"
             msg = (

@@ -1,0 +1,318 @@
+"""Servers that stall, break off, ignore ranges, refuse, redirect, and objects that change."""
+
+import logging
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import lazyvox as lv
+from lazyvox.errors import (
+    FileChangedError,
+    ImageNotFoundError,
+    ImagePermissionError,
+    ReadError,
+    TruncatedFileError,
+)
+from lazyvox.store.remote.retrying import remote_use
+from lazyvox.testing import (
+    ObjectServer,
+    Reply,
+    assert_no_thread_is_left,
+    compress,
+    n_descriptors,
+    nifti_bytes,
+)
+
+SHAPE = (40, 40, 30, 20)
+QUICK = {"timeout": 0.3, "retries": 2}
+LATER = 65536
+
+
+@pytest.fixture(scope="module")
+def values():
+    return np.random.default_rng(0).integers(0, 900, SHAPE).astype("<i2")
+
+
+@pytest.fixture(scope="module")
+def objects(values):
+    plain = nifti_bytes(values)
+    return {"x.nii": plain, "x.nii.gz": compress(plain, "gzip")}
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch):
+    monkeypatch.setattr("lazyvox.store.remote.retrying._FIRST_WAIT_S", 0.01)
+
+
+class Script:
+    """Answers requests for later bytes by these replies in turn, then rightly."""
+
+    def __init__(self, *replies):
+        self.replies = list(replies)
+
+    def __call__(self, request):
+        if (request.start or 0) >= LATER and self.replies:
+            reply = self.replies.pop(0)
+            return reply() if callable(reply) else reply
+        return None
+
+
+def check_mean(server, values, name, **options):
+    with lv.storage_options(**{**QUICK, **options}):
+        mean = lv.mean_img(server.url(name))
+    np.testing.assert_allclose(mean.dataobj, values.mean(3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+class TestPassing:
+    """Failures after which a pass goes on at its offset, and ends with the right values."""
+
+    def test_an_answer_that_breaks_off(self, objects, values, name):
+        with ObjectServer(objects, Script(Reply(n_sent=200_001), Reply(n_sent=77))) as server:
+            check_mean(server, values, name)
+            starts = [start for start, _ in server.ranges(name)]
+        assert starts == [0, LATER, LATER + 200_001, LATER + 200_078]
+
+    def test_a_server_that_stalls(self, objects, values, name):
+        with ObjectServer(objects, Script(Reply(n_sent=5000, stalls=True))) as server:
+            check_mean(server, values, name)
+            assert [start for start, _ in server.ranges(name)] == [0, LATER, LATER + 5000]
+
+    def test_a_server_that_fails_at_times(self, objects, values, name, caplog):
+        caplog.set_level(logging.INFO, "lazyvox")
+        before = remote_use()
+        with ObjectServer(objects, Script(Reply(status=500), Reply(status=503))) as server:
+            check_mean(server, values, name)
+        assert remote_use().retries - before.retries == 2
+        assert "retry 2 of 2" in caplog.text
+        assert "the server answers 503" in caplog.text
+
+    def test_a_server_that_asks_to_wait(self, objects, values, name):
+        busy = Reply(status=429, headers={"Retry-After": "1"})
+        with ObjectServer(objects, Script(busy)) as server:
+            before = time.monotonic()
+            check_mean(server, values, name)
+        assert time.monotonic() - before >= 1
+
+    def test_a_server_that_closes_idle_connections(self, objects, values, name):
+        with ObjectServer(objects) as server:
+            img = lv.load(server.url(name))
+            server.close_connections()
+            np.testing.assert_array_equal(img.dataobj[..., 19], values[..., 19])
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "message"),
+    [
+        (
+            Reply(status=404),
+            ImageNotFoundError,
+            "no such object: the server answers 404 Not Found",
+        ),
+        (Reply(status=403), ImagePermissionError, "may not be read: the server answers 403"),
+        (Reply(status=401), ImagePermissionError, "Look at the URL, and at the credentials"),
+        (Reply(status=500), ReadError, r"the server answers 500 .*\(requested 3 times\)"),
+        (
+            Reply(status=400),
+            ReadError,
+            "the server answers 400 Bad Request, to a request for byte",
+        ),
+        (Reply(ignores_range=True), ReadError, "It ignored the range, and sends the whole object"),
+        (Reply(n_sent=0), ReadError, "ended its answer after 0 of 65536 bytes"),
+        (Reply(n_sent=9, stalls=True), ReadError, r"the server was silent for 0\.3 s"),
+        (
+            Reply(status=403, body=b"<Error><Code>ExpiredToken</Code></Error>"),
+            ImagePermissionError,
+            r"\(ExpiredToken\)",
+        ),
+        (Reply(status=302, headers={"Location": "/x.nii"}), ReadError, "redirects more than 8"),
+        (Reply(status=302, headers={"Location": "ftp://h/x"}), ReadError, "names a 'ftp' address"),
+    ],
+)
+def test_what_does_not_pass_is_named_with_its_url(objects, reply, kind, message):
+    with ObjectServer(objects, lambda request: reply) as server:
+        url = server.url("x.nii")
+        # What arrives in part is no progress if nothing new comes.
+        with pytest.raises(kind, match=message) as caught:
+            lv.load(url, storage_options={**QUICK, "retries": 2})
+    assert str(caught.value).startswith(f"{url}: ")
+
+
+def test_a_small_object_needs_no_ranges(values):
+    small = nifti_bytes(values[:8, :8, :4, :4].copy())
+    with ObjectServer({"x.nii": small}, lambda request: Reply(ignores_range=True)) as server:
+        img = lv.load(server.url("x.nii"))
+        np.testing.assert_array_equal(img.dataobj, values[:8, :8, :4, :4])
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(img)).dataobj, img.dataobj)
+
+
+def test_an_empty_object_is_named():
+    with (
+        ObjectServer({"x.nii": b""}) as server,
+        pytest.raises(TruncatedFileError, match="must hold a header, and the object is empty"),
+    ):
+        lv.load(server.url("x.nii"))
+
+
+def test_a_host_without_address_is_named(monkeypatch):
+    def fail(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(ReadError, match=r"the host 'nowhere\.invalid' has no address"):
+        lv.load("https://nowhere.invalid/x.nii")
+
+
+def test_a_port_that_nobody_listens_at_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(ReadError, match=f"nothing at 127.0.0.1 port {port} accepts conn"):
+            lv.load(f"http://127.0.0.1:{port}/x.nii", storage_options=QUICK)
+
+
+def test_a_server_without_tls_is_named(objects):
+    with (
+        ObjectServer(objects) as server,
+        pytest.raises(ReadError, match=r"the connection to 127\.0\.0\.1 failed \(.*SSL"),
+    ):
+        lv.load(server.url("x.nii").replace("http:", "https:"), storage_options=QUICK)
+
+
+class TestChanges:
+    @pytest.mark.parametrize("has_etags", [True, False])
+    @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+    def test_in_the_middle_of_a_pass(self, objects, values, name, has_etags):
+        script = Script(Reply(n_sent=200_000))
+        with ObjectServer(objects, script, has_etags=has_etags) as server:
+
+            def replace():
+                server.objects[name] = objects[name][:-1] + b"?"
+                server.modified_s += 1
+
+            script.replies.append(replace)
+            with pytest.raises(FileChangedError, match=r"it changed on the server.*Load it again"):
+                check_mean(server, values, name)
+        assert_no_thread_is_left()
+
+    def test_between_two_reads(self, objects, values):
+        with ObjectServer(objects) as server:
+            img = lv.load(server.url("x.nii"))
+            server.objects["x.nii"] = objects["x.nii"][:-1] + b"?"
+            with pytest.raises(FileChangedError, match="It was replaced or deleted"):
+                img.dataobj[..., 7].sum()
+            server.objects["x.nii"] = objects["x.nii"]
+            np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+
+    def test_deleted(self, objects):
+        with ObjectServer(objects) as server:
+            img = lv.load(server.url("x.nii"))
+            del server.objects["x.nii"]
+            with pytest.raises(FileChangedError, match="It was replaced or deleted"):
+                img.dataobj[..., 7].sum()
+
+    def test_a_server_that_ignores_conditions(self, objects, values):
+        with ObjectServer(objects, has_etags=False) as server:
+            img = lv.load(server.url("x.nii"))
+            assert server.requests[0].headers.get("If-Unmodified-Since") is None
+            server.modified_s += 5
+            with pytest.raises(FileChangedError, match="modified at 1500000005 s"):
+                img.dataobj[..., 7].sum()
+            assert "If-Unmodified-Since" in server.requests[-1].headers
+
+
+class TestRedirects:
+    def test_one_is_followed_once(self, objects, values):
+        def reply(request):
+            moved = Reply(status=302, headers={"Location": "/x.nii"})
+            return moved if request.name == "old.nii" else None
+
+        with ObjectServer(objects, reply) as server:
+            img = lv.load(server.url("old.nii"))
+            np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+            assert [one.name for one in server.requests] == ["old.nii", "x.nii", "x.nii"]
+
+    def test_credentials_stay_with_their_server(self, objects):
+        with ObjectServer(objects) as other:
+            moved = Reply(status=302, headers={"Location": other.url("x.nii")})
+            with ObjectServer(objects, lambda request: moved) as server:
+                lv.load(server.url("x.nii").replace("127.0.0.1", "me:word@127.0.0.1"))
+                assert server.requests[0].headers["Authorization"].startswith("Basic ")
+            assert "Authorization" not in other.requests[0].headers
+
+    def test_an_address_that_runs_out_is_found_anew(self, objects, values):
+        names = iter(["first.nii", "x.nii"])
+
+        def reply(request):
+            if request.name == "old.nii":
+                return Reply(status=307, headers={"Location": f"/{next(names)}"})
+            return None
+
+        with ObjectServer({**objects, "first.nii": objects["x.nii"]}, reply) as server:
+            img = lv.load(server.url("old.nii"))
+            del server.objects["first.nii"]
+            np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+def test_ctrl_c_ends_a_pass_whose_server_stalls(objects, name):
+    with ObjectServer(objects, Script(Reply(n_sent=5000, stalls=True))) as server:
+        img = lv.load(server.url(name), storage_options={"timeout": 600})
+        before = n_descriptors()
+
+        def interrupt():
+            server.stalled.wait(60)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            lv.mean_img(img)
+        thread.join()
+        assert time.monotonic() - begin < 30
+        assert_no_thread_is_left()
+        assert n_descriptors() <= before
+        np.testing.assert_array_equal(img.dataobj[0, 0, 0, :1].shape, (1,))
+
+
+def test_a_forked_child_reads_with_connections_of_its_own(objects, values):
+    with ObjectServer(objects) as server:
+        img = lv.load(server.url("x.nii"))
+        img.dataobj[..., 7].sum()
+        child = os.fork()
+        if not child:
+            is_right = bool((img.dataobj[..., 9] == values[..., 9]).all())
+            os._exit(0 if is_right else 1)
+        np.testing.assert_array_equal(img.dataobj[..., 11], values[..., 11])
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_secrets_of_urls_are_nowhere(objects, caplog, tmp_path):
+    caplog.set_level(logging.INFO, "lazyvox")
+    with ObjectServer(objects) as server:
+        url = server.url("x.nii").replace("//", "//me:word1234@") + "?id=3&X-Amz-Signature=ab12cd"
+        img = lv.load(url)
+        mean = lv.mean_img(img)
+        plan = lv.plan(lv.mean_img, url)
+        with pytest.raises(ImageNotFoundError, match=r"X-Amz-Signature=\*\*\*: no such") as caught:
+            lv.load(url.replace("x.nii", "y.nii"))
+        packed = pickle.dumps(img)
+        seen = [
+            repr(img),
+            repr(img.dataobj),
+            str(plan),
+            repr(plan),
+            caplog.text,
+            str(caught.value),
+        ]
+        seen += [str(img.get_filename()), str(img.file_map), str(mean), repr(packed)]
+        assert not any(secret in text for text in seen for secret in ("word1234", "ab12cd"))
+        # Another process has to be given them.
+        pickle.loads(packed).dataobj[..., 3].sum()

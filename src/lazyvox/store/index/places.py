@@ -94,7 +94,7 @@ def _judge(
 
 
 def _judge_object(source: SourceFile) -> Verdict:
-    """Return the verdict on the index beside an object: a GZIDX file, whoever wrote it."""
+    """Return the verdict on the index beside an object: a GZIDX file."""
     path = url_beside(source.path, INDEX_ENDING)
     try:
         found = source.identity.find_beside(source.path, INDEX_ENDING)

@@ -138,7 +138,7 @@ class _FirstLevel:
 
     def plan(self) -> Plan:
         """Return the plan of the first pass: that of the mask where it is to be computed."""
-        return plan_of(self.inputs.model.fit, list(self.inputs.paths), **self.inputs.fit_options())
+        return plan_of(self.inputs.fit)
 
     def work(self) -> list[Any]:
         """Fit, and write everything into the folder."""
@@ -147,7 +147,7 @@ class _FirstLevel:
             self.output, overwrite=self.settings.overwrite, marks=(self._contrasts_file,)
         )
         try:
-            model = self.inputs.model.fit(list(self.inputs.paths), **self.inputs.fit_options())
+            model = self.inputs.fit()
             written, peaks = self._write_maps(model, folder.path)
             written += self._write_tables(folder.path)
             if self.has_report:
@@ -351,6 +351,9 @@ def glm(
             msg = f"{option} concerns designs made of --events: leave it out with --design"
             raise WrongUsageError(msg)
     choice = ModelChoice(**options)
+    if choice.drift_model != "cosine" and is_given(ctx, "high_pass"):
+        msg = f"--high-pass is that of --drift-model cosine. Got it with {choice.drift_model}"
+        raise WrongUsageError(msg)
     confounds = chosen(ctx, ConfoundChoice)
     inputs = FirstLevelInputs(runs, events, designs, confounds, contrasts, choice, settings.n_jobs)
     work = _FirstLevel(inputs, output, not no_report, settings)

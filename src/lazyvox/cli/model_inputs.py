@@ -1,5 +1,6 @@
 """Inputs of `lazyvox glm`: runs with their tables, the model, and its contrasts."""
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,10 +11,12 @@ from lazyvox._typing import FloatArray, IntArray
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.outcome import WrongUsageError, spelled
 from lazyvox.errors import ParameterError
-from lazyvox.glm.contrasts import contrast_weights, named_contrasts
+from lazyvox.glm.contrasts import design_weights, named_contrasts
 from lazyvox.glm.design_files import read_design
-from lazyvox.glm.model_choice import ModelChoice, confound_frame, event_designs
+from lazyvox.glm.event_frames import event_designs
+from lazyvox.glm.model_choice import ModelChoice, confound_frame
 from lazyvox.lazyimage.describe import repetition_time
+from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.sample_mask import checked_sample_mask
 from lazyvox.store.files.paths import printable
@@ -92,6 +95,7 @@ class FirstLevelInputs:
             if len(img.shape) != 4:
                 msg = f"{printable(path)}: a run must be 4D. Got shape {tuple(img.shape)}."
                 raise ParameterError(msg)
+            check_same_grid(as_image(self.paths[0]), img)
             n_volumes = int(img.shape[3])
             if self.designs:
                 found.append(self._designed(number, path, n_volumes))
@@ -159,15 +163,20 @@ class FirstLevelInputs:
         return self.choice.model(self.t_r, n_jobs=self.n_jobs, has_events=not self.designs)
 
     @cached_property
+    def whole_designs(self) -> list[Any]:
+        """The design matrix of each run, of all volumes: made once, so that it warns once."""
+        runs = self.runs
+        if self.designs:
+            return [run.design for run in runs]
+        confounds = [run.confounds for run in runs] if self.confounds.confounds else None
+        return event_designs(self.model, self.paths, self.events, confounds)
+
+    @cached_property
     def design_matrices(self) -> list[Any]:
         """The design matrix of each run, without the volumes that are left out."""
-        designs = [run.design for run in self.runs]
-        if not self.designs:
-            confounds = self.fit_options()["confounds"]
-            designs = event_designs(self.model, self.paths, self.events, confounds)
         return [
             design if run.kept is None else design.iloc[run.kept]
-            for design, run in zip(designs, self.runs, strict=True)
+            for design, run in zip(self.whole_designs, self.runs, strict=True)
         ]
 
     @cached_property
@@ -181,23 +190,19 @@ class FirstLevelInputs:
     @cached_property
     def weights(self) -> dict[str, list[FloatArray]]:
         """Weights of each contrast, by its name: one array for each run."""
-        return {
-            name: [
-                contrast_weights(expression, [str(column) for column in design.columns])
-                for design in self.design_matrices
-            ]
-            for name, expression in self.named_expressions.items()
-        }
+        return design_weights(self.named_expressions, self.design_matrices)
 
-    def fit_options(self) -> dict[str, Any]:
-        """Return the arguments of `fit`."""
+    def fit(self) -> Any:
+        """Return the model, fitted."""
         masks = None
         if any(run.kept is not None for run in self.runs):
             masks = [
                 np.arange(run.n_volumes) if run.kept is None else run.kept for run in self.runs
             ]
-        if self.designs:
-            designs = [run.design for run in self.runs]
-            return {"design_matrices": designs, "sample_masks": masks}
-        confounds = [run.confounds for run in self.runs] if self.confounds.confounds else None
-        return {"events": list(self.events), "confounds": confounds, "sample_masks": masks}
+        with warnings.catch_warnings():
+            # Settings of the design are the model's for its report.
+            warnings.filterwarnings("ignore", "If design matrices are supplied")
+            # The fit puts its own tables in place of those in the list.
+            return self.model.fit(
+                list(self.paths), design_matrices=list(self.whole_designs), sample_masks=masks
+            )

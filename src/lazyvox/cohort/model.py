@@ -12,7 +12,8 @@ from lazyvox._typing import FloatArray, IntArray
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.errors import ParameterError
 from lazyvox.glm.consumer import GLM
-from lazyvox.glm.contrasts import contrast_weights, named_contrasts
+from lazyvox.glm.contrasts import design_weights, named_contrasts
+from lazyvox.glm.event_frames import event_designs
 from lazyvox.glm.map_files import (
     MAPS,
     describe_contrasts,
@@ -23,7 +24,7 @@ from lazyvox.glm.map_files import (
     write_design,
     write_map,
 )
-from lazyvox.glm.model_choice import ModelChoice, confound_frame, event_designs
+from lazyvox.glm.model_choice import ModelChoice, confound_frame
 from lazyvox.glm.results import GLMResult
 from lazyvox.lazyimage.series import Grid, Series
 from lazyvox.runtime.optional import require
@@ -272,11 +273,8 @@ def prepare_model(
     numbers = np.flatnonzero(kept)
     if len(numbers) < len(kept):
         design = design.iloc[numbers]
-    columns = [str(column) for column in design.columns]
-    weights = {
-        name: contrast_weights(expression, columns)
-        for name, expression in named_contrasts(model.contrasts).items()
-    }
+    found = design_weights(named_contrasts(model.contrasts), [design])
+    weights = {name: own for name, (own,) in found.items()}
     consumer = GLM(
         design,
         noise_model=model.choice.noise_model,

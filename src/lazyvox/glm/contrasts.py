@@ -1,7 +1,7 @@
 """Contrasts: expressions of the names of columns, whatever characters these have."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -10,7 +10,7 @@ from lazyvox._typing import FloatArray
 from lazyvox.bids.names import bids_label
 from lazyvox.errors import ParameterError
 
-__all__ = ["contrast_label", "contrast_weights", "named_contrasts"]
+__all__ = ["contrast_label", "contrast_weights", "design_weights", "named_contrasts"]
 
 
 def named_contrasts(texts: Sequence[str]) -> dict[str, str]:
@@ -43,13 +43,20 @@ def named_contrasts(texts: Sequence[str]) -> dict[str, str]:
         if name in found:
             msg = f"`contrasts` must be given once for each name. Got {name!r} twice."
             raise ParameterError(msg)
+        if not re.search("[a-zA-Z0-9]", name):
+            msg = (
+                f"`contrasts`: a name must have letters (a to z) or digits, for names of files. Got "
+                f"{name!r} for {expression!r}."
+            )
+            raise ParameterError(msg, hint="Name it as in NAME=EXPRESSION.")
         found[name] = expression
-    labels = [contrast_label(name) for name in found]
-    twice = [label for label in labels if labels.count(label) > 1]
+    # Some file systems do not tell capitals from small letters.
+    labels = [contrast_label(name).lower() for name in found]
+    twice = [name for name, label in zip(found, labels, strict=True) if labels.count(label) > 1]
     if twice:
         msg = (
-            f"`contrasts`: names must differ in letters and digits. Got {twice[0]!r} of two; name "
-            f"them as in NAME=EXPRESSION."
+            f"`contrasts`: names must differ in letters and digits, whatever their case. Got "
+            f"{twice[0]!r} and {twice[1]!r}; name them as in NAME=EXPRESSION."
         )
         raise ParameterError(msg)
     return found
@@ -86,14 +93,68 @@ def contrast_weights(contrast: Any, names: Sequence[str]) -> FloatArray:
     Raises
     ------
     ParameterError
-        If a name is none of a column, the expression is none, or there are more weights than
-        columns.
+        If a name is none of a column, the expression is none, there are more weights than
+        columns, one is not finite, or all are 0.
 
     Examples
     --------
     >>> contrast_weights("2 * a#0 - b", ["a#0", "b", "constant"])
     array([ 2., -1.,  0.])
     """
+    with np.errstate(invalid="ignore", over="ignore"):
+        weights = _weights(contrast, names)
+    if not np.isfinite(weights).all() or not weights.any():
+        got = "none but 0" if np.isfinite(weights).all() else "NaN or infinity"
+        msg = f"`contrast` must have finite weights, and one that is not 0. Got {got} of {contrast!r}."
+        raise ParameterError(msg, parameter="contrast")
+    return weights
+
+
+def design_weights(
+    expressions: Mapping[str, str], designs: Sequence[Any]
+) -> dict[str, list[FloatArray]]:
+    """Return the weights of contrasts in the designs of some runs.
+
+    Parameters
+    ----------
+    expressions : mapping of str to str
+        Expressions by name.
+    designs : sequence of DataFrame
+        A design for each run, without the volumes that are left out.
+
+    Returns
+    -------
+    dict of str to list of ndarray
+        An array for each run, by name of the contrast.
+
+    Raises
+    ------
+    ParameterError
+        As in `contrast_weights`; or if a contrast names a column that is zero in a run.
+    """
+    return {
+        name: [_weights_in(text, design, run) for run, design in enumerate(designs, 1)]
+        for name, text in expressions.items()
+    }
+
+
+def _weights_in(text: str, design: Any, run: int) -> FloatArray:
+    names = [str(column) for column in design.columns]
+    weights = contrast_weights(text, names)
+    silent = (weights != 0) & ~np.asarray(design != 0).any(axis=0)
+    if silent.any():
+        column = names[int(silent.argmax())]
+        msg = (
+            f"`contrast` must be of columns that are not zero. Got {text!r}, where {column!r} is zero at "
+            f"all volumes of run {run}: none of its events falls into them."
+        )
+        hint = "Leave that run or the contrast out, or look at the onsets and at `t_r`."
+        raise ParameterError(msg, parameter="contrast", hint=hint)
+    return weights
+
+
+def _weights(contrast: Any, names: Sequence[str]) -> FloatArray:
+    """Return the weights of an expression, or those that are given, whatever they are."""
     if not isinstance(contrast, str):
         return _given(contrast, len(names))
     if contrast.strip() in names:

@@ -13,6 +13,7 @@ from lazyvox.signal.confound_files import read_confounds
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.urls import is_url
 from lazyvox.store.opening import open_binary
+from lazyvox.tables.numeric import check_distinct
 
 __all__ = ["DesignFile", "fetched_events", "read_design"]
 
@@ -68,6 +69,7 @@ def read_design(path: str) -> DesignFile:
     values, names, _ = read_confounds(path)
     if names is None:
         names = tuple(f"x{number}" for number in range(values.shape[1]))
+    check_distinct(names, names, printable(path))
     return DesignFile(np.asarray(values, np.float64), tuple(names))
 
 

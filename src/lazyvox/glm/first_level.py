@@ -12,6 +12,7 @@ from lazyvox.geometry.resampling import fraction_inside
 from lazyvox.glm.consumer import GLM
 from lazyvox.glm.design import Design
 from lazyvox.glm.design_files import fetched_events
+from lazyvox.glm.event_frames import check_timing
 from lazyvox.glm.fit import Fit, Model
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.voxel_series import predicted_img, residuals_img, volume_img
@@ -36,6 +37,10 @@ __all__ = ["FirstLevelModel"]
 
 #: Parameters of a masker that clean signals along time.
 _CLEANING = ("detrend", "low_pass", "high_pass", "clean_args")
+
+
+#: Largest value of a column in which nothing happens.
+_NO_RESPONSE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,12 +256,18 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             return list(design_matrices)
         # The header says how many volumes there are.
         numbers = [check_niimg(img, ensure_ndim=4).shape[3] for img in run_imgs]
+        check_timing(self.t_r, numbers)
         for number, (n_volumes, table) in enumerate(zip(numbers, events, strict=True)):
             _warn_of_late_events(table, n_volumes * self.t_r, number)
-        return [
+        designs = [
             self._create_single_design(n_volumes, events, confounds, number)
             for number, n_volumes in enumerate(numbers)
         ]
+        for design in designs:
+            # A condition without an event in the run has rounding for a response, which a fit
+            # would take for a regressor.
+            design[design.columns[np.abs(design).max() < _NO_RESPONSE]] = 0.0
+        return designs
 
     @override
     def _prepare_mask(self, run_imgs: Any) -> None:

@@ -364,6 +364,10 @@ def _warn_of_zero_means(sums: VoxelSums, scaling: Scaling) -> None:
         if n_zero:
             msg = (
                 f"Mean values of 0 observed, in {n_zero} voxels: they cannot be scaled to their "
-                f"mean. Data that were centered need `signal_scaling=False`."
+                f"mean."
             )
-            warnings.warn(msg, LazyvoxWarning, stacklevel=4)
+            hint = "Data that were centered need `signal_scaling=False`."
+            cli_hint = (
+                "Of data that were centered take those with their mean: lazyvox clean --keep-mean."
+            )
+            warnings.warn(LazyvoxWarning(msg, hint=hint, cli_hint=cli_hint), stacklevel=4)

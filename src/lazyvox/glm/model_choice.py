@@ -1,17 +1,17 @@
-"""Settings of a first-level model, and the design matrices that they make of events."""
+"""Settings of a first-level model, and confounds as its designs take them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lazyvox.errors import LazyvoxError, ParameterError
+from lazyvox.errors import ParameterError
 from lazyvox.glm.noise import noise_order
 from lazyvox.signal.confounds import Confounds
 from lazyvox.store.files.paths import printable
+from lazyvox.tables.numeric import check_distinct
 
-__all__ = ["DRIFT_MODELS", "HRF_MODELS", "ModelChoice", "confound_frame", "event_designs"]
+__all__ = ["DRIFT_MODELS", "HRF_MODELS", "ModelChoice", "confound_frame"]
 
 #: Responses to events, by nilearn's names.
 HRF_MODELS = (
@@ -73,6 +73,9 @@ class ModelChoice:
         if int(self.drift_order) != self.drift_order or self.drift_order < 0:
             msg = f"`drift_order` must be a number of at least 0. Got {self.drift_order!r}."
             raise ParameterError(msg)
+        if self.drift_order != 1 and self.drift_model != "polynomial":
+            msg = f"`drift_order` is that of drift_model='polynomial'. Got {self.drift_order} with {self.drift_model}."
+            raise ParameterError(msg)
         if not 0 <= self.slice_time_ref <= 1:
             msg = f"`slice_time_ref` must be from 0 to 1. Got {self.slice_time_ref!r}."
             raise ParameterError(msg)
@@ -119,42 +122,6 @@ class ModelChoice:
         )
 
 
-def event_designs(
-    model: Any, paths: Sequence[str], events: Sequence[str], confounds: Sequence[Any] | None
-) -> list[Any]:
-    """Return the design matrices that a model makes of tables of events; reads headers only.
-
-    Parameters
-    ----------
-    model : FirstLevelModel
-        The model.
-    paths, events : sequence of str
-        Runs, and a table for each.
-    confounds : sequence of DataFrame, optional
-        Confounds of each run.
-
-    Returns
-    -------
-    list of DataFrame
-        One for each run.
-
-    Raises
-    ------
-    ParameterError
-        If a table is none of events.
-    """
-    try:
-        found: list[Any] = model.make_design_matrices(list(paths), list(events), confounds)
-    except LazyvoxError:
-        raise
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        # nilearn reads the tables of events.
-        shown = ", ".join(map(printable, events))
-        msg = f"`events`: {shown} must be a table of events as BIDS has it. Got: {error}"
-        raise ParameterError(msg) from error
-    return found
-
-
 def confound_frame(found: Confounds | None, n_volumes: int, path: str) -> Any:
     """Return confounds as nilearn takes them: a DataFrame, without columns if there are none.
 
@@ -175,7 +142,7 @@ def confound_frame(found: Confounds | None, n_volumes: int, path: str) -> Any:
     Raises
     ------
     ParameterError
-        If a number is not finite.
+        If a number is not finite, or two columns have one name.
     """
     import pandas as pd
 
@@ -183,6 +150,7 @@ def confound_frame(found: Confounds | None, n_volumes: int, path: str) -> Any:
         return pd.DataFrame(index=range(n_volumes))
     values = np.asarray(found.values, np.float64)
     names = found.names or tuple(f"confound{i}" for i in range(values.shape[1]))
+    check_distinct(names, names, printable(path))
     rows, columns = np.nonzero(~np.isfinite(values))
     if len(rows):
         msg = (

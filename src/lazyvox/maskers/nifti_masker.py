@@ -346,12 +346,15 @@ def stage_of_mask(img: Any, mask_img: Any, smoothing_fwhm: float | None) -> tupl
     """
     if same_grid(img, mask_img):
         return mask_img, Stage(smoothing_fwhm=smoothing_fwhm)
+    shapes = tuple(img.shape[:3]), tuple(mask_img.shape)
+    got = "other affines" if shapes[0] == shapes[1] else f"shape {shapes[0]} and {shapes[1]}"
     msg = (
-        f"images should be on the grid of the mask. Got shape {tuple(img.shape[:3])} and "
-        f"{tuple(mask_img.shape)}: images are resampled, which takes time. Pass "
-        f"target_affine=imgs.affine, or a mask on the grid of the images."
+        f"images should be on the grid of the mask. Got {got}: images are resampled, which takes "
+        f"time."
     )
-    warnings.warn(msg, MaskerWarning, stacklevel=5)
+    hint = "Pass target_affine=imgs.affine, or a mask on the grid of the images."
+    cli_hint = "Pass --mask on the grid of RUN: lazyvox resample MASK --like RUN."
+    warnings.warn(MaskerWarning(msg, hint=hint, cli_hint=cli_hint), stacklevel=5)
     mask_img = crop_img(mask_img, copy=False)
     return mask_img, Stage(mask_img.affine, tuple(mask_img.shape), smoothing_fwhm)
 

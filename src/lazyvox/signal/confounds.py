@@ -316,27 +316,33 @@ def stack_confounds(tables: Sequence[ConfoundTable], lengths: Sequence[int]) -> 
         If a table has not one row for each volume of its run, or does not hold numbers.
     """
     joined = [join_confounds(table, n) for table, n in zip(tables, lengths, strict=True)]
-    names = tuple(dict.fromkeys(name for one in joined if one is not None for name in one.names))
-    values = np.zeros((sum(lengths), len(names)))
+    own = [() if one is None else _numbered(one.names) for one in joined]
+    columns = list(dict.fromkeys(column for some in own for column in some))
+    values = np.zeros((sum(lengths), len(columns)))
     kept = np.ones(sum(lengths), bool)
     starts = tuple(sum(lengths[:run]) for run in range(len(lengths)))
     places = tuple(
-        _RunPlaces(starts, tuple(_origin_of(name, one) for one in joined)) for name in names
+        _RunPlaces(starts, tuple(_origin_of(name, one) for one in joined)) for name, _ in columns
     )
     start = 0
-    for one, length in zip(joined, lengths, strict=True):
+    for one, some, length in zip(joined, own, lengths, strict=True):
         if one is not None:
-            columns = [names.index(name) for name in one.names]
-            values[start : start + length, columns] = one.values
+            values[start : start + length, [columns.index(column) for column in some]] = one.values
             if one.sample_mask is not None:
                 kept[start : start + length] = np.isin(np.arange(length), one.sample_mask)
         start += length
-    for run, one in enumerate(joined):
-        missing = [name for name in names if one is None or name not in one.names]
+    for run, some in enumerate(own):
+        missing = [column[0] for column in columns if column not in some]
         if missing:
             log_info("run %s has no confound %s; zero there", run, ", ".join(missing))
     mask = None if kept.all() else np.flatnonzero(kept)
+    names = tuple(name for name, _ in columns)
     return Confounds(values, names, mask, "confounds", _places=places)
+
+
+def _numbered(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Return names with how many columns before have the same one: two of a name are two."""
+    return tuple((name, names[:place].count(name)) for place, name in enumerate(names))
 
 
 def _origin_of(name: str, table: JoinedConfounds | None) -> _Origin | _RunPlaces:

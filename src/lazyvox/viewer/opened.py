@@ -1,6 +1,7 @@
 """Everything that a viewer shows, opened and checked before the server starts."""
 
 import colorsys
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from lazyvox.lazyimage.series import Grid, Series, as_series
 from lazyvox.seedmaps.cleaning import SeedCleaning
 from lazyvox.signal.confounds import join_confounds
 from lazyvox.stream.masks import read_mask
-from lazyvox.viewer.events import read_events
+from lazyvox.tables.events import Event, read_events
 from lazyvox.viewer.nifti import VolumeFormat
 from lazyvox.viewer.subject import Subject
 
@@ -182,11 +183,17 @@ def opened(img: ImageLike | Series, options: ViewOptions) -> Opened:
         None if options.atlas is None else _shown_atlas(options.atlas, options.lut, grid),
         mask,
         None if mask is None else image_like(grid.template, mask.astype(np.uint8), grid.affine),
-        None if options.events is None else read_events(options.events),
+        None if options.events is None else [*map(_shown_event, read_events(options.events))],
         SeedCleaning(options.confounds, options.sample_mask),
         None if joined is None else [str(name) for name in joined.names],
         _displacement(options, grid),
     )
+
+
+def _shown_event(event: Event) -> dict[str, Any]:
+    """Return an event for the page, one of unknown length as a moment."""
+    length = 0.0 if math.isnan(event.duration) else event.duration
+    return {"onset": event.onset, "duration": length, "trial_type": event.trial_type}
 
 
 def _shown_atlas(img: ImageLike, lut: Lut | None, grid: Grid) -> ShownAtlas:

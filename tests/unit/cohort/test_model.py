@@ -173,7 +173,7 @@ def test_a_contrast_of_no_column_is_the_failure_of_its_run(task):
     assert "'house' is none of them. Columns: cat, face" in failed.message
     path.write_text("no table\n")
     (failed,) = lv.run_cohort("raw", "out", **GLM).failed
-    assert "must be a table of events as BIDS has it" in failed.message
+    assert "a table of events must have the columns onset and duration" in failed.message
 
 
 def test_a_table_of_runs_has_events(task):

@@ -227,3 +227,13 @@ def test_confounds_that_a_run_does_not_have_are_logged(example_files, caplog):
     with caplog.at_level("INFO", "lazyvox"):
         lv.extract(runs, atlas, confounds=[both, both[["csf"]]], detrend=True)
     assert "run 1 has no confound cosine01; zero there" in caplog.text
+
+
+def test_two_confounds_of_one_name_are_two(example_files):
+    pandas = pytest.importorskip("pandas")
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    table = pandas.DataFrame(values, columns=["csf", "csf"])
+    run, atlas = example_files / "run.nii.gz", example_files / "atlas.nii.gz"
+    found = lv.extract([run, run], atlas, confounds=[table, table]).values
+    wanted = lv.extract(run, atlas, confounds=values).values
+    np.testing.assert_allclose(found, np.concatenate([wanted, wanted]), atol=1e-9)

@@ -14,7 +14,7 @@ from lazyvox.cohort.dataset import Dataset, check_own, fingerprint
 from lazyvox.cohort.filter_file import read_filter
 from lazyvox.cohort.likeness import likeness
 from lazyvox.cohort.model import study_model
-from lazyvox.cohort.one_run import Done, Failed, RunTask, Step, prepare_run, work_on
+from lazyvox.cohort.one_run import Done, Failed, RunTask, Step, check_peak, prepare_run, work_on
 from lazyvox.cohort.options import CohortOptions, OutputNames, opened_atlases
 from lazyvox.cohort.runs import RunFiles, RunFilter, read_runs
 from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
@@ -466,12 +466,7 @@ class Cohort:
         except MemoryBudgetError:
             share = budget
             peak = prepared.peak_bytes(self.options, budget)
-        if peak > budget:
-            msg = (
-                f"the memory budget must hold the matrices. Got {format_bytes(budget)}; they need "
-                f"{format_bytes(peak)}. Pass memory={peak} or more."
-            )
-            raise MemoryBudgetError(msg)
+        check_peak(peak, budget)
         plans = prepared.plans(share)
         return PlannedRun(
             run,

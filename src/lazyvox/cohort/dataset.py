@@ -27,7 +27,7 @@ _DESCRIPTION = "dataset_description.json"
 _IGNORED = (
     UNFINISHED + "/",
     "logs/",
-    "group/",
+    "/group",
     "failures*.tsv",
     *(
         f"*_{suffix}{ending}"
@@ -37,7 +37,6 @@ _IGNORED = (
     "*_stat-coverage_bold.tsv",
     "*_qc.tsv",
     "*_statmap.nii.gz",
-    "*_mask.nii.gz",
     "*_design.tsv",
     "*_design.json",
     "*_contrasts.json",

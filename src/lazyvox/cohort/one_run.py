@@ -20,7 +20,13 @@ from lazyvox.confounds.beside import find_table, is_xcp_d
 from lazyvox.connectome import Connectivity, connectivity
 from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.signals_file import SignalsTable
-from lazyvox.errors import LazyvoxError, LazyvoxWarning, OutputError, ParameterError
+from lazyvox.errors import (
+    LazyvoxError,
+    LazyvoxWarning,
+    MemoryBudgetError,
+    OutputError,
+    ParameterError,
+)
 from lazyvox.extraction.api import Preparation, build_scan
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
@@ -30,7 +36,7 @@ from lazyvox.glm.results import GLMResult
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Series, as_series
-from lazyvox.planning.memory import sum_terms
+from lazyvox.planning.memory import format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.peak import peak_memory
@@ -47,6 +53,7 @@ __all__ = [
     "PreparedRun",
     "RunTask",
     "Step",
+    "check_peak",
     "prepare_run",
     "work_on",
 ]
@@ -250,6 +257,16 @@ def prepare_run(run: RunFiles, options: CohortOptions, step: Step | None = None)
     return PreparedRun(series, tuple(scans.every), signals, quality, model, fit, names, kept)
 
 
+def check_peak(peak: int, budget: int) -> None:
+    """Refuse a run whose passes fit the budget, and what is made of their results does not."""
+    if peak > budget:
+        msg = (
+            f"the memory budget must hold the results of the passes, and matrices or contrasts. Got "
+            f"{format_bytes(budget)}; they need {format_bytes(peak)}. Pass memory={peak} or more."
+        )
+        raise MemoryBudgetError(msg)
+
+
 class _Scans:
     """The passes over a run: as few as give everything its volumes as it needs them."""
 
@@ -425,6 +442,7 @@ def _make_outputs(task: RunTask, step: Step) -> None:
     names = OutputNames.of(task.run, task.options)
     prepared = prepare_run(task.run, task.options, step)
     step.name = "read"
+    check_peak(prepared.peak_bytes(task.options), resolve_budget(None))
     prepared.read()
     table = None if prepared.quality is None else prepared.quality.table()
     signals = prepared.signals()

@@ -211,6 +211,19 @@ def test_memory_stays_below_the_plan(tmp_path):
     assert written <= planned.output_bytes
 
 
+def test_runs_that_take_more_than_the_one_like_them_wait_for_the_whole_budget(task):
+    first = next((task / "raw/derivatives/fmriprep/sub-01/func").glob("*mask.nii.gz"))
+    img = nibabel.load(first)
+    small = np.zeros_like(np.asarray(img.dataobj))
+    small[5, 6:8, 5] = 1
+    nibabel.save(nibabel.Nifti1Image(small, img.affine), first)
+    cohort = prepare_cohort("raw", "out", None, RunFilter(), options_of())
+    planned = cohort.plan(n_jobs=2)
+    assert planned.runs[0].peak_bytes == planned.runs[1].peak_bytes
+    result = cohort.run(memory=planned.runs[0].peak_bytes * 2, n_jobs=2)
+    assert (len(result.done), result.failed) == (2, ())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

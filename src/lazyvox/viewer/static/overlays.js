@@ -19,6 +19,7 @@ import { onGrid } from './resample.js';
  * @property {number} opacity
  * @property {string} colormap
  * @property {?Float32Array} values
+ * @property {{element: HTMLElement, refresh: () => void}} card - Its controls.
  */
 
 /** All overlays, drawn into one texture. */

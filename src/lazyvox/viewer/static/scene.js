@@ -62,17 +62,24 @@ export class Scene {
    * @param {{affine: number[][], zooms: number[]}} info
    */
   async open(volume, info) {
-    const base = await NVImage.new(volume.buffer, 'volume.nii', 'gray', 1, null, 0, 1, false);
-    const overlay = await NVImage.new(emptyLike(volume.buffer), 'overlay.nii', 'gray', 1, null, 1, 2);
+    const niivue = this.#niivue;
+    // NiiVue gets the grid only. A second volume makes it show the texture of overlays.
+    const empty = emptyLike(volume.buffer);
+    const [base, overlay] = await Promise.all(
+      ['base.nii', 'overlay.nii'].map((name) => NVImage.new(empty, name, 'gray', 1, null, 0, 1, false)));
     this.grid = new Grid(volume.shape, info.affine, info.zooms, base.permRAS);
-    // Each step would colour all volumes anew; the last one does it once, which makes the textures. A second
-    // volume makes NiiVue show the texture of overlays, which is written in place too.
-    this.#niivue.updateGLVolume = () => {};
-    this.#niivue.addVolume(base);
-    this.#niivue.addVolume(overlay);
-    delete this.#niivue.updateGLVolume;
-    this.#niivue.setCustomSliceShader(SHADER);
+    // Each step would colour all volumes anew; the last one makes the textures, and what it would draw into them
+    // is written in place later.
+    niivue.updateGLVolume = () => {};
+    niivue.addVolume(base);
+    niivue.addVolume(overlay);
+    delete niivue.updateGLVolume;
+    niivue.gl.drawArrays = () => {};
+    niivue.setCustomSliceShader(SHADER);
+    delete niivue.gl.drawArrays;
     this.#isReady = true;
+    this.setBase(new Uint32Array(volume.values.length));
+    this.setOverlay(new Uint32Array(volume.values.length));
     new ResizeObserver(() => this.resize()).observe(this.canvas.parentElement);
     this.resize();
   }

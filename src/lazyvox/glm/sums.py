@@ -260,7 +260,9 @@ class VoxelSums:
             known = work[:, : part.stop - part.start]
             known[:n_before] = self.last[:, part]
             new = known[n_before:]
-            np.subtract(values[:, part], self.reference[part], out=new, dtype=np.float64)
+            # In two steps: a subtraction that casts goes through buffers of NumPy's own.
+            np.copyto(new, values[:, part])
+            np.subtract(new, self.reference[part], out=new)
             self._add_products(part, new, rows)
             for lag in range(min(n_lags + 1, len(known))):
                 later = known[max(n_before, lag) :]

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from lazyvox._typing import Array, BoolArray, FloatArray, override
+from lazyvox._typing import Array, BoolArray, FloatArray, IntArray, override
 from lazyvox.errors import ParameterTypeError, RegionError
 from lazyvox.extraction.gathered_regions import GatheredRegions
 from lazyvox.glm.sums import N_WAITING, VoxelSums
@@ -275,12 +275,7 @@ class SeedRelations(Consumer[SeedMaps]):
                 dtype=self._moved.dtype,
                 n_waiting=self._n_waiting,
             )
-        taken = np.empty((len(numbers), self._n_voxels(self._grid)), self._moved.dtype)
-        for number, row in zip(numbers.tolist(), taken, strict=True):
-            if self._gather is None:
-                row[:] = volumes[number]
-            else:
-                self._gather.take(volumes[number], row)
+        taken = self._taken(volumes, numbers)
         factors = space.basis[rows]
         if not space.is_left:
             seeds = self._signals(int(start + numbers[0]), int(start + numbers[-1] + 1))
@@ -289,6 +284,16 @@ class SeedRelations(Consumer[SeedMaps]):
         if rows.stop == len(space.volumes):
             self._open[run].finish()
             self._close_if_complete(run)
+
+    def _taken(self, volumes: Array, numbers: IntArray) -> Array:
+        """Return the voxels of some volumes that maps are of."""
+        if self._gather is None:
+            first, stop = int(numbers[0]), int(numbers[-1]) + 1
+            return volumes[first:stop] if stop - first == len(numbers) else volumes[numbers]
+        taken = np.empty((len(numbers), self._gather.n_voxels), self._moved.dtype)
+        for number, row in zip(numbers.tolist(), taken, strict=True):
+            self._gather.take(volumes[number], row)
+        return taken
 
     def _signals(self, start: int, stop: int) -> FloatArray:
         """Return the signals of all seeds in consecutive volumes that were taken."""

@@ -2,11 +2,12 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lazyvox._threads import join_all, start
+from lazyvox._typing import Array, BoolArray
 from lazyvox.errors import FileChangedError, LazyvoxError, ScanCancelledError
 from lazyvox.quality.drawings import CONTRAST, carpet_picture, shown_courses
 from lazyvox.quality.run import Carpet, sampled_voxels
@@ -19,9 +20,6 @@ from lazyvox.stream.voxelwise import TSNR, Mean, Std
 from lazyvox.viewer.opened import Opened
 from lazyvox.viewer.passes import Gate, PassProgress, run_pass
 from lazyvox.viewer.png import grey_png
-
-if TYPE_CHECKING:
-    from lazyvox._typing import Array
 
 __all__ = ["MAPS", "Background", "PassResults"]
 
@@ -47,11 +45,14 @@ class PassResults:
         DVARS, global signal and framewise displacement, one value for each volume.
     carpet : bytes
         PNG; empty where no voxel varies.
+    is_still : ndarray of shape (i, j, k), bool
+        The voxels that have one value in all volumes.
     """
 
     maps: dict[str, bytearray]
     quality: dict[str, Any]
     carpet: bytes = field(repr=False)
+    is_still: BoolArray = field(repr=False)
 
 
 class Background:
@@ -162,7 +163,8 @@ class Background:
         }
         atlas = self._opened.atlas
         labels = None if atlas is None else atlas.values[sample]
-        return PassResults(files, quality, _drawn(Carpet(courses.result(), labels)))
+        is_still = maps["std"].result() == 0
+        return PassResults(files, quality, _drawn(Carpet(courses.result(), labels)), is_still)
 
 
 def _drawn(carpet: Carpet) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from lazyvox._typing import Array, FloatArray
+from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.errors import RegionError
 from lazyvox.extraction.labels import Labels
 from lazyvox.glm.sums import N_WAITING
@@ -14,6 +14,7 @@ from lazyvox.lazyimage.classes import image_like
 from lazyvox.seedmaps.api import SeedMapOptions, prepare_seed_maps
 from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.stream.scan import Scan
+from lazyvox.viewer.background import Background
 from lazyvox.viewer.kept import KeptResults
 from lazyvox.viewer.opened import Opened
 from lazyvox.viewer.passes import PassProgress, run_pass
@@ -63,10 +64,13 @@ class Clicks:
     ----------
     opened : Opened
         The run.
+    background : Background
+        The pass that tells which voxels vary.
     """
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, background: Background) -> None:
         self._opened = opened
+        self._background = background
         self._kept: KeptResults[Any] = KeptResults(_KEPT_BYTES)
 
     def course(self, voxel: Voxel, cancelled: threading.Event) -> Course:
@@ -114,19 +118,27 @@ class Clicks:
 
     def _correlated(self, voxel: Voxel, cancelled: threading.Event) -> Array:
         series = self._opened.subject.series
+        results = self._background.results
+        if results is not None and results.is_still[voxel]:
+            raise _nothing_varies(voxel)
+        related = self._related(None if results is None else results.is_still)
         n_waiting = _WAITING_BYTES // max(series.grid.volume_bytes, 1)
-        options = SeedMapOptions(
-            mask_img=self._opened.mask_img, n_waiting=min(max(n_waiting, 4), N_WAITING)
-        )
+        options = SeedMapOptions(mask_img=related, n_waiting=min(max(n_waiting, 4), N_WAITING))
         seed = Labels(self._image(self._only(voxel).astype(np.uint8)), lut={1: "the voxel"})
         prepared = prepare_seed_maps(series, seed, options, self._opened.cleaning)
         try:
             run_pass(prepared.scan, PassProgress(cancelled))
         except RegionError as error:
-            i, j, k = voxel
-            msg = f"The values of voxel ({i}, {j}, {k}) do not vary over time: nothing correlates with it."
-            raise RegionError(msg) from error
+            raise _nothing_varies(voxel) from error
         return prepared.handle.result().values[..., 0]
+
+    def _related(self, is_still: BoolArray | None) -> Any:
+        """Return the mask of a map: of voxels that are known not to vary it is 0 anyway."""
+        mask = self._opened.mask
+        if is_still is None:
+            return self._opened.mask_img
+        varies = ~is_still if mask is None else mask & ~is_still
+        return self._image((varies if varies.any() else ~is_still).astype(np.uint8))
 
     def _only(self, voxel: Voxel) -> Array:
         mask = np.zeros(self._opened.subject.grid.shape, bool)
@@ -136,3 +148,9 @@ class Clicks:
     def _image(self, values: Array) -> Any:
         grid = self._opened.subject.grid
         return image_like(grid.template, values, grid.affine, is_new_kind=True)
+
+
+def _nothing_varies(voxel: Voxel) -> RegionError:
+    i, j, k = voxel
+    msg = f"The values of voxel ({i}, {j}, {k}) do not vary over time: nothing correlates with it."
+    return RegionError(msg)

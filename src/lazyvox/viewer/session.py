@@ -38,7 +38,7 @@ class Session:
         self.opened = opened
         self.gate = Gate()
         self.background = Background(opened, self.gate)
-        self.clicks = Clicks(opened)
+        self.clicks = Clicks(opened, self.background)
         self.volumes = Lane("volumes", _READING, _WAITING)
         self.passes = Lane("clicks", 1, _WAITING)
         self.slots = Slots(_HELD, _WAITING)

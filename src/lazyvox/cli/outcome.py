@@ -38,6 +38,7 @@ _OPTIONS = {
         name: f"--{name.replace('_', '-')}"
         for name in (
             "allow_overlap",
+            "atlas",
             "compresslevel",
             "confounds",
             "contrast",
@@ -52,6 +53,7 @@ _OPTIONS = {
             "fd_threshold",
             "filter",
             "high_pass",
+            "host",
             "hrf_model",
             "interpolation",
             "inverse",
@@ -60,8 +62,11 @@ _OPTIONS = {
             "mask_img",
             "memory",
             "min_coverage",
+            "motion",
+            "motion_format",
             "noise_model",
             "overwrite",
+            "port",
             "radius",
             "resample",
             "sample_mask",

@@ -4,14 +4,19 @@ from typing import Any
 
 import click
 
+from lazyvox._version import __version__
 from lazyvox.cli.cleaning_options import confound_options
 from lazyvox.cli.confound_tables import ConfoundChoice
+from lazyvox.cli.job import print_json
 from lazyvox.cli.motion_options import check_radius, motion_options
 from lazyvox.cli.outcome import options_named
 from lazyvox.cli.settings import PATH, Command, Settings, chosen, examples, reporting_options
+from lazyvox.confounds.displacement import has_motion
 from lazyvox.lazyimage.series import as_series
+from lazyvox.planning.plan import Plan
 from lazyvox.viewer.api import LOOPBACK, serve
-from lazyvox.viewer.opened import ViewOptions
+from lazyvox.viewer.background import background_plan
+from lazyvox.viewer.opened import ViewOptions, opened
 
 __all__ = ["view"]
 
@@ -72,30 +77,64 @@ __all__ = ["view"]
     help="Port to listen on; by default one that is free.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Print the plan of the pass in the background, and serve nothing.",
+)
 @reporting_options
 @click.pass_context
-def view(ctx: click.Context, /, run: str, no_browser: bool, **options: Any) -> None:  # noqa: FBT001
+def view(
+    ctx: click.Context,
+    /,
+    run: str,
+    no_browser: bool,  # noqa: FBT001
+    explain: bool,  # noqa: FBT001
+    **options: Any,
+) -> None:
     """Show RUN in the browser: any volume, series and correlations of a voxel, measures.
 
     Prints the address of the page, which holds a secret, opens it, and answers until Ctrl-C, or
     until the last page has been closed for a minute. One pass in the background finds where a gzip
     file can be entered, and computes maps over time, measures of volumes and a carpet plot.
 
-    --confounds are removed before voxels are correlated.
+    --confounds are removed before voxels are correlated. If their table has motion parameters as
+    fMRIPrep names them, it need not be given as --motion too.
     """
-    Settings.of(ctx)
-    check_radius(ctx, has_motion=options["motion"] is not None)
+    settings = Settings.of(ctx)
     address = {name: options.pop(name) for name in ("host", "port")}
-    options["mask_img"] = options.pop("mask")
-    choice = chosen(ctx, ConfoundChoice)
     names = {"img": "RUN", "mask_img": "--mask", "overlays": "--overlay"}
     with options_named(**names):
         series = as_series(run)
-        found = choice.load([series.grid.n_volumes])
-        kept = None if found.kept.all() else found.kept
-        shown = ViewOptions(**options, confounds=found.frame, sample_mask=kept)
+        shown = _chosen(ctx, series.grid.n_volumes, options)
+        if explain:
+            _print_plan(background_plan(opened(series, shown)), settings)
+            return
         server = serve(series, shown, **address, ends_alone=True)
-    click.echo(server.url)
+    if settings.as_json:
+        print_json({"command": "view", "version": __version__, "url": server.url})
+    else:
+        click.echo(server.url)
     if not no_browser:
         server.open_browser()
     server.run()
+
+
+def _chosen(ctx: click.Context, n_volumes: int, options: dict[str, Any]) -> ViewOptions:
+    choice = chosen(ctx, ConfoundChoice)
+    found = choice.load([n_volumes])
+    if options["motion"] is None and choice.confounds and has_motion(choice.confounds[0]):
+        options["motion"] = choice.confounds[0]
+    check_radius(ctx, has_motion=options["motion"] is not None)
+    return ViewOptions(
+        **{"mask_img" if name == "mask" else name: value for name, value in options.items()},
+        confounds=found.frame,
+        sample_mask=None if found.kept.all() else found.kept,
+    )
+
+
+def _print_plan(plan: Plan, settings: Settings) -> None:
+    if settings.as_json:
+        print_json({"command": "view", "version": __version__, "plan": plan.to_dict()})
+    else:
+        click.echo(plan.explain())

@@ -12,7 +12,13 @@ from lazyvox._typing import FloatArray, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.tables.numeric import TextTable, has_titles, is_frame, open_table, open_text
 
-__all__ = ["MOTION_FORMATS", "displacement_of", "framewise_displacement", "read_motion"]
+__all__ = [
+    "MOTION_FORMATS",
+    "displacement_of",
+    "framewise_displacement",
+    "has_motion",
+    "read_motion",
+]
 
 _NAMES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
@@ -138,6 +144,30 @@ def read_motion(motion: PathLike | Any, motion_format: str | None = None) -> Flo
         )
         raise ParameterError(msg, parameter="motion_format")
     return _in_mm_and_radians(values, source, _FORMATS[chosen])
+
+
+def has_motion(table: PathLike | Any) -> bool:
+    """Return whether a table has the motion parameters of fMRIPrep among its columns.
+
+    Parameters
+    ----------
+    table : path-like, DataFrame or anything else
+        A table of confounds; of a file, the first lines are read.
+
+    Returns
+    -------
+    bool
+        False for what has no names of columns.
+    """
+    if is_frame(table):
+        return set(_NAMES) <= set(open_table(table).names)
+    if not isinstance(table, str | bytes | os.PathLike) or _is_array_file(table):
+        return False
+    return set(_NAMES) <= set(open_text(table, "a table of confounds", has_comments=True).names)
+
+
+def _is_array_file(path: PathLike) -> bool:
+    return os.fsdecode(path).lower().endswith(".npy")
 
 
 def _from_table(motion: Any, asked: str | None) -> tuple[str, FloatArray, str | None]:

@@ -125,7 +125,8 @@ def view(  # noqa: PLR0913
     confounds : array-like, DataFrame, Confounds or path, optional
         Signals that are removed before voxels are correlated, a row for each volume.
     motion : path-like, DataFrame or ndarray of shape (n_volumes, 6), optional
-        Motion parameters, for the framewise displacement.
+        Motion parameters, for the framewise displacement; by default those among `confounds`, where
+        these have fMRIPrep's columns.
     motion_format : {"fmriprep", "fsl", "afni", "spm"}, optional
         Format of `motion`, see `lazyvox.confounds.framewise_displacement`.
     radius : float, default=50.0

@@ -9,19 +9,21 @@ import numpy as np
 from lazyvox._threads import join_all, start
 from lazyvox._typing import Array, BoolArray
 from lazyvox.errors import FileChangedError, LazyvoxError, ScanCancelledError
+from lazyvox.planning.plan import Plan
 from lazyvox.quality.drawings import CONTRAST, carpet_picture, shown_courses
 from lazyvox.quality.run import Carpet, sampled_voxels
 from lazyvox.store.files.source import PartSource
 from lazyvox.store.index.growth import recording_indexes
+from lazyvox.stream.consumer import Handle
 from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.series_stats import DVARS, GlobalSignal
 from lazyvox.stream.voxelwise import TSNR, Mean, Std
 from lazyvox.viewer.opened import Opened
-from lazyvox.viewer.passes import Gate, PassProgress, run_pass
+from lazyvox.viewer.passes import Gate, PassProgress, pass_budget, run_pass
 from lazyvox.viewer.png import grey_png
 
-__all__ = ["MAPS", "Background", "PassResults"]
+__all__ = ["MAPS", "Background", "PassResults", "background_plan"]
 
 #: Names of the maps, and their consumers.
 MAPS = {"mean": Mean, "std": Std, "tsnr": TSNR}
@@ -145,26 +147,55 @@ class Background:
             raise
 
     def _run(self) -> PassResults:
-        subject, mask = self._opened.subject, self._opened.mask
-        scan, grid = Scan(subject.series), subject.grid
-        maps = {name: scan.add(kind().as_values()) for name, kind in MAPS.items()}
-        mask_img = self._opened.mask_img
-        dvars, signal = scan.add(DVARS(mask_img)), scan.add(GlobalSignal(mask_img))
-        inside = np.ones(grid.shape, bool) if mask is None else mask
-        sample = sampled_voxels(inside, grid.n_volumes, _CARPET_VALUES)
-        courses = scan.add(MaskedVoxels(sample, np.dtype(np.float32), ensure_finite=False))
+        opened, work = self._opened, _PassWork.of(self._opened)
         with recording_indexes():
-            run_pass(scan, self._progress)
-        files = {name: subject.map_format.encode(one.result()) for name, one in maps.items()}
+            run_pass(work.scan, self._progress)
+        maps = {name: one.result() for name, one in work.maps.items()}
         quality = {
-            "dvars": dvars.result().tolist(),
-            "global_signal": signal.result().tolist(),
-            "fd": self._opened.displacement,
+            "dvars": work.dvars.result().tolist(),
+            "global_signal": work.signal.result().tolist(),
+            "fd": opened.displacement,
         }
-        atlas = self._opened.atlas
-        labels = None if atlas is None else atlas.values[sample]
-        is_still = maps["std"].result() == 0
-        return PassResults(files, quality, _drawn(Carpet(courses.result(), labels)), is_still)
+        labels = None if opened.atlas is None else opened.atlas.values[work.sample]
+        return PassResults(
+            {name: opened.subject.map_format.encode(one) for name, one in maps.items()},
+            quality,
+            _drawn(Carpet(work.courses.result(), labels)),
+            maps["std"] == 0,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PassWork:
+    """The scan of the pass, and the places of its results."""
+
+    scan: Scan
+    maps: dict[str, Handle[Any]]
+    dvars: Handle[Array]
+    signal: Handle[Array]
+    courses: Handle[Array]
+    sample: BoolArray
+
+    @classmethod
+    def of(cls, opened: Opened) -> "_PassWork":
+        """Return the scan over a run, not begun."""
+        scan, grid = Scan(opened.subject.series), opened.subject.grid
+        inside = np.ones(grid.shape, bool) if opened.mask is None else opened.mask
+        sample = sampled_voxels(inside, grid.n_volumes, _CARPET_VALUES)
+        return cls(
+            scan,
+            {name: scan.add(kind().as_values()) for name, kind in MAPS.items()},
+            scan.add(DVARS(opened.mask_img)),
+            scan.add(GlobalSignal(opened.mask_img)),
+            scan.add(MaskedVoxels(sample, np.dtype(np.float32), ensure_finite=False)),
+            sample,
+        )
+
+
+def background_plan(opened: Opened) -> Plan:
+    """Return the plan of the pass over a run; reads no voxel of it."""
+    scan = _PassWork.of(opened).scan
+    return scan.plan(pass_budget(scan))
 
 
 def _drawn(carpet: Carpet) -> bytes:

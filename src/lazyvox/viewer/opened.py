@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, PathLike
-from lazyvox.confounds.displacement import displacement_of, read_motion
+from lazyvox.confounds.displacement import displacement_of, has_motion, read_motion
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.lut import Lut
@@ -209,12 +209,15 @@ def _shown_atlas(img: ImageLike, lut: Lut | None, grid: Grid) -> ShownAtlas:
 
 
 def _displacement(options: ViewOptions, grid: Grid) -> list[float] | None:
-    if options.motion is None:
+    motion = options.motion
+    if motion is None and has_motion(options.confounds):
+        motion = options.confounds
+    if motion is None:
         if options.motion_format is not None:
             msg = "`motion_format` is that of `motion`, which is missing."
             raise ParameterError(msg, parameter="motion_format")
         return None
-    found = displacement_of(read_motion(options.motion, options.motion_format), options.radius)
+    found = displacement_of(read_motion(motion, options.motion_format), options.radius)
     if len(found) != grid.n_volumes:
         msg = (
             f"`motion` must have a row for each volume. Got {len(found)} rows and "

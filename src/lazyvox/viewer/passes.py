@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lazyvox.errors import MemoryBudgetError, ScanCancelledError
+from lazyvox.errors import ScanCancelledError
 from lazyvox.stream.scan import Scan
 
-__all__ = ["Gate", "PassProgress", "run_pass"]
+__all__ = ["Gate", "PassProgress", "pass_budget", "run_pass"]
 
-#: A pass has this much, blocks, states and decoding ahead included, unless its grid needs more.
-_BUDGET = 64 << 20
+#: For decoding ahead on several cores, where a file has access points.
+_AHEAD_BYTES = 24 << 20
 
 #: Requests that come one after the other shall slow a pass down, not stop it.
 _LONGEST_WAIT_S = 0.25
@@ -95,7 +95,7 @@ class PassProgress:
 
 
 def run_pass(scan: Scan, progress: PassProgress) -> None:
-    """Run a scan in little memory, or in what its grid needs.
+    """Run a scan in little memory, whatever the budget.
 
     Parameters
     ----------
@@ -113,10 +113,10 @@ def run_pass(scan: Scan, progress: PassProgress) -> None:
     MemoryBudgetError
         If the default budget is too little.
     """
-    try:
-        scan.plan(_BUDGET)
-    except MemoryBudgetError:
-        # Volumes of a large grid: their number does not matter.
-        scan.run(progress=progress)
-    else:
-        scan.run(_BUDGET, progress=progress)
+    scan.run(pass_budget(scan), progress=progress)
+
+
+def pass_budget(scan: Scan) -> int:
+    """Return the bytes that a scan may take: what it needs, and some to decode ahead."""
+    terms = scan.plan().memory
+    return sum(one.nbytes for one in terms if one.name != "decoding ahead") + _AHEAD_BYTES

@@ -1,6 +1,7 @@
 """The server of a viewer: a socket on the loopback address, and uvicorn on it."""
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import threading
@@ -140,13 +141,15 @@ def _listening(host: str, port: int) -> socket.socket:
         made.listen(128)
     except OSError as error:
         made.close()
-        what = "host" if isinstance(error, socket.gaierror) else "port"
-        value = host if what == "host" else port
-        msg = f"`{what}` must be one that can be listened on. Got {value} of {host}: {error.strerror}."
-        hint = (
-            "Leave it out for one that is free."
-            if what == "port"
-            else "Leave it out for this machine."
-        )
-        raise ParameterError(msg, value=value, hint=hint) from error
+        raise _unheard(error, host, port) from error
     return made
+
+
+def _unheard(error: OSError, host: str, port: int) -> ParameterError:
+    reason = f"{error.strerror}." if error.strerror else f"{error}."
+    # An address that is none of this machine, or none at all.
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        msg = f"`host` must be an address of this machine. Got {host}: {reason}"
+        return ParameterError(msg, value=host, hint="Leave it out for the loopback address.")
+    msg = f"`port` must be one that this user can listen on. Got {port} of {host}: {reason}"
+    return ParameterError(msg, value=port, hint="Leave it out for one that is free.")

@@ -180,7 +180,8 @@ def test_another_address_is_warned_of(view):
 
 def test_a_port_that_is_taken(view):
     client = view()
-    with pytest.raises(ParameterError, match=r"`port` must be one that can be listened on"):
+    with pytest.raises(ParameterError, match=r"`port` must be one that this user can listen on"):
         view(port=client.url.port)
-    with pytest.raises(ParameterError, match=r"`host` must be one that can be listened on"):
-        view(host="no.such.host.invalid")
+    for host in ("no.such.host.invalid", "192.0.2.7"):
+        with pytest.raises(ParameterError, match=r"`host` must be an address of this machine"):
+            view(host=host)

@@ -168,8 +168,9 @@ def view(  # noqa: PLR0913
     Of run and overlays, opening reads the headers. One pass in the background computes maps over
     time, measures of volumes and a carpet plot, and, of a gzip file without an index, finds the
     access points that make all volumes quick; meanwhile everything else works. A series and a
-    correlation map are a pass each. Memory: 64 MiB for each of the two passes that run at a time,
-    four volumes, and 16 MiB of the last results, however long the run is.
+    correlation map are a pass each. Memory: for each of the two passes that run at a time 45 MiB and
+    some eight float64 volumes; four volumes; 16 MiB of the last results. The length of the run adds a
+    few numbers for each volume.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from lazyvox.errors import ParameterError
 from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = [
+    "ENTITIES",
     "BidsName",
     "bids_label",
     "common_name",
@@ -28,13 +29,13 @@ __all__ = [
 
 #: The order that BIDS prescribes; "stat" is not in the standard yet, and has the place that
 #: fMRIPrep's successors give it.
-_ORDER = (
+ENTITIES = (
     "sub", "tpl", "ses", "cohort", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc",
     "stain", "rec", "dir", "run", "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi",
     "space", "split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "stat",
     "label", "desc",
 )  # fmt: skip
-_RANK = {key: rank for rank, key in enumerate(_ORDER)}
+_RANK = {key: rank for rank, key in enumerate(ENTITIES)}
 _ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9+]+)")
 _SUFFIX = re.compile(r"[a-zA-Z0-9]+")
 #: What described the image, and no longer describes its signals.

@@ -24,6 +24,8 @@ _MASK_ENDINGS = tuple(f"desc-brain_mask{ending}" for ending in _IMAGES)
 #: Series of surfaces and voxels: fMRIPrep's have no desc.
 _CIFTI = "_bold.dtseries.nii"
 _SMOOTHED = "Smoothed"
+#: Entities of which surfaces have other values than volumes.
+_OF_IMAGES = frozenset({"space", "res", "den", "desc", "extension"})
 
 
 @dataclass(slots=True)
@@ -76,8 +78,9 @@ def find_runs(
     """
     root = absolute_path(bids_dir)
     folder, found = _derivatives(root, wanted.sub)
-    runs = wanted.take(found.runs, printable(folder))
+    # Before what is not there is refused: it may be there in another form.
     _warn(folder, found, wanted)
+    runs = wanted.take(found.runs, printable(folder))
     if not has_events:
         return runs
     tables = EventTables(event_roots(folder, _existing(events_dir)))
@@ -114,6 +117,10 @@ def _derivatives(root: str, subjects: Sequence[str]) -> tuple[str, _Found]:
 
 def _warn(folder: str, found: _Found, wanted: RunFilter) -> None:
     """Say which runs are left out although they are there."""
+    # Surfaces have spaces of their own.
+    wanted = replace(
+        wanted, space=(), tests=tuple(t for t in wanted.tests if t.entity not in _OF_IMAGES)
+    )
     having = {_kept(one.name, "sub", "ses", "task", "run") for one in found.runs}
     lone = [
         one
@@ -122,14 +129,14 @@ def _warn(folder: str, found: _Found, wanted: RunFilter) -> None:
     ]
     if lone:
         msg = (
-            f"{printable(folder)}: runs should be images of voxels. {len(lone)} are there as CIFTI "
-            f"(.dtseries.nii) only, which is not supported, and are left out; the first is {lone[0]}."
+            f"{printable(folder)}: runs should be images of voxels. CIFTI is not supported; runs that are "
+            f"there as .dtseries.nii only are left out: {len(lone)}, the first {lone[0]}."
         )
         warnings.warn(LazyvoxWarning(msg), stacklevel=4)
     if found.misnamed:
         msg = (
-            f"{printable(folder)}: runs should have names of BIDS. {len(found.misnamed)} have none "
-            f"and are left out; the first is {printable(found.misnamed[0])}."
+            f"{printable(folder)}: runs should have names of BIDS. Those without are "
+            f"left out: {len(found.misnamed)}, the first {printable(found.misnamed[0])}."
         )
         warnings.warn(LazyvoxWarning(msg), stacklevel=4)
 

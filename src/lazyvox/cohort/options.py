@@ -385,22 +385,21 @@ class OutputNames:
 
     @property
     def described(self) -> list[str]:
-        """The tables that have a JSON file."""
-        design = [] if self.model is None else [self.design]
-        return [*self.signals.values(), *self.matrices.values(), *design]
+        """The files that have a JSON file."""
+        of_model = [] if self.model is None else [self.model.design, self.model.mask]
+        further = [self.in_folder(name) for name in of_model]
+        return [*self.signals.values(), *self.matrices.values(), *further]
 
-    @property
-    def design(self) -> str:
-        """Path of the design matrix."""
-        assert self.model is not None, "bug in lazyvox: no model"
-        return f"{self.folder}/{self.model.design}"
+    def in_folder(self, name: str) -> str:
+        """Return the path of a file of the model."""
+        return f"{self.folder}/{name}"
 
     @property
     def paths(self) -> list[str]:
         """All files."""
         sidecars = [sidecar_path(path) for path in self.described]
         qc = [] if self.qc is None else [self.qc]
-        model = [] if self.model is None else [f"{self.folder}/{one}" for one in self.model.names]
+        model = [] if self.model is None else map(self.in_folder, self.model.names)
         every = [*self.described, *sidecars, *self.coverage.values(), *qc, *model]
         return list(dict.fromkeys(every))
 

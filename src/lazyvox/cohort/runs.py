@@ -1,12 +1,13 @@
 """The runs of a study, the files that belong to each, and their table."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from lazyvox._typing import PathLike
-from lazyvox.bids.names import BidsName, bids_label, parse_name
+from lazyvox.bids.names import ENTITIES, BidsName, bids_label, parse_name
 from lazyvox.cohort.filter_file import EntityTest
 from lazyvox.errors import ParameterError
 from lazyvox.tables.delimited import open_delimited
@@ -165,8 +166,8 @@ def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
     table : path-like
         Text with a row for each run and the columns ``bold``, and, where there are any, ``mask``,
         ``confounds`` and ``events``: paths, relative to the folder of the table; ``n/a`` where
-        there is none. All other columns are entities, such as ``sub``, ``ses`` and ``task``; they
-        are added to those in the name of the image.
+        there is none. All other columns are entities of BIDS, such as ``sub``, ``ses`` and
+        ``task``; they are added to those in the name of the image.
     wanted : RunFilter
         Labels.
 
@@ -178,7 +179,8 @@ def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
     Raises
     ------
     ParameterError
-        If the table has no column ``bold``, if a row has no ``sub``, or two rows one name.
+        If the table has no column ``bold``, or one that is neither a file nor an entity; if a row
+        has no ``sub``, or two rows one name.
     """
     text = open_delimited(table, "a table of runs")
     if "bold" not in text.titles:
@@ -187,6 +189,7 @@ def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
             f"{', '.join(text.titles)}."
         )
         raise ParameterError(msg, parameter="table")
+    _check_columns(text.titles, text.source)
     runs = []
     folder = Path(text.path).parent
     for line, cells in text.rows():
@@ -203,6 +206,20 @@ def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
         )
         raise ParameterError(msg, parameter="table")
     return wanted.take(runs, text.source)
+
+
+def _check_columns(titles: Sequence[str], source: str) -> None:
+    """Refuse columns that mean nothing: a misspelled one would be part of all names."""
+    known = (*_FILES, *_SPELLED, *ENTITIES)
+    unknown = [one for one in titles if one not in known]
+    if unknown:
+        near = get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]}" if near else "take it out"
+        msg = (
+            f"{source}: columns must be {', '.join(_FILES)}, or entities of BIDS, such as sub, ses, "
+            f"task, run and acq. Got {unknown[0]!r}; {hint}."
+        )
+        raise ParameterError(msg, parameter="table")
 
 
 def _run_of_row(given: Mapping[str, str], folder: Path, place: str) -> RunFiles:

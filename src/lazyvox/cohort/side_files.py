@@ -9,7 +9,7 @@ import numpy as np
 
 from lazyvox._typing import BoolArray
 from lazyvox.bids.names import source_uri
-from lazyvox.bids.sidecars import Provenance, write_sidecar
+from lazyvox.bids.sidecars import Provenance, generated_by, write_sidecar
 from lazyvox.cohort.options import Atlas, CohortOptions, OutputNames
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.extraction.signals import Signals
@@ -71,8 +71,7 @@ class SideFacts:
         image: Atlas | None = None,
     ) -> dict[str, Any]:
         """Return the content of the JSON file of a result."""
-        where = str(Path(self.out) / path)
-        uris = {one: source_uri(one, where, own_root=None, root=None) for one in sources if one}
+        uris = {one: self._uri(one, path) for one in sources if one}
         record = Provenance(
             sources=list(uris.values()),
             regions_sha256={} if image is None else {uris[image.path]: image.sha256[0]},
@@ -84,6 +83,19 @@ class SideFacts:
             peak_bytes=None,
         )
         return (replace(record, description=description) if description else record).to_dict()
+
+    def mask_record(self, path: str, mask: str | None) -> dict[str, Any]:
+        """Return the content of the JSON file of the voxels of a model; keys are those of BIDS."""
+        return {
+            "Description": "Voxels of the maps of a first-level GLM.",
+            "Type": "Brain" if self.options.mask == "auto" else "ROI",
+            "Sources": [self._uri(mask, path)] if mask else [],
+            "SpatialReference": self._uri(self.run.bold, path),
+            "GeneratedBy": generated_by(),
+        }
+
+    def _uri(self, source: str, path: str) -> str:
+        return source_uri(source, str(Path(self.out) / path), own_root=None, root=None)
 
 
 def write_sidecars(facts: SideFacts, names: OutputNames, stage: Path) -> None:
@@ -116,9 +128,9 @@ def write_sidecars(facts: SideFacts, names: OutputNames, stage: Path) -> None:
         sources = [run.bold, image.path, image.lut, mask, confounds]
         record = facts.record(path, sources, of_signals, description, image)
         write_sidecar(str(stage / path), record, overwrite=False)
-    if options.glm is not None:
+    if options.glm is not None and names.model is not None:
         of_model = {name: every[name] for name in _OF_MODEL if name in every}
-        path = names.design
+        path = names.in_folder(names.model.design)
         record = facts.record(
             path,
             [run.bold, run.events, mask, confounds],
@@ -126,6 +138,8 @@ def write_sidecars(facts: SideFacts, names: OutputNames, stage: Path) -> None:
             "Design matrix of a first-level GLM: a row for each volume that is kept.",
         )
         write_sidecar(str(stage / path), record, overwrite=False)
+        path = names.in_folder(names.model.mask)
+        write_sidecar(str(stage / path), facts.mask_record(path, mask), overwrite=False)
 
 
 def write_coverage(path: Path, signals: Signals) -> None:

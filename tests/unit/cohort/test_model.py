@@ -144,6 +144,9 @@ def test_sources_and_settings_are_told(task):
     assert "../../../raw/sub-01/func/sub-01_task-rest_events.tsv" in record["Sources"]
     assert record["Parameters"]["noise_model"] == "ols"
     assert record["Parameters"]["contrasts"] == ["face - house", "faces=face"]
+    record = json.loads((task / "out" / (STEM.format("01") + "mask.json")).read_text())
+    assert record["Type"] == "Brain"
+    assert record["SpatialReference"].endswith(bold_of(task, "01").name)
 
 
 def test_events_are_an_input(task):

@@ -94,6 +94,8 @@ def test_a_table_names_runs_and_entities(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("sub\tbold\tconfound\n1\tx.nii\ty\n", "Got 'confound'; did you mean confounds"),
+        ("sub\tbold\tage\n1\tx.nii\t7\n", "or entities of BIDS, .* Got 'age'; take it out"),
         ("sub\timg\n1\tx.nii\n", "must have the column bold. Got sub, img"),
         ("task\tbold\nrest\tx.nii\n", "line 2: every run must have a sub"),
         ("sub\tbold\n1\tx.nii\n1\ty.nii\n", "Got sub-1 twice"),

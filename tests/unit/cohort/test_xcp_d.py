@@ -148,10 +148,16 @@ def test_cifti_is_said_to_be_left_out(xcp_d):
     (xcp_d / "sub-01_task-go_space-fsLR_den-91k_bold.dtseries.nii").touch()
     (xcp_d / "sub-01_task-go_space-fsLR_den-91k_desc-denoisedSmoothed_bold.dtseries.nii").touch()
     with pytest.warns(
-        LazyvoxWarning, match=r"1 are there as CIFTI .* the first is sub-01_task-go"
+        LazyvoxWarning, match=r"as .dtseries.nii only are left out: 1, the first sub-01_task-go"
     ):
         find_runs("xcp_d", RunFilter())
     assert len(find_runs("xcp_d", RunFilter(task=("rest",)))) == 1
+    wanted = RunFilter(task=("go",), space=("MNI",))
+    with (
+        pytest.warns(LazyvoxWarning, match="CIFTI is not supported"),
+        pytest.raises(ParameterError, match=r"`task` must name what is there. Got go"),
+    ):
+        find_runs("xcp_d", wanted)
     for one in xcp_d.glob("*.nii.gz"):
         one.unlink()
     with pytest.raises(ParameterError, match=r"There is none, but 2 of CIFTI \(.dtseries.nii\)"):
@@ -162,6 +168,6 @@ def test_runs_without_names_of_bids_are_said_to_be_left_out(xcp_d):
     (xcp_d / "sub-01_rest_desc-preproc_bold.nii.gz").touch()
     (xcp_d / "sub-01_rest_desc-brain_mask.nii.gz").touch()
     with pytest.warns(
-        LazyvoxWarning, match=r"1 have none and are left out; the first is sub-01_rest_"
+        LazyvoxWarning, match=r"Those without are left out: 1, the first sub-01_rest_"
     ):
         assert len(find_runs("xcp_d", RunFilter())) == 1

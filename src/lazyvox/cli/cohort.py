@@ -33,7 +33,7 @@ from lazyvox.cohort import (
     prepare_cohort,
     prepare_group,
 )
-from lazyvox.cohort.api import find_study, run_filter
+from lazyvox.cohort.chosen_runs import find_study, run_filter
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
 from lazyvox.connectome import KINDS

@@ -8,7 +8,7 @@ from typing import Any
 
 from lazyvox._typing import PathLike, override
 from lazyvox.bids.sidecars import generated_by, write_sidecar
-from lazyvox.cohort.api import find_study, run_filter
+from lazyvox.cohort.chosen_runs import find_study, run_filter
 from lazyvox.cohort.dataset import check_own, parameters_mark
 from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.group_results import GroupTable, MapMoments, MatrixMoments

@@ -1,33 +1,21 @@
-"""Everything that is asked for of each run of a study, and the files that come of it."""
+"""Everything that is asked for of each run of a study."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
 from typing import Any, cast
 
 import numpy as np
 
-from lazyvox._typing import PathLike
-from lazyvox.bids.names import (
-    bids_label,
-    parse_name,
-    relmat_name,
-    sidecar_path,
-    timeseries_name,
-)
-from lazyvox.bids.sidecars import hash_file
-from lazyvox.cohort.model import ModelFiles, StudyModel
+from lazyvox.cohort.atlases import Atlas
+from lazyvox.cohort.model import StudyModel
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.connectome import KINDS
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.coverage import checked_coverage
 from lazyvox.extraction.reduction import Strategies
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
-from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Grid
 from lazyvox.signal.cleaning import prepare_cleaning
-from lazyvox.store.files.paths import absolute_path
 
 #: Options that measures of quality do not have.
 _OF_SIGNALS = (
@@ -67,67 +55,7 @@ _NUMBER_BYTES, _QUALITY_COLUMNS = 20, 6
 #: A made-up run to check options with.
 _CHECKED_VOLUMES, _CHECKED_T_R = 1000, 0.01
 
-__all__ = ["Atlas", "CohortOptions", "OutputNames", "opened_atlases"]
-
-
-@dataclass(frozen=True, slots=True)
-class Atlas:
-    """An image of regions.
-
-    Attributes
-    ----------
-    name : str
-        Its label in the names of outputs.
-    path : str
-        The image: labels in 3D, or maps in 4D.
-    lut : str or None
-        Table with the names of its regions.
-    is_maps : bool
-        Whether it is an image of maps.
-    n_regions : int
-        Number of its regions.
-    sha256 : str
-        SHA-256 of image and table.
-    """
-
-    name: str
-    path: str
-    lut: str | None
-    is_maps: bool
-    n_regions: int
-    sha256: tuple[str, ...]
-
-    @classmethod
-    def opened(cls, name: str, image: PathLike, lut: PathLike | None = None) -> "Atlas":
-        """Return an atlas in a file, whose regions are counted and whose bytes are hashed.
-
-        Parameters
-        ----------
-        name : str
-            Name; letters and digits of it are the label.
-        image : path-like
-            The image.
-        lut : path-like, optional
-            Table with the names of its regions.
-
-        Returns
-        -------
-        Atlas
-            The atlas.
-
-        Raises
-        ------
-        ParameterError
-            If the name has no letter or digit.
-        ImageFileError
-            If a file cannot be read.
-        """
-        path = absolute_path(image)
-        table = None if lut is None else absolute_path(lut)
-        shape = as_image(path).shape
-        n_regions = shape[3] if len(shape) > 3 else _count_labels(path)
-        hashes = tuple(hash_file(one) for one in (path, table) if one is not None)
-        return cls(bids_label(name), path, table, len(shape) > 3, n_regions, hashes)
+__all__ = ["CohortOptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,105 +257,3 @@ class CohortOptions:
         record = asdict(self)
         record["atlases"] = {one.name: list(one.sha256) for one in self.atlases}
         return {name: value for name, value in record.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class OutputNames:
-    """Paths of the outputs of a run, relative to the dataset.
-
-    Attributes
-    ----------
-    signals : mapping of str to str
-        Table of signals of each atlas, by its name.
-    coverage : mapping of str to str
-        Table of coverage of each atlas of labels.
-    matrices : mapping of (str, str) to str
-        Matrix of each atlas and kind.
-    qc : str or None
-        Table of the quality of volumes.
-    model : ModelFiles or None
-        Names of the files of the model, in the folder of the run.
-    folder : str
-        That folder.
-    """
-
-    signals: Mapping[str, str]
-    coverage: Mapping[str, str]
-    matrices: Mapping[tuple[str, str], str]
-    qc: str | None
-    model: ModelFiles | None
-    folder: str
-
-    @classmethod
-    def of(cls, run: RunFiles, options: CohortOptions) -> "OutputNames":
-        """Return the outputs that options ask for of a run."""
-        name, folder = str(run.name), PurePosixPath(run.folder)
-        stat = "_".join(options.strategies.given)
-        signals = {
-            one.name: str(
-                folder / timeseries_name(name, one.name, stat="" if one.is_maps else stat)
-            )
-            for one in options.atlases
-        }
-        coverage = {
-            one.name: str(folder / timeseries_name(name, one.name, stat="coverage", suffix="bold"))
-            for one in options.atlases
-            if not one.is_maps
-        }
-        matrices = {
-            (atlas, kind): str(folder / relmat_name(parse_name(path), kind))
-            for atlas, path in signals.items()
-            for kind in options.matrix
-        }
-        qc = str(folder / f"{run.label}_qc.tsv") if options.qc else None
-        model = None if options.glm is None else options.glm.files(run)
-        return cls(signals, coverage, matrices, qc, model, str(folder))
-
-    @property
-    def described(self) -> list[str]:
-        """The files that have a JSON file."""
-        of_model = [] if self.model is None else [self.model.design, self.model.mask]
-        further = [self.in_folder(name) for name in of_model]
-        return [*self.signals.values(), *self.matrices.values(), *further]
-
-    def in_folder(self, name: str) -> str:
-        """Return the path of a file of the model."""
-        return f"{self.folder}/{name}"
-
-    @property
-    def paths(self) -> list[str]:
-        """All files."""
-        sidecars = [sidecar_path(path) for path in self.described]
-        qc = [] if self.qc is None else [self.qc]
-        model = [] if self.model is None else map(self.in_folder, self.model.names)
-        every = [*self.described, *sidecars, *self.coverage.values(), *qc, *model]
-        return list(dict.fromkeys(every))
-
-
-def _count_labels(path: str) -> int:
-    """Return the number of labels that are not 0; memory: one slice."""
-    dataobj: Any = as_image(path).dataobj
-    found: set[float] = set()
-    for k in range(dataobj.shape[2]):
-        found.update(np.unique(dataobj[..., k]).tolist())
-    return len(found - {0})
-
-
-def opened_atlases(given: Any) -> tuple[Atlas, ...]:
-    """Return the atlases of a mapping of names to images, or to pairs of image and table.
-
-    Raises
-    ------
-    ParameterTypeError
-        If it is no mapping.
-    """
-    if not isinstance(given, Mapping):
-        msg = (
-            f"`atlases` must be a dict of names to images, or to (image, table). Got "
-            f"{type(given).__name__}."
-        )
-        raise ParameterTypeError(msg)
-    return tuple(
-        Atlas.opened(name, *(one if isinstance(one, tuple | list) else (one,)))
-        for name, one in given.items()
-    )

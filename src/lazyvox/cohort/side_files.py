@@ -10,7 +10,9 @@ import numpy as np
 from lazyvox._typing import BoolArray
 from lazyvox.bids.names import source_uri
 from lazyvox.bids.sidecars import Provenance, generated_by, write_sidecar
-from lazyvox.cohort.options import Atlas, CohortOptions, OutputNames
+from lazyvox.cohort.atlases import Atlas
+from lazyvox.cohort.options import CohortOptions
+from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.table_writers import TEXT_FORMS

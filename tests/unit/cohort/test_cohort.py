@@ -12,7 +12,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
-from lazyvox.cohort.one_run import prepare_run
+from lazyvox.cohort.prepared_run import prepare_run
 from lazyvox.errors import GridMismatchError, OutputError, ParameterError, ParameterTypeError
 from lazyvox.runtime.sized_calls import most_side_by_side
 

@@ -11,7 +11,7 @@ import lazyvox as lv
 from lazyvox.cli.main import run as lazyvox
 from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
 from lazyvox.cohort.model import StudyModel
-from lazyvox.cohort.one_run import prepare_run
+from lazyvox.cohort.prepared_run import prepare_run
 from lazyvox.errors import ParameterError
 from lazyvox.glm import FirstLevelModel
 

@@ -27,6 +27,7 @@ USAGE = [
     ([*MASK, "-o", "o.zarr"], "--output o.zarr: the name must end in .tsv, .csv, .npy, .npz, .parquet, .txt, .1D"),
     ([*MEAN, "o.txt"], "--output o.txt: the name must end in .mgz, .zarr, or .nii, .hdr, .img or .mgh, each also with .gz, .bz2 or .zst behind it"),
     ([*MEAN, "folder.nii"], "--output folder.nii: this is a directory. Add a file name"),
+    ([*MEAN, ""], "Invalid value for '-o' / '--output': a name must not be empty; see lazyvox mean --help"),
     ([*MEAN, "new/"], "--output new/: this is a directory. Add a file name"),
     ([*MEAN, "old.nii"], "--output old.nii: the file exists. Pass --overwrite to replace it"),
     (["mean", "run.nii.gz", "-o", "run.nii.gz", "--overwrite"], "--output run.nii.gz: this is an input too. Write to another file"),

@@ -58,7 +58,7 @@ def test_explain_reads_and_writes_nothing(lazyvox, folder):
 
 FAILING = [
     (["--motion", "motion.txt"], 1, "pass --motion-format, one of fmriprep, fsl, afni, spm."),
-    (["--motion", "short.par"], 1, "--motion must have a row for each volume. Got 7 rows and 40 volumes."),
+    (["--motion", "short.par"], 1, "short.par: --motion must have a row for each volume. Got 7 rows and 40 volumes."),
     (["--motion", "words.par"], 1, "words.par"),
     (["--motion", "absent.par"], 1, "absent.par: no such file"),
     (["--motion-format", "fsl"], 1, "--motion-format is that of --motion, which is missing."),

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from nibabel import load, save
 
 from lazyvox.testing.pages import HtmlPage
 
@@ -16,6 +17,7 @@ def tables(folder):
     np.savetxt(folder / "run_mcf.par", MOTION)
     np.savetxt(folder / "motion.txt", MOTION)
     (folder / "old.html").write_text("old")
+    save(load("mask.nii.gz").slicer[:5], "thin.nii")
     content = (folder / "run.nii.gz").read_bytes()
     (folder / "short.nii.gz").write_bytes(content[: len(content) // 2])
 
@@ -58,6 +60,7 @@ FAILING = [
     (["--resample", "-o", "r.html"], 1, "--resample is that of --labels, which is missing."),
     (["--mask", "absent.nii", "-o", "r.html"], 1, "absent.nii: no such file"),
     (["--memory", "1MB", "-o", "r.html"], 1, "Pass --memory "),
+    (["--mask", "thin.nii", "-o", "r.html"], 1, "Resample it first: lazyvox resample MASK --like RUN"),
 ]  # fmt: skip
 
 

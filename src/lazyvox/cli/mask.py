@@ -1,7 +1,7 @@
 """`--mask`: the one mask of a command that has no other region sets."""
 
 from lazyvox._typing import BoolArray
-from lazyvox.errors import GridMismatchError, RegionError
+from lazyvox.errors import RegionError
 from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.masks import read_mask
 
@@ -36,6 +36,3 @@ def mask_of_option(mask: str | None, grid: Grid) -> BoolArray | None:
         return read_mask(mask, grid, name="mask_imgs")
     except RegionError as error:
         raise RegionError(error.message) from error
-    except GridMismatchError as error:
-        hint = "Resample it first: lazyvox resample MASK --like RUN --interpolation nearest."
-        raise GridMismatchError(error.message, hint=hint) from error

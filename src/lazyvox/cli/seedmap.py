@@ -148,7 +148,7 @@ class _SeedMapping:
             found.options.runs,
             choice.censored,
         )
-        with options_named(seeds=self._seeds_option):
+        with options_named(seeds=self._seeds_option, drift_order="--detrend"):
             consumers = self._consumers()
             prepared = prepare_seed_maps(self.series, consumers, options, cleaning)
             prepared.consumer.check(prepared.scan.grid)

@@ -60,6 +60,8 @@ class _HomePath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path that was given, of a URL without its credentials."""
         path = expand_home(os.fsdecode(value))
+        if not path:
+            self.fail("a name must not be empty", param, ctx)
         return super().convert(public_url(path) if is_url(path) else path, param, ctx)
 
 

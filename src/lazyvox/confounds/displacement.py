@@ -10,11 +10,12 @@ import numpy as np
 
 from lazyvox._typing import FloatArray, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.store.files.paths import printable
 from lazyvox.tables.numeric import TextTable, has_titles, is_frame, open_table, open_text
 
 __all__ = [
     "MOTION_FORMATS",
-    "displacement_of",
+    "displacement_of_run",
     "framewise_displacement",
     "has_motion",
     "read_motion",
@@ -90,10 +91,44 @@ def framewise_displacement(
     >>> framewise_displacement([[0, 0, 0, 0, 0, 0], [1, 0, 0, 0.01, 0, 0]], motion_format="spm")
     array([nan, 1.5])
     """
-    return displacement_of(read_motion(motion, motion_format), radius)
+    return _displacement(read_motion(motion, motion_format), radius)
 
 
-def displacement_of(parameters: FloatArray, radius: float) -> FloatArray:
+def displacement_of_run(
+    motion: PathLike | Any, motion_format: str | None, radius: float, n_volumes: int
+) -> FloatArray:
+    """Return the framewise displacement of a run.
+
+    Parameters
+    ----------
+    motion, motion_format, radius
+        As of `framewise_displacement`.
+    n_volumes : int
+        Volumes of the run.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes,), float64
+        In mm, NaN at first.
+
+    Raises
+    ------
+    ParameterError
+        If the table is none of motion, or of another number of volumes.
+    """
+    parameters = read_motion(motion, motion_format)
+    if len(parameters) != n_volumes:
+        msg = (
+            f"`motion` must have a row for each volume. Got {len(parameters)} rows and "
+            f"{n_volumes} volumes."
+        )
+        error = ParameterError(msg, parameter="motion", value=len(parameters))
+        is_path = isinstance(motion, str | bytes | os.PathLike)
+        raise error.at(printable(os.fsdecode(motion))) if is_path else error
+    return _displacement(parameters, radius)
+
+
+def _displacement(parameters: FloatArray, radius: float) -> FloatArray:
     """Return the framewise displacement of parameters as `read_motion` gives them."""
     given: object = radius
     is_number = isinstance(given, int | float | np.number) and not isinstance(given, bool)

@@ -120,6 +120,9 @@ def _matrix(
     if is_constant.any() and kind != "covariance":
         _warn_constant(is_constant, names)
     if kind == "correlation":
+        # A power of two leaves correlations alone to the bit, and keeps squares within the type.
+        _, power = np.frexp(np.maximum(centred.max(axis=0), -centred.min(axis=0)))
+        centred = np.ldexp(centred, -power)
         spread = np.where(is_constant, 1, np.sqrt(np.square(centred).sum(axis=0)))
         # Times what makes the variance, divided by the number of volumes less one, to 1.
         centred *= np.sqrt(len(centred) - 1) / spread
@@ -128,6 +131,9 @@ def _matrix(
         covariance = estimate(centred)
     if not np.isfinite(covariance).all():
         msg = "`signals` must be small enough to be squared. Divide them by a large number."
+        raise ParameterError(msg)
+    if not covariance.diagonal()[~is_constant].all():
+        msg = "`signals` must be large enough to be squared. Multiply them with a large number."
         raise ParameterError(msg)
     if kind == "covariance":
         return covariance

@@ -35,5 +35,5 @@ def refuse_beyond(budget: int, nbytes: int, at_most: int, name: str) -> None:
         msg,
         parameter="memory",
         value=budget,
-        hint=f"Pass a larger memory=, {at_most} at the most, or fewer or smaller regions.",
+        hint="Pass a larger `memory`, or fewer or smaller regions.",
     )

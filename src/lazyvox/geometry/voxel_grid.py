@@ -70,7 +70,7 @@ class VoxelGrid:
         with np.errstate(invalid="ignore"):
             return bool(np.all(self._displacement(other) <= self._allowed(other)))
 
-    def require(self, other: "VoxelGrid", hint: str = "") -> None:
+    def require(self, other: "VoxelGrid", hint: str = "", cli_hint: str | None = None) -> None:
         """Raise unless two grids are one.
 
         Parameters
@@ -79,6 +79,8 @@ class VoxelGrid:
             The other grid.
         hint : str
             Advice, where there is more to say than to resample one of them first.
+        cli_hint : str, optional
+            Advice for the command line, where it is another.
 
         Raises
         ------
@@ -100,7 +102,7 @@ class VoxelGrid:
         )
         resample = "Resample one to the grid of the other first"
         if hint:
-            raise GridMismatchError(msg, hint=hint)
+            raise GridMismatchError(msg, hint=hint, cli_hint=cli_hint)
         raise GridMismatchError(
             msg, hint=f"{resample}: lazyvox.image.resample_to_img.", cli_hint=f"{resample}."
         )

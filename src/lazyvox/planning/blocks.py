@@ -142,7 +142,7 @@ def choose_layout(
         if layout.peak_bytes <= budget:
             return layout
     if not costs.takes_slabs:
-        raise _refusal(budget, layout.peak_bytes, "whole volumes, as its consumers need")
+        raise _refusal(budget, layout.peak_bytes, "whole volumes, as its consumers ask,")
     for slices in _halvings(n_slices):
         block_bytes = slices * slice_bytes
         buffer_bytes = ceil(block_bytes // itemsize * buffered)

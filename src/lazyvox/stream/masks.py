@@ -30,6 +30,12 @@ __all__ = [
     "regrid",
 ]
 
+#: Advice of doors that resample no mask, in Python and on the command line.
+_RESAMPLE_FIRST = (
+    "Resample it first, by nearest neighbour: lazyvox.resample_to_img.",
+    "Resample it first: lazyvox resample MASK --like RUN --interpolation nearest.",
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionImage:
@@ -57,7 +63,7 @@ class RegionImage:
 
 
 def read_mask(
-    mask_img: ImageLike | RegionImage, grid: Grid, *, name: str, resample: bool = False
+    mask_img: ImageLike | RegionImage, grid: Grid, *, name: str, resample: bool | None = None
 ) -> BoolArray:
     """Return the voxels of a mask on a grid.
 
@@ -69,8 +75,9 @@ def read_mask(
         The grid that it must be on.
     name : str
         The parameter, for messages.
-    resample : bool
-        Whether a mask on another grid is brought to this one, by nearest neighbour.
+    resample : bool or None
+        Whether a mask on another grid is brought to this one, by nearest neighbour. None is False
+        where the user has no such choice.
 
     Returns
     -------
@@ -220,7 +227,7 @@ def is_two_valued(values: Array, slope: float = 1.0) -> bool:
 
 
 def regrid(
-    region: RegionImage, values: Array, grid: Grid, *, resample: bool, fill: float = 0
+    region: RegionImage, values: Array, grid: Grid, *, resample: bool | None, fill: float = 0
 ) -> Array:
     """Return the values of a region image on a grid.
 
@@ -232,8 +239,9 @@ def regrid(
         What its voxels mean.
     grid : Grid
         The grid wanted.
-    resample : bool
-        Whether values on another grid are brought to this one, by nearest neighbour.
+    resample : bool or None
+        Whether values on another grid are brought to this one, by nearest neighbour; None as in
+        `read_mask`.
     fill : number
         Value of what is no region.
 
@@ -252,7 +260,9 @@ def regrid(
     own = VoxelGrid(values.shape, region.affine, region.name)
     if own.matches(grid.voxel_grid):
         return values
-    if not resample:
+    if resample is None:
+        own.require(grid.voxel_grid, *_RESAMPLE_FIRST)
+    elif not resample:
         own.require(
             grid.voxel_grid,
             "Pass resample=True to bring it to the grid of the images by nearest neighbour, or resample it yourself.",

@@ -9,7 +9,7 @@ import numpy as np
 
 from lazyvox._typing import Array, FloatArray, PathLike, override
 from lazyvox.array.ranks import Ranks
-from lazyvox.confounds.displacement import displacement_of, read_motion
+from lazyvox.confounds.displacement import displacement_of_run
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, as_series
@@ -318,13 +318,8 @@ def prepare_qc(
         voxels = Voxels(np.flatnonzero(mask.reshape(-1, order="F")))
     displacement = None
     if motion is not None:
-        displacement = displacement_of(read_motion(motion, motion_format), radius)
-        if len(displacement) != series.grid.n_volumes:
-            msg = (
-                f"`motion` must have a row for each volume. Got {len(displacement)} rows and "
-                f"{series.grid.n_volumes} volumes."
-            )
-            raise ParameterError(msg, value=len(displacement))
+        n_volumes = series.grid.n_volumes
+        displacement = displacement_of_run(motion, motion_format, radius, n_volumes)
     elif motion_format is not None:
         msg = "`motion_format` is that of `motion`, which is missing."
         raise ParameterError(msg)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, PathLike
-from lazyvox.confounds.displacement import displacement_of, has_motion, read_motion
+from lazyvox.confounds.displacement import displacement_of_run, has_motion
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.lut import Lut
@@ -217,11 +217,5 @@ def _displacement(options: ViewOptions, grid: Grid) -> list[float] | None:
             msg = "`motion_format` is that of `motion`, which is missing."
             raise ParameterError(msg, parameter="motion_format")
         return None
-    found = displacement_of(read_motion(motion, options.motion_format), options.radius)
-    if len(found) != grid.n_volumes:
-        msg = (
-            f"`motion` must have a row for each volume. Got {len(found)} rows and "
-            f"{grid.n_volumes} volumes."
-        )
-        raise ParameterError(msg, value=len(found))
+    found = displacement_of_run(motion, options.motion_format, options.radius, grid.n_volumes)
     return [float(one) for one in found]

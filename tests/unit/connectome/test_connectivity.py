@@ -114,6 +114,8 @@ def test_scales_of_columns_do_not_matter_to_empirical_partial_correlation():
          r"Got nan in volume 1 of column 0, and 2 such values"),
         (np.array([[1e200, 1], [-1e200, 2]]), {"kind": "covariance"}, ParameterError,
          r"small enough to be squared"),
+        (np.array([[1e-200, 1], [-1e-200, 2]]), {"kind": "covariance"}, ParameterError,
+         r"large enough to be squared"),
         (np.eye(3), {"kind": "tangent"}, ParameterError, r"`kind` must be one of correlation, "),
         (np.eye(3), {"estimator": "oas"}, ParameterError, r"`estimator` must be one of ledoit-wolf"),
         (np.eye(3), {"names": ["a"]}, ParameterError, r"must name each of 3 columns\. Got 1 names"),
@@ -122,3 +124,10 @@ def test_scales_of_columns_do_not_matter_to_empirical_partial_correlation():
 def test_what_is_refused(values, options, error, message):
     with pytest.raises(error, match=message):
         connectivity(values, **options)
+
+
+@pytest.mark.parametrize("scale", [2.0**600, 2.0**-600])
+def test_correlations_have_no_scale(scale):
+    signals = np.random.default_rng(0).normal(size=(30, 4))
+    found = connectivity(signals * scale)
+    np.testing.assert_array_equal(found, connectivity(signals))

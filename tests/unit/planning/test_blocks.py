@@ -55,7 +55,7 @@ def test_large_volumes_are_cut_into_slabs():
 
 
 def test_consumers_that_need_whole_volumes_are_not_given_slabs():
-    with pytest.raises(MemoryBudgetError, match="reading in whole volumes, as its consumers need"):
+    with pytest.raises(MemoryBudgetError, match="reading in whole volumes, as its consumers ask"):
         choose_layout((256, 256, 256, 9), 8, costs(takes_slabs=False), 64 * MIB)
 
 

@@ -176,7 +176,7 @@ class TestBudget:
         scan.add(lv.Mean())
         scan.plan("12MiB")
         scan.add(Duck())
-        with pytest.raises(lv.MemoryBudgetError, match="whole volumes, as its consumers need"):
+        with pytest.raises(lv.MemoryBudgetError, match="whole volumes, as its consumers ask"):
             scan.plan("12MiB")
 
     @pytest.mark.parametrize("memory", [0, -1, "none", "5XB", True])

@@ -14,6 +14,7 @@ from lazyvox._typing import ExitInfo, override
 from lazyvox.planning.memory import MemoryTerm, sum_terms
 from lazyvox.planning.runs import ascending, extent, plan_runs
 from lazyvox.store.files.block_cache import CacheUse, shared_blocks
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.source import PartSource
 
 if TYPE_CHECKING:
@@ -415,7 +416,17 @@ class FileReader(ArrayReader):
     @property
     @override
     def content_key(self) -> tuple[Any, ...]:
-        """The file, and the place of the values in it."""
+        """The file, or the object as it was found, and the place of the values in it."""
+        if isinstance(self.source, SourceFile) and self.source.fetch_bytes:
+            found = self.source.identity
+            return (
+                "object",
+                f"<{self.path}>",
+                found.size,
+                found.mtime_ns,
+                found.validator,
+                self.spec,
+            )
         return ("file", Path(self.path), self.spec)
 
 

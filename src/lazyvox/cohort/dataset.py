@@ -19,6 +19,7 @@ from lazyvox.errors import OutputError, ParameterError
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, write_lines
 from lazyvox.store.files.paths import printable
+from lazyvox.store.opening import find_file
 from lazyvox.store.write.atomic import write_file
 
 __all__ = ["Dataset", "check_own", "fingerprint", "parameters_mark"]
@@ -72,8 +73,9 @@ def fingerprint(run: RunFiles, options: CohortOptions) -> str:
     paths = [run.bold, options.mask_of(run), run.confounds, events]
     files = []
     for path in filter(None, paths):
-        status = Path(path).stat()
-        files.append([path, status.st_size, status.st_mtime_ns])
+        found = find_file(path)
+        seen = [path, found.identity.size, found.identity.mtime_ns, found.identity.validator]
+        files.append([one for one in seen if one != ""])
     parameters = {"lazyvox": __version__, "options": options.to_dict()}
     return f"{_hashed(parameters)}{_BETWEEN}{_hashed({'name': str(run.name), 'files': files})}"
 

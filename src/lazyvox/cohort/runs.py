@@ -10,6 +10,8 @@ from lazyvox._typing import PathLike
 from lazyvox.bids.names import ENTITIES, BidsName, bids_label, parse_name
 from lazyvox.cohort.filter_file import EntityTest
 from lazyvox.errors import ParameterError
+from lazyvox.store.files.paths import absolute_path
+from lazyvox.store.files.urls import is_url
 from lazyvox.tables.delimited import open_delimited
 
 __all__ = ["RunFiles", "RunFilter", "read_runs"]
@@ -222,11 +224,16 @@ def _check_columns(titles: Sequence[str], source: str) -> None:
         raise ParameterError(msg, parameter="table")
 
 
+def _path_in(folder: Path, text: str) -> str:
+    """Return a path of a table, relative to its folder, or a URL without its credentials."""
+    return absolute_path(text) if is_url(text) else str(folder / text)
+
+
 def _run_of_row(given: Mapping[str, str], folder: Path, place: str) -> RunFiles:
     if "bold" not in given:
         msg = f"{place}: the column bold must hold a path. It is empty."
         raise ParameterError(msg, parameter="table")
-    paths = {key: str(folder / given[key]) for key in _FILES if key in given}
+    paths = {key: _path_in(folder, given[key]) for key in _FILES if key in given}
     labels = {
         _SPELLED.get(title, title): cell for title, cell in given.items() if title not in _FILES
     }

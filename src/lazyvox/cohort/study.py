@@ -5,7 +5,6 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing import current_process
-from pathlib import Path
 from typing import Any
 
 from lazyvox.cohort.dataset import Dataset, fingerprint
@@ -16,13 +15,15 @@ from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.plans import CohortPlan, CohortResult, PlannedRun
 from lazyvox.cohort.prepared_run import Step, check_peak, prepare_run
 from lazyvox.cohort.runs import RunFiles
-from lazyvox.errors import MemoryBudgetError, ParameterError
+from lazyvox.errors import ImageFileError, MemoryBudgetError, ParameterError
 from lazyvox.lazyimage.series import as_series
 from lazyvox.runtime.budget import asked_budget, resolve_budget
 from lazyvox.runtime.cluster import Cluster, SchedulerLike, connected
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.runtime.sized_calls import Raised, SizedCall, answers, most_side_by_side
+from lazyvox.store.opening import find_file
+from lazyvox.store.remote.options import carried
 
 __all__ = ["Cohort"]
 
@@ -204,12 +205,12 @@ class Cohort:
         ]
         if cluster is not None:
             made = cluster.answers(
-                "run_cohort", work_on, calls, share=plan.budget, needs_more=_took_too_much
+                "run_cohort", carried(work_on), calls, share=plan.budget, needs_more=_took_too_much
             )
         else:
             made = answers(
                 "run_cohort",
-                work_on,
+                carried(work_on),
                 calls,
                 budget=plan.budget,
                 n_workers=plan.n_workers,
@@ -247,7 +248,7 @@ class Cohort:
             if alike not in known:
                 known[alike] = self._plan_of(run, share, budget, step)
             like = known[alike]
-            n_bytes = Path(run.bold).stat().st_size
+            n_bytes = find_file(run.bold).identity.size
             return replace(
                 like,
                 files=run,
@@ -298,6 +299,6 @@ def _took_too_much(answer: Any) -> bool:
 
 def _n_bytes(path: str) -> int:
     try:
-        return Path(path).stat().st_size
-    except OSError:
+        return find_file(path).identity.size
+    except ImageFileError:
         return 0

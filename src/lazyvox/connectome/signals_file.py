@@ -15,6 +15,7 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.table_writers import load_parquet
 from lazyvox.store.files.identity import identify
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.files.urls import is_url
 from lazyvox.tables.numeric import FrameTable, check_distinct, has_titles, is_frame, open_text
 
 __all__ = ["SIGNAL_ENDINGS", "SignalsTable", "open_signals", "signals_table"]
@@ -111,6 +112,9 @@ def open_signals(path: PathLike) -> SignalsTable:
         If pyarrow is needed and not installed.
     """
     full = absolute_path(path)
+    if is_url(full):
+        msg = f"{printable(full)}: signals must be in a local file. Got a URL. Download it first."
+        raise ParameterError(msg)
     identify(full)
     ending = Path(full).suffix.lower()
     openers = {

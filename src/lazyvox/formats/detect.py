@@ -18,7 +18,7 @@ from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.formats.zarr_names import is_zarr_folder
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
-from lazyvox.store.opening import open_source
+from lazyvox.store.opening import open_binary, open_source
 
 __all__ = ["read_image_file"]
 
@@ -149,7 +149,7 @@ def _has_only_text_lines(source: ByteSource) -> bool:
 
     By chance, one in 256 line feeds of compressed bytes follows a carriage return.
     """
-    with Path(source.path).open("rb") as file:
+    with open_binary(source.path) as file:
         content = file.read(_TEXT_SAMPLE_BYTES)
     n_lines = content.count(b"\n")
     return n_lines >= 2 and content.count(b"\r\n") == n_lines

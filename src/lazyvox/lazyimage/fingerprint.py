@@ -17,7 +17,8 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.store.files.identity import identify
+from lazyvox.store.files.urls import is_url
+from lazyvox.store.opening import find_file, open_binary
 
 __all__ = ["fingerprint"]
 
@@ -49,7 +50,8 @@ def fingerprint(thing: Any) -> Any:
         return ("array", _of_reader(thing.reader), window, repr(thing.conversion))
     if isinstance(thing, np.ndarray):
         return _of_values(thing)
-    if isinstance(thing, os.PathLike) or (isinstance(thing, str) and Path(thing).is_file()):
+    is_name = isinstance(thing, str) and (is_url(thing) or Path(thing).is_file())
+    if isinstance(thing, os.PathLike) or is_name:
         return _of_file(str(thing))
     return _of_parts(thing)
 
@@ -100,10 +102,13 @@ def _of_volumes(array: LazyArray) -> tuple[Any, ...]:
 
 
 def _of_file(path: str) -> tuple[Any, ...]:
-    identity = identify(path)
+    found = find_file(path)
+    identity = found.identity
+    if identity.validator:
+        return (found.path, identity.size, identity.mtime_ns, identity.validator)
     digest = hashlib.blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
+    with open_binary(path) as file:
         digest.update(file.read(_END_BYTES))
         file.seek(max(identity.size - _END_BYTES, 0))
         digest.update(file.read(_END_BYTES))
-    return (str(Path(path).absolute()), identity.size, identity.mtime_ns, digest.hexdigest())
+    return (found.path, identity.size, identity.mtime_ns, digest.hexdigest())

@@ -20,6 +20,7 @@ from lazyvox.runtime.process_pool import Crew
 from lazyvox.runtime.process_results import packed_call
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.runtime.sized_calls import Raised, SizedCall, answers
+from lazyvox.store.remote.options import carried
 
 __all__ = [
     "OnError",
@@ -144,7 +145,7 @@ def map_images(
     ]
     return answers_in_order(
         "map_images",
-        functools.partial(call_with_image, func),
+        carried(functools.partial(call_with_image, func)),
         calls,
         budget=budget,
         n_workers=n_workers,

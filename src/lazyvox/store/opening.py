@@ -14,7 +14,7 @@ from lazyvox.store.files.urls import is_url
 from lazyvox.store.index.embedded import may_have_table
 from lazyvox.store.stream_source import StreamSource
 
-__all__ = ["open_binary", "open_source"]
+__all__ = ["find_file", "open_binary", "open_source"]
 
 _HEAD_BYTES = 4
 _BUFFER_BYTES = 64 << 10
@@ -36,8 +36,7 @@ def open_source(path: PathLike) -> ByteSource:
         If the file is empty.
     """
     full_path = absolute_path(path)
-    file, head = _find_object(full_path) if is_url(full_path) else _find_file(full_path)
-    head = head[:_HEAD_BYTES]
+    file, head = _find(full_path)
     if not head:
         msg = f"{printable(full_path)}: an image file must hold a header. The file is empty."
         raise TruncatedFileError(msg)
@@ -46,6 +45,17 @@ def open_source(path: PathLike) -> ByteSource:
         return PlainSource(file.path, file.identity)
     tail = _tail_of(file) if compression == "zstd" else b""
     return StreamSource(file.path, file.identity, compression, may_have_table(head, tail))
+
+
+def find_file(path: PathLike) -> SourceFile:
+    """Return the regular file at a path, or the object behind a URL, as it is now.
+
+    Raises
+    ------
+    ImageNotFoundError, ImagePermissionError, ImageIsADirectoryError, ReadError
+        If it cannot be had, or is no regular file.
+    """
+    return _find(absolute_path(path))[0]
 
 
 def open_binary(path: PathLike) -> io.BufferedReader:
@@ -59,7 +69,7 @@ def open_binary(path: PathLike) -> io.BufferedReader:
     full_path = absolute_path(path)
     if not is_url(full_path):
         return os.fdopen(open_regular(full_path), "rb")
-    found, _ = _find_object(full_path)
+    found, _ = _find(full_path)
     return io.BufferedReader(_ObjectFile(found), _BUFFER_BYTES)
 
 
@@ -101,15 +111,14 @@ class _ObjectFile(io.RawIOBase):
         super().close()
 
 
-def _find_object(url: str) -> tuple[SourceFile, bytes]:
-    # It brings HTTP and TLS, which local files have no need of.
-    from lazyvox.store.remote.identity import find_object
+def _find(path: str) -> tuple[SourceFile, bytes]:
+    """Return a file or object as it is now, and its first bytes."""
+    if is_url(path):
+        # It brings HTTP and TLS, which local files have no need of.
+        from lazyvox.store.remote.identity import find_object
 
-    return find_object(url)
-
-
-def _find_file(path: str) -> tuple[SourceFile, bytes]:
-    """Return the file at a path as it is now, and its first bytes."""
+        found, head = find_object(path)
+        return found, head[:_HEAD_BYTES]
     fd = open_regular(path)
     try:
         identity = FileIdentity.of(os.fstat(fd))

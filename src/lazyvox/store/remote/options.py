@@ -8,16 +8,20 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.once import one_per_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Access", "chosen_options", "storage_options"]
+__all__ = ["Access", "carried", "chosen_options", "storage_options"]
+
+ParamT = ParamSpec("ParamT")
+ResultT = TypeVar("ResultT")
 
 _TIMEOUT_S = 30.0
 _RETRIES = 5
@@ -157,6 +161,20 @@ def storage_options(**options: Any) -> Iterator[None]:
         yield
     finally:
         _options.reset(token)
+
+
+def carried(func: Callable[ParamT, ResultT]) -> Callable[ParamT, ResultT]:
+    """Return a function that opens URLs with the options in force here, in other processes too.
+
+    Options that hold secrets stay in this process.
+    """
+    options = _options.get()
+    return partial(_call_with, Access.of(options), func) if options else func
+
+
+def _call_with(access: Access, func: Callable[..., ResultT], *args: Any, **kwargs: Any) -> ResultT:
+    with storage_options(**access.options):
+        return func(*args, **kwargs)
 
 
 def chosen_options(options: Mapping[str, Any] | None) -> dict[str, Any]:

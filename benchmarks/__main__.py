@@ -51,6 +51,7 @@ PARTS = {
     "expressions": Part("Expressions of many volumes", "expressions.py"),
     "random": Part("Random access and workers that share", "random_access.py"),
     "interop": Part("dask, xarray and Zarr", "interop.py"),
+    "remote": Part("Objects behind http://", "remote.py"),
 }
 
 

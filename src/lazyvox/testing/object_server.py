@@ -109,6 +109,7 @@ class ObjectServer:
         self.reply = reply
         self.has_etags = has_etags
         self.requests: list[Request] = []
+        self._etags: dict[str, tuple[Any, str]] = {}
         self.n_bytes = 0
         self.stalled = threading.Event()
         self.lock = threading.Lock()
@@ -146,6 +147,14 @@ class ObjectServer:
     def url(self, name: str) -> str:
         """Return the URL of an object."""
         return f"http://127.0.0.1:{self.port}/{name}"
+
+    def etag_of(self, name: str, content: Any) -> str:
+        """Return the ETag of an object; that of a long one takes a while, once."""
+        known = self._etags.get(name)
+        if known is None or known[0] is not content:
+            digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            known = self._etags[name] = (content, f'"{digest}"')
+        return known[1]
 
     def ranges(self, name: str) -> list[tuple[int | None, int | None]]:
         """Return the ranges of an object that were requested so far."""
@@ -200,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_object(self, content: bytes, request: Request, reply: Reply) -> None:
         owner, headers = self.server_of, dict(reply.headers)
-        etag = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+        etag = owner.etag_of(request.name, content)
         headers["Last-Modified"] = formatdate(owner.modified_s, usegmt=True)
         if owner.has_etags:
             headers["ETag"] = etag

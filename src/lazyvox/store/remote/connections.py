@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-__all__ = ["Body", "open_answer"]
+__all__ = ["Body", "Origin", "open_answer"]
 
 #: How long a wait lasts before it is asked whether the read was given up, in seconds.
 _SLICE_S = 0.2
@@ -188,11 +188,13 @@ class Body:
             self._connection.close()
 
 
-def open_answer(url: str, headers: Mapping[str, str], timeout: float) -> Body:
+def open_answer(origin: Origin, url: str, headers: Mapping[str, str], timeout: float) -> Body:
     """Request a URL, and return the answer when its headers are there.
 
     Parameters
     ----------
+    origin : Origin
+        Its server.
     url : str
         An ``http://`` or ``https://`` URL.
     headers : mapping of str to str
@@ -210,7 +212,6 @@ def open_answer(url: str, headers: Mapping[str, str], timeout: float) -> Body:
     OSError, http.client.HTTPException
         If there is none.
     """
-    origin = Origin.of(url)
     target = _target(url, origin)
     sent = {"User-Agent": f"lazyvox/{__version__}", "Accept-Encoding": "identity", **headers}
     if origin.proxy and origin.scheme == "http":

@@ -8,7 +8,6 @@ no such address is read by the calls of its file system.
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -96,7 +95,7 @@ class _Files:
             return None
         except Exception as error:  # noqa: BLE001 - packages of all kinds, each with its errors
             self._fail(error, None)
-        return Address(str(url), {}, time.monotonic()) if str(url).startswith("http") else None
+        return Address.of(str(url), {}) if str(url).startswith("http") else None
 
     def fetch(self, start: int, stop: int | None, seen: ObjectState | None) -> _Bytes:
         """Request bytes of the object."""

@@ -21,7 +21,7 @@ from lazyvox.errors import (
 )
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.urls import without_urls
-from lazyvox.store.remote.connections import Body, open_answer
+from lazyvox.store.remote.connections import Body, Origin, open_answer
 from lazyvox.store.remote.retrying import PassingError, note_request
 from lazyvox.store.remote.transport import ObjectState, raise_changed
 
@@ -57,11 +57,19 @@ class Address:
         Headers of each request.
     born : float
         When it was found, by the clock of `time.monotonic`.
+    origin : Origin
+        Its server, and the proxy on the way.
     """
 
     url: str
     headers: Mapping[str, str]
     born: float
+    origin: Origin
+
+    @classmethod
+    def of(cls, url: str, headers: Mapping[str, str]) -> Address:
+        """Return an address that was found now."""
+        return cls(url, headers, time.monotonic(), Origin.of(url))
 
     @property
     def is_fresh(self) -> bool:
@@ -80,7 +88,7 @@ class Address:
             for name, value in self.headers.items()
             if is_same_server or name.lower() not in {"authorization", "cookie"}
         }
-        return Address(url, kept, self.born)
+        return Address(url, kept, self.born, Origin.of(url))
 
 
 class HttpObject:
@@ -140,7 +148,8 @@ class HttpObject:
         note_request(requests=1)
         host = urlsplit(address.url).hostname
         try:
-            return open_answer(address.url, {**address.headers, **headers}, self._timeout)
+            sent = {**address.headers, **headers}
+            return open_answer(address.origin, address.url, sent, self._timeout)
         except ImageFileError:
             # Given up on request.
             raise

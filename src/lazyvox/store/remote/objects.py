@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import netrc
 import threading
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -127,7 +126,7 @@ def _plain_address(shown: str, headers: Mapping[str, str], *, is_anonymous: bool
         login = _login(parts.username, parts.password, parts.hostname or "")
         if login is not None:
             sent["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    return Address(urlunsplit(parts._replace(netloc=place)), sent, time.monotonic())
+    return Address.of(urlunsplit(parts._replace(netloc=place)), sent)
 
 
 def _login(user: str | None, password: str | None, host: str) -> str | None:

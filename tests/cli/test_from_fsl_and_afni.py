@@ -34,6 +34,10 @@ def write_tables(folder):
     rows = ["\t".join(f"{one:.5f}" for one in row) for row in rng.normal(size=(40, 3))]
     (folder / "confounds.tsv").write_text("\n".join(["a\tb\tc", *rows]) + "\n")
     np.savetxt(folder / "run_mcf.par", rng.normal(scale=0.01, size=(40, 6)))
+    rows = [f"{onset}\t8\t{kind}" for onset, kind in ((4, "a"), (20, "b"), (36, "a"), (52, "b"))]
+    (folder / "events.tsv").write_text("\n".join(["onset\tduration\ttrial_type", *rows]) + "\n")
+    rows = [f"{sub}\tgo\trun.nii.gz\tmask.nii.gz\tevents.tsv" for sub in ("01", "02")]
+    (folder / "runs.tsv").write_text("\n".join(["sub\ttask\tbold\tmask\tevents", *rows]) + "\n")
 
 
 def whole(path):
@@ -43,7 +47,7 @@ def whole(path):
 def test_the_whole_page_is_tested():
     rows = [one for one in PAGE.read_text().splitlines() if one.startswith("| ")]
     headings = sum(one.startswith("| FSL, AFNI | lazyvox | notes |") for one in rows)
-    assert headings == 9
+    assert headings == 10
     assert len(LINES) == len(rows) - headings > 55
 
 
@@ -67,11 +71,18 @@ def test_line_runs(lazyvox, folder, line):
     for name, command in MADE_BEFORE.items():
         if name in line and f"-o {name}" not in line:
             assert lazyvox(*command, name).code == 0
+    if "group" in argv:
+        (first,) = [one for one in LINES if "participant" in one]
+        assert lazyvox(*shlex.split(first)[1:]).code == 0
     before = set(folder.iterdir())
     done = lazyvox(*argv)
     assert (done.code, done.err) == (0, "")
     prints = (
-        argv[0] in {"info", "stats", "qc"} or "-o -" in line or "-v" in argv or "--field" in argv
+        argv[0] in {"info", "stats", "qc"}
+        or "group" in argv
+        or "-o -" in line
+        or "-v" in argv
+        or "--field" in argv
     )
     assert prints or set(folder.iterdir()) > before
     assert done.out

@@ -109,16 +109,21 @@ class Subject:
 
 
 def window_of(values: Array) -> tuple[float, float]:
-    """Return the robust range of a volume, (0, 1) where nothing is finite.
+    """Return the robust range of what a volume shows, (0, 1) where that is nothing.
+
+    Zeros are what a mask has set: with them the window of a masked run would begin at 0, and its
+    brain would be of one grey.
 
     Examples
     --------
-    >>> window_of(np.array([0.0, np.nan, 2.0]))
-    (0.0, 2.0)
+    >>> window_of(np.array([0.0, np.nan, 2.0, 4.0])), window_of(np.array([0.0, 7.0, 7.0]))
+    ((2.0, 4.0), (0.0, 7.0))
     """
-    finite = values[np.isfinite(values)].ravel()
-    if not finite.size:
+    shown = values[np.isfinite(values) & (values != 0)].ravel()
+    if not shown.size:
         return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    low, high = robust_range(low, high, lambda *ends: count_in_bins(finite, *ends))
+    low, high = float(shown.min()), float(shown.max())
+    low, high = robust_range(low, high, lambda *ends: count_in_bins(shown, *ends))
+    if low == high:
+        return min(float(low), 0.0), max(float(high), 0.0)
     return float(low), float(high)

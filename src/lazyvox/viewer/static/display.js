@@ -29,7 +29,7 @@ export function bindDisplay(view, ink) {
 
   const refresh = () => {
     const [low, high] = view.window;
-    const step = 10 ** Math.floor(Math.log10((high - low) / 20));
+    const step = 10 ** Math.floor(Math.log10((high - low || 1) / 20));
     for (const [id, value] of [['window-low', low], ['window-high', high]]) {
       at(id).step = String(step);
       at(id).value = String(Number(value.toPrecision(6)));

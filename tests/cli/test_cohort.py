@@ -77,6 +77,7 @@ def test_models_are_fitted_and_planned(lazyvox, folder):
         "sub-03_task-rest: mask mask.nii.gz; no confounds; cannot be done: a table of events"
         in plan.out
     )
+    assert "There is none, or several fit equally well. Pass --events-dir, or" in plan.out
     assert "2 to do, 0 finished, 1 that cannot be done" in plan.out
     assert "to read in 1 pass over each; disk space" in plan.out
     done = lazyvox(*argv)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ from lazyvox.cohort import (
 from lazyvox.cohort.chosen_runs import find_study, run_filter
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
+from lazyvox.cohort.plans import PlannedRun
 from lazyvox.connectome import KINDS
 from lazyvox.errors import LazyvoxError
 from lazyvox.glm.model_choice import ModelChoice
@@ -75,6 +77,7 @@ _NAMED = {
     "atlases": "--atlas",
     "bids_dir": "BIDS_DIR",
     "contrasts": "--contrast",
+    "mask_img": "--mask",
     "out": "OUT",
     "confound_columns": "--confound-columns",
     "confound_strategy": "--confound-strategy",
@@ -277,7 +280,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
             study = study.share(given["array_size"], given["array_index"])
         if given["dry_run"] or settings.explain:
             plan = study.plan(n_jobs=n_jobs, scheduler=given["scheduler"])
-            _print(plan, settings)
+            _print(replace(plan, runs=tuple(map(_in_words, plan.runs))), settings)
             return
         _run(study, n_jobs, given["scheduler"], settings)
 
@@ -340,6 +343,14 @@ def _script(plan: CohortPlan, size: int, arguments: list[str]) -> str:
 {command} \\
     --array-index "$SLURM_ARRAY_TASK_ID"
 """
+
+
+def _in_words(run: PlannedRun) -> PlannedRun:
+    """Return the plan of a run with the words of the command line about its problem."""
+    failed = run.failed
+    if failed is None:
+        return run
+    return replace(run, failed=replace(failed, error=LazyvoxError(_spelled(failed))))
 
 
 def _spelled(failed: Failed) -> str:

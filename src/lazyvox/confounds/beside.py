@@ -57,7 +57,7 @@ def find_table(path_or_table: PathLike | Any) -> PathLike | Any:
     if not best:
         msg = (
             f"{shown}: the table of confounds must lie beside the image, under fMRIPrep's name for "
-            f"it, such as {'_'.join(_entities(image.name)) or 'sub-01'}{_ENDINGS_OF_TABLES[0]}. There "
+            f"it, such as {_usual_name(image.name)}. There "
             f"is none."
         )
         raise ImageNotFoundError(msg, hint="Pass the path of the table.")
@@ -97,6 +97,13 @@ def table_among(image: str, files: Sequence[str]) -> list[str]:
 def is_xcp_d(table: PathLike) -> bool:
     """Return whether a table is XCP-D's table of motion, by its name."""
     return os.fsdecode(table).endswith(_XCP_D)
+
+
+def _usual_name(image: str) -> str:
+    """Return the name of the table that fMRIPrep would write for an image."""
+    left_out = ("desc-", "space-", "res-")
+    parts = [one for one in image.split("_")[:-1] if "-" in one and not one.startswith(left_out)]
+    return f"{'_'.join(parts) or 'sub-01'}{_ENDINGS_OF_TABLES[0]}"
 
 
 def _entities(name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, PathLike, override
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.columns import Placement, RegionSummary
 from lazyvox.extraction.rows import Rows, RowsPlan
@@ -19,7 +19,7 @@ from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import TableSpec, check_target
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files.paths import absolute_path
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, check_real
 
 __all__ = ["RegionTable", "TableOptions"]
 
@@ -138,9 +138,7 @@ class RegionTable(Consumer[Signals]):
 
     @override
     def check(self, grid: Grid) -> None:
-        if grid.dtype.kind == "c":
-            msg = f"{type(self).__name__} needs real voxels. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
+        check_real(grid, f"{type(self).__name__} needs")
         if self._grid is not grid:
             self._prepare(grid)
             self._rows_plan = self._planned(grid)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lazyvox._typing import Array, DType, FloatArray, override
-from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.glm.design import Design
 from lazyvox.glm.fit import FIT_BYTES, Model, fit_sums
 from lazyvox.glm.noise import CLUSTER_BYTES
@@ -16,7 +16,7 @@ from lazyvox.glm.results import GLMResult
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.sums import N_WAITING, VoxelSums, stack_lagged
 from lazyvox.lazyimage.series import Grid, name_of
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, check_real
 from lazyvox.stream.gather import VoxelGather, zero_non_finite
 from lazyvox.stream.masks import RegionImage, read_mask
 
@@ -143,9 +143,7 @@ class GLM(Consumer[GLMResult]):
     def check(self, grid: Grid) -> None:
         if self._grid is grid:
             return
-        if grid.dtype.kind == "c":
-            msg = f"GLM needs real voxels. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
+        check_real(grid, "GLM needs")
         n_rows = self._model.design.n_volumes
         if n_rows != grid.n_volumes:
             msg = (

@@ -237,7 +237,7 @@ class CleaningJob:
         """Return a job whose pass is prepared; raises now for want of memory, or of numbers."""
         native = source.dtype.newbyteorder("=")
         if native.kind not in "fiub":
-            msg = f"voxels must be real numbers to be cleaned. Got {native}."
+            msg = f"{source.reader.path}: voxels must be real numbers to be cleaned. Got {native}."
             raise ParameterTypeError(msg)
         n_voxels = int(np.prod(source.shape[:3], dtype=np.int64))
         dtype = _spooled_dtype(source, cleaner, places)

@@ -8,9 +8,8 @@ import numpy as np
 
 from lazyvox._typing import Array, BoolArray, override
 from lazyvox.array.ranks import Ranks
-from lazyvox.errors import ParameterTypeError
 from lazyvox.image.single_scan import scan_once
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, check_real
 from lazyvox.stream.gather import zero_non_finite
 
 if TYPE_CHECKING:
@@ -82,9 +81,7 @@ class _Look(Consumer[Ranks]):
 
     @override
     def check(self, grid: Grid) -> None:
-        if grid.dtype.kind not in "biuf" or grid.dtype.itemsize > 8:
-            msg = f"a percentile needs real voxels of up to 64 bits. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
+        check_real(grid, "a percentile needs", most_bits=64)
 
     @override
     def init(self, grid: Grid) -> None:

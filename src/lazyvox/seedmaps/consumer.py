@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, BoolArray, FloatArray, IntArray, override
-from lazyvox.errors import ParameterTypeError, RegionError
+from lazyvox.errors import RegionError
 from lazyvox.extraction.gathered_regions import GatheredRegions
 from lazyvox.glm.sums import N_WAITING, VoxelSums
 from lazyvox.image.smoothing import SmoothTransform
@@ -22,7 +22,7 @@ from lazyvox.lazyimage.series import Grid
 from lazyvox.seedmaps.measures import Measure, RelationSums
 from lazyvox.seedmaps.space import CleanSpace
 from lazyvox.signal.products import multiply
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, check_real
 from lazyvox.stream.gather import VoxelGather
 
 __all__ = ["SeedMaps", "SeedRelations"]
@@ -117,9 +117,7 @@ class SeedRelations(Consumer[SeedMaps]):
 
     @override
     def check(self, grid: Grid) -> None:
-        if grid.dtype.kind == "c":
-            msg = f"seed maps need real voxels. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
+        check_real(grid, "seed maps need")
         for one in self._seeds:
             one.check(grid)
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from lazyvox._typing import Array, override
-from lazyvox.errors import LazyvoxError
+from lazyvox.errors import LazyvoxError, ParameterTypeError
 from lazyvox.lazyimage.series import Grid
 
-__all__ = ["Consumer", "ConsumerLike", "Handle", "as_consumer"]
+__all__ = ["Consumer", "ConsumerLike", "Handle", "as_consumer", "check_real"]
 
 
 ResultT = TypeVar("ResultT")
@@ -326,3 +326,28 @@ def as_consumer(consumer: ConsumerLike[ResultT]) -> Consumer[ResultT]:
     if isinstance(consumer, Consumer):
         return consumer
     return _Adapted(consumer)
+
+
+def check_real(grid: Grid, needs: str, *, most_bits: int | None = None) -> None:
+    """Raise unless voxels are real numbers.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid, for type and name of the image.
+    needs : str
+        The beginning of the message: "seed maps need", say.
+    most_bits : int, optional
+        Largest size of a value.
+
+    Raises
+    ------
+    ParameterTypeError
+        If they are complex, or too large.
+    """
+    is_small = most_bits is None or 8 * grid.dtype.itemsize <= most_bits
+    if grid.dtype.kind in "biuf" and is_small:
+        return
+    limit = "" if most_bits is None else f" of up to {most_bits} bits"
+    msg = f"{grid.name}: {needs} real voxels{limit}. Got {grid.dtype}."
+    raise ParameterTypeError(msg)

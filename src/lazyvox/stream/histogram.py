@@ -9,7 +9,7 @@ from lazyvox._typing import Array, override
 from lazyvox.array.value_range import ValueRange
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.series import Grid
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, check_real
 
 __all__ = ["Extent", "Histogram"]
 
@@ -104,9 +104,7 @@ class Histogram(Consumer[tuple[Array, Array]]):
 
     @override
     def check(self, grid: Grid) -> None:
-        if grid.dtype.kind == "c":
-            msg = f"Histogram needs real voxels. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
+        check_real(grid, "Histogram needs")
         self._dtype = grid.dtype
         if self._range is not None:
             self._edges_of(self._range)

@@ -11,10 +11,10 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, override
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, check_real
 from lazyvox.stream.masks import read_mask
 
 __all__ = ["DVARS", "GlobalSignal"]
@@ -33,9 +33,7 @@ class _PerVolume(Consumer[Array]):
 
     @override
     def check(self, grid: Grid) -> None:
-        if grid.dtype.kind == "c":
-            msg = f"{type(self).__name__} needs real voxels. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
+        check_real(grid, f"{type(self).__name__} needs")
         if self._mask_img is not None and self._mask_grid is not grid:
             self._mask = read_mask(self._mask_img, grid, name="mask_img")
             self._mask_grid = grid

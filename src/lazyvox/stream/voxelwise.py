@@ -104,7 +104,7 @@ class Voxelwise(OneVolume["LazyImage"]):
         reduction = self._reduction
         if not reduction.takes(grid.dtype):
             wanted = {"ordered": "voxels that can be ordered"}.get(reduction.needs, "real voxels")
-            msg = f"{type(self).__name__} needs {wanted}. Got {grid.dtype}."
+            msg = f"{grid.name}: {type(self).__name__} needs {wanted}. Got {grid.dtype}."
             raise ParameterTypeError(msg)
         if self._detrend is not None and self._detrend >= grid.n_volumes:
             msg = (

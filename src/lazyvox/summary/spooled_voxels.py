@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lazyvox._typing import Array, IntArray, override
-from lazyvox.errors import ParameterTypeError
 from lazyvox.lazyimage.series import Grid
 from lazyvox.store.files import spool
 from lazyvox.store.files.spool import Spool
-from lazyvox.stream.consumer import Consumer, ResultT
+from lazyvox.stream.consumer import Consumer, ResultT, check_real
 from lazyvox.stream.gather import VoxelGather
 
 __all__ = ["SpooledVoxels", "Voxels", "VoxelsConsumer"]
@@ -184,9 +183,7 @@ class VoxelsConsumer(Consumer[ResultT]):
 
     @override
     def check(self, grid: Grid) -> None:
-        if grid.dtype.kind not in "biuf" or grid.dtype.itemsize > 8:
-            msg = f"{self.describe()} need real voxels of up to 64 bits. Got {grid.dtype}."
-            raise ParameterTypeError(msg)
+        check_real(grid, f"{self.describe()} need", most_bits=64)
 
     @override
     def init(self, grid: Grid) -> None:

@@ -60,9 +60,9 @@ def test_no_table_and_two(folder):
     ):
         lv.load_confounds(IMAGE, columns="csf")
     with pytest.raises(
-        ImageNotFoundError, match=r"must lie beside the image.*sub-03.*\.tsv\. The"
+        ImageNotFoundError, match=r"beside the image.* as sub-03_run-1_desc-conf.*\.tsv\. The"
     ):
-        lv.load_confounds("sub-03_bold.nii.gz")
+        lv.load_confounds("sub-03_run-1_space-T1w_bold.nii.gz")
     with pytest.raises(ParameterTypeError, match="must be the path of a table, or a DataFrame"):
         lv.load_confounds([IMAGE, IMAGE])
 

@@ -185,7 +185,7 @@ REFUSED = [
     ({"labels_img": "other.nii.gz"}, GridMismatchError, "grid"),
     ({"mask_img": "other.nii.gz"}, GridMismatchError, "grid"),
     ({"imgs": "short.nii.gz"}, ImageFileError, "short.nii.gz"),
-    ({"imgs": "complex.nii.gz"}, ParameterTypeError, "need real voxels"),
+    ({"imgs": "complex.nii.gz"}, ParameterTypeError, "complex.nii.gz: measures of quality need real voxels"),
 ]  # fmt: skip
 
 

@@ -92,7 +92,10 @@ def test_results_over_subjects_are_written_and_missing_runs_named(lazyvox, folde
     (folder / "out/sub-02/func/sub-02_task-rest_atlas-Q_stat-correlation_relmat.tsv").unlink()
     argv = ("cohort", "out", "group", "--table", "runs.tsv")
     listed = "task-rest_atlas-Q_stat-correlation_relmat.tsv: 2 runs of 2 subjects; missing: sub-02"
-    assert listed in lazyvox(*argv, "--dry-run").out
+    plan = lazyvox(*argv, "--dry-run").out
+    assert listed in plan
+    assert "1 result to make, of 2 files, read once and one at a time: peak" in plan
+    assert json.loads(lazyvox(*argv, "--explain", "--json").out)["peak_bytes"] == 8 * 8 * 101
     assert not (folder / "out/group").exists()
     done = lazyvox(*argv)
     assert (done.code, done.err) == (0, "")

@@ -174,8 +174,8 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     "--mask",
     metavar="auto|FILE",
     type=PATH,
-    help="Mask that regions and measures of quality are confined to: a file, or that beside each "
-    "run.",
+    help="Mask that regions, measures of quality and GLM maps are confined to: a file, or that beside "
+    "each run.",
 )
 @click.option(
     "--strategy",
@@ -308,7 +308,10 @@ def _check_group(ctx: click.Context) -> None:
 
 def _make_group(group: Group, settings: Settings, *, is_dry: bool) -> None:
     """Make the results over subjects, or list them."""
-    result = group.plan() if is_dry else group.run(progress=settings.progress)
+    if is_dry:
+        _print(group, settings)
+        return
+    result = group.run(progress=settings.progress)
     _print(result, settings)
     if result.failed:
         first = result.failed[0]

@@ -78,6 +78,22 @@ class GroupSet:
         return f"{self.name}: {of_runs} of {of_subjects}{missing}"
 
 
+def _lines(sets: Sequence[GroupSet], missing: Sequence[str]) -> list[str]:
+    """Return a line for each result, and one about runs that have no output."""
+    lines = [str(one) for one in sets]
+    return [*lines, f"runs without any output: {_shown(missing)}"] if missing else lines
+
+
+def _results(n: int) -> str:
+    return "1 result" if n == 1 else f"{n} results"
+
+
+def _moments(one: GroupSet, out: str) -> MapMoments | MatrixMoments:
+    """Return the moments of a result, on the grid or of the regions of its first output."""
+    first = str(Path(out) / one.members[0][1][0])
+    return (MapMoments if one.is_map else MatrixMoments)(first, one.name)
+
+
 def _shown(runs: Sequence[str]) -> str:
     """Return some runs by name, and how many more there are."""
     named = ", ".join(runs[:5])
@@ -117,12 +133,8 @@ class GroupResult:
     @override
     def __str__(self) -> str:
         """Return a line for each result, and what is missing."""
-        lines = [str(one) for one in self.sets]
-        if self.missing:
-            lines.append(f"runs without any output: {_shown(self.missing)}")
-        results = "1 result" if len(self.sets) == 1 else f"{len(self.sets)} results"
-        lines.append(f"{printable(self.out)}: {results}, {len(self.failed)} failed")
-        return "\n".join(lines)
+        last = f"{printable(self.out)}: {_results(len(self.sets))}, {len(self.failed)} failed"
+        return "\n".join([*_lines(self.sets, self.missing), last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +155,29 @@ class Group:
     sets: tuple[GroupSet, ...]
     missing: tuple[str, ...]
 
-    def plan(self) -> GroupResult:
-        """Return what would be made; reads names and records only."""
-        return GroupResult(self.out, self.sets, self.missing, ())
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak of memory; reads headers."""
+        return max(_moments(one, self.out).nbytes for one in self.sets)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON; reads headers."""
+        return {
+            "out": self.out,
+            "peak_bytes": self.peak_bytes,
+            "results": [one.to_dict() for one in self.sets],
+            "missing": list(self.missing),
+        }
+
+    @override
+    def __str__(self) -> str:
+        """Return the plan as text, a line for each result; reads headers."""
+        n_runs = sum(one.n_runs for one in self.sets)
+        last = (
+            f"{_results(len(self.sets))} to make, of {n_runs} files, read once and one at a time: "
+            f"peak {format_bytes(self.peak_bytes)}"
+        )
+        return "\n".join([*_lines(self.sets, self.missing), last])
 
     def run(self, memory: int | str | None = None, progress: ProgressLike = None) -> GroupResult:
         """Make all results.
@@ -183,8 +215,7 @@ class Group:
             )
             raise ParameterError(msg)
         root = Path(self.out)
-        first = str(root / one.members[0][1][0])
-        moments = (MapMoments if one.is_map else MatrixMoments)(first, one.name)
+        moments = _moments(one, self.out)
         if moments.nbytes > budget:
             msg = (
                 f"the memory budget must hold the moments of one result. Got "

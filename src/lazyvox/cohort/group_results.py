@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,11 @@ class _SubjectMoments:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        self.moments = PresentMoments(shape)
+
+    @cached_property
+    def moments(self) -> PresentMoments:
+        """The moments, which take memory once they are asked for."""
+        return PresentMoments(self._shape)
 
     @property
     def nbytes(self) -> int:

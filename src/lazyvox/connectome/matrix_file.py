@@ -57,7 +57,7 @@ def read_matrix(path: str) -> tuple[FloatArray, tuple[str, ...]]:
     matrix : ndarray of shape (n, n), float64
         The values; NaN for n/a.
     names : tuple of str
-        The names.
+        Names of its columns.
 
     Raises
     ------
@@ -68,17 +68,22 @@ def read_matrix(path: str) -> tuple[FloatArray, tuple[str, ...]]:
     """
     text = open_delimited(path, "a matrix of regions")
     names = tuple(text.titles[1 - text.n_in_front :])
-    rows = [[to_number(cell) for cell in cells[1:]] for _, cells in text.rows()]
-    if any(value is None for row in rows for value in row):
-        msg = f"{text.source}: a matrix of regions must hold numbers. It holds other text."
-        raise ParameterError(msg)
-    if len(rows) != len(names):
+    values, n_rows = np.empty((len(names), len(names))), 0
+    for _, cells in text.rows():
+        numbers = [to_number(cell) for cell in cells[1:]]
+        if None in numbers:
+            msg = f"{text.source}: a matrix of regions must hold numbers. It holds other text."
+            raise ParameterError(msg)
+        if n_rows < len(values):
+            values[n_rows] = numbers
+        n_rows += 1
+    if n_rows != len(names):
         msg = (
-            f"{text.source}: a matrix of regions must have as many rows as columns. Got {len(rows)} "
+            f"{text.source}: a matrix of regions must have as many rows as columns. Got {n_rows} "
             f"and {len(names)}."
         )
         raise ParameterError(msg)
-    return np.array(rows, dtype=np.float64).reshape(len(names), len(names)), names
+    return values, names
 
 
 def _lines(matrix: Array, names: Sequence[str], form: TextForm) -> Iterator[str]:

@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
+from lazyvox.cohort import RunFilter, prepare_group
+from lazyvox.cohort.finished import FinishedOutputs
+from lazyvox.cohort.runs import read_runs
+from lazyvox.connectome.matrix_file import read_matrix, write_matrix
 from lazyvox.errors import ParameterError
 
 EVENTS = "onset\tduration\ttrial_type\n4\t8\tface\n20\t8\thouse\n36\t8\tface\n52\t8\thouse\n"
@@ -200,8 +204,37 @@ def test_what_does_not_fit_the_budget_or_is_not_there_is_refused(finished):
         lv.run_group(None, "out")
 
 
-def test_memory_does_not_grow_with_subjects(finished):
-    lv.run_group(None, "out", table="runs.tsv")
+def test_memory_stays_below_the_plan(tmp_path):
+    rng = np.random.default_rng(0)
+    n_regions = 250
+    (tmp_path / "runs.csv").write_text("sub,bold\n" + "".join(f"{n},x.nii\n" for n in range(3)))
+    for number in range(3):
+        path = f"sub-{number}/func/sub-{number}_atlas-A_stat-correlation_relmat.tsv"
+        (tmp_path / path).parent.mkdir(parents=True)
+        values = rng.uniform(-1, 1, (n_regions, n_regions))
+        write_matrix(
+            str(tmp_path / path), values, [f"r{n}" for n in range(n_regions)], overwrite=False
+        )
+        finished = FinishedOutputs(tmp_path)
+        finished.make_folder()
+        finished.keep(f"sub-{number}", "a-b", [path])
+    group = prepare_group(read_runs(tmp_path / "runs.csv", RunFilter()), tmp_path)
+    assert len(group.run().sets) == 1
     with lv.peak_memory() as peak:
-        lv.run_group(None, "out", table="runs.tsv")
-    assert peak.increment < 4 << 20
+        group.run()
+    assert peak.increment <= group.peak_bytes
+    assert group.peak_bytes == 101 * n_regions**2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("region\tA\tB\nA\t1\t0\n", "as many rows as columns. Got 1 and 2"),
+        ("region\tA\tB\nA\t1\t0\nB\t0\t1\nC\t0\t0\n", "Got 3 and 2"),
+        ("region\tA\tB\nA\t1\tx\nB\t0\t1\n", "must hold numbers. It holds other text"),
+    ],
+)
+def test_what_is_no_matrix_is_refused(tmp_path, text, message):
+    (tmp_path / "m.tsv").write_text(text)
+    with pytest.raises(ParameterError, match=message):
+        read_matrix(str(tmp_path / "m.tsv"))

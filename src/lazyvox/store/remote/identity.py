@@ -9,8 +9,15 @@ from lazyvox.store.files.identity import ONE_FETCH_BYTES, SourceFile
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import StoredBytes
 from lazyvox.store.files.urls import HIDDEN, url_beside
+from lazyvox.store.remote.kept_blocks import KEPT_BLOCK_BYTES
 from lazyvox.store.remote.objects import transport_of
-from lazyvox.store.remote.open_object import FETCH_BYTES, OpenObject, first_bytes, keep_piece
+from lazyvox.store.remote.open_object import (
+    FETCH_BYTES,
+    MOST_AT_ONCE,
+    OpenObject,
+    first_bytes,
+    keep_piece,
+)
 from lazyvox.store.remote.options import Access, chosen_options
 from lazyvox.store.remote.retrying import Retries
 from lazyvox.store.remote.transport import ObjectState, raise_changed
@@ -56,7 +63,9 @@ class ObjectIdentity:
     @property
     def fetch_bytes(self) -> int:
         """Bytes that reading holds besides those asked for."""
-        return FETCH_BYTES
+        # Each range that is fetched at a time is a part of a block that is kept.
+        kept = 0 if self.access.cache_dir is None else 2 * MOST_AT_ONCE * KEPT_BLOCK_BYTES
+        return FETCH_BYTES + kept
 
     def open_at(self, path: str) -> StoredBytes:
         """Open it; whether it is still the same, each answer tells."""

@@ -14,6 +14,7 @@ from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.urls import HIDDEN, whole_url
 from lazyvox.store.remote.http_object import Address, HttpObject
+from lazyvox.store.remote.kept_blocks import KeptBlocks
 
 if TYPE_CHECKING:
     from lazyvox.store.remote.options import Access
@@ -80,6 +81,8 @@ def transport_of(shown: str, access: Access) -> Transport:
     known = _TRANSPORTS.get(key)
     if known is None:
         known = _new_transport(shown, access)
+        if access.cache_dir is not None:
+            known = KeptBlocks(shown, known, access.cache_dir)
         _TRANSPORTS.keep(key, known)
     return known
 

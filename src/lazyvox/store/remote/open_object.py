@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from lazyvox.store.remote.transport import ObjectBody, ObjectState, Transport
 
-__all__ = ["FETCH_BYTES", "HEAD_BYTES", "OpenObject", "first_bytes", "keep_piece"]
+__all__ = ["FETCH_BYTES", "HEAD_BYTES", "MOST_AT_ONCE", "OpenObject", "first_bytes", "keep_piece"]
 
 #: Bytes of the first request: the header of an image, and its extensions where they are short.
 HEAD_BYTES = SMALL_BYTES
 
 #: Ranges that are fetched at a time.
-_MOST_AT_ONCE = 8
+MOST_AT_ONCE = 8
 
 #: Ranges nearer than this are one: about as long as a request takes at 10 MB/s.
 _GAP_BYTES = 128 << 10
@@ -44,7 +44,7 @@ _KEPT_BYTES = ONE_FETCH_BYTES + (1 << 20)
 
 #: What an open object holds at most: pieces that were fetched; beside them, of a plain file, ranges
 #: that are fetched ahead, or of a compressed one the copy of a piece; buffers of connections.
-FETCH_BYTES = _KEPT_BYTES + _MOST_AT_ONCE * _LONG_BYTES + (1 << 20)
+FETCH_BYTES = _KEPT_BYTES + MOST_AT_ONCE * _LONG_BYTES + (1 << 20)
 
 
 class Range:
@@ -224,8 +224,8 @@ class OpenObject:
         self._ahead = Prefetched(
             chain(first, joined),
             self._fetch,
-            n_items=_MOST_AT_ONCE,
-            n_threads=_MOST_AT_ONCE,
+            n_items=MOST_AT_ONCE,
+            n_threads=MOST_AT_ONCE,
             name="lazyvox-ranges",
         )
 
@@ -337,7 +337,7 @@ class OpenObject:
             self._read_range(offset + start, part)
 
         starts = range(0, len(buffer), _PART_BYTES)
-        n_threads = min(len(starts), _MOST_AT_ONCE)
+        n_threads = min(len(starts), MOST_AT_ONCE)
         with Prefetched(
             starts, fill, n_items=n_threads, n_threads=n_threads, name="lazyvox-parts"
         ) as parts:

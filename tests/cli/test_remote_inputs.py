@@ -1,13 +1,14 @@
 """URLs in the place of every input of a command."""
 
 import gzip
+import json
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from lazyvox.cli.main import run
-from lazyvox.testing import ObjectServer, nifti_bytes
+from lazyvox.testing import ObjectServer, Reply, nifti_bytes
 
 SHAPE = (12, 12, 8, 30)
 
@@ -87,6 +88,32 @@ def test_a_wrong_storage_option_is_refused(folder, server, capsys, option, messa
     words = ["mean", server.url("run.nii.gz"), "-o", "out.nii", "--storage-option", option]
     assert run(words) > 0
     assert message in capsys.readouterr().err.replace("--timeout", "`timeout`")
+
+
+def test_what_was_fetched_is_counted(folder, server, capsys, monkeypatch):
+    monkeypatch.setattr("lazyvox.store.remote.retrying._FIRST_WAIT_S", 0.01)
+    failures = [Reply(status=500)]
+    monkeypatch.setattr(server, "reply", lambda request: failures.pop() if failures else None)
+    words = ["mean", server.url("run.nii.gz"), "-o", "out.nii", "--overwrite"]
+    assert run(words) == 0
+    assert "by 2 requests, 1 of them again after a failure" in capsys.readouterr().out
+    assert run([*words, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["inputs"] == [server.url("run.nii.gz")]
+    assert record["fetched"]["requests"] >= 1
+    assert record["fetched"]["retries"] == 0
+
+
+def test_credentials_are_not_printed(folder, server, capsys):
+    url = server.url("run.nii.gz").replace("//", "//me:word1234@") + "?X-Amz-Signature=ab12cd"
+    for words in (["info", url], ["mean", url, "-o", "out.nii", "--json", "-v"]):
+        assert run(words) == 0
+    for words in (["info", url.replace("run", "no")], ["mean", url, "-o", url, "--debug"]):
+        assert run(words) > 0
+    said = capsys.readouterr()
+    assert "word1234" not in said.out + said.err
+    assert "ab12cd" not in said.out + said.err
+    assert "X-Amz-Signature=***" in said.out
 
 
 def test_an_output_is_no_url(folder, server, capsys):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import click
@@ -14,9 +13,11 @@ from lazyvox._typing import Shape, override
 from lazyvox._version import __version__
 from lazyvox.cli.settings import Settings
 from lazyvox.planning.plan import Plan
+from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.peak import PeakMemory, peak_memory
 from lazyvox.store.files.block_cache import shared_blocks
-from lazyvox.store.files.paths import printable
+from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.remote.retrying import RemoteUse, remote_use
 
 __all__ = ["Job", "Result", "Written", "perform", "print_json"]
 
@@ -111,7 +112,7 @@ def perform(job: Job, settings: Settings) -> None:
     record: dict[str, Any] = {
         "command": job.command,
         "version": __version__,
-        "inputs": [str(Path(path).absolute()) for path in job.inputs],
+        "inputs": [absolute_path(path) for path in job.inputs],
         **job.facts,
     }
     remarks = [job.remark] if job.remark else []
@@ -131,10 +132,20 @@ def perform(job: Job, settings: Settings) -> None:
             began = time.perf_counter()
             written = job.work()
             seconds = time.perf_counter() - began
+    fetched = remote_use().since(settings.fetched_before)
+    _log_fetched(fetched)
     if settings.as_json:
-        print_json(record | _measured(written, seconds, peak))
+        remote = {"fetched": asdict(fetched)} if fetched.requests else {}
+        print_json(record | _measured(written, seconds, peak) | remote)
     elif not settings.quiet:
-        click.echo("\n".join([*_lines(written), *remarks]))
+        again = [f"fetched {fetched}"] if fetched.retries else []
+        click.echo("\n".join([*_lines(written), *remarks, *again]))
+
+
+def _log_fetched(fetched: RemoteUse) -> None:
+    """Log what was fetched over a network, if anything."""
+    if fetched.requests:
+        log_info("fetched %s", fetched)
 
 
 def print_json(record: object) -> None:

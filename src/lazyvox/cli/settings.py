@@ -21,6 +21,7 @@ from lazyvox.runtime.logs import logged_on_stderr
 from lazyvox.store.files.paths import expand_home
 from lazyvox.store.files.urls import is_url, public_url
 from lazyvox.store.remote.options import storage_options
+from lazyvox.store.remote.retrying import RemoteUse, remote_use
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -139,6 +140,8 @@ class Settings:
         Whether nothing is printed but errors and warnings.
     debug : bool
         Whether the traceback of an error is printed.
+    fetched_before : RemoteUse
+        Counts of what was fetched over a network before the command.
     """
 
     memory: str | None
@@ -149,6 +152,7 @@ class Settings:
     as_json: bool
     quiet: bool
     debug: bool
+    fetched_before: RemoteUse = RemoteUse()
 
     @classmethod
     def of(cls, ctx: click.Context) -> Self:
@@ -174,6 +178,7 @@ class Settings:
             as_json=bool(found.get("json")),
             quiet=quiet,
             debug=bool(found.get("debug")),
+            fetched_before=found.get("fetched_before", RemoteUse()),
         )
 
     @property
@@ -274,6 +279,7 @@ def _use_storage_options(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> None:
     """Open the URLs of the command with options that are given as ``key=value``."""
+    ctx.meta[f"{_KEY}fetched_before"] = remote_use()
     options: dict[str, Any] = {}
     for text in values:
         name, equals, value = text.partition("=")

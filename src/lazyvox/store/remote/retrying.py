@@ -1,16 +1,22 @@
 """Requests that are made again where the cause may pass, with growing waits, counted."""
 
+from __future__ import annotations
+
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lazyvox._threads import is_asked_to_end
+from lazyvox._typing import override
 from lazyvox.errors import ReadError
+from lazyvox.planning.memory import format_bytes
 from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.paths import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["PassingError", "RemoteUse", "Retries", "note_request", "remote_use"]
 
@@ -56,6 +62,21 @@ class RemoteUse:
     requests: int = 0
     retries: int = 0
     nbytes: int = 0
+
+    def since(self, before: RemoteUse) -> RemoteUse:
+        """Return what was added to earlier counts."""
+        return RemoteUse(
+            self.requests - before.requests,
+            self.retries - before.retries,
+            self.nbytes - before.nbytes,
+        )
+
+    @override
+    def __str__(self) -> str:
+        """Return the counts as text."""
+        again = f", {self.retries} of them again after a failure" if self.retries else ""
+        plural = "s" * (self.requests != 1)
+        return f"{format_bytes(self.nbytes)} by {self.requests} request{plural}{again}"
 
 
 class _Counts:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -152,7 +152,7 @@ class Settings:
     as_json: bool
     quiet: bool
     debug: bool
-    fetched_before: RemoteUse = RemoteUse()
+    fetched_before: RemoteUse = field(default_factory=RemoteUse)
 
     @classmethod
     def of(cls, ctx: click.Context) -> Self:

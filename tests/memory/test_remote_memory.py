@@ -1,4 +1,4 @@
-"""What is fetched over a network is within the plan."""
+"""Ranges that are fetched over a network are within the plan."""
 
 import numpy as np
 import pytest

@@ -129,6 +129,23 @@ def test_parts_that_are_missing_are_said(browser, url):
         browser.get_log("browser")
 
 
+def test_a_browser_without_webgl_is_told(browser, url):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    without = "HTMLCanvasElement.prototype.getContext = () => null"
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    added = browser.execute_cdp_cmd(command, {"source": without})
+    try:
+        browser.get(url)
+        text = "return document.getElementById('banner').innerText"
+        found = WebDriverWait(browser, 60).until(lambda one: one.execute_script(text))
+        assert "WebGL 2" in found
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+        browser.get("about:blank")
+        browser.get_log("browser")
+
+
 def test_one_volume_has_no_time(open_page, run):
     img = nibabel.Nifti1Image(run.overlay, run.affine)
     with lv.view(img, open_browser=False) as view:

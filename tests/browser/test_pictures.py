@@ -140,10 +140,11 @@ def test_an_overlay_on_another_grid(open_page, run):
     affine = nibabel.affines.from_matvec(np.diag([2.0, -2.5, 3.0]), [-35, 40, -40])
     there = nibabel.affines.apply_affine(affine, np.moveaxis(np.indices((36, 32, 27)), 0, -1))
     plane = (10 + there @ [0.05, 0.02, -0.03]).astype(np.float32)
-    fine = nibabel.Nifti1Image(plane, affine)
+    fine = nibabel.Nifti1Image(np.stack([plane, plane[::-1]], axis=-1), affine)
     with lv.view(run.path, overlays=fine, open_browser=False) as view:
         page = open_page(view.url)
         page.press("x")
+        assert page.state["overlays"][0]["name"].endswith("first of 2 volumes")
         here = nibabel.affines.apply_affine(
             run.affine, np.moveaxis(np.indices(run.labels.shape), 0, -1)
         )

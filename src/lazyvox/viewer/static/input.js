@@ -28,6 +28,7 @@ function isTakenBy(target, key) {
  * @property {() => void} togglePlay
  * @property {() => void} giveUp
  * @property {(voxel: ?number[]) => void} hover
+ * @property {(text: string) => void} say
  */
 
 /**
@@ -114,7 +115,7 @@ export function bindKeys(view, actions) {
   const slice = (by) => () => view.moveAlong(PLANES[view.plane].through, by);
   const plane = (name) => () => {
     view.plane = name;
-    at('toast').dispatchEvent(new CustomEvent('say', { detail: `Up and down move the ${name} plane.` }));
+    actions.say(`Up and down move the ${name} plane.`);
   };
   const volume = (by) => (event) => view.showTime((view.wishedTime ?? view.t) + (event.shiftKey ? 10 * by : by));
   /** @type {Record<string, (event: KeyboardEvent) => void>} */

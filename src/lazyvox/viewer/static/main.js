@@ -81,6 +81,8 @@ async function main() {
   const ink = new Ink(at('ink'), scene);
   const view = new View(info, scene);
   view.addEventListener('failure', (event) => status.fail(event.detail));
+  at('slices').addEventListener('webglcontextlost', () => status.setFault(
+    'picture', 'The browser has taken the picture away, for want of memory say. Load the page again.'));
   view.addEventListener('waiting', (event) => status.say(`Volume ${event.detail} has not been read yet …`));
   view.addEventListener('time', () => status.forget('Volume'));
   scene.onDraw = () => ink.draw(view.voxel);
@@ -96,6 +98,7 @@ async function main() {
   if (calm) at('speed').value = '2';
   const player = new Player(() => view.showTime((view.t + 1) % view.length), () => Number(at('speed').value));
   bindTime(view, player);
+  view.addEventListener('failure', () => player.isPlaying && togglePlay(player));
   bindDisplay(view, ink);
   const actions = {
     series: (voxel) => courses.showSeries(voxel),
@@ -107,6 +110,7 @@ async function main() {
       status.say('');
     },
     hover: (voxel) => readout.hover(voxel),
+    say: (text) => status.say(text),
   };
   bindPointer(view, actions);
   bindKeys(view, actions);

@@ -27,7 +27,7 @@ export function addOverlayCard(host, overlay, onChange, onRemove) {
 
   const refresh = () => {
     title.textContent = overlay.name;
-    title.title = overlay.name;
+    element.setAttribute('aria-label', overlay.name);
     remove.setAttribute('aria-label', `Remove ${overlay.name}`);
     isShown.checked = overlay.isShown;
     colormap.value = overlay.colormap;
@@ -61,7 +61,6 @@ export function addOverlayCard(host, overlay, onChange, onRemove) {
       thresholdNumber),
     make('label', { class: 'row' }, make('span', {}, 'Last colour'), max),
     make('label', { class: 'row' }, make('span', {}, 'Opacity'), opacity));
-  element.setAttribute('aria-label', overlay.name);
   host.append(element);
   refresh();
   return { element, refresh };

@@ -45,7 +45,8 @@ export class Overlays {
 
   /** Load those of the command line, one after the other. */
   async open() {
-    for (const { id, name } of this.view.info.overlays) {
+    for (const { id, name: file, n_volumes: length } of this.view.info.overlays) {
+      const name = length > 1 ? `${file}, first of ${length} volumes` : file;
       try {
         const values = onGrid(await getVolume(`overlay/${id}`), this.view.grid);
         this.add({ id: `overlay-${id}`, name, values });
@@ -102,11 +103,13 @@ export class Overlays {
     this.#controller.abort();
     this.#controller = new AbortController();
     const { signal } = this.#controller;
+    const { confounds } = this.view.info;
+    const removed = confounds?.length ? `, ${confounds.length} confounds removed` : '';
     say(`Correlating all voxels with (${voxel.join(', ')}) …`);
     try {
       const { values } = await getVolume(`correlation?${voxelQuery(voxel)}`, signal);
       if (signal.aborted) return;
-      this.add({ id: 'seed', name: `Correlation with (${voxel.join(', ')})`, values, threshold: 0.3, max: 0.8 });
+      this.add({ id: 'seed', name: `Correlation with (${voxel.join(', ')})${removed}`, values, threshold: 0.3, max: 0.8 });
       say('');
     } catch (error) {
       if (isAbort(error)) return;

@@ -53,6 +53,10 @@ export class Scene {
 
   /** Prepare what needs no volume; the browser compiles shaders while a first one is on its way. */
   async attach() {
+    if (!document.createElement('canvas').getContext('webgl2')) {
+      throw new Error('The planes are drawn with WebGL 2, which this browser does not offer. Allow it in the '
+        + 'settings of the browser, or use another browser.');
+    }
     await this.#niivue.attachToCanvas(this.canvas, false);
   }
 

@@ -15,10 +15,6 @@ export class Status {
   #faults = new Map();
   #timer = 0;
 
-  constructor() {
-    at('toast').addEventListener('say', (event) => this.say(event.detail));
-  }
-
   /** Show a message for a while; an empty one removes it.
    * @param {string} text
    * @param {boolean} [isFault] */

@@ -50,6 +50,7 @@ PARTS = {
     "seeds": Part("Seed maps next to nilearn's way", "seed_maps.py"),
     "expressions": Part("Expressions of many volumes", "expressions.py"),
     "random": Part("Random access and workers that share", "random_access.py"),
+    "cohort": Part("A study of many runs next to nilearn's masker in joblib", "cohort.py"),
     "interop": Part("dask, xarray and Zarr", "interop.py"),
     "remote": Part("Objects behind http://", "remote.py"),
 }

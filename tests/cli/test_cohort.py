@@ -204,6 +204,23 @@ def test_what_cannot_be_done_is_refused(lazyvox, folder, argv, code, message):
 
 
 @pytest.mark.slow
+def test_calls_at_the_same_time_share_a_folder(lazyvox, folder, start):
+    rows = [f"{sub}\trun.nii.gz" for sub in range(100, 124)]
+    (folder / "runs.tsv").write_text("\n".join(["sub\tbold", *rows]) + "\n")
+    argv = ("participant", "--table", "runs.tsv", "--jobs", 1)
+    asked = [
+        ("--atlas", "Q=atlas.nii.gz"),
+        ("--atlas", "Q=atlas.nii.gz"),
+        ("--atlas", "L=left.nii.gz"),
+    ]
+    calls = [start("cohort", "out", *argv, *one) for one in asked]
+    assert [one.wait(timeout=100) for one in calls] == [0, 0, 0]
+    for one in asked[1:]:
+        assert lazyvox("cohort", "apart", *argv, *one).code == 0
+    assert contents(folder / "out") == contents(folder / "apart")
+
+
+@pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_bytes(lazyvox, folder, start):
     rows = [f"{sub}\trun.nii.gz" for sub in range(100, 124)]
     (folder / "runs.tsv").write_text("\n".join(["sub\tbold", *rows]) + "\n")

@@ -14,7 +14,6 @@ import lazyvox as lv
 from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
 from lazyvox.cohort.prepared_run import prepare_run
 from lazyvox.errors import GridMismatchError, OutputError, ParameterError, ParameterTypeError
-from lazyvox.runtime.sized_calls import most_side_by_side
 
 SIGNALS = "sub-{}/func/sub-{}_task-rest_space-MNI_atlas-Q_stat-mean_timeseries.tsv"
 EVERYTHING = {
@@ -213,12 +212,6 @@ def test_shares_are_disjoint_and_complete(study):
         cohort.share(2, 2)
 
 
-def test_as_many_run_as_fit():
-    assert most_side_by_side([10, 10, 10], 25, 8) == 2
-    assert most_side_by_side([10, 10, 10], 25, 1) == 1
-    assert most_side_by_side([], 25, 4) == 1
-
-
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
@@ -275,6 +268,50 @@ def test_atlases_of_maps_have_no_coverage(study):
     names = sorted(one.name for one in (study / "out/sub-01/func").iterdir())
     stem = "sub-01_task-rest_space-MNI_atlas-M"
     assert [one.removeprefix(stem) for one in names] == ["_timeseries.json", "_timeseries.tsv"]
+
+
+def test_nothing_is_written_beside_the_runs(study):
+    inputs = study / "fmriprep"
+    before = {one: one.stat().st_mtime_ns for one in sorted(inputs.rglob("*"))}
+    for one in before:
+        # Root may write all the same, so that the files are looked at too.
+        one.chmod(0o555 if one.is_dir() else 0o444)
+    result = lv.run_cohort("fmriprep", "out", **EVERYTHING)
+    assert (len(result.done), result.failed) == (2, ())
+    assert {one: one.stat().st_mtime_ns for one in sorted(inputs.rglob("*"))} == before
+    for one in before:
+        one.chmod(0o755)
+
+
+@pytest.mark.slow
+def test_500_runs_of_which_one_takes_its_process_along(study):
+    rows = [f"{number:03}\trun.nii.gz\tmask.nii.gz" for number in range(500)]
+    (study / "runs.tsv").write_text("\n".join(["sub\tbold\tmask", *rows]) + "\n")
+    options = {
+        **ONE,
+        "table": "runs.tsv",
+        "mask": "auto",
+        "detrend": True,
+        "qc": True,
+        "n_jobs": 2,
+    }
+
+    def kill(done, total):
+        if done == 100:
+            process = multiprocessing.active_children()[0]
+            process.kill()
+            process.join()
+
+    first = lv.run_cohort(None, "out", progress=kill, **options)
+    assert len(first.done) + len(first.failed) == 500
+    assert len(first.failed) <= 1
+    assert all(one.step == "process" for one in first.failed)
+    again = lv.run_cohort(None, "out", **options)
+    assert (len(again.finished), len(again.done)) == (len(first.done), len(first.failed))
+    tables = {one.read_bytes() for one in (study / "out").rglob("*_timeseries.tsv")}
+    assert len(tables) == 1
+    assert len(list((study / "out").rglob("*_timeseries.tsv"))) == 500
+    assert not (study / "out/.unfinished").exists()
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ axis.plot(times, series["value"], label="voxel, smoothed")
 axis.plot(times, series["region"]["value"], label=series["region"]["name"])
 axis.set(xlabel="time (s)", ylabel="value")
 axis.legend(frameon=False, ncols=2)
+axis.spines[["top", "right"]].set_visible(False)
 
 # %%
 # A view is shown until it is closed, or forgotten.

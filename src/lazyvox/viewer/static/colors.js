@@ -16,23 +16,6 @@ export function packed(colors, alpha = undefined) {
 }
 
 /**
- * Call with the index of each voxel of a volume, in the order in which it is drawn.
- * @param {import('./geometry.js').Grid} grid
- * @param {(target: number, source: number) => void} visit
- */
-function eachVoxel(grid, visit) {
-  const [nx, ny, nz] = grid.drawnShape;
-  const [sx, sy, sz] = grid.steps;
-  let target = 0;
-  for (let z = 0; z < nz; z++) {
-    for (let y = 0; y < ny; y++) {
-      let source = grid.start + z * sz + y * sy;
-      for (let x = 0; x < nx; x++, source += sx) visit(target++, source);
-    }
-  }
-}
-
-/**
  * Colour the values of a volume.
  * @param {Uint32Array} target
  * @param {Float32Array} values
@@ -42,10 +25,11 @@ function eachVoxel(grid, visit) {
  */
 export function paint(target, values, grid, [low, high], colors) {
   const scale = 255 / (high - low || 1);
-  eachVoxel(grid, (at, from) => {
-    const step = (values[from] - low) * scale + 0.5;
+  const { order } = grid;
+  for (let at = 0; at < order.length; at++) {
+    const step = (values[order[at]] - low) * scale + 0.5;
     target[at] = colors[step >= 255 ? 255 : step > 0 ? step | 0 : 0];
-  });
+  }
 }
 
 /**
@@ -68,15 +52,16 @@ export function paintOverlay(target, values, grid, look) {
   const { threshold, max, positive, negative } = look;
   const scale = 255 / (max - threshold || 1);
   const alpha = Math.round(255 * look.opacity);
-  eachVoxel(grid, (at, from) => {
-    const value = values[from];
+  const { order } = grid;
+  for (let at = 0; at < order.length; at++) {
+    const value = values[order[at]];
     const size = Math.abs(value);
-    if (!(size >= threshold) || size === 0) return;
     const colors = value > 0 ? positive : negative;
-    if (!colors) return;
-    const step = (size - threshold) * scale + 0.5;
-    target[at] = over(colors[step >= 255 ? 255 : step | 0], alpha, target[at]);
-  });
+    if (size >= threshold && size > 0 && colors) {
+      const step = (size - threshold) * scale + 0.5;
+      target[at] = over(colors[step >= 255 ? 255 : step | 0], alpha, target[at]);
+    }
+  }
 }
 
 /**
@@ -89,7 +74,7 @@ export function paintOverlay(target, values, grid, look) {
  */
 export function paintLabels(target, labels, grid, colors, opacity) {
   const alpha = Math.round(255 * opacity);
-  eachVoxel(grid, (at, from) => {
+  grid.order.forEach((from, at) => {
     const color = colors.get(labels[from]);
     if (color !== undefined) target[at] = over(color, alpha, target[at]);
   });

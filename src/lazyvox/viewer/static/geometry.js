@@ -35,6 +35,22 @@ export class Grid {
     this.steps = this.axes.map((axis, n) => (this.isReversed[n] ? -steps[axis] : steps[axis]));
     this.start = this.axes.reduce(
       (sum, axis, n) => sum + (this.isReversed[n] ? steps[axis] * (shape[axis] - 1) : 0), 0);
+    this.order = this.#drawingOrder();
+  }
+
+  /** For each voxel in the order in which it is drawn, its index in the values of the run.
+   * @returns {Int32Array} */
+  #drawingOrder() {
+    const [nx, ny, nz] = this.drawnShape;
+    const [sx, sy, sz] = this.steps;
+    const order = new Int32Array(nx * ny * nz);
+    let at = 0;
+    for (let z = 0; z < nz; z++) {
+      for (let y = 0; y < ny; y++) {
+        for (let x = 0; x < nx; x++) order[at++] = this.start + x * sx + y * sy + z * sz;
+      }
+    }
+    return order;
   }
 
   /** Length in mm of each axis as drawn. */

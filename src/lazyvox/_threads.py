@@ -80,6 +80,31 @@ class Job(Generic[ResultT]):
         return None
 
 
+class _Jobs:
+    """Jobs that wait for threads, and whether these are to end.
+
+    Threads hold this and not their `Workers`: those that an interrupt kept from being closed are
+    collected, and their threads end.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self.is_closed = False
+
+    def work(self) -> None:
+        """Do jobs until asked to end."""
+        while (job := self.waiting.get()) is not None and not self.is_closed:
+            job.run()
+            # Waiting for the next job must not keep this one alive.
+            del job
+
+    def close(self, n_threads: int) -> None:
+        """Ask threads to end."""
+        self.is_closed = True
+        for _ in range(n_threads):
+            self.waiting.put(None)
+
+
 class Workers:
     """A fixed number of threads that take jobs in order.
 
@@ -89,18 +114,12 @@ class Workers:
         Number of threads; they start with the first job.
     name : str
         Beginning of their names.
-
-    Attributes
-    ----------
-    is_closed : bool
-        Whether the threads were asked to end.
     """
 
     def __init__(self, n_threads: int, name: str) -> None:
-        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
-        self.is_closed = False
+        self._jobs = _Jobs()
         self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
+            threading.Thread(target=self._jobs.work, name=f"{name}-{i}", daemon=True)
             for i in range(n_threads)
         ]
         self._is_started = False
@@ -119,14 +138,19 @@ class Workers:
                 start(thread)
         # A copy for each job: one context cannot be entered by two threads at a time.
         context = copy_context()
-        context.run(_ABOVE.set, (*_ABOVE.get(), self))
+        context.run(_ABOVE.set, (*_ABOVE.get(), self._jobs))
         job = Job(lambda: context.run(func, *args, **kwargs))
-        self._jobs.put(job)
+        self._jobs.waiting.put(job)
         return job
+
+    @property
+    def is_closed(self) -> bool:
+        """True if the threads were asked to end."""
+        return self._jobs.is_closed
 
     def close(self) -> None:
         """Drop the jobs that have not begun, and wait for those that have."""
-        self._stop()
+        self._jobs.close(len(self._threads))
         join_all(self._threads)
 
     def abandon(self, seconds: float) -> None:
@@ -134,15 +158,14 @@ class Workers:
 
         For destructors: they may run in a thread that holds what a job waits for.
         """
-        self._stop()
+        self._jobs.close(len(self._threads))
         for thread in self._threads:
             if thread is not threading.current_thread() and thread.is_alive():
                 thread.join(seconds)
 
-    def _stop(self) -> None:
-        self.is_closed = True
-        for _ in self._threads:
-            self._jobs.put(None)
+    def __del__(self) -> None:
+        """End the threads of workers that an interrupt kept from being closed."""
+        self._jobs.close(len(self._threads))
 
     def __enter__(self) -> Self:
         """Return the workers."""
@@ -152,15 +175,9 @@ class Workers:
         """Stop and join the threads."""
         self.close()
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None and not self.is_closed:
-            job.run()
-            # Waiting for the next job must not keep this one alive.
-            del job
 
-
-#: The workers that the present job is one of, and those whose job had it done.
-_ABOVE: ContextVar[tuple[Workers, ...]] = ContextVar("workers", default=())
+#: The jobs that the present one is of, and those of whoever had it done.
+_ABOVE: ContextVar[tuple[_Jobs, ...]] = ContextVar("jobs", default=())
 
 
 def is_asked_to_end() -> bool:
@@ -169,7 +186,7 @@ def is_asked_to_end() -> bool:
     Who waits long, as for an answer of a server, asks now and then: threads are joined, so that a
     job that went on would hold up Ctrl-C.
     """
-    return any(workers.is_closed for workers in _ABOVE.get())
+    return any(jobs.is_closed for jobs in _ABOVE.get())
 
 
 def start(thread: threading.Thread) -> None:

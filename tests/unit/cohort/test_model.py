@@ -194,7 +194,7 @@ def test_memory_stays_below_the_plan(tmp_path):
     rng = np.random.default_rng(0)
     shape = (40, 40, 30)
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
-    img = nibabel.Nifti1Image(rng.integers(500, 2000, (*shape, 100)).astype(np.int16), affine)
+    img = nibabel.Nifti1Image(rng.integers(500, 2000, (*shape, 60)).astype(np.int16), affine)
     img.header.set_zooms((3, 3, 3, 2.0))
     nibabel.save(img, tmp_path / "sub-1_task-x_bold.nii")
     nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), affine), tmp_path / "mask.nii")
@@ -214,6 +214,7 @@ def test_memory_stays_below_the_plan(tmp_path):
     assert written <= planned.output_bytes
 
 
+@pytest.mark.slow
 def test_runs_that_take_more_than_the_one_like_them_wait_for_the_whole_budget(task):
     first = next((task / "raw/derivatives/fmriprep/sub-01/func").glob("*mask.nii.gz"))
     img = nibabel.load(first)

@@ -152,6 +152,10 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
     assert "#SBATCH --mem=1152M" in lines
     assert "--sbatch" not in done.out
     assert "--atlas 'my q=atlas.nii.gz' \\" in done.out
+    model = ("--glm", "--contrast", "a", "--mask", "mask.nii.gz")
+    done = lazyvox(*BASE, "--array-size", 8, "--sbatch", "--memory", "1GiB", *model)
+    # nilearn is imported in the process that plans and in that which works.
+    assert "#SBATCH --mem=1536M" in done.out.splitlines()
     assert not (folder / "out").exists()
 
 

@@ -70,6 +70,9 @@ _ARGUMENTS = "lazyvox.cohort.arguments"
 #: Memory of a process of Python with its imports; and of the one that starts others.
 _PROCESS_BYTES = 64 << 20
 
+#: The same where nilearn is imported, and with it pandas and scikit-learn.
+_MODEL_PROCESS_BYTES = 256 << 20
+
 _LISTS = ("--participant-label", "--session-label", "--task", "--run", "--space")
 
 #: Options for the parameters that errors of the library name.
@@ -274,7 +277,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         )
         if given["sbatch"]:
             plan = study.plan(n_jobs=n_jobs)
-            click.echo(_script(plan, given["array_size"], ctx.meta[_ARGUMENTS]), nl=False)
+            click.echo(_script(study, plan, given["array_size"], ctx.meta[_ARGUMENTS]), nl=False)
             return
         if given["array_size"] is not None:
             study = study.share(given["array_size"], given["array_index"])
@@ -333,9 +336,11 @@ def _run(study: Cohort, n_jobs: int, scheduler: str | None, settings: Settings) 
         raise SomeFailedError(msg)
 
 
-def _script(plan: CohortPlan, size: int, arguments: list[str]) -> str:
+def _script(study: Cohort, plan: CohortPlan, size: int, arguments: list[str]) -> str:
     """Return a script for SLURM: each task has the budget, and as many cores as runs at a time."""
-    memory = plan.budget + _PROCESS_BYTES * (plan.n_workers + 1)
+    of_worker = _PROCESS_BYTES if study.options.glm is None else _MODEL_PROCESS_BYTES
+    # The process that starts others reads designs too, to plan them.
+    memory = plan.budget + of_worker * (plan.n_workers + 1)
     command = shlex.join(["lazyvox", "cohort", *(one for one in arguments if one != "--sbatch")])
     return f"""#!/bin/bash
 #SBATCH --job-name=lazyvox-cohort

@@ -153,7 +153,8 @@ def run_cohort(  # noqa: PLR0913
     run appear when the last one is complete.
 
     Memory: runs are worked on at the same time while their predicted peaks fit the budget; each
-    process holds 40 to 60 MiB more for Python and its imports. Workers of a scheduler read the
+    process holds 40 to 60 MiB more for Python and its imports, and with `glm` 200 to 250 MiB, as
+    nilearn and pandas are imported. Workers of a scheduler read the
     runs and write the outputs themselves, so that they must see the same folders; paths and
     options travel to them, and times and warnings back. Scripts call this below
     ``if __name__ == "__main__":``.

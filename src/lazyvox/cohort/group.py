@@ -24,6 +24,8 @@ __all__ = ["Group", "GroupResult", "GroupSet", "prepare_group", "run_group"]
 
 _FOLDER = "group"
 _EFFECT, _MATRIX = "_stat-effect_statmap.nii.gz", "_relmat.tsv"
+#: Spaces in which a voxel is another place in each subject, whatever the grid.
+_OWN_SPACES = frozenset({"T1w", "T2w", "individual", "bold", "boldref", "func", "orig"})
 #: Entities that tell apart what a result is over.
 _OVER = ("sub", "run")
 
@@ -58,6 +60,12 @@ class GroupSet:
     def is_map(self) -> bool:
         """True if they are maps, not matrices."""
         return self.name.endswith(_EFFECT)
+
+    @property
+    def space(self) -> str | None:
+        """Space that the name has."""
+        parts = (part.partition("-") for part in self.name.split("_"))
+        return next((label for key, _, label in parts if key == "space"), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts for JSON."""
@@ -208,6 +216,12 @@ class Group:
         return GroupResult(self.out, tuple(made), self.missing, tuple(failed))
 
     def _make(self, one: GroupSet, budget: int, advance: Any) -> None:
+        if one.is_map and one.space in _OWN_SPACES and len(one.members) > 1:
+            msg = (
+                f"{one.name}: `space` must be a standard one for maps over subjects. Got "
+                f"{one.space}, in which a voxel is another place in each subject."
+            )
+            raise ParameterError(msg)
         if len(set(one.marks)) > 1:
             msg = (
                 f"{one.name}: runs must have been made with the same parameters and version. Got "

@@ -195,6 +195,17 @@ def test_maps_on_several_grids_are_refused_and_matrices_made(finished):
     assert len(result.sets) == 2
 
 
+def test_maps_in_the_space_of_each_subject_are_refused(finished):
+    table = (finished / "runs.tsv").read_text().splitlines()
+    rows = [table[0] + "\tspace", *(row + "\tT1w" for row in table[1:])]
+    (finished / "runs.tsv").write_text("\n".join(rows) + "\n")
+    assert lv.run_cohort(None, "out", **OPTIONS, task="go").failed == ()
+    result = lv.run_group(None, "out", table="runs.tsv", task="go")
+    (failed,) = result.failed
+    assert "`space` must be a standard one for maps over subjects. Got T1w" in failed.message
+    assert len(result.sets) == 2
+
+
 def test_what_does_not_fit_the_budget_or_is_not_there_is_refused(finished):
     (first, *_) = lv.run_group(None, "out", table="runs.tsv", memory=1000).failed
     assert "must hold the moments of one result" in first.message

@@ -79,7 +79,7 @@ class StreamSource(FallBackSource):
         Where the file has access points, it is decoded from the nearest on; on several cores, if
         `memory` holds what is decoded ahead. The default is a part of the memory budget.
         """
-        segments = self.segments(stop)
+        segments = self.segments(stop, is_scan=start < _LONG_STREAM and self._is_long(start, stop))
         if segments is None:
             return self._open_for(start, stop)
         if memory is None:
@@ -102,40 +102,46 @@ class StreamSource(FallBackSource):
 
     def _open_for(self, start: int, stop: int) -> "StreamReader":
         """Start a session that decodes in order, and is going to read between two offsets."""
-        # So many decoded bytes are in most of a small file.
-        is_long = stop - start >= min(_LONG_STREAM, self.stored_size)
-        return StreamReader(self, is_long=is_long)
+        return StreamReader(self, is_long=self._is_long(start, stop))
+
+    def _is_long(self, start: int, stop: int) -> bool:
+        """Return whether a read is likely to go on to the end: many bytes, or most of them."""
+        return stop - start >= min(_LONG_STREAM, self.stored_size)
 
     def ahead_bytes(self, memory: int) -> int:
         """Return the bytes of the offered memory that `open_part` takes to read the whole file."""
         try:
-            segments = self.segments()
+            segments = self.segments(is_scan=True)
         except ImageFileError:
             # A plan can be made of a file that is gone: the pass says so.
             return 0
         return 0 if segments is None else ahead_bytes(segments, memory)
 
-    def segments(self, stop: int | None = None) -> Segments | None:
+    def segments(self, stop: int | None = None, *, is_scan: bool = False) -> Segments | None:
         """Return the parts that can be decoded alone, where the file has any."""
-        points = self.access_points(stop)
+        points = self.access_points(stop, is_scan=is_scan)
         if points is None:
             return None
         kind = FrameSegments if self.compression == "zstd" else SegmentSource
         return kind(self, points)
 
-    @property
     def needs_index(self) -> bool:
-        """True if the file has no access points, none are being found, and the cache takes some."""
+        """Return whether the file has no access points, none are being found, and the cache takes some."""
         if self.compression != "gzip" or not cache_limit() or growing_index(self) is not None:
             return False
         return self.access_points() is None
 
-    def access_points(self, stop: int | None = None) -> AccessPoints | None:
+    def access_points(
+        self, stop: int | None = None, *, is_scan: bool = False
+    ) -> AccessPoints | None:
         """Return the access points of the file, where it has any: an index, or its own.
 
-        For reading up to a decoded offset `stop` they are left out where that is faster.
+        For reading up to a decoded offset `stop` they are left out where that is faster. A scan
+        from the beginning does not go through an object only to find its own.
         """
         points = find_index(self) if self.compression == "gzip" else None
+        if points is None and is_scan and self.fetch_bytes:
+            return None
         return find_table(self, stop) if points is None else points
 
 
@@ -149,7 +155,7 @@ class StreamReader:
         self._end = 0
         self._segments: SegmentSource | None = None
         self._is_believing = True
-        self._is_recording = is_recording() and source.needs_index
+        self._is_recording = is_recording() and source.needs_index()
 
     def __enter__(self) -> Self:
         """Return the session itself."""

@@ -79,7 +79,7 @@ class Background:
             for one in opened.subject.series.array.reader.byte_sources
             if isinstance(one, PartSource)
         ]
-        self.builds_index = any(one.needs_index for one in self._sources)
+        self.builds_index = any(one.needs_index() for one in self._sources)
         self.state = "none"
         self.message = ""
         self.has_changed = False
@@ -130,7 +130,7 @@ class Background:
         }
 
     def _index_state(self) -> str:
-        return "none" if any(one.needs_index for one in self._sources) else "ready"
+        return "none" if any(one.needs_index() for one in self._sources) else "ready"
 
     def _work(self) -> None:
         try:

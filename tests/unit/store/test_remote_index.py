@@ -1,5 +1,6 @@
 """Access points of objects: beside them, or in the cache; only the segments that are wanted."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -103,6 +104,21 @@ def test_a_file_that_is_its_own_index_is_read_in_parts(values):
         server.forget()
         check_volume(img, values, 10)
         assert server.n_bytes < len(packed) // 3
+
+
+@pytest.mark.parametrize("is_bgzf", [True, False])
+def test_a_pass_over_a_file_that_is_its_own_index_fetches_it_once(values, tmp_path, is_bgzf):
+    packed = bgzf_bytes(nifti_bytes(values))
+    if not is_bgzf:
+        lv.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / NAME, seekable=True)
+        packed = (tmp_path / NAME).read_bytes()
+    with ObjectServer({NAME: packed}) as server:
+        lv.plan(lv.mean_img, server.url(NAME))
+        assert server.n_bytes == 65536
+        server.forget()
+        mean = lv.mean_img(server.url(NAME)).dataobj
+        assert server.n_bytes <= len(packed) + 65536
+    np.testing.assert_allclose(mean, values.mean(3), rtol=1e-6)
 
 
 def test_an_index_is_not_written_beside_an_object(packed):

@@ -266,7 +266,7 @@ def test_a_pass_that_does_not_record_finds_no_points(long_run):
     source = lv.load(long_run[0]).dataobj.reader.byte_source
     assert isinstance(source, StreamSource)
     lv.mean_img(long_run[0])
-    assert source.needs_index
+    assert source.needs_index()
 
 
 def test_more_connections_than_two_tabs_have(view, monkeypatch):

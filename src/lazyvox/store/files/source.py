@@ -101,9 +101,8 @@ class ByteSource(Protocol):
 class PartSource(Protocol):
     """A source that can be read from several places on, where its file has access points."""
 
-    @property
     def needs_index(self) -> bool:
-        """True if the file has no access points, and a pass over it could find and keep some."""
+        """Return whether the file has no access points, and a pass over it could find and keep some."""
 
     def open_part(self, start: int, stop: int, memory: int | None = None) -> ByteReader:
         """Start a session that is going to read between two decoded offsets, in `memory` bytes.

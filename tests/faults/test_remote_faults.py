@@ -16,6 +16,7 @@ from lazyvox.errors import (
     FileChangedError,
     ImageNotFoundError,
     ImagePermissionError,
+    ParameterError,
     ReadError,
     TruncatedFileError,
 )
@@ -167,6 +168,33 @@ def test_a_host_without_address_is_named(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(ReadError, match=r"the host 'nowhere\.invalid' has no address"):
         lv.load("https://nowhere.invalid/x.nii")
+
+
+@pytest.mark.parametrize("url", ["http:///x.nii", "https://host:port/x.nii"])
+def test_a_url_without_a_place_is_refused(url):
+    with pytest.raises(ParameterError, match="a URL must name a host, and a port from 1 to 65535"):
+        lv.load(url)
+
+
+def test_passwords_are_found_in_netrc(objects, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password word\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with ObjectServer(objects) as server:
+        lv.load(server.url("x.nii"))
+        lv.load(server.url("x.nii"), storage_options={"anon": True})
+        given = [one.headers.get("Authorization") for one in server.requests]
+    assert given == ["Basic bWU6d29yZA==", None]
+
+
+def test_a_proxy_is_asked(objects, values, monkeypatch):
+    with ObjectServer(objects) as server:
+        monkeypatch.setenv("http_proxy", f"http://me:word@127.0.0.1:{server.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        img = lv.load("http://far.invalid/x.nii")
+        np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+        assert server.requests[0].headers["Proxy-Authorization"] == "Basic bWU6d29yZA=="
+        assert server.requests[0].headers["Host"] == "far.invalid"
 
 
 def test_a_port_that_nobody_listens_at_is_named():

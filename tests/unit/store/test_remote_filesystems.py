@@ -176,11 +176,17 @@ class TestOthers:
         with pytest.raises(ImageNotFoundError, match="memory://nothing: no such object"):
             lv.load("memory://nothing")
 
+    def test_an_unknown_option_is_refused(self, options):
+        with pytest.raises(ParameterError, match=r"with options that it knows\. Got TypeError"):
+            lv.load("s3://bucket/a/x.nii", storage_options={**options, "anno": True})
+
     def test_an_unknown_scheme_is_refused(self):
         with pytest.raises(ParameterError, match="must be of a file system of fsspec"):
             lv.load("nothing://host/x.nii")
 
     def test_a_missing_package_is_named(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "gcsfs", None)
-        with pytest.raises(MissingDependencyError, match="need the package gcsfs"):
+        with pytest.raises(
+            MissingDependencyError, match=r"gs:// URLs need the package gcsfs\. Run"
+        ):
             lv.load("gs://bucket/x.nii")

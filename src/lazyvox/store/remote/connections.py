@@ -281,7 +281,7 @@ def _target(url: str, origin: Origin) -> str:
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     query = f"?{parts.query}" if parts.query else ""
     if origin.proxy and origin.scheme == "http":
-        return f"http://{origin.host}:{origin.port}{path}{query}"
+        return f"http://{parts.netloc}{path}{query}"
     return path + query
 
 

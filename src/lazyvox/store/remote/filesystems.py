@@ -17,6 +17,7 @@ from lazyvox.errors import (
     ImageIsADirectoryError,
     ImageNotFoundError,
     ImagePermissionError,
+    MissingDependencyError,
     ParameterError,
     ReadError,
 )
@@ -24,7 +25,7 @@ from lazyvox.runtime.optional import missing, require
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.urls import whole_url, without_urls
 from lazyvox.store.remote.http_object import Address, HttpObject
-from lazyvox.store.remote.retrying import PassingError, note_request
+from lazyvox.store.remote.retrying import PassingError, Retries, note_request
 from lazyvox.store.remote.transport import ObjectState, raise_changed
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def find_transport(shown: str, access: Access, advice: str) -> Transport:
         By HTTP where the file system signs addresses.
     """
     files = _Files(shown, access, advice)
-    if files.address() is not None:
+    if Retries(shown, access.retries).until_done(files.address) is not None:
 
         def find() -> Address:
             address = files.address()
@@ -80,7 +81,7 @@ class _Files:
         try:
             self._files, self._path = url_to_fs(whole_url(shown), **access.foreign_options)
         except ImportError as error:
-            raise missing(_package(error, shown), "remote", f"{_scheme(shown)} URLs") from error
+            raise _missing(error, shown) from error
         except Exception as error:  # noqa: BLE001 - packages of all kinds, each with its errors
             self._refuse_url(error)
 
@@ -93,6 +94,9 @@ class _Files:
             url = self._files.sign(self._path, expiration=_SIGNED_S)
         except NotImplementedError:
             return None
+        except (TypeError, ValueError, AttributeError) as error:
+            # S3 looks at its options when it is first used.
+            self._refuse_url(error)
         except Exception as error:  # noqa: BLE001 - packages of all kinds, each with its errors
             self._fail(error, None)
         return Address.of(str(url), {}) if str(url).startswith("http") else None
@@ -208,18 +212,12 @@ def _nanoseconds(when: object) -> int:
     return int(when * 10**9) if isinstance(when, int | float) else 0
 
 
-def _scheme(url: str) -> str:
-    return url.split(":", 1)[0] + "://"
-
-
-def _package(error: ImportError, shown: str) -> str:
-    """Return the package that reads URLs of a kind, as fsspec names it."""
-    named = {
-        "s3": "s3fs",
-        "s3a": "s3fs",
-        "gs": "gcsfs",
-        "gcs": "gcsfs",
-        "abfs": "adlfs",
-        "az": "adlfs",
-    }
-    return named.get(shown.split(":", 1)[0].lower(), error.name or "fsspec")
+def _missing(error: ImportError, shown: str) -> MissingDependencyError:
+    """Return the error for the package that reads URLs of a kind."""
+    scheme = shown.split(":", 1)[0].lower()
+    if scheme in {"s3", "s3a"}:
+        return missing("s3fs", "remote", f"{scheme}:// URLs")
+    package = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}.get(scheme)
+    said = f"the package {package}. Run `pip install {package}`" if package else f"more. {error}"
+    msg = f"{scheme}:// URLs need {said.rstrip('.')}."
+    return MissingDependencyError(msg)

@@ -7,7 +7,7 @@ import netrc
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from lazyvox.errors import ImagePermissionError, ParameterError, ParameterTypeError
 from lazyvox.runtime.once import one_per_process
@@ -123,6 +123,7 @@ def _plain_address(shown: str, headers: Mapping[str, str], *, is_anonymous: bool
         )
         raise ImagePermissionError(msg, hint="Open the URL here, or use ~/.netrc.")
     parts = urlsplit(url)
+    _check_place(shown, parts)
     place = parts.netloc.rpartition("@")[2]
     sent = dict(headers)
     if not is_anonymous and not any(name.lower() == "authorization" for name in sent):
@@ -130,6 +131,16 @@ def _plain_address(shown: str, headers: Mapping[str, str], *, is_anonymous: bool
         if login is not None:
             sent["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
     return Address.of(urlunsplit(parts._replace(netloc=place)), sent)
+
+
+def _check_place(shown: str, parts: SplitResult) -> None:
+    try:
+        is_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_place = False
+    if not is_place:
+        msg = f"{printable(shown)}: a URL must name a host, and a port from 1 to 65535, if any."
+        raise ParameterError(msg)
 
 
 def _login(user: str | None, password: str | None, host: str) -> str | None:
@@ -155,6 +166,6 @@ def _checked_headers(options: Mapping[str, Any]) -> dict[str, str]:
     headers = options.get("headers", {})
     is_mapping = isinstance(headers, Mapping)
     if not is_mapping or not all(isinstance(value, str) for value in headers.values()):
-        msg = "the storage option `headers` must be a dict of texts by name."
+        msg = f"the storage option `headers` must be a dict of texts by name. Got {type(headers).__name__}."
         raise ParameterTypeError(msg, parameter="headers")
     return dict(headers)

@@ -1,0 +1,133 @@
+"""The page of the viewer in headless Chromium, on the reference run: from a wish to pixels.
+
+    python benchmarks/viewer_page.py [--folder FOLDER] [--quick]
+
+Slices are rendered without a graphics card, by SwiftShader, and what is measured ends when it is done. The
+first image is counted from the address that `lazyvox view` prints to the end of the drawing, with the start
+of the page; the browser runs already. Needs selenium, Chromium and its driver, and what `make viewer` fetches.
+"""
+
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from figures import Figures
+from reference import options_of, parser_of, reference_of
+from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+from chromium import start
+
+WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+FIRST_BOUND_S, VOLUME_BOUND_MS = 1.5, 60
+N_READS = 60
+#: Longer than any step takes.
+PATIENCE_S = 300
+TIME_TO = """
+const [numbers, done] = arguments;
+(async () => {
+  const all = [];
+  for (const t of numbers) all.push(await lazyvoxView.timeTo(t));
+  done(all);
+})();"""
+
+
+@contextmanager
+def viewer_of(path: str, cache: str) -> Iterator[str]:
+    """Run the command on a file, and hand out the address that it prints."""
+    command = [sys.executable, "-m", "lazyvox", "view", path, "--no-browser"]
+    environment = {**os.environ, "LAZYVOX_CACHE_DIR": cache}
+    # It says that it was interrupted.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.send_signal(signal.SIGINT)
+
+
+def wait(browser: webdriver.Chrome, condition: str) -> None:
+    """Wait until an expression is true."""
+    script = f"return {condition}"
+    WebDriverWait(browser, PATIENCE_S, 0.01).until(lambda one: one.execute_script(script))
+
+
+def first_image(browser: webdriver.Chrome, url: str) -> float:
+    """Return the seconds until a page shows the first volume."""
+    began = time.perf_counter()
+    browser.get(url)
+    wait(browser, "window.lazyvoxView?.state && lazyvoxView.isComplete")
+    return time.perf_counter() - began
+
+
+def seconds_of(browser: webdriver.Chrome, key: str, condition: str) -> float:
+    """Return the seconds from a key to what it leads to."""
+    began = time.perf_counter()
+    browser.find_element("id", "planes").send_keys(key)
+    wait(browser, condition)
+    return time.perf_counter() - began
+
+
+def measure(browser: webdriver.Chrome, path: str, figures: Figures) -> None:
+    """Print what a person waits for."""
+    with tempfile.TemporaryDirectory() as cache:
+        with viewer_of(path, cache) as url:
+            seconds = first_image(browser, url)
+            word = figures.add(
+                "view: first image, no index",
+                f"{seconds:.2f} s",
+                f"{FIRST_BOUND_S} s",
+                is_held=seconds <= FIRST_BOUND_S,
+            )
+            print(f"first image, no index: {seconds:.2f} s (bound {FIRST_BOUND_S} s) {word}")
+            wait(browser, "document.querySelector('#carpet img').naturalWidth > 0")
+            browser.get("about:blank")
+        with viewer_of(path, cache) as url:
+            print(f"first image, indexed: {first_image(browser, url):.2f} s")
+            wait(browser, "document.querySelector('#carpet img').naturalWidth > 0")
+            browser.set_script_timeout(PATIENCE_S)
+            length = int(browser.execute_script("return document.getElementById('timeline').max"))
+            numbers = random.Random(0).sample(range(length), min(N_READS, length))
+            following = list(range(10, 10 + len(numbers)))
+            for name, wished in (("any volume", numbers), ("next volume", following)):
+                times = sorted(browser.execute_async_script(TIME_TO, wished))
+                median, late = statistics.median(times), times[int(0.9 * len(times))]
+                word = figures.add(
+                    f"view: {name}, request to pixels",
+                    f"{median:.0f} ms",
+                    f"{VOLUME_BOUND_MS} ms",
+                    is_held=median <= VOLUME_BOUND_MS,
+                )
+                print(
+                    f"{name}: median {median:.0f} ms, 90 % {late:.0f} ms (bound {VOLUME_BOUND_MS} ms) {word}"
+                )
+            shown = seconds_of(browser, "\ue007", "lazyvoxView.state().series !== null")
+            print(f"series of a voxel: {shown:.2f} s")
+            shown = seconds_of(browser, "c", "lazyvoxView.state().overlays.length > 0")
+            print(f"correlations of a voxel: {shown:.2f} s")
+
+
+def main() -> None:
+    """Make the reference run, and measure."""
+    options = options_of(parser_of(__doc__ or "", n_runs=1))
+    reference = reference_of(options)
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = start(profile, (1400, 1000), WEBGL)
+        try:
+            measure(browser, reference.run, Figures(options.figures))
+        finally:
+            browser.quit()
+
+
+if __name__ == "__main__":
+    main()

@@ -157,10 +157,11 @@ def test_only_a_folder_of_this_command_is_replaced(lazyvox, runs, folder):
 
 @pytest.mark.filterwarnings("always::UserWarning")
 def test_heights_and_lengths_of_zero_say_each_thing_once(lazyvox, runs):
-    table = EVENTS.assign(modulation=1.0, duration=[0, 8, 8, 8], response_time=0.3)
+    table = pd.concat([EVENTS, EVENTS.assign(onset=9.0, trial_type="$\\bad{$")[:1]])
+    table = table.assign(modulation=1.0, duration=[0, 8, 8, 8, 8], response_time=0.3)
     table.to_csv("events1.tsv", sep="\t", index=False)
     done = lazyvox("glm", *runs, "--no-report", "--json", "-o", "out")
-    assert json.loads(done.out)["contrasts"] == {"face - house": [[1, -1, 0, 0]]}
+    assert json.loads(done.out)["contrasts"] == {"face - house": [[0, 1, -1, 0, 0]]}
     assert done.err.count("warning") == done.err.count("events with null duration") == 1
 
 

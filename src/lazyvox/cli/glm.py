@@ -35,6 +35,7 @@ from lazyvox.cli.settings import (
     runs_argument,
 )
 from lazyvox.errors import LazyvoxError, ParameterError
+from lazyvox.extraction.signals_figure import names_as_text
 from lazyvox.glm.map_files import (
     MAP_DTYPE,
     MAPS,
@@ -149,9 +150,10 @@ class _FirstLevel:
         try:
             model = self.inputs.fit()
             written, peaks = self._write_maps(model, folder.path)
-            written += self._write_tables(folder.path)
-            if self.has_report:
-                written += self._write_report(model, folder.path)
+            with names_as_text():
+                written += self._write_tables(folder.path)
+                if self.has_report:
+                    written += self._write_report(model, folder.path)
             folder.commit()
         except BaseException as error:
             folder.abort()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import FloatArray
+from lazyvox.extraction.signals_figure import names_as_text, shortened
 
 __all__ = ["draw_heat_map", "picture_memory"]
 
@@ -47,14 +48,11 @@ def draw_heat_map(
     tuple of (bytes, list of int)
         The file, and the size of the picture.
     """
-    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     side = _side(len(names))
-    # Names may hold dollar signs, which are no mathematics.
-    style: Any = {"font.family": "DejaVu Sans", "text.parse_math": False}
-    with rc_context(style):
+    with names_as_text():
         figure = Figure(
             figsize=(side + _MARGINS[0], side + _MARGINS[1]), dpi=dpi, facecolor="white"
         )
@@ -110,15 +108,7 @@ def _label(axes: Any, names: Sequence[str], side: float) -> None:
     points = min(max(0.6 * per_name, _FONT_POINTS[0]), _FONT_POINTS[1])
     step = int(np.ceil(points * 1.2 / per_name))
     places = range(0, len(names), step)
-    texts = [_shortened(names[place]) for place in places]
+    texts = [shortened(names[place], _LONGEST_NAME) for place in places]
     axes.set_xticks(places, texts, rotation=90, size=points)
     axes.set_yticks(places, texts, size=points)
     axes.tick_params(length=0 if step == 1 else 2)
-
-
-def _shortened(name: str) -> str:
-    one_line = " ".join(name.split())
-    if len(one_line) <= _LONGEST_NAME:
-        return one_line
-    half = (_LONGEST_NAME - 1) // 2
-    return f"{one_line[:half]}…{one_line[-half:]}"

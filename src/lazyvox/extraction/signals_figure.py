@@ -1,6 +1,8 @@
 """Figures of signals: lines one above the other, or a carpet of many."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +10,15 @@ import numpy as np
 
 from lazyvox._typing import Array, FloatArray, IntArray
 
-__all__ = ["MOST_LINES", "SERIES_COLOURS", "Drawing", "draw_lines", "draw_signals"]
+__all__ = [
+    "MOST_LINES",
+    "SERIES_COLOURS",
+    "Drawing",
+    "draw_lines",
+    "draw_signals",
+    "names_as_text",
+    "shortened",
+]
 
 #: Columns that are drawn as lines; more become a carpet.
 MOST_LINES = 20
@@ -96,7 +106,7 @@ def draw_lines(axes: Any, drawing: Drawing) -> None:
             axes.text(0.5, level, "n/a", color=_SOFT, size=9, ha="center", va="center",
                       transform=axes.get_yaxis_transform(), backgroundcolor="white")  # fmt: skip
     # A dollar sign in a name is no mathematics.
-    axes.set_yticks(levels, [_shortened(name) for name in drawing.names], parse_math=False)
+    axes.set_yticks(levels, [shortened(name) for name in drawing.names], parse_math=False)
     for number, text in enumerate(axes.get_yticklabels()):
         text.set_color(_colour(number))
         text.set_fontweight("bold")
@@ -160,7 +170,7 @@ def _label_rows(axes: Any, drawing: Drawing, n_columns: int, every: int) -> None
     room = axes.get_position().height * axes.figure.get_size_inches()[1] * 72
     step = max(int(np.ceil(n_columns * 9 / room)), 1)
     places = range(0, n_columns, step)
-    names = [_shortened(drawing.names[place]) for place in places]
+    names = [shortened(drawing.names[place]) for place in places]
     axes.set_yticks(places, names, size=8 if step == 1 else 7, parse_math=False)
     axes.tick_params(axis="y", labelcolor=_SOFT)
     if step > 1:
@@ -227,6 +237,42 @@ def _colour(number: int) -> str:
     return SERIES_COLOURS[number % len(SERIES_COLOURS)]
 
 
-def _shortened(name: str) -> str:
+@contextmanager
+def names_as_text(**style: Any) -> Iterator[None]:
+    """Context in which pictures show names as they are, in the style that is given.
+
+    A dollar sign is no mathematics. A letter that the font does not have is a box, as in browsers,
+    of which matplotlib would warn each time.
+
+    Parameters
+    ----------
+    **style : Any
+        Settings of matplotlib, with underscores for dots.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    from matplotlib import rc_context
+
+    settings: Any = {name.replace("_", "."): value for name, value in style.items()}
+    settings |= {"font.family": "DejaVu Sans", "text.parse_math": False}
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
+def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
+    """Return a name in one line, without its middle where it is too long.
+
+    Examples
+    --------
+    >>> shortened("A rather long name of region 17", 20)
+    'A rather…f region 17'
+    """
     one_line = " ".join(name.split())
-    return one_line if len(one_line) <= _LONGEST_NAME else f"{one_line[: _LONGEST_NAME - 1]}…"
+    if len(one_line) <= longest:
+        return one_line
+    end = longest // 2 + 1
+    return f"{one_line[: longest - end - 1]}…{one_line[-end:]}"

@@ -1,7 +1,6 @@
 """Figures of a run as PNG: measures over time above a carpet plot, the spectrum, regions."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.extraction.signals import Signals
+from lazyvox.extraction.signals_figure import names_as_text
 from lazyvox.quality.run import Carpet, RunFindings
 
 __all__ = [
@@ -26,6 +26,8 @@ _WIDTH = 9.5
 _INK, _LINE, _LIMIT, _BAND = "#1b1f24", "#1f5fa8", "#b3261e", "#f4c7c3"
 #: Columns of the carpet: of more volumes neighbours are averaged, as pixels would be.
 _MOST_COLUMNS = 1200
+#: Labels of measures, to the left of the ticks: as a part of the width.
+_LABEL_PLACE = -0.078
 #: Standard deviations from its mean at which a course is black or white.
 CONTRAST = 2.0
 
@@ -38,7 +40,7 @@ def draw_time(run: RunFindings, courses: FloatArray, labels: Array) -> bytes:
     with _style():
         height = 1.05 * len(rows) + 4.2 * has_carpet
         figure = _figure(height)
-        figure.subplots_adjust(0.09, 0.5 / height, 0.95, 1 - 0.15 / height, hspace=0.15)
+        figure.subplots_adjust(0.105, 0.5 / height, 0.95, 1 - 0.15 / height, hspace=0.15)
         axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
         for ax, (name, values, limit) in zip(axes[:, 0], rows, strict=False):
             _draw_measure(ax, name, values, limit, run.censored)
@@ -46,6 +48,7 @@ def draw_time(run: RunFindings, courses: FloatArray, labels: Array) -> bytes:
             _draw_carpet(axes[-1, 0], courses, labels)
         axes[-1, 0].set_xlabel("volume")
         axes[-1, 0].set_xlim(-0.5, run.grid.n_volumes - 0.5)
+        axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
         return _png(figure)
 
 
@@ -71,7 +74,7 @@ def _draw_measure(
     marker = "o" if len(values) < 3 else None
     ax.plot(np.arange(len(values)), values, color=_LINE, linewidth=0.9, marker=marker)
     ax.set_ylabel(name)
-    ax.yaxis.set_label_coords(-0.06, 0.5)
+    ax.yaxis.set_label_coords(_LABEL_PLACE, 0.5)
     ax.margins(y=0.12)
     ax.ticklabel_format(axis="y", useOffset=False)
     for side in ("top", "right"):
@@ -161,7 +164,7 @@ def _draw_carpet(ax: Any, courses: FloatArray, labels: Array) -> None:
         extent=(-0.5, n_volumes - 0.5, n_rows, 0),
     )
     ax.set_yticks([])
-    ax.yaxis.set_label_coords(-0.06, 0.5)
+    ax.yaxis.set_label_coords(_LABEL_PLACE, 0.5)
     if not labels.any():
         ax.set_ylabel(f"{n_rows} voxels")
         return
@@ -246,21 +249,8 @@ def draw_regions(signals: Signals) -> bytes:
         return _png(figure)
 
 
-@contextmanager
-def _style() -> Iterator[None]:
-    from matplotlib import rc_context
-
-    # Names may hold dollar signs, which are no mathematics.
-    style: Any = {
-        "font.family": "DejaVu Sans",
-        "text.parse_math": False,
-        "font.size": 9,
-        "axes.edgecolor": _INK,
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-    }
-    with rc_context(style):
-        yield
+def _style() -> AbstractContextManager[None]:
+    return names_as_text(font_size=9, axes_edgecolor=_INK, text_color=_INK, axes_labelcolor=_INK)
 
 
 def _figure(height: float, layout: Any = None) -> Any:

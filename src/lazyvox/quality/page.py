@@ -2,6 +2,7 @@
 
 import math
 import platform
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -206,9 +207,9 @@ def _censoring(run: RunFindings) -> dict[str, str]:
         facts[f"FD above {options.fd_threshold:g} mm"] = _counted(
             len(run.over_displacement), "volume"
         )
-    facts[f"std DVARS above {options.std_dvars_threshold:g}"] = _counted(
-        len(run.over_dvars), "volume"
-    )
+    is_known = np.isfinite(run.table["std_dvars"]).any()
+    count = _counted(len(run.over_dvars), "volume")
+    facts[f"std DVARS above {options.std_dvars_threshold:g}"] = count if is_known else "unknown"
     share = 100 * len(censored) / run.grid.n_volumes
     facts["censored by either"] = f"{_counted(len(censored), 'volume')} ({share:.1f} %)"
     facts["left"] = f"{_counted(left, 'volume')}, {_duration(left, run.grid.t_r)}"
@@ -262,8 +263,8 @@ def _map_panels(run: RunFindings) -> list[Panel]:
 
 def _spectrum(run: RunFindings) -> str:
     values = np.asarray(run.table["global_signal"], np.float64)
-    if run.grid.n_volumes < 4 or not np.isfinite(values).all():
-        return "<p>There is none: it needs four volumes and finite values.</p>"
+    if run.grid.n_volumes < 4 or not np.isfinite(values).all() or not np.ptp(values):
+        return "<p>There is none: it needs four volumes and finite values that vary.</p>"
     caption = "Power of the global signal without its trend, as a share of its sum of squares."
     return figure(Panel(caption, draw_spectrum(values, run.grid.t_r), is_wide=True))
 
@@ -276,10 +277,13 @@ def _regions(run: RunFindings) -> list[str]:
     caption = f"Mean signals of {_counted(len(names), 'region')}."
     parts = [figure(Panel(caption, draw_regions(signals), is_wide=True))]
     try:
-        matrix = connectivity_values(signals.values, names=names)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            matrix = connectivity_values(signals.values, names=names)
     except LazyvoxError as error:
         parts.append(warning(f"There are no correlations of regions: {error}"))
         return parts
+    parts += [warning(str(one.message)) for one in said]
     png, _ = draw_heat_map(matrix, names, "correlation", dpi=MATRIX_DPI)
     caption = "Correlations of regions, not cleaned: motion and drifts are in them."
     parts.append(figure(Panel(caption, png, is_wide=len(names) > 20)))

@@ -20,6 +20,9 @@ N_CUTS = 7
 #: Wanted width of the figure in inches, and its resolution.
 WIDTH_INCHES, DPI = 10.0, 90
 
+#: Largest height, of a slice that is a narrow strip.
+_HIGHEST_INCHES = 15.0
+
 #: Colour of the line around a mask.
 OUTLINE = "#ffd60a"
 
@@ -150,18 +153,25 @@ def cuts_png(
 
 
 def _draw_rows(figure: Any, volumes: "_Drawing") -> None:
-    """Draw a row of cuts for each direction."""
-    extent = volumes.reference.extent
-    heights = [extent[2], extent[2], extent[1]]
-    width = max(extent[1], extent[0]) * N_CUTS
-    figure.set_size_inches(WIDTH_INCHES, WIDTH_INCHES * sum(heights) / width * 1.12)
-    axes = figure.subplots(3, N_CUTS, squeeze=False, height_ratios=heights)
-    for axis in range(3):
-        for ax in axes[axis]:
+    """Draw a row of cuts for each direction in which they show more than a line."""
+    reference = volumes.reference
+    extent, lengths = reference.extent, reference.values.shape
+    thin = [axis for axis in range(3) if min(np.delete(lengths, axis)) < 2]
+    # Of a single line of voxels, one row of cuts along it is all there is.
+    kept = [axis for axis in range(3) if axis not in thin] or [int(np.argmin(lengths))]
+    cuts = {axis: _positions(axis, volumes.above, reference) for axis in kept}
+    n_cuts = max(N_CUTS if len(kept) > 1 else 3, *map(len, cuts.values()))
+    heights = [extent[1] if axis == 2 else extent[2] for axis in kept]
+    width = n_cuts * max(extent[1] if axis == 0 else extent[0] for axis in kept)
+    # Room for a title above each row.
+    inches = WIDTH_INCHES * sum(heights) / width * 1.06 + 0.2 * len(kept)
+    figure.set_size_inches(WIDTH_INCHES, min(inches, _HIGHEST_INCHES))
+    axes = figure.subplots(len(kept), n_cuts, squeeze=False, height_ratios=heights)
+    for row, axis in zip(axes, kept, strict=True):
+        for ax in row:
             ax.set_axis_off()
-        positions = _positions(axis, volumes.above, volumes.reference)
-        for place, position in enumerate(positions):
-            volumes.draw(axes[axis, place], axis, position)
+        for ax, position in zip(row, cuts[axis], strict=False):
+            volumes.draw(ax, axis, position)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.96, wspace=0.04, hspace=0.12)
 
 

@@ -112,6 +112,16 @@ def test_what_is_missing_is_said():
         assert any(text in one for one in said), text
 
 
+def test_runs_that_do_not_vary_have_a_page_and_names_are_no_mathematics():
+    values = np.full((4, 5, 3, 6), 7.0)
+    labels = image_of(np.ones((4, 5, 3), np.int16))
+    report = lv.qc_report(image_of(values), labels_img=labels, lut={1: "$\\bad{$ \u65e5"})
+    page, _, facts = cells(report)
+    assert facts["std DVARS above 1.5"] == "unknown"
+    assert any("Correlations with a constant are not defined" in one for one in page.texts["p"])
+    assert "There is none: it needs four volumes and finite values that vary." in page.texts["p"]
+
+
 @pytest.mark.parametrize("shape", [(5, 6, 4), (5, 6, 1, 2)])
 def test_short_runs_have_a_page(shape):
     values = np.random.default_rng(4).normal(100, 3, shape)
@@ -119,7 +129,7 @@ def test_short_runs_have_a_page(shape):
     n_volumes = shape[3] if len(shape) > 3 else 1
     assert facts["shape"].endswith(f"x {n_volumes}")
     assert any("one volume" in one for one in page.texts["p"]) == (n_volumes == 1)
-    assert "There is none: it needs four volumes and finite values." in page.texts["p"]
+    assert "There is none: it needs four volumes and finite values that vary." in page.texts["p"]
 
 
 def test_constant_run_has_a_page():

@@ -51,6 +51,7 @@ PARTS = {
     "expressions": Part("Expressions of many volumes", "expressions.py"),
     "random": Part("Random access and workers that share", "random_access.py"),
     "cohort": Part("A study of many runs next to nilearn's masker in joblib", "cohort.py"),
+    "viewer": Part("Viewer: first image, volumes, clicks, memory", "viewer.py"),
     "interop": Part("dask, xarray and Zarr", "interop.py"),
     "remote": Part("Objects behind http://", "remote.py"),
 }

@@ -126,10 +126,8 @@ class StreamSource(FallBackSource):
         return kind(self, points)
 
     def needs_index(self) -> bool:
-        """Return whether the file has no access points, none are being found, and the cache takes some."""
-        if self.compression != "gzip" or not cache_limit() or growing_index(self) is not None:
-            return False
-        return self.access_points() is None
+        """Return whether the file has no access points, and a pass could find and keep some."""
+        return self.compression == "gzip" and bool(cache_limit()) and self.access_points() is None
 
     def access_points(
         self, stop: int | None = None, *, is_scan: bool = False
@@ -260,9 +258,8 @@ class StreamReader:
             self._cursor.feed.close()
             shared_pool().give(source, self._cursor)
             self._cursor = None
-        if self._is_recording:
-            # A cursor that was kept has passed points without noting them.
-            self._is_recording = False
+        recording, self._is_recording = self._is_recording, False
+        if recording and self._may_record():
             feed = CompressedInput(source)
             self._cursor = Cursor(feed, grow_index(source, feed))
         else:
@@ -273,6 +270,12 @@ class StreamReader:
                 # Of an object that is fetched, one request is for all of the rest.
                 self._cursor.feed.expect(self._cursor.feed.position, source.identity.size)
         return self._cursor
+
+    def _may_record(self) -> bool:
+        """Return whether no other session is finding the access points of the file."""
+        # Cursors that are kept have passed points without noting them, or noted few.
+        shared_pool().forget(self._source)
+        return growing_index(self._source) is None
 
     def _nearest(self, kept: Cursor | None, offset: int) -> Cursor:
         """Return the cursor that was kept, or a new one if that has less to skip."""

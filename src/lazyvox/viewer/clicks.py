@@ -72,6 +72,13 @@ class Clicks:
         self._opened = opened
         self._background = background
         self._kept: KeptResults[Any] = KeptResults(_KEPT_BYTES)
+        self._progress: PassProgress | None = None
+
+    @property
+    def progress(self) -> dict[str, int] | None:
+        """Volumes that the pass of a click has seen, and all of them; None where none runs."""
+        now = self._progress
+        return None if now is None else {"done": now.done, "total": now.total}
 
     def course(self, voxel: Voxel, cancelled: threading.Event) -> Course:
         """Return the series of a voxel, and of its region where there is an atlas.
@@ -112,7 +119,7 @@ class Clicks:
         if label and atlas is not None:
             only = np.where(atlas.values == label, label, 0).astype(atlas.values.dtype)
             region = scan.add(Labels(self._image(only)))
-        run_pass(scan, PassProgress(cancelled))
+        self._run(scan, cancelled)
         mean = None if region is None else np.asarray(region.result())[:, 0]
         return Course(voxel, seen.result()[:, 0], label, mean)
 
@@ -122,23 +129,35 @@ class Clicks:
         if results is not None and results.is_still[voxel]:
             raise _nothing_varies(voxel)
         related = self._related(None if results is None else results.is_still)
-        n_waiting = _WAITING_BYTES // max(series.grid.volume_bytes, 1)
-        options = SeedMapOptions(mask_img=related, n_waiting=min(max(n_waiting, 4), N_WAITING))
+        n_bytes = int(related.sum()) * series.grid.dtype.itemsize
+        options = SeedMapOptions(
+            mask_img=None if related.all() else self._image(related.astype(np.uint8)),
+            n_waiting=min(max(_WAITING_BYTES // max(n_bytes, 1), 4), N_WAITING),
+        )
         seed = Labels(self._image(self._only(voxel).astype(np.uint8)), lut={1: "the voxel"})
         prepared = prepare_seed_maps(series, seed, options, self._opened.cleaning)
         try:
-            run_pass(prepared.scan, PassProgress(cancelled))
+            self._run(prepared.scan, cancelled)
         except RegionError as error:
             raise _nothing_varies(voxel) from error
         return prepared.handle.result().values[..., 0]
 
-    def _related(self, is_still: BoolArray | None) -> Any:
-        """Return the mask of a map: of voxels that are known not to vary it is 0 anyway."""
+    def _run(self, scan: Scan, cancelled: threading.Event) -> None:
+        self._progress = PassProgress(cancelled)
+        try:
+            run_pass(scan, self._progress)
+        finally:
+            self._progress = None
+
+    def _related(self, is_still: BoolArray | None) -> BoolArray:
+        """Return the voxels that a map has; of those that are known not to vary it is 0 anyway."""
         mask = self._opened.mask
-        if is_still is None:
-            return self._opened.mask_img
-        varies = ~is_still if mask is None else mask & ~is_still
-        return self._image((varies if varies.any() else ~is_still).astype(np.uint8))
+        if mask is None:
+            mask = np.ones(self._opened.subject.grid.shape, bool)
+        if is_still is None or is_still[mask].all():
+            return mask
+        varies: BoolArray = mask & ~is_still
+        return varies
 
     def _only(self, voxel: Voxel) -> Array:
         mask = np.zeros(self._opened.subject.grid.shape, bool)

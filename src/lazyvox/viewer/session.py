@@ -122,4 +122,4 @@ class Session:
     def state(self) -> dict[str, Any]:
         """Return the state of pass, index and file, for JSON."""
         file = {"state": "changed" if self._change else "same", "message": self._change}
-        return {**self.background.to_dict(), "file": file}
+        return {**self.background.to_dict(), "click": self.clicks.progress, "file": file}

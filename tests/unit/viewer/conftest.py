@@ -98,6 +98,7 @@ def view():
         client.view = made
         return client
 
+    call.forget = shown.clear
     yield call
     for one in shown:
         one.close()

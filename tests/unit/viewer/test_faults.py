@@ -5,13 +5,16 @@ import os
 import resource
 import socket
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 import lazyvox as lv
 from lazyvox.store.stream_source import StreamSource
+from lazyvox.testing import assert_no_thread_is_left, n_descriptors
 from lazyvox.testing.images import write_nifti
 from lazyvox.viewer import background, server, session
 from lazyvox.viewer.api import LOOPBACK, serve
@@ -21,12 +24,16 @@ AT = "i=6&j=7&k=5"
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
+def nothing_is_left():
+    """Look for threads and open files after each test."""
+    gc.collect()
+    before, n_before = set(threading.enumerate()), n_descriptors()
     yield
     for one in set(threading.enumerate()) - before:
         one.join(60)
     assert set(threading.enumerate()) <= before
+    gc.collect()
+    assert n_descriptors() <= n_before
 
 
 @pytest.fixture
@@ -203,14 +210,59 @@ def test_closing_in_the_middle_of_a_pass(view, long_run, held):
     assert client.get("state").json["pass"]["state"] == "running"
     held.set()
     client.view.close()
-    assert not [one for one in threading.enumerate() if one.name.startswith("lazyvox")]
+    assert_no_thread_is_left()
+
+
+def test_the_progress_of_a_click(view, long_run, monkeypatch):
+    go_on, begun = threading.Event(), threading.Event()
+    inner = session.Clicks._run
+
+    def run(self, scan, cancelled):
+        def advance(progress, n):
+            progress.done += n
+            begun.set()
+            go_on.wait(60)
+
+        monkeypatch.setattr("lazyvox.viewer.passes.PassProgress.advance", advance)
+        inner(self, scan, cancelled)
+
+    client = view(long_run[0])
+    client.after_the_pass()
+    monkeypatch.setattr(session.Clicks, "_run", run)
+    assert client.get("state").json["click"] is None
+    connection = client.connect()
+    client.request(connection, "series?i=1&j=2&k=3")
+    assert begun.wait(60)
+    found = client.get("state").json["click"]
+    assert found["total"] == 200
+    assert 0 < found["done"] < 200
+    go_on.set()
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert client.get("state").json["click"] is None
+
+
+def test_what_a_closed_view_held_is_free(view, long_run):
+    path, _ = long_run
+    img = lv.load(path)
+    array = np.asarray(img.dataobj)
+    held = weakref.ref(array)
+    client = view(nib.Nifti1Image(array, np.eye(4)))
+    client.after_the_pass()
+    for path in ("volume/3", f"series?{AT}", f"correlation?{AT}", "map/mean"):
+        assert client.get(path).status == 200
+    client.view.close()
+    del client.view, array
+    view.forget()
+    gc.collect()
+    assert held() is None
 
 
 def test_a_view_that_is_forgotten_ends(long_run):
     made = lv.view(long_run[0], open_browser=False)
     del made
     gc.collect()
-    assert not [one for one in threading.enumerate() if one.name.startswith("lazyvox")]
+    assert_no_thread_is_left()
 
 
 def test_without_an_index_volumes_come_in_the_order_of_the_pass(view, long_run, held, monkeypatch):

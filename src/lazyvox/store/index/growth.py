@@ -122,11 +122,15 @@ class GrowingIndex:
                 warn_without_cache(str(error))
         _GROWING.drop(self)
 
-    def _give_up(self, reason: str) -> None:
+    def abort(self) -> None:
+        """Close the files of an index that is not going to be complete."""
         with self._lock:
             writer, self._writer = self._writer, None
             if writer is not None:
                 writer.abort()
+
+    def _give_up(self, reason: str) -> None:
+        self.abort()
         warn_without_cache(reason)
 
 
@@ -141,10 +145,17 @@ class _Growing:
         self._lock = threading.Lock()
         self._files: list[GrowingIndex] = []
 
-    def find(self, source: SourceFile) -> GrowingIndex | None:
+    def drop_abandoned(self) -> None:
+        """Forget the indexes that grow no more, as their decoders are gone."""
         with self._lock:
-            # Without its decoder, which nobody may have kept, an index grows no more.
-            self._files = [one for one in self._files if not one.is_abandoned]
+            left = [one for one in self._files if one.is_abandoned]
+            self._files = [one for one in self._files if one not in left]
+        for one in left:
+            one.abort()
+
+    def find(self, source: SourceFile) -> GrowingIndex | None:
+        self.drop_abandoned()
+        with self._lock:
             for index in self._files:
                 if index.source.key == source.key:
                     return index
@@ -176,6 +187,8 @@ def recording_indexes() -> Iterator[None]:
         yield
     finally:
         _is_recording.reset(token)
+        # A pass that was stopped leaves an index that nothing continues, and its files.
+        _GROWING.drop_abandoned()
 
 
 def is_recording() -> bool:

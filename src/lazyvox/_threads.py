@@ -68,7 +68,11 @@ class Job(Generic[ResultT]):
         """Wait for the call and return its result; to be called once."""
         value, error = self._outcome.get()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                # The traceback holds this frame: what it holds would wait for the collector.
+                del error
         result: ResultT = value
         return result
 

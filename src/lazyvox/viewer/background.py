@@ -13,7 +13,7 @@ from lazyvox.planning.plan import Plan
 from lazyvox.quality.drawings import CONTRAST, carpet_picture, shown_courses
 from lazyvox.quality.run import Carpet, sampled_voxels
 from lazyvox.store.files.source import PartSource
-from lazyvox.store.index.growth import recording_indexes
+from lazyvox.store.index.growth import drop_abandoned_indexes, recording_indexes
 from lazyvox.stream.consumer import Handle
 from lazyvox.stream.gather import MaskedVoxels
 from lazyvox.stream.scan import Scan
@@ -133,6 +133,10 @@ class Background:
         return "none" if any(one.needs_index() for one in self._sources) else "ready"
 
     def _work(self) -> None:
+        self._run_and_note()
+        drop_abandoned_indexes()
+
+    def _run_and_note(self) -> None:
         try:
             self.results = self._run()
             self.state = "done"

@@ -73,6 +73,8 @@ class Lane:
             except BaseException as raised:  # noqa: BLE001 - handed to whoever waits for it
                 error = raised
             loop.call_soon_threadsafe(settle, result, error)
+            # Its traceback holds this frame: what it holds would wait for the collector.
+            del error
 
         self._workers.submit(work)
         return await answer

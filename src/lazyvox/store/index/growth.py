@@ -24,7 +24,14 @@ from lazyvox.store.gzip.point_recorder import PointRecorder
 from lazyvox.store.index.cache import warn_without_cache
 from lazyvox.store.index.writer import IndexWriter
 
-__all__ = ["GrowingIndex", "grow_index", "growing_index", "is_recording", "recording_indexes"]
+__all__ = [
+    "GrowingIndex",
+    "drop_abandoned_indexes",
+    "grow_index",
+    "growing_index",
+    "is_recording",
+    "recording_indexes",
+]
 
 #: Files whose indexes grow at a time; each holds two descriptors.
 _MOST_FILES = 2
@@ -187,8 +194,15 @@ def recording_indexes() -> Iterator[None]:
         yield
     finally:
         _is_recording.reset(token)
-        # A pass that was stopped leaves an index that nothing continues, and its files.
-        _GROWING.drop_abandoned()
+        drop_abandoned_indexes()
+
+
+def drop_abandoned_indexes() -> None:
+    """Close the files of indexes that nothing continues: those of passes that were stopped.
+
+    The traceback of an error may hold a decoder until the error was dealt with.
+    """
+    _GROWING.drop_abandoned()
 
 
 def is_recording() -> bool:

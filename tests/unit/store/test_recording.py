@@ -26,11 +26,11 @@ def source_of(path):
 
 def test_one_pass_makes_the_index_and_the_result(run):
     path, values = run
-    assert source_of(path).needs_index
+    assert source_of(path).needs_index()
     with recording_indexes():
         found = lv.mean_img(path)
     np.testing.assert_array_equal(np.asarray(found.dataobj), values.mean(axis=3, dtype=float))
-    assert not source_of(path).needs_index
+    assert not source_of(path).needs_index()
     recorded = lv.index(path)
     assert not recorded.is_built
     assert recorded.n_points == lv.index(path, overwrite=True).n_points > 4
@@ -43,12 +43,12 @@ def test_a_pass_over_what_is_computed_of_the_file_makes_it_too(run):
         found = lv.mean_img(2 * img + 1)
     wanted = 2 * values.mean(axis=3, dtype=float) + 1
     np.testing.assert_allclose(np.asarray(found.dataobj), wanted)
-    assert not source_of(path).needs_index
+    assert not source_of(path).needs_index()
 
 
 def test_a_pass_that_is_not_asked_makes_none(run):
     lv.mean_img(run[0])
-    assert source_of(run[0]).needs_index
+    assert source_of(run[0]).needs_index()
 
 
 def test_other_reads_use_the_points_that_were_found_so_far(run):
@@ -64,7 +64,7 @@ def test_other_reads_use_the_points_that_were_found_so_far(run):
     with recording_indexes():
         lv.mean_img(path, progress=look)
     assert seen[-1] > seen[0]
-    assert not source_of(path).needs_index
+    assert not source_of(path).needs_index()
 
 
 def test_a_pass_that_stops_leaves_no_index_and_no_open_file(run):
@@ -74,7 +74,7 @@ def test_a_pass_that_stops_leaves_no_index_and_no_open_file(run):
     with recording_indexes(), pytest.raises(ScanCancelledError, match="cancelled"):
         scan.run(progress=lambda done, total: scan.cancel())
     assert growing_index(source_of(path)) is None
-    assert source_of(path).needs_index
+    assert source_of(path).needs_index()
     assert n_descriptors() <= before
     assert threading.active_count() == 1
 
@@ -84,4 +84,4 @@ def test_without_a_cache_nothing_is_recorded(run, monkeypatch):
     with recording_indexes():
         lv.mean_img(run[0])
     monkeypatch.delenv("LAZYVOX_CACHE_SIZE")
-    assert source_of(run[0]).needs_index
+    assert source_of(run[0]).needs_index()

@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -144,6 +145,13 @@ def test_a_browser_without_webgl_is_told(browser, url):
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
         browser.get("about:blank")
         browser.get_log("browser")
+
+
+def test_all_modules_are_asked_for_at_the_start():
+    folder = ROOT / "src/lazyvox/viewer/static"
+    links = re.findall(r'modulepreload" href="static/(.*?)"', (folder / "index.html").read_text())
+    libraries = {"vendor/niivue.js", "vendor/uplot.js"}
+    assert set(links) == {path.name for path in folder.glob("*.js")} - {"start.js"} | libraries
 
 
 def test_one_volume_has_no_time(open_page, run):

@@ -32,7 +32,7 @@ export function bindDisplay(view, ink) {
     const step = 10 ** Math.floor(Math.log10((high - low || 1) / 20));
     for (const [id, value] of [['window-low', low], ['window-high', high]]) {
       at(id).step = String(step);
-      at(id).value = String(Number(value.toPrecision(6)));
+      at(id).value = String(Number(value.toPrecision(5)));
     }
     at('shown-image').value = view.image;
     at('colormap').value = view.colormap;

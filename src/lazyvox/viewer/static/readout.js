@@ -4,6 +4,8 @@
  */
 import { at, shown } from './elements.js';
 
+/** Names of the values of each kind of image. */
+const IMAGES = { volume: 'Value', mean: 'Mean', std: 'Standard deviation', tsnr: 'tSNR' };
 const AXES = ['i', 'j', 'k'];
 /** Screen readers hear a place when it has been still for so long. */
 const STILL = 600;
@@ -36,6 +38,7 @@ export function bindReadout(view, overlays) {
     const region = overlays.labels ? regionAt(voxel) : '';
     at('mm').textContent = mm;
     at('value').textContent = value;
+    at('value-label').textContent = IMAGES[view.image];
     at('region').textContent = region;
     at('region-fact').hidden = !overlays.labels;
     clearTimeout(timer);

@@ -136,6 +136,7 @@ USAGE = [
     (["run.nii.gz", "--seed", "1,2", *OUT], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2'; see lazyvox seedmap --help"),
     (["run.nii.gz", "--seed", "1,2,x", *OUT], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2,x'; see lazyvox seedmap --help"),
     (["run.nii.gz", "--seed", "1,2,3,-4", *OUT], "Invalid value for '--seed': must be coordinates in mm, as in 0,-52,18, or with a radius behind them, as in 0,-52,18,8. Got '1,2,3,-4'; see lazyvox seedmap --help"),
+    ([*RUN, *OUT, "--t-r", "3"], "--t-r concerns --high-pass and --low-pass, and neither is given"),
     ([*RUN, *OUT, "--radius", "3"], "--radius concerns --seed without a radius of its own, and --seeds: there is none"),
     ([*RUN, *OUT, "--lut", "atlas.tsv"], "--lut must be given once for each --labels. Got 1 for 0"),
     ([*RUN, *OUT, "--filter", "fourier"], "--filter fourier needs a cutoff: pass --low-pass, --high-pass, or both"),

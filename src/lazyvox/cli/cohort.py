@@ -80,6 +80,8 @@ _NAMED = {
     "atlases": "--atlas",
     "bids_dir": "BIDS_DIR",
     "contrasts": "--contrast",
+    "labels_img": "--atlas",
+    "maps_img": "--atlas",
     "mask_img": "--mask",
     "out": "OUT",
     "confound_columns": "--confound-columns",

@@ -120,6 +120,9 @@ class _SeedMapping:
     @cached_property
     def cleaning(self) -> PreparedCleaning:
         """Confounds, and volumes to keep."""
+        if self.choice.t_r is not None and not self.choice.is_filtered:
+            msg = "--t-r concerns --high-pass and --low-pass, and neither is given"
+            raise WrongUsageError(msg)
         keep = None
         if self.sample_mask is not None:
             numbers = read_sample_mask(self.sample_mask)

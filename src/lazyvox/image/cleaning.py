@@ -317,7 +317,7 @@ class CleaningJob:
 
     def _clean_all(self, spool: Spool, report: ArrayProgress) -> None:
         """Clean all columns, block by block, on some threads."""
-        step = self._block_columns
+        step, n_bad = self._block_columns, 0
         starts = range(0, self.n_columns, step)
         with Workers(min(self.n_jobs, max(len(starts), 1)), "lazyvox-clean") as workers:
             jobs = [
@@ -325,17 +325,32 @@ class CleaningJob:
                 for start in starts
             ]
             for number, job in enumerate(jobs, 1):
-                job.result()
+                n_bad += job.result()
                 done = self.source.size * number // len(jobs)
                 report.advance(done - self.source.size * (number - 1) // len(jobs))
+        if n_bad:
+            msg = (
+                f"{self.source.reader.path}: voxels should be finite. {n_bad} of {self.n_columns} "
+                f"hold NaN or infinity after cleaning, which spreads them over time."
+            )
+            hint = "With ensure_finite=True, and in a mask, such values count as 0."
+            cli_hint = "With --mask such values count as 0."
+            warnings.warn(LazyvoxWarning(msg, hint=hint, cli_hint=cli_hint), stacklevel=2)
 
-    def _clean(self, spool: Spool, columns: range) -> None:
-        """Clean columns where they are; blocks have none in common, so that threads need no lock."""
+    def _clean(self, spool: Spool, columns: range) -> int:
+        """Clean columns where they are; return how many are not finite.
+
+        Blocks have no column in common, so that threads need no lock.
+        """
         block = np.empty((self.n_rows, len(columns)), self.dtype)
         spool.read_columns(columns, block)
         cleaned = block[: self.cleaner.n_rows_out]
         self.cleaner.apply(block, cleaned)
         spool.write_columns(columns, cleaned)
+        # A sum is NaN where one value is, and takes no memory of the size of the block.
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = cleaned.sum(axis=0, dtype=np.float64)
+        return len(columns) - int(np.count_nonzero(np.isfinite(sums)))
 
     @property
     def _block_columns(self) -> int:

@@ -86,7 +86,7 @@ def run_cohort(  # noqa: PLR0913
         Labels of the runs that are wanted, with or without ``sub-`` and the like.
     bids_filter_file : path-like, optional
         fMRIPrep's JSON file that chooses runs by any entity: ``{"bold": {"acquisition": null}}``.
-        Its keys and values are PyBIDS's; of other queries than "bold" it must have none.
+        Its keys and values are PyBIDS's; queries other than "bold" are left aside with a warning.
     mask : path-like, optional
         Mask that regions and measures of quality are confined to; "auto" for that beside each
         run.

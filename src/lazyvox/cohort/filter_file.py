@@ -1,6 +1,7 @@
 """`--bids-filter-file`: fMRIPrep's JSON file that chooses files by their entities."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -8,7 +9,7 @@ from typing import Any
 
 from lazyvox._typing import PathLike
 from lazyvox.bids.names import BidsName
-from lazyvox.errors import ImageNotFoundError, ParameterError
+from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError
 from lazyvox.store.files.paths import absolute_path, printable
 
 __all__ = ["EntityTest", "read_filter"]
@@ -96,10 +97,14 @@ def read_filter(path: PathLike) -> tuple[EntityTest, ...]:
     Raises
     ------
     ParameterError
-        If it holds anything but a query for ``"bold"``, or what is no entity of the names of BOLD
-        series: nothing of it is left aside.
+        If it holds no query for ``"bold"``, or in it what is no entity of the names of BOLD series.
     ImageNotFoundError
         If it is not there.
+
+    Warns
+    -----
+    LazyvoxWarning
+        If it holds queries for other images, such as ``"t1w"``: they choose nothing here.
     """
     full = absolute_path(path)
     shown = printable(full)
@@ -117,14 +122,17 @@ def read_filter(path: PathLike) -> tuple[EntityTest, ...]:
             f"PyBIDS."
         )
         raise _error(msg)
-    others = [query for query in given if query != _QUERY]
-    if others:
+    others = [repr(query) for query in given if query != _QUERY]
+    if _QUERY not in given:
         msg = (
-            f"{shown}: a filter file must have the query {_QUERY!r} only, as no other files are "
-            f"chosen. Got {', '.join(map(repr, others))}. Leave it out."
+            f"{shown}: a filter file must have the query {_QUERY!r}. Got "
+            f"{', '.join(others) or 'none'}."
         )
         raise _error(msg)
-    return tuple(_test(entity, one, shown) for entity, one in given.get(_QUERY, {}).items())
+    if others:
+        msg = f"{shown}: only BOLD series are chosen. Left aside: {', '.join(others)}."
+        warnings.warn(LazyvoxWarning(msg), stacklevel=2)
+    return tuple(_test(entity, one, shown) for entity, one in given[_QUERY].items())
 
 
 def _test(entity: str, value: Any, shown: str) -> EntityTest:

@@ -1,4 +1,4 @@
-"""fMRIPrep's filter file: PyBIDS's meaning of its values, and nothing that is left aside."""
+"""fMRIPrep's filter file: PyBIDS's meaning of its values; what is left aside is said."""
 
 import json
 
@@ -57,7 +57,8 @@ def test_values_mean_what_pybids_takes_them_for(tmp_path, query, wanted):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"bold": {"task": "a"}, "t1w": {}}', "must have the query 'bold' only.* Got 't1w'"),
+        ('{"t1w": {}}', "must have the query 'bold'\\. Got 't1w'"),
+        ("{}", "must have the query 'bold'\\. Got none"),
         ('{"bold": {"RepetitionTime": 2}}', "entities must be those .* Got 'RepetitionTime'"),
         ('{"bold": {"regex_search": true}}', "Got 'regex_search'"),
         ('{"bold": {"sub": "01"}}', "subject, session.* Got 'sub'"),
@@ -74,6 +75,13 @@ def test_what_cannot_be_honoured_is_refused(tmp_path, content, message):
     (tmp_path / "filter.json").write_text(content)
     with pytest.raises(ParameterError, match=message):
         read_filter(tmp_path / "filter.json")
+
+
+def test_queries_for_other_images_are_said_to_be_left_aside(tmp_path):
+    (tmp_path / "filter.json").write_text('{"t1w": {"session": "1"}, "bold": {"task": "a"}}')
+    with pytest.warns(lv.LazyvoxWarning, match="only BOLD series are chosen. Left aside: 't1w'"):
+        tests = read_filter(tmp_path / "filter.json")
+    assert [one.entity for one in tests] == ["task"]
 
 
 def test_runs_of_a_study_are_chosen(study, write_run):

@@ -29,10 +29,13 @@ export function bindDisplay(view, ink) {
 
   const refresh = () => {
     const [low, high] = view.window;
-    const step = 10 ** Math.floor(Math.log10((high - low || 1) / 20));
+    const size = Math.floor(Math.log10(high - low || 1));
+    const step = 10 ** (size - 1);
+    // A ten-thousandth of the window is not seen.
+    const unit = 10 ** (size - 4);
     for (const [id, value] of [['window-low', low], ['window-high', high]]) {
       at(id).step = String(step);
-      at(id).value = String(Number(value.toPrecision(5)));
+      at(id).value = String(Number((Math.round(value / unit) * unit).toPrecision(7)));
     }
     at('shown-image').value = view.image;
     at('colormap').value = view.colormap;

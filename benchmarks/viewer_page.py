@@ -3,8 +3,8 @@
     python benchmarks/viewer_page.py [--folder FOLDER] [--quick]
 
 Slices are rendered without a graphics card, by SwiftShader, and what is measured ends when it is done. The
-first image is counted from the address that `lazyvox view` prints to the end of the drawing, with the start
-of the page; the browser runs already. Needs selenium, Chromium and its driver, and what `make viewer` fetches.
+first image is counted from the address that `lazyvox view` prints, the start of the page included; the browser
+runs already, with a new profile. Needs selenium, Chromium and its driver, and what `make viewer` fetches.
 """
 
 import os
@@ -63,10 +63,11 @@ def wait(browser: webdriver.Chrome, condition: str) -> None:
 
 def first_image(browser: webdriver.Chrome, url: str) -> float:
     """Return the seconds until a page shows the first volume."""
-    began = time.perf_counter()
+    began = time.time()
     browser.get(url)
     wait(browser, "window.lazyvoxView?.state && lazyvoxView.isComplete")
-    return time.perf_counter() - began
+    mark = "performance.getEntriesByName('first-image')[0].startTime"
+    return float(browser.execute_script(f"return performance.timeOrigin + {mark}")) / 1000 - began
 
 
 def seconds_of(browser: webdriver.Chrome, key: str, condition: str) -> float:

@@ -333,7 +333,7 @@ class _Routes:
         return json_response(background.to_dict()["pass"], 202)
 
     async def _state(self) -> dict[str, Any]:
-        await self._session.volumes.run(self._session.check_file)
+        await self._session.looks.run(self._session.check_file)
         return self._session.state()
 
     async def _events(self) -> AsyncIterator[bytes]:

@@ -41,6 +41,8 @@ class Session:
         self.clicks = Clicks(opened, self.background)
         self.volumes = Lane("volumes", _READING, _WAITING)
         self.passes = Lane("clicks", 1, _WAITING)
+        # Of its own: what is slow to read must not keep a page from knowing so.
+        self.looks = Lane("state", 1, _WAITING)
         self.slots = Slots(_HELD, _WAITING)
         self.stopping = asyncio.Event()
         #: Set for every call that runs when the server stops.
@@ -66,6 +68,7 @@ class Session:
         self.background.stop()
         self.passes.close()
         self.volumes.close()
+        self.looks.close()
 
     def facts(self) -> dict[str, Any]:
         """Return `Opened.info`, which is worked out once."""

@@ -37,6 +37,14 @@ def nothing_is_left():
 
 
 @pytest.fixture
+def go_on():
+    """An event that work waits for; it is set at the end of a test in any case."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
 def long_run(tmp_path):
     """A run whose pass has several blocks."""
     values = np.random.default_rng(0).integers(0, 3, (32, 32, 16, 1)).astype("f4")
@@ -124,9 +132,8 @@ def test_two_tabs_and_fifty_quick_clicks(view, long_run):
         np.testing.assert_array_equal(answer.image.get_fdata(), values[..., t % 200])
 
 
-def test_too_many_requests_are_told_to_come_back(view, long_run, monkeypatch):
+def test_too_many_requests_are_told_to_come_back(view, long_run, monkeypatch, go_on):
     monkeypatch.setattr(session, "_WAITING", 2)
-    go_on = threading.Event()
     inside = threading.Semaphore(0)
 
     def course(self, voxel, cancelled):
@@ -175,9 +182,15 @@ def test_a_page_that_leaves_stops_its_pass(view, long_run, monkeypatch):
     assert client.get("series?i=1&j=2&k=3").status == 200
 
 
-def test_requests_that_left_before_their_turn_are_not_worked_on(view, long_run, monkeypatch):
-    go_on, asked = threading.Event(), []
-    inner = session.Session.volume
+def test_requests_that_left_before_their_turn_are_not_worked_on(
+    view, long_run, monkeypatch, go_on
+):
+    asked, made = [], []
+    inner, begin = session.Session.volume, session.Session.start
+
+    def start(self):
+        made.append(self)
+        begin(self)
 
     def volume(self, number, cancelled):
         go_on.wait(60)
@@ -186,6 +199,7 @@ def test_requests_that_left_before_their_turn_are_not_worked_on(view, long_run, 
             asked.append(number)
         return found
 
+    monkeypatch.setattr(session.Session, "start", start)
     monkeypatch.setattr(session.Session, "volume", volume)
     client = view(long_run[0])
     leaving = [client.connect() for _ in range(6)]
@@ -195,9 +209,12 @@ def test_requests_that_left_before_their_turn_are_not_worked_on(view, long_run, 
     client.request(staying, "volume/100")
     for one in leaving:
         one.close()
-    # The server has seen them go when it answers another one of them.
-    client.when("state", lambda one: one.status == 200)
-    threading.Event().wait(0.2)
+    # The state is told while volumes wait; the server has seen the others go when only one waits.
+    assert client.get("state").status == 200
+    for _ in range(6000):
+        if made[0].slots._n_inside == 1:
+            break
+        go_on.wait(0.01)
     go_on.set()
     assert staying.getresponse().status == 200
     staying.close()
@@ -213,8 +230,8 @@ def test_closing_in_the_middle_of_a_pass(view, long_run, held):
     assert_no_thread_is_left()
 
 
-def test_the_progress_of_a_click(view, long_run, monkeypatch):
-    go_on, begun = threading.Event(), threading.Event()
+def test_the_progress_of_a_click(view, long_run, monkeypatch, go_on):
+    begun = threading.Event()
     inner = session.Clicks._run
 
     def run(self, scan, cancelled):

@@ -7,7 +7,7 @@ https://ngff.openmicroscopy.org/0.5/.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -178,7 +178,7 @@ def header_of_group(group: Any, path: str, level: int) -> StoredImage:
             f"{len(datasets)}. Got {level}."
         )
         raise ParameterError(msg, parameter="level", value=level)
-    array = group[datasets[level]["path"]]
+    array = _member(group, datasets[level]["path"], path)
     names = [str(axis["name"]) for axis in multiscale["axes"]]
     if len(names) != array.ndim or not set(names) <= set(_IMAGE_AXES):
         msg = (
@@ -188,8 +188,9 @@ def header_of_group(group: Any, path: str, level: int) -> StoredImage:
         raise UnsupportedFormatError(msg)
     lengths = dict(zip(names, array.shape, strict=True))
     findings = Findings(path)
-    if "nifti" in group:
-        head = np.asarray(group["nifti"]).tobytes()
+    stored = _member(group, "nifti", path)
+    if stored is not None:
+        head = np.asarray(stored).tobytes()
         file = _parsed(head, path, findings)
     else:
         head = _made_header(array, lengths, _scale(multiscale, 0, names))
@@ -209,6 +210,19 @@ def header_of_group(group: Any, path: str, level: int) -> StoredImage:
     return StoredImage(array, place, file)
 
 
+def _member(group: Any, name: str, path: str) -> Any:
+    """Return an array of a group, None where there is none."""
+    try:
+        return group.get(name)
+    except (ValueError, KeyError, TypeError) as error:
+        _refuse_member(repr(name), path, error)
+
+
+def _refuse_member(name: str, path: str, error: Exception) -> NoReturn:
+    msg = f"{printable(path)}: the array {name} must be one that zarr can open. zarr says: {error}"
+    raise UnsupportedFormatError(msg) from error
+
+
 def _multiscale(group: Any, path: str) -> Any:
     """Return the first multiscale image of a group, whichever version of OME-Zarr it has."""
     attributes = group.attrs
@@ -218,6 +232,8 @@ def _multiscale(group: Any, path: str) -> Any:
         assert len(multiscale["datasets"]) > 0
         assert multiscale["datasets"][0]["path"] in group
         assert multiscale["axes"][0]["name"]
+    except ValueError as error:
+        _refuse_member("of the image", path, error)
     except (TypeError, KeyError, IndexError, AssertionError):
         msg = (
             f"{printable(path)}: a Zarr group must be NIfTI-Zarr or another OME-Zarr image, with "

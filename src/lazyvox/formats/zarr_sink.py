@@ -225,17 +225,18 @@ def _new_group(store: Any, path: str, *, overwrite: bool) -> Any:
 
 def _new_array(group: Any, output: OutputSpec, chunks: Shape, level: int | None) -> Any:
     """Return the array of the voxels; its chunks are not compressed where no level is given."""
-    from zarr.codecs import BloscCodec
+    from zarr.codecs import BloscCodec, Crc32cCodec
 
     order = stored_axes(len(output.shape))
     dtype = output.dtype.newbyteorder("=")
-    blosc = None if level is None else BloscCodec(cname="zstd", clevel=level, shuffle="shuffle")
+    blosc = BloscCodec(cname="zstd", clevel=level or 0, shuffle="shuffle")
     return group.create_array(
         "0",
         shape=tuple(output.shape[axis] for axis in order),
         chunks=tuple(chunks[axis] for axis in order),
         dtype=dtype,
-        compressors=blosc,
+        # Blosc would not notice a bit that changed on the way.
+        compressors=None if level is None else (blosc, Crc32cCodec()),
         fill_value=0,
         dimension_names=axis_names(len(order)),
         # -0.0 equals the fill value and is another one.

@@ -49,7 +49,7 @@ def to_zarr(  # noqa: PLR0913 - one keyword for each thing that a store can be
     dtype : dtype-like, optional
         Type on disk, as in `lazyvox.save`.
     compresslevel : int, optional
-        0 to 9, by default 1: of zstd in Blosc, with shuffled bytes.
+        0 to 9, by default 1: of zstd in Blosc, with shuffled bytes; each chunk ends with a CRC32C.
     scale : "auto", (float, float) or False, optional
         As in `lazyvox.save`.
     overwrite : bool, default=False
@@ -150,7 +150,8 @@ def from_zarr(store: Any, *, level: int = 0) -> LazyImage:
     -----
     Memory: O(1). A pass over the volumes of an image whose chunks hold many of them decodes each
     chunk once: those that do not fit 8 MiB are kept in a temporary file meanwhile. An image of a
-    folder that is written anew is refused when it is read.
+    folder that is written anew is refused when it is read. A chunk with a checksum that is not its
+    own is an error; one that is not there holds the fill value, as Zarr has it.
 
     Examples
     --------

@@ -122,7 +122,7 @@ def test_group_is_that_of_the_specification(tmp_path):
     ]
     array = json.loads(Path(tmp_path, "a.nii.zarr", "0", "zarr.json").read_text())
     assert array["dimension_names"] == ["t", "c", "z", "y", "x"]
-    assert [codec["name"] for codec in array["codecs"]] == ["bytes", "blosc"]
+    assert [codec["name"] for codec in array["codecs"]] == ["bytes", "blosc", "crc32c"]
     # Reading by the specification: stored values, and the header in one chunk of plain bytes.
     group = zarr.open_group(tmp_path / "a.nii.zarr", mode="r")
     raw = np.asarray(group["nifti"])
@@ -384,13 +384,25 @@ def test_damaged_headers_are_refused(head, complaint, tmp_path):
         from_zarr(tmp_path / "a.zarr")
 
 
-def test_damaged_chunk_is_an_error_that_names_its_place(tmp_path):
+@pytest.mark.parametrize("place", [None, 0, 100, -1])
+def test_damaged_chunk_is_an_error_that_names_its_place(tmp_path, place):
     to_zarr(nib.Nifti1Image(run_like((8, 8, 8, 3)), np.eye(4)), tmp_path / "a.zarr")
-    Path(tmp_path, "a.zarr", "0", "c", "1", "0", "0", "0").write_bytes(b"no chunk")
+    chunk = Path(tmp_path, "a.zarr", "0", "c", "1", "0", "0", "0")
+    content = bytearray(chunk.read_bytes() if place is not None else b"no chunk")
+    content[place or 0] ^= 4
+    chunk.write_bytes(content)
     img = lv.load(tmp_path / "a.zarr")
     np.asarray(img.dataobj[..., 2])
     with pytest.raises(ReadError, match=r"the chunk at \(0, 0, 0, 1\) could not be read"):
         np.asarray(img.dataobj)
+
+
+@pytest.mark.parametrize("name", ["0", "nifti"])
+def test_damaged_metadata_are_an_error_of_the_store(tmp_path, name):
+    to_zarr(nib.Nifti1Image(run_like((8, 8, 8, 3)), np.eye(4)), tmp_path / "a.zarr")
+    (tmp_path / "a.zarr" / name / "zarr.json").write_text("{")
+    with pytest.raises(UnsupportedFormatError, match=r"a\.zarr: the array .* that zarr can open"):
+        from_zarr(tmp_path / "a.zarr")
 
 
 def test_outputs_that_cannot_be_are_refused_before_anything_is_read(tmp_path):

@@ -33,7 +33,7 @@ def mean(url, options):
 
 
 @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
-@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("is_kept", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_pass_stays_within_its_plan(server, tmp_path, name, is_kept):
     options = {"cache_dir": str(tmp_path)} if is_kept else {}
     with lv.storage_options(**options):
@@ -51,7 +51,14 @@ def test_a_pass_with_an_index_stays_within_its_plan(server, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "index", [np.s_[20:40, 20:40, ::3, :], np.s_[..., 3:60], np.s_[:, :, 5:25, ::2]]
+    "index",
+    [
+        np.s_[20:40, 20:40, ::3, :],
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in (np.s_[..., 3:60], np.s_[:, :, 5:25, ::2])
+        ),
+    ],
 )
 def test_a_slice_holds_few_ranges(server, index):
     img = lv.load(server.url("x.nii"))

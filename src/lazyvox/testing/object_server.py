@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,8 @@ class ObjectServer:
         Called with each `Request`; returns a `Reply`, or None for a right answer.
     has_etags : bool, default=True
         Whether objects have an ETag. Without, they have the time of their last change only.
+    tls : ssl.SSLContext, optional
+        With the certificate of the server, for ``https://``.
 
     Attributes
     ----------
@@ -104,6 +107,7 @@ class ObjectServer:
         reply: Callable[[Request], Reply | None] | None = None,
         *,
         has_etags: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.objects = dict(objects)
         self.reply = reply
@@ -122,6 +126,9 @@ class ObjectServer:
             server_of = owner
 
         self._server = _Server(("127.0.0.1", 0), Handler)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -146,7 +153,7 @@ class ObjectServer:
 
     def url(self, name: str) -> str:
         """Return the URL of an object."""
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"{self._scheme}://127.0.0.1:{self.port}/{name}"
 
     def etag_of(self, name: str, content: Any) -> str:
         """Return the ETag of an object; that of a long one takes a while, once."""

@@ -10,6 +10,7 @@ import base64
 import http.client
 import io
 import socket
+import ssl
 import threading
 import time
 import urllib.request
@@ -24,7 +25,6 @@ from lazyvox.errors import ReadError
 from lazyvox.runtime.once import OncePerProcess, one_per_process
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping
 
 __all__ = ["Body", "Origin", "open_answer"]
@@ -36,7 +36,12 @@ _CONNECT_S = 15.0
 _MOST_IDLE = 16
 _BUFFER_BYTES = 1 << 16
 #: What an idle connection raises that the server closed meanwhile.
-_CLOSED = (http.client.RemoteDisconnected, ConnectionError, http.client.BadStatusLine)
+_CLOSED = (
+    http.client.RemoteDisconnected,
+    ConnectionError,
+    http.client.BadStatusLine,
+    ssl.SSLError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +183,10 @@ class Body:
         """Return the beginning of a body that explains an error."""
         return self._answer.read(most)
 
-    def close(self) -> None:
-        """Keep the connection if all was read, else close it."""
-        is_over = self._answer.isclosed() and not self._answer.will_close
-        if is_over:
+    def close(self, *, is_whole: bool) -> None:
+        """Keep the connection for the next request if all was read, else close it."""
+        # An answer that broke off counts as closed, too.
+        if is_whole and self._answer.isclosed() and not self._answer.will_close:
             _POOL.give(self._origin, self._connection)
         else:
             self._answer.close()
@@ -271,8 +276,6 @@ def _proxy_headers(origin: Origin) -> dict[str, str]:
 
 def _tls() -> ssl.SSLContext:
     """Return how certificates are checked: as the system and SSL_CERT_FILE say."""
-    import ssl
-
     return _CONTEXT.get(ssl.create_default_context)
 
 

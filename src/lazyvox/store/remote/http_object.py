@@ -125,7 +125,7 @@ class HttpObject:
             if body.status not in {401, 403, 404, 410}:
                 return self._judge(body, start, stop, seen)
             # A signature may have run out, sooner than it said.
-            body.close()
+            body.close(is_whole=False)
         return self._judge(self._request(self._find(), headers), start, stop, seen)
 
     def _request(self, address: Address, headers: Mapping[str, str]) -> Body:
@@ -136,7 +136,7 @@ class HttpObject:
             if body.status not in _REDIRECTS or not location:
                 self._address = address
                 return body
-            body.close()
+            body.close(is_whole=False)
             try:
                 address = address.followed(location)
             except ValueError as error:
@@ -184,7 +184,7 @@ class HttpObject:
                 return self._judge_whole(body, start, stop, seen)
             self._raise_status(body, start, seen)
         except BaseException:
-            body.close()
+            body.close(is_whole=False)
             raise
 
     def _judge_range(
@@ -319,7 +319,7 @@ class HttpBody:
 
     def close(self) -> None:
         """Keep the connection if all was read, else close it."""
-        self._body.close()
+        self._body.close(is_whole=not self._left and not self._n_skipped)
 
 
 def _conditions(seen: ObjectState | None) -> dict[str, str]:

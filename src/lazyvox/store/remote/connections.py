@@ -34,7 +34,7 @@ _SLICE_S = 0.2
 _CONNECT_S = 15.0
 #: Connections that are kept for each server.
 _MOST_IDLE = 16
-_BUFFER_BYTES = 1 << 16
+_BUFFER_BYTES = 256 << 10
 #: What an idle connection raises that the server closed meanwhile.
 _CLOSED = (
     http.client.RemoteDisconnected,
@@ -108,7 +108,8 @@ class _Prompt(io.BufferedReader):
 
     @override
     def readinto(self, buffer: Any, /) -> int:
-        return self.readinto1(buffer)
+        # For more than the size of the buffer it would wait, though the buffer holds something.
+        return self.readinto1(memoryview(buffer)[:_BUFFER_BYTES])
 
 
 class _Answer(http.client.HTTPResponse):

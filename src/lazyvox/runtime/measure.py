@@ -16,6 +16,7 @@ from lazyvox.runtime.process_results import (
     packed_call,
     packed_failure,
     raise_failure,
+    start_process,
 )
 from lazyvox.runtime.resident import process_memory, tree_pss
 
@@ -150,7 +151,7 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     answer: Measurement | Failure | None = None
     try:
         with there:
-            process.start()
+            start_process(process)
         answer = _received(process, here)
     finally:
         here.close()

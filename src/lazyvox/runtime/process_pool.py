@@ -19,6 +19,7 @@ from lazyvox.runtime.process_results import (
     packed_call,
     packed_failure,
     raise_failure,
+    start_process,
 )
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class _Worker:
     def start(self) -> None:
         """Start the process; its imports run while others are started."""
         with self._there:
-            self._process.start()
+            start_process(self._process)
 
     @property
     def is_alive(self) -> bool:

@@ -1,6 +1,8 @@
 """Answer of a worker process: the returned value, or the error."""
 
+import os
 import pickle
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ __all__ = [
     "packed_call",
     "packed_failure",
     "raise_failure",
+    "start_process",
 ]
 
 
@@ -87,6 +90,24 @@ def packed(thing: Any) -> bytes:
 
     made: bytes = cloudpickle.dumps(thing)
     return made
+
+
+def start_process(process: Any) -> None:
+    """Start a process, also of a program that came from standard input, which has no file.
+
+    A new process would look for the file of the main module to run it. Functions of such a
+    program bring their code, as those of notebooks do.
+    """
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if path is None or os.path.exists(path):  # noqa: PTH110 - of "<stdin>" too
+        process.start()
+        return
+    del main.__file__
+    try:
+        process.start()
+    finally:
+        main.__file__ = path
 
 
 def packed_answer(answer: Any) -> bytes:

@@ -235,3 +235,17 @@ def test_functions_of_a_notebook_travel():
 def test_a_result_that_cannot_travel_is_told(jobs):
     with pytest.raises((AttributeError, TypeError), match=r"[Cc]an't (get|pickle) local object"):
         measure(jobs.unpicklable)
+
+
+PROGRAM = """
+import lazyvox as lv
+def double(number):
+    return 2 * number
+print(lv.measure(double, 21).result)
+"""
+
+
+def test_programs_from_standard_input_have_processes_too():
+    command = [sys.executable, "-"]
+    done = subprocess.run(command, input=PROGRAM, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("42\n", "")

@@ -1,5 +1,6 @@
 """`lazyvox glm`: maps of contrasts with nilearn's numbers, and what is refused before reading."""
 
+import gzip
 import json
 
 import nibabel as nib
@@ -163,6 +164,17 @@ def test_heights_and_lengths_of_zero_say_each_thing_once(lazyvox, runs):
     done = lazyvox("glm", *runs, "--no-report", "--json", "-o", "out")
     assert json.loads(done.out)["contrasts"] == {"face - house": [[0, 1, -1, 0, 0]]}
     assert done.err.count("warning") == done.err.count("events with null duration") == 1
+
+
+@pytest.mark.filterwarnings("always::lazyvox.LazyvoxWarning")
+def test_what_is_odd_in_a_header_is_said_once(lazyvox, runs, folder):
+    content = bytearray(gzip.decompress((folder / RUN).read_bytes()))
+    # The size of a voxel along y.
+    content[84:88] = bytes(4)
+    (folder / RUN).write_bytes(gzip.compress(content))
+    done = lazyvox("glm", *runs, "--no-report", "-o", "out")
+    assert (done.code, done.err.count("warning")) == (0, 1)
+    assert "Voxel sizes must be positive numbers" in done.err
 
 
 def test_nothing_is_left_of_a_failure(lazyvox, runs, folder, monkeypatch):

@@ -87,15 +87,19 @@ class FirstLevelInputs:
         assert self.weights, "bug in lazyvox: no contrast"
 
     @cached_property
+    def images(self) -> list[Any]:
+        """The runs, opened once: what is odd in a header is said once."""
+        return [as_image(path) for path in self.paths]
+
+    @cached_property
     def runs(self) -> list[_Run]:
         """Each run with its tables; headers only are read."""
         found = []
-        for number, path in enumerate(self.paths):
-            img = as_image(path)
+        for number, (path, img) in enumerate(zip(self.paths, self.images, strict=True)):
             if len(img.shape) != 4:
                 msg = f"{printable(path)}: a run must be 4D. Got shape {tuple(img.shape)}."
                 raise ParameterError(msg)
-            check_same_grid(as_image(self.paths[0]), img)
+            check_same_grid(self.images[0], img)
             n_volumes = int(img.shape[3])
             if self.designs:
                 found.append(self._designed(number, path, n_volumes))
@@ -143,7 +147,8 @@ class FirstLevelInputs:
             return None
         if self.choice.t_r is not None:
             return self.choice.t_r
-        found = {path: repetition_time(as_image(path).header) for path in self.paths}
+        pairs = zip(self.paths, self.images, strict=True)
+        found = {path: repetition_time(img.header) for path, img in pairs}
         silent = [path for path, period in found.items() if period is None]
         if silent:
             msg = (
@@ -169,7 +174,7 @@ class FirstLevelInputs:
         if self.designs:
             return [run.design for run in runs]
         confounds = [run.confounds for run in runs] if self.confounds.confounds else None
-        return event_designs(self.model, self.paths, self.events, confounds)
+        return event_designs(self.model, self.images, self.events, confounds)
 
     @cached_property
     def design_matrices(self) -> list[Any]:
@@ -204,5 +209,5 @@ class FirstLevelInputs:
             warnings.filterwarnings("ignore", "If design matrices are supplied")
             # The fit puts its own tables in place of those in the list.
             return self.model.fit(
-                list(self.paths), design_matrices=list(self.whole_designs), sample_masks=masks
+                list(self.images), design_matrices=list(self.whole_designs), sample_masks=masks
             )

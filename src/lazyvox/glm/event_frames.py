@@ -21,7 +21,7 @@ _SHORTEST, _LONGEST = 0.01, 100.0
 
 
 def event_designs(
-    model: Any, paths: Sequence[str], events: Sequence[str], confounds: Sequence[Any] | None
+    model: Any, imgs: Sequence[Any], events: Sequence[str], confounds: Sequence[Any] | None
 ) -> list[Any]:
     """Return the design matrices that a model makes of tables of events; reads headers only.
 
@@ -29,8 +29,10 @@ def event_designs(
     ----------
     model : FirstLevelModel
         The model.
-    paths, events : sequence of str
-        Runs, and a table for each.
+    imgs : sequence of images or paths
+        The runs.
+    events : sequence of str
+        A table for each.
     confounds : sequence of DataFrame, optional
         Confounds of each run.
 
@@ -52,7 +54,7 @@ def event_designs(
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Matrix is singular")
-        found: list[Any] = model.make_design_matrices(list(paths), frames, confounds)
+        found: list[Any] = model.make_design_matrices(list(imgs), frames, confounds)
     return found
 
 

@@ -18,7 +18,7 @@ from lazyvox.formats.spec import Findings, ImageFile
 from lazyvox.formats.zarr_names import is_zarr_folder
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import ByteSource
-from lazyvox.store.opening import open_binary, open_source
+from lazyvox.store.opening import find_file, open_binary, open_source
 
 __all__ = ["read_image_file"]
 
@@ -108,7 +108,7 @@ def _read_pair(path: str, name: PairName, findings: Findings) -> ImageFile:
     from lazyvox.formats.analyze import read_analyze
 
     mat = name.find(".mat")
-    has_mat = mat is not None and Path(mat).stat().st_size > 0
+    has_mat = mat is not None and find_file(mat).identity.size > 0
     mat_source = open_source(mat) if mat is not None and has_mat else None
     return read_analyze(byte_order, head, source, data_source, mat_source, findings)
 

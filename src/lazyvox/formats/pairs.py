@@ -3,8 +3,10 @@
 import os
 from dataclasses import dataclass
 
-from lazyvox.errors import ImageNotFoundError
+from lazyvox.errors import ImageNotFoundError, ImagePermissionError
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.urls import is_url
+from lazyvox.store.opening import find_file
 
 __all__ = ["PairName", "missing_partner", "pair_name"]
 
@@ -34,6 +36,10 @@ class PairName:
         """
         if self.ending.isupper():
             ending = ending.upper()
+        if is_url(self.root):
+            # Each name is a request: in the spelling of the given one only.
+            names = [self.root + ending + one for one in dict.fromkeys((self.compression, ""))]
+            return next((name for name in names if _is_object(name)), None)
         for compression in (self.compression, *_COMPRESSIONS):
             for tail in (ending, ending.lower(), ending.upper()):
                 for suffix in (compression, compression.upper()):
@@ -41,6 +47,15 @@ class PairName:
                     if os.path.lexists(candidate):
                         return candidate
         return None
+
+
+def _is_object(url: str) -> bool:
+    try:
+        find_file(url)
+    except (ImageNotFoundError, ImagePermissionError):
+        # S3 says that it may not be read of what is not there.
+        return False
+    return True
 
 
 def pair_name(path: str) -> PairName | None:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 import lazyvox as lv
 from lazyvox.cohort import run_cohort
-from lazyvox.errors import OutputError, ParameterError, ParameterTypeError
+from lazyvox.errors import ImageNotFoundError, OutputError, ParameterError, ParameterTypeError
 from lazyvox.image import concat_imgs, math_img
 from lazyvox.lazyimage.fingerprint import fingerprint
 from lazyvox.maskers import NiftiLabelsMasker
@@ -80,6 +81,18 @@ def test_options_hold_where_a_function_is_carried_to():
     assert func(None)["anon"] is True
     with lv.storage_options(timeout=3), lv.storage_options(anon=True):
         assert chosen_options({"retries": 1}) == {"timeout": 3, "anon": True, "retries": 1}
+
+
+def test_a_pair_is_read_by_either_name(values, tmp_path):
+    nib.save(nib.Nifti1Pair(values, np.eye(4)), tmp_path / "x.hdr")
+    objects = {name: (tmp_path / name).read_bytes() for name in ("x.hdr", "x.img")}
+    with ObjectServer(objects) as server:
+        for name in objects:
+            img = lv.load(server.url(name))
+            np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+        del server.objects["x.img"]
+        with pytest.raises(ImageNotFoundError, match=r"x\.img: no such file, and http"):
+            lv.load(server.url("x.hdr"))
 
 
 def test_wrong_arguments_are_refused(run, tmp_path):

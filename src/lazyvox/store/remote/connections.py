@@ -6,6 +6,7 @@ needs no event loop: a forked child, in which the threads of a loop are gone, op
 
 from __future__ import annotations
 
+import atexit
 import base64
 import http.client
 import io
@@ -128,12 +129,24 @@ class _Pool:
     """Idle connections by server. Safe for threads and forks."""
 
     def __init__(self) -> None:
+        self._parents: object = None
+        self._idle: dict[tuple[object, ...], list[http.client.HTTPConnection]] = {}
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Forget all: what a forked child shares with its parent it must not speak through."""
+        """Use those of the parent no more: a forked child must not speak through them."""
         self._lock = threading.Lock()
-        self._idle: dict[tuple[object, ...], list[http.client.HTTPConnection]] = {}
+        # They are not closed either: of TLS, that would be a message.
+        self._parents = self._parents, self._idle
+        self._idle = {}
+
+    def close(self) -> None:
+        """Close all connections that are idle."""
+        with self._lock:
+            for idle in self._idle.values():
+                for connection in idle:
+                    connection.close()
+            self._idle.clear()
 
     def take(self, origin: Origin) -> http.client.HTTPConnection | None:
         with self._lock:
@@ -150,6 +163,7 @@ class _Pool:
 
 
 _POOL = one_per_process(_Pool())
+atexit.register(_POOL.close)
 _CONTEXT: OncePerProcess[ssl.SSLContext] = OncePerProcess()
 
 

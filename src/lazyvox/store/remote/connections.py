@@ -35,7 +35,9 @@ _SLICE_S = 0.2
 _CONNECT_S = 15.0
 #: Connections that are kept for each server.
 _MOST_IDLE = 16
-_BUFFER_BYTES = 256 << 10
+_LINES_BYTES = 8 << 10
+#: The most that is read of a body of unknown length: the explanation of an error.
+_MOST_TEXT = 64 << 10
 #: What an idle connection raises that the server closed meanwhile.
 _CLOSED = (
     http.client.RemoteDisconnected,
@@ -104,13 +106,56 @@ class _PatientIO(socket.SocketIO):
                 return n_read
 
 
-class _Prompt(io.BufferedReader):
-    """Hands out what there is, so that none of it is lost when what comes next does not."""
+class _Prompt(io.BufferedIOBase):
+    """Lines of headers, then the body straight from the connection, as soon as it comes.
+
+    `io.BufferedReader` waits for more than it holds, and loses what it held if that fails.
+    """
+
+    def __init__(self, raw: _PatientIO) -> None:
+        self._raw = raw
+        self._held = b""
+
+    @override
+    def readline(self, size: int | None = -1, /) -> bytes:
+        end = 0
+        while not (end := self._held.find(b"\n", end) + 1):
+            end = len(self._held)
+            if size is not None and 0 <= size <= end:
+                break
+            more = bytearray(_LINES_BYTES)
+            n_read = self._raw.readinto(more) or 0
+            if not n_read:
+                break
+            self._held += more[:n_read]
+        if size is not None and size >= 0:
+            end = min(end, size)
+        line, self._held = self._held[:end], self._held[end:]
+        return line
 
     @override
     def readinto(self, buffer: Any, /) -> int:
-        # For more than the size of the buffer it would wait, though the buffer holds something.
-        return self.readinto1(memoryview(buffer)[:_BUFFER_BYTES])
+        if not self._held:
+            return self._raw.readinto(buffer) or 0
+        n_read = min(len(buffer), len(self._held))
+        buffer[:n_read], self._held = self._held[:n_read], self._held[n_read:]
+        return n_read
+
+    @override
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes, fewer at the end only."""
+        most = _MOST_TEXT if size is None or size < 0 else size
+        came = bytearray(most)
+        filled = 0
+        while filled < most and (n_read := self.readinto(memoryview(came)[filled:])):
+            filled += n_read
+        return bytes(came[:filled])
+
+    @override
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
 
 
 class _Answer(http.client.HTTPResponse):
@@ -122,7 +167,7 @@ class _Answer(http.client.HTTPResponse):
         self.fp.close()
         # As `socket.makefile` does: the socket stays open for as long as it is read from.
         sock._io_refs += 1
-        self.fp = _Prompt(_PatientIO(sock, timeout), _BUFFER_BYTES)
+        self.fp = _Prompt(_PatientIO(sock, timeout))  # type: ignore[assignment]
 
 
 class _Pool:

@@ -287,6 +287,7 @@ class HttpBody:
         self._body, self._left, self._nbytes = body, nbytes, nbytes
         self._timeout = timeout
         self._n_skipped = n_skipped
+        self._n_came = 0
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill a buffer, or a part of it; 0 behind the last byte that was asked for."""
@@ -314,11 +315,13 @@ class HttpBody:
             sent = self._nbytes - self._left
             msg = f"the server ended its answer after {sent} of {self._nbytes} bytes"
             raise PassingError(msg)
-        note_request(nbytes=n_read)
+        self._n_came += n_read
         return n_read
 
     def close(self) -> None:
         """Keep the connection if all was read, else close it."""
+        note_request(nbytes=self._n_came)
+        self._n_came = 0
         self._body.close(is_whole=not self._left and not self._n_skipped)
 
 

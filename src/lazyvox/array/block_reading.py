@@ -109,6 +109,13 @@ class BlockReading:
         """True if blocks are parts of volumes."""
         return self.layout.slab_slices < self.array.shape[2]
 
+    def part(self, volumes: range) -> "BlockReading":
+        """Return the pass over some consecutive volumes, in blocks of the same size."""
+        array = self.array.view((..., slice(volumes.start, volumes.stop)))
+        return replace(
+            self, array=array, staging=None if self.staging is None else staging_of(array)
+        )
+
     @contextmanager
     def blocks(self, workers: Workers | None = None) -> Iterator[Iterator[Block]]:
         """Read the array; a context manager that gives the blocks, in the order of the file.

@@ -100,6 +100,11 @@ class ArrayReader(ABC):
     def is_random_access(self) -> bool:
         """True if a later value can be read without the earlier ones."""
 
+    @property
+    def can_be_entered(self) -> bool:
+        """True if a pass that begins in the middle reads and verifies no more than what it takes."""
+        return False
+
     @abstractmethod
     def open(
         self, axes: tuple[Axis, ...], memory: int | None = None, n_jobs: int = 1
@@ -356,6 +361,14 @@ class FileReader(ArrayReader):
     def is_random_access(self) -> bool:
         """True if the file is not compressed."""
         return self.source.compression == "none"
+
+    @property
+    @override
+    def can_be_entered(self) -> bool:
+        """True if the file is not compressed, or has access points with checksums."""
+        if self.is_random_access:
+            return True
+        return isinstance(self.source, PartSource) and self.source.can_be_entered()
 
     @override
     def open(

@@ -158,6 +158,14 @@ class StagedReader(ComputedReader):
 
     @property
     @override
+    def can_be_entered(self) -> bool:
+        """True if all sources can, and nothing is read before."""
+        return not self.reads_before and all(
+            source.reader.can_be_entered for source in sources_of_stages(self)
+        )
+
+    @property
+    @override
     def session_memory(self) -> tuple[MemoryTerm, ...]:
         """Terms of the session, and of those of the sources."""
         return memory_of_sessions(self.open_memory({}), self.sources)

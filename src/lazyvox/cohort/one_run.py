@@ -2,10 +2,11 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import gethostname
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.output_names import OutputNames
@@ -21,8 +22,11 @@ from lazyvox.errors import (
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.peak import peak_memory
 from lazyvox.store.files.paths import printable
+from lazyvox.stream.prepared_pass import PassPart
 
-__all__ = ["Done", "Failed", "RunTask", "work_on"]
+__all__ = ["Done", "Failed", "ReadPart", "RunTask", "join_parts", "read_part", "work_on"]
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,28 @@ class RunTask:
     run: RunFiles
     options: CohortOptions
     out: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPart:
+    """A part of a run that was read.
+
+    Attributes
+    ----------
+    passes : tuple of PassPart
+        What is known of its volumes, of each pass.
+    seconds : float
+        Time that it took.
+    peak_bytes : int
+        Memory that was measured above what the process held before.
+    warnings : tuple of str
+        What was remarked on the way.
+    """
+
+    passes: tuple[PassPart, ...]
+    seconds: float
+    peak_bytes: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +136,79 @@ def work_on(task: RunTask, share: int) -> Done | Failed:
     Done or Failed
         What became of it.
     """
+    return _finished(task, share, PreparedRun.read)
+
+
+def read_part(task: RunTask, number: int, n_parts: int, share: int) -> ReadPart | Failed:
+    """Read a part of a run, and write nothing.
+
+    Parameters
+    ----------
+    task : RunTask
+        The run.
+    number : int
+        Number of the part.
+    n_parts : int
+        Number of all parts.
+    share : int
+        Bytes of memory.
+
+    Returns
+    -------
+    ReadPart or Failed
+        What is known of its volumes.
+    """
+
+    def read(step: Step) -> tuple[PassPart, ...]:
+        return _prepared(task, step).read_part(number, n_parts)
+
+    found = _measured(task, share, read)
+    return found if isinstance(found, Failed) else ReadPart(*found)
+
+
+def join_parts(task: RunTask, parts: Sequence[Any], share: int) -> Any:
+    """Put the outputs of a run in place whose parts were read; see `work_on`.
+
+    Parameters
+    ----------
+    task : RunTask
+        The run.
+    parts : sequence of ReadPart
+        All parts, in order. The first that has another type is what became of the run.
+    share : int
+        Bytes of memory.
+
+    Returns
+    -------
+    Done or Failed
+        What became of it.
+    """
+    for part in parts:
+        if not isinstance(part, ReadPart):
+            return part
+    passes = [part.passes for part in parts]
+    done = _finished(task, share, lambda prepared: prepared.join(passes))
+    if isinstance(done, Failed):
+        return done
+    return replace(
+        done,
+        seconds=done.seconds + sum(part.seconds for part in parts),
+        peak_bytes=max(done.peak_bytes, *(part.peak_bytes for part in parts)),
+        warnings=tuple(
+            dict.fromkeys([*(text for part in parts for text in part.warnings), *done.warnings])
+        ),
+    )
+
+
+def _finished(task: RunTask, share: int, read: Callable[[PreparedRun], None]) -> Done | Failed:
+    found = _measured(task, share, lambda step: _make_outputs(task, step, read))
+    return found if isinstance(found, Failed) else Done(task.run.label, *found[1:])
+
+
+def _measured(
+    task: RunTask, share: int, work: Callable[[Step], ResultT]
+) -> tuple[ResultT, float, int, tuple[str, ...]] | Failed:
+    """Return what work on a run returns, the time, the peak and the warnings; or its failure."""
     step, began = Step(), time.perf_counter()
     try:
         with (
@@ -118,14 +217,22 @@ def work_on(task: RunTask, share: int) -> Done | Failed:
             peak_memory() as peak,
         ):
             warnings.simplefilter("always")
-            _make_outputs(task, step)
+            result = work(step)
     except Exception as error:  # noqa: BLE001 - the other runs go on
         return Failed(task.run.label, task.run.bold, step.name, error)
     texts = tuple(dict.fromkeys(" ".join(str(one.message).split()) for one in remarks))
-    return Done(task.run.label, time.perf_counter() - began, peak.increment, texts)
+    return result, time.perf_counter() - began, peak.increment, texts
 
 
-def _make_outputs(task: RunTask, step: Step) -> None:
+def _prepared(task: RunTask, step: Step) -> PreparedRun:
+    """Return a run that is about to be read within the budget."""
+    prepared = prepare_run(task.run, task.options, step)
+    step.name = "read"
+    check_peak(prepared.peak_bytes(task.options), resolve_budget(None))
+    return prepared
+
+
+def _make_outputs(task: RunTask, step: Step, read: Callable[[PreparedRun], None]) -> None:
     """Write all files into a folder of their own, then put them in place."""
     if not Path(task.out).is_dir():
         msg = (
@@ -134,10 +241,8 @@ def _make_outputs(task: RunTask, step: Step) -> None:
         )
         raise OutputError(msg, hint="Choose one on a disk that all of them share.")
     names = OutputNames.of(task.run, task.options)
-    prepared = prepare_run(task.run, task.options, step)
-    step.name = "read"
-    check_peak(prepared.peak_bytes(task.options), resolve_budget(None))
-    prepared.read()
+    prepared = _prepared(task, step)
+    read(prepared)
     table = None if prepared.quality is None else prepared.quality.table()
     signals = prepared.signals()
     step.name = "matrix"

@@ -31,6 +31,8 @@ class PlannedRun:
         Temporary disk space.
     output_bytes : int
         Disk space of the outputs, about.
+    n_parts : int
+        Parts that workers of a scheduler read one by one; 1 where one of them reads all.
     is_finished : bool
         Whether its outputs are complete, and made of the same inputs and parameters.
     failed : Failed or None
@@ -43,6 +45,7 @@ class PlannedRun:
     passes: int = 0
     scratch_bytes: int = 0
     output_bytes: int = 0
+    n_parts: int = 1
     is_finished: bool = False
     failed: Failed | None = None
 
@@ -64,6 +67,7 @@ class PlannedRun:
             "passes": self.passes,
             "scratch_bytes": self.scratch_bytes,
             "output_bytes": self.output_bytes,
+            "parts": self.n_parts,
             "is_finished": self.is_finished,
             "problem": None if self.failed is None else self.failed.message,
         }
@@ -153,6 +157,8 @@ def _line(one: PlannedRun) -> str:
         if path or kind != "events"
     ]
     state = "finished" if one.is_finished else f"peak {format_bytes(one.peak_bytes)}"
+    if one.n_parts > 1:
+        state += f"; read in {one.n_parts} parts"
     if one.failed is not None:
         state = f"cannot be done: {one.failed.message}"
     return f"{one.files.label}: {'; '.join([*found, state])}"

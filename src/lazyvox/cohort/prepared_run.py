@@ -1,7 +1,7 @@
 """A run whose passes are not begun: one pass for everything that is asked of it, if it can be."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.store.files.paths import printable
 from lazyvox.stream.consumer import Consumer, Handle
+from lazyvox.stream.prepared_pass import PassPart
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.taken_volumes import TakenVolumes
 from lazyvox.summary.quality import PreparedQuality, prepare_qc
@@ -109,6 +110,27 @@ class PreparedRun:
         """Run the passes within the budget."""
         for scan, plan in zip(self.scans, self.plans(), strict=True):
             scan.run(plan.budget)
+
+    def most_parts(self, wanted: int, memory: int | str | None = None) -> int:
+        """Return how many parts of the run can be read by themselves, of those that are wanted."""
+        budgets = [plan.budget for plan in self.plans(memory)]
+        passes = zip(self.scans, budgets, strict=True)
+        return min(len(scan.prepare(budget).cuts(wanted)) for scan, budget in passes)
+
+    def read_part(self, number: int, n_parts: int) -> tuple[PassPart, ...]:
+        """Read one part of each pass within the budget."""
+        return tuple(
+            prepared.run_part(prepared.cuts(n_parts)[number])
+            for prepared in (
+                scan.prepare(plan.budget)
+                for scan, plan in zip(self.scans, self.plans(), strict=True)
+            )
+        )
+
+    def join(self, parts: Sequence[tuple[PassPart, ...]]) -> None:
+        """Take the parts of all passes, in order, in place of reading."""
+        for number, (scan, plan) in enumerate(zip(self.scans, self.plans(), strict=True)):
+            scan.finish([part[number] for part in parts], plan.budget)
 
 
 def prepare_run(run: RunFiles, options: CohortOptions, step: Step | None = None) -> PreparedRun:

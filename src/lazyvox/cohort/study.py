@@ -1,5 +1,6 @@
 """A study: its runs, shares of them, the plan, and the work."""
 
+import math
 import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -9,7 +10,7 @@ from typing import Any
 
 from lazyvox.cohort.dataset import Dataset, fingerprint
 from lazyvox.cohort.likeness import likeness
-from lazyvox.cohort.one_run import Done, Failed, RunTask, work_on
+from lazyvox.cohort.one_run import Done, Failed, RunTask, join_parts, read_part, work_on
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.plans import CohortPlan, CohortResult, PlannedRun
@@ -18,7 +19,7 @@ from lazyvox.cohort.runs import RunFiles
 from lazyvox.errors import ImageFileError, MemoryBudgetError, ParameterError
 from lazyvox.lazyimage.series import as_series
 from lazyvox.runtime.budget import asked_budget, resolve_budget
-from lazyvox.runtime.cluster import Cluster, SchedulerLike, connected
+from lazyvox.runtime.cluster import CallsInParts, Cluster, SchedulerLike, connected
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.runtime.sized_calls import Raised, SizedCall, answers, most_side_by_side
@@ -26,6 +27,10 @@ from lazyvox.store.opening import find_file
 from lazyvox.store.remote.options import carried
 
 __all__ = ["Cohort"]
+
+#: Bytes of a file that are worth a part of their own: what comes before reading, such as regions and
+#: confounds, is done for each part again.
+_LEAST_PART_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,9 @@ class Cohort:
         planned = tuple(self._planned(run, dataset, known, share, budget) for run in self.runs)
         sizes = [one.peak_bytes for one in planned if one.is_due]
         if cluster is not None:
-            n_workers = min(wanted, max(len(sizes), 1))
+            planned = self._in_parts(planned, wanted, budget)
+            n_calls = sum(one.n_parts for one in planned if one.is_due)
+            n_workers = min(wanted, max(n_calls, 1))
             return CohortPlan(self.out, planned, n_workers, budget, cluster.address)
         return CohortPlan(self.out, planned, most_side_by_side(sizes, budget, wanted), budget)
 
@@ -200,12 +207,18 @@ class Cohort:
                 one.files.label,
                 (RunTask(one.files, self.options, self.out),),
                 one.peak_bytes,
+                one.n_parts,
             )
             for number, one in enumerate(due)
         ]
         if cluster is not None:
             made = cluster.answers(
-                "run_cohort", carried(work_on), calls, share=plan.budget, needs_more=_took_too_much
+                "run_cohort",
+                carried(work_on),
+                calls,
+                share=plan.budget,
+                needs_more=_took_too_much,
+                parts=CallsInParts(carried(read_part), carried(join_parts)),
             )
         else:
             made = answers(
@@ -257,6 +270,23 @@ class Cohort:
             )
         except Exception as error:  # noqa: BLE001 - the other runs go on
             return PlannedRun(run, failed=Failed(run.label, run.bold, step.name, error))
+
+    def _in_parts(
+        self, planned: tuple[PlannedRun, ...], n_workers: int, budget: int
+    ) -> tuple[PlannedRun, ...]:
+        """Divide runs that are more than the share of one worker, where they can be."""
+        share = sum(one.bytes_read for one in planned if one.is_due) / max(n_workers, 1)
+        divided = []
+        for one in planned:
+            wanted = min(n_workers, one.bytes_read // _LEAST_PART_BYTES)
+            if one.is_due and wanted > 1 and one.bytes_read > share:
+                wanted = min(wanted, math.ceil(one.bytes_read / share))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    prepared = prepare_run(one.files, self.options)
+                    one = replace(one, n_parts=prepared.most_parts(wanted, budget))  # noqa: PLW2901
+            divided.append(one)
+        return tuple(divided)
 
     def _plan_of(self, run: RunFiles, share: int, budget: int, step: Step) -> PlannedRun:
         with warnings.catch_warnings():

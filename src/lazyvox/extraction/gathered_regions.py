@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -135,6 +135,21 @@ class GatheredRegions(RegionTable):
         if self._kept is not None and other._kept is not None:
             self._kept.merge(other._kept)
         super().merge(other)
+
+    @override
+    def part_step(self, grid: Grid) -> int:
+        self.check(grid)
+        return 0 if self._kept_plan is not None else super().part_step(grid)
+
+    @override
+    def state(self) -> Any:
+        return self._seen, super().state()
+
+    @override
+    def absorb(self, state: Any) -> None:
+        seen, rows = state
+        self._seen.merge(seen)
+        super().absorb(rows)
 
     @override
     def finalize(self) -> Signals:

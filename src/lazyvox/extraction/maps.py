@@ -154,6 +154,17 @@ class Maps(RegionTable):
         super().merge(other)
 
     @override
+    def part_step(self, grid: Grid) -> int:
+        self.check(grid)
+        # Products of a batch are computed together: other batches would round otherwise.
+        return super().part_step(grid) * self._batch_volumes(grid)
+
+    @override
+    def state(self) -> Any:
+        self._flush()
+        return super().state()
+
+    @override
     def finalize(self) -> Signals:
         self._flush()
         self._batch = None

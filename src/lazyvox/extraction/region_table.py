@@ -14,7 +14,7 @@ from lazyvox._typing import Array, PathLike, override
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.columns import Placement, RegionSummary
-from lazyvox.extraction.rows import Rows, RowsPlan
+from lazyvox.extraction.rows import FileRows, Rows, RowsPlan
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import TableSpec, check_target
 from lazyvox.lazyimage.series import Grid
@@ -154,6 +154,22 @@ class RegionTable(Consumer[Signals]):
     @override
     def merge(self, other: Self) -> None:
         self._table.merge(other._table)
+
+    @override
+    def part_step(self, grid: Grid) -> int:
+        return 1 if self._out is None else 0
+
+    @override
+    def state(self) -> Any:
+        rows = self._table
+        assert not isinstance(rows, FileRows), "bug in lazyvox: rows of a file do not travel"
+        return rows.taken()
+
+    @override
+    def absorb(self, state: Any) -> None:
+        rows = self._table
+        assert not isinstance(rows, FileRows), "bug in lazyvox: rows of a file do not travel"
+        rows.absorb(state)
 
     @override
     def finalize(self) -> Signals:

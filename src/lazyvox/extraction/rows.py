@@ -55,9 +55,17 @@ class MemoryRows:
         if not isinstance(other, MemoryRows):
             other.merge(self)
             return
-        for rows in other._seen:
-            self._values[rows] = other._values[rows]
-        self._seen += other._seen
+        self.absorb(other.taken())
+
+    def taken(self) -> list[tuple[int, Array]]:
+        """Return views of the rows that were given, each with the number of the first."""
+        return [(rows.start, self._values[rows]) for rows in self._seen]
+
+    def absorb(self, taken: list[tuple[int, Array]]) -> None:
+        """Copy rows that `taken` gave."""
+        for start, rows in taken:
+            self.part(start, len(rows))[...] = rows
+            self.add(rows, start)
 
     def abort(self) -> None:
         """Nothing is outside of memory."""
@@ -170,8 +178,16 @@ class CompletedRows:
                 "out=None."
             )
             raise ParameterError(msg)
-        for rows in other._seen:
-            self.add(other._table.read_rows(rows.start, rows.stop), rows.start)
+        self.absorb(other.taken())
+
+    def taken(self) -> list[tuple[int, Array]]:
+        """Return the rows that were given, each with the number of the first."""
+        return [(rows.start, self._table.read_rows(rows.start, rows.stop)) for rows in self._seen]
+
+    def absorb(self, taken: list[tuple[int, Array]]) -> None:
+        """Copy rows that `taken` gave."""
+        for start, rows in taken:
+            self.add(rows, start)
 
     def abort(self) -> None:
         """Remove the temporary files; harmless after `finish`."""

@@ -7,7 +7,7 @@ and results travel.
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,7 +27,7 @@ from lazyvox.runtime.sized_calls import Raised, SizedCall, ran_short
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Cluster", "SchedulerLike", "connected"]
+__all__ = ["CallsInParts", "Cluster", "SchedulerLike", "connected"]
 
 SchedulerLike: TypeAlias = Any
 
@@ -45,6 +45,22 @@ _MOST_SENT = 1000
 
 #: How often a call that raised, for lack of a module say, is made again on another worker.
 _RETRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CallsInParts:
+    """Functions for calls that several workers share.
+
+    Attributes
+    ----------
+    each : callable
+        Function of the arguments, number and count of the parts, and bytes.
+    joined : callable
+        Function of the arguments, what `each` returned of all parts in order, and bytes.
+    """
+
+    each: Callable[..., Any]
+    joined: Callable[..., Any]
 
 
 class Cluster:
@@ -113,6 +129,7 @@ class Cluster:
         *,
         share: int,
         needs_more: Callable[[Any], bool] = ran_short,
+        parts: CallsInParts | None = None,
     ) -> Generator[tuple[SizedCall, Any]]:
         """Make calls, and yield each with its answer as soon as it is there.
 
@@ -129,6 +146,8 @@ class Cluster:
         needs_more : callable, optional
             Returns whether an answer means that the memory was too little: the call is made again
             with twice as much, as long as the share has more.
+        parts : CallsInParts, optional
+            Functions for calls of several parts. What the first returns goes from worker to worker.
 
         Yields
         ------
@@ -145,9 +164,14 @@ class Cluster:
         known: dict[str, SizedCall] = {}
 
         def sent(one: SizedCall) -> Any:
-            future = self._client.submit(
-                _call, __version__, func, one.args, one.size, pure=False, retries=_RETRIES
-            )
+            if parts is None or one.n_parts == 1:
+                future = self._sent(func, one.args, one.size)
+            else:
+                read = [
+                    self._sent(parts.each, (*one.args, number, one.n_parts), one.size)
+                    for number in range(one.n_parts)
+                ]
+                future = self._sent(parts.joined, (*one.args, read), one.size)
             known[future.key] = one
             return future
 
@@ -168,6 +192,11 @@ class Cluster:
         finally:
             if known:
                 self._client.cancel(list(known), force=True)
+
+    def _sent(self, func: Callable[..., Any], args: tuple[Any, ...], size: int) -> Any:
+        return self._client.submit(
+            _call, __version__, func, args, size, pure=False, retries=_RETRIES
+        )
 
     def _answer(self, name: str, one: SizedCall, future: Any) -> Any:
         from distributed.scheduler import KilledWorker

@@ -28,12 +28,15 @@ class SizedCall:
         Arguments of the function, picklable; the bytes that it may take come behind them.
     size : int
         Those bytes.
+    n_parts : int
+        Parts that workers of a scheduler may take one by one; 1 for a call that is made as a whole.
     """
 
     number: int
     what: str
     args: tuple[Any, ...]
     size: int
+    n_parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

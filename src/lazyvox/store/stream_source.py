@@ -129,6 +129,11 @@ class StreamSource(FallBackSource):
         """Return whether the file has no access points, and a pass could find and keep some."""
         return self.compression == "gzip" and bool(cache_limit()) and self.access_points() is None
 
+    def can_be_entered(self) -> bool:
+        """Return whether the file has access points, and checksums of what lies between them."""
+        segments = self.segments()
+        return segments is not None and segments.is_verified
+
     def access_points(
         self, stop: int | None = None, *, is_scan: bool = False
     ) -> AccessPoints | None:

@@ -80,6 +80,48 @@ class Consumer(ABC, Generic[ResultT]):
             Saw later volumes of the same grid; may be used up.
         """
 
+    def part_step(self, grid: Grid) -> int:
+        """Return the volumes whose multiples parts of a pass may begin at.
+
+        Parts are read by other processes: a consumer that allows them has `state` and `absorb`, and
+        its result does not depend on where they begin, bit for bit.
+
+        Parameters
+        ----------
+        grid : Grid
+            Grid, number of volumes and data type of the series.
+
+        Returns
+        -------
+        int
+            Volumes; 0, the default, for a consumer that sees all volumes of a pass itself.
+        """
+        del grid
+        return 0
+
+    def state(self) -> Any:
+        """Return what is known of the volumes so far, for `absorb` of another consumer.
+
+        Returns
+        -------
+        object
+            Picklable, and without voxels. It may be a view of what the consumer holds.
+        """
+        msg = f"{self.describe()} does not hand its state on"
+        raise NotImplementedError(msg)
+
+    def absorb(self, state: Any) -> None:
+        """Merge a state of a consumer of the same kind that saw other volumes.
+
+        Parameters
+        ----------
+        state : object
+            Of `state`, of later volumes of the same grid.
+        """
+        del state
+        msg = f"{self.describe()} takes no state"
+        raise NotImplementedError(msg)
+
     @abstractmethod
     def finalize(self) -> ResultT:
         """Return the result.

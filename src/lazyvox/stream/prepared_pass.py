@@ -2,7 +2,10 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,23 @@ from lazyvox.runtime.memory_errors import explained_shortage
 from lazyvox.runtime.progress import NoProgress, Progress, preparing
 from lazyvox.stream.consumer import Consumer
 
-__all__ = ["PreparedPass", "feed_consumers", "prepare_pass"]
+__all__ = ["PassPart", "PreparedPass", "feed_consumers", "prepare_pass"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PassPart:
+    """States of all consumers after a part of a pass; they pickle, and hold no voxels.
+
+    Attributes
+    ----------
+    volumes : range
+        The volumes that were read.
+    states : tuple
+        `Consumer.state` of each consumer.
+    """
+
+    volumes: range
+    states: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +116,93 @@ class PreparedPass:
         finally:
             reporter.close()
 
+    def cuts(self, n_parts: int) -> list[range]:
+        """Return the volumes of parts that other processes may read, and `finish` puts together.
+
+        Parameters
+        ----------
+        n_parts : int
+            Most parts.
+
+        Returns
+        -------
+        list of range
+            All volumes in one part, where a consumer must see them all, a file cannot be entered in
+            the middle, or something is read before.
+        """
+        grid = self.series.grid
+        step = lcm(*(consumer.part_step(grid) for consumer in self.consumers))
+        whole = range(grid.n_volumes)
+        if not step or self.prepass is not None or not self.series.array.reader.can_be_entered:
+            return [whole]
+        n_steps = -(-grid.n_volumes // step)
+        n_parts = max(min(n_parts, n_steps), 1)
+        starts = [step * (n_steps * part // n_parts) for part in range(n_parts)]
+        return [whole[slice(*ends)] for ends in pairwise([*starts, grid.n_volumes])]
+
+    def run_part(self, volumes: range) -> PassPart:
+        """Read some volumes, and return what is known of them.
+
+        Parameters
+        ----------
+        volumes : range
+            One of `cuts`.
+
+        Returns
+        -------
+        PassPart
+            States of the consumers, for `finish` of an equal pass in any process.
+
+        Raises
+        ------
+        ImageFileError
+            If a file is damaged, ends early or changed.
+        """
+        log_info("volumes %s of %s", volumes, self.plan.source)
+        with (
+            explained_shortage(self.plan.peak_bytes, self.plan.budget),
+            self._begun(self.consumers),
+        ):
+            feed_consumers(
+                self.main.part(volumes),
+                self.consumers,
+                progress=NoProgress(),
+                cancelled=threading.Event(),
+                first=volumes.start,
+            )
+            return PassPart(volumes, tuple(consumer.state() for consumer in self.consumers))
+
+    def finish(self, parts: Sequence[PassPart]) -> list[Any]:
+        """Return the results of the consumers, in their order, from parts that were read.
+
+        Parameters
+        ----------
+        parts : sequence of PassPart
+            All parts, in order.
+
+        Returns
+        -------
+        list
+            The results of `run`, bit for bit.
+
+        Raises
+        ------
+        ParameterError
+            If parts are missing.
+        """
+        seen = [number for part in parts for number in part.volumes]
+        if seen != list(range(self.series.grid.n_volumes)):
+            msg = f"`parts` must be all volumes in order. Got {[part.volumes for part in parts]}."
+            raise ParameterError(msg)
+        with (
+            explained_shortage(self.plan.peak_bytes, self.plan.budget),
+            self._begun(self.consumers),
+        ):
+            for part in parts:
+                for consumer, state in zip(self.consumers, part.states, strict=True):
+                    consumer.absorb(state)
+            return _finalized(self.consumers)
+
     def _run_one(
         self,
         reading: BlockReading,
@@ -104,18 +210,28 @@ class PreparedPass:
         progress: Progress,
         cancelled: threading.Event,
     ) -> list[Any]:
+        with self._begun(consumers):
+            feed_consumers(reading, consumers, progress=progress, cancelled=cancelled)
+            return _finalized(consumers)
+
+    @contextmanager
+    def _begun(self, consumers: Sequence[Consumer[Any]]) -> Iterator[None]:
+        """Initialise consumers, which give up what they hold if anything fails."""
         try:
             for consumer in consumers:
                 consumer.init(self.series.grid)
-            feed_consumers(reading, consumers, progress=progress, cancelled=cancelled)
-            # Files appear when nothing but their own disk can fail any more.
-            order = sorted(range(len(consumers)), key=lambda i: consumers[i].publishes)
-            results = {i: consumers[i].finalize() for i in order}
-            return [results[i] for i in range(len(consumers))]
+            yield
         except BaseException:
             for consumer in consumers:
                 consumer.abort()
             raise
+
+
+def _finalized(consumers: Sequence[Consumer[Any]]) -> list[Any]:
+    # Files appear when nothing but their own disk can fail any more.
+    order = sorted(range(len(consumers)), key=lambda i: consumers[i].publishes)
+    results = {i: consumers[i].finalize() for i in order}
+    return [results[i] for i in range(len(consumers))]
 
 
 def prepare_pass(
@@ -212,8 +328,9 @@ def feed_consumers(
     *,
     progress: Progress,
     cancelled: threading.Event,
+    first: int = 0,
 ) -> None:
-    """CompressedInput every block of an array to every consumer, in order; each byte is decoded once.
+    """Show every block of an array to every consumer, in order; each byte is decoded once.
 
     Consumers are spread over the threads of the pass, each always sees its blocks in order. An
     error, wherever it comes from, ends the pass; no thread is left.
@@ -228,14 +345,16 @@ def feed_consumers(
         Receives the number of volumes done.
     cancelled : threading.Event
         Once set, the pass stops at its next block.
+    first : int, default=0
+        Number of the first volume of the array among those that consumers know.
     """
     with Workers(reading.n_jobs, "lazyvox-consumer") as workers, reading.blocks(workers) as blocks:
         for block in _until_cancelled(blocks, cancelled):
             if reading.n_jobs == 1 or len(consumers) == 1:
                 for consumer in consumers:
-                    _update(consumer, block, reading)
+                    _update(consumer, block, reading, first)
             else:
-                jobs = [workers.submit(_update, one, block, reading) for one in consumers]
+                jobs = [workers.submit(_update, one, block, reading, first) for one in consumers]
                 for job in jobs:
                     job.result()
             if block.slices.stop >= reading.array.shape[2]:
@@ -250,13 +369,14 @@ def _until_cancelled(blocks: Iterator[Block], cancelled: threading.Event) -> Ite
         yield block
 
 
-def _update(consumer: Consumer[Any], block: Block, reading: BlockReading) -> None:
+def _update(consumer: Consumer[Any], block: Block, reading: BlockReading, first: int) -> None:
+    start = first + block.volumes.start
     try:
         if reading.is_in_slabs:
-            consumer.update_slab(block.values, block.volumes.start, block.slices.start)
+            consumer.update_slab(block.values, start, block.slices.start)
         else:
-            consumer.update(block.values, block.volumes.start)
+            consumer.update(block.values, start)
     except BaseException as error:
-        last = block.volumes.stop - 1
-        error.add_note(f"while {consumer.describe()} took volumes {block.volumes.start} to {last}")
+        last = start + len(block.volumes) - 1
+        error.add_note(f"while {consumer.describe()} took volumes {start} to {last}")
         raise

@@ -13,7 +13,7 @@ from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.stream.consumer import ConsumerLike, Handle, ResultT, as_consumer
-from lazyvox.stream.prepared_pass import PreparedPass, prepare_pass
+from lazyvox.stream.prepared_pass import PassPart, PreparedPass, prepare_pass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -217,7 +217,27 @@ class Scan:
         self._prepared = None
         for handle in self._handles:
             handle.clear()
-        results = prepared.run(resolve_progress(progress), self._cancelled)
+        self._set_results(prepared.run(resolve_progress(progress), self._cancelled))
+
+    def finish(self, parts: Sequence[PassPart], memory: int | str | None = None) -> None:
+        """Fill the results of all consumers from parts of a pass that other processes read.
+
+        Parameters
+        ----------
+        parts : sequence of PassPart
+            Of `PreparedPass.run_part`, all of them, in order.
+        memory : int or str, optional
+            Budget, as for `plan`.
+
+        Raises
+        ------
+        ParameterError
+            If parts are missing.
+        """
+        prepared, self._prepared = self.prepare(memory), None
+        self._set_results(prepared.finish(parts))
+
+    def _set_results(self, results: Sequence[Any]) -> None:
         for handle, result in zip(self._handles, results, strict=True):
             handle.set_result(result)
 

@@ -1,11 +1,18 @@
 """A study on the workers of a Dask scheduler: the same files, and errors that say what is wrong."""
 
+import gzip
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
 import lazyvox as lv
+from lazyvox.cohort import study as study_module
+from lazyvox.cohort.api import prepare_cohort
+from lazyvox.cohort.atlases import opened_atlases
+from lazyvox.cohort.options import CohortOptions
+from lazyvox.cohort.runs import RunFilter
 from lazyvox.errors import LazyvoxError, MissingDependencyError, ParameterError, ParameterTypeError
 from lazyvox.runtime import cluster
 
@@ -62,6 +69,63 @@ def test_a_client_stays_open_and_failures_are_listed(study, workers):
     assert [one.step for one in found.failed] == ["read"]
     assert len(found.done) == 1
     assert (study / "out/failures.tsv").exists()
+
+
+@pytest.fixture
+def long_run(study, monkeypatch):
+    """A run that is not compressed, and worth parts, beside a short one; the plan of three workers."""
+    bold = next((study / "fmriprep/sub-01/func").glob("*bold.nii.gz"))
+    plain = bold.with_suffix("")
+    plain.write_bytes(gzip.decompress(bold.read_bytes()))
+    bold.unlink()
+    monkeypatch.setattr("lazyvox.cohort.study._LEAST_PART_BYTES", 1 << 10)
+    monkeypatch.setattr(cluster.Cluster, "n_calls", 3)
+    return plain
+
+
+def test_a_long_run_is_read_in_parts(study, long_run, workers):
+    asked = {**ASKED, "scrub": 0, "fd_threshold": 0.5, "standardize": "psc"}
+    part = study_module.read_part
+    with pytest.MonkeyPatch.context() as patch:
+
+        def noted(*args):
+            (study / f"part-{args[1]}-of-{args[2]}").touch()
+            return part(*args)
+
+        patch.setattr(study_module, "read_part", noted)
+        done = lv.run_cohort("fmriprep", "far", scheduler=workers, **asked)
+    assert (len(done.done), done.failed) == (2, ())
+    assert len(list(study.glob("part-*-of-3"))) == 3
+    lv.run_cohort("fmriprep", "near", n_jobs=1, **asked)
+    assert contents(study / "far") == contents(study / "near")
+
+
+def test_a_damaged_part_is_the_failure_of_its_run(study, long_run, workers):
+    whole = long_run.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+
+        def damaged(*args):
+            if args[1] == 1:
+                long_run.write_bytes(whole[:-100])
+            return part(*args)
+
+        part = study_module.read_part
+        patch.setattr(study_module, "read_part", damaged)
+        done = lv.run_cohort("fmriprep", "far", scheduler=workers, **ASKED)
+    assert [(one.run, one.file) for one in done.failed] == [(done.failed[0].run, str(long_run))]
+    assert len(done.done) == 1
+    assert not list((study / "far/sub-01").rglob("*timeseries.tsv"))
+
+
+def test_the_plan_says_how_many_parts(study, long_run, workers):
+    options = CohortOptions(atlases=opened_atlases({"Q": "atlas.nii.gz"}))
+    cohort = prepare_cohort("fmriprep", "far", None, RunFilter(), options)
+    plan = cohort.plan(scheduler=workers)
+    assert [one.n_parts for one in plan.runs] == [3, 1]
+    assert "; read in 3 parts" in str(plan).splitlines()[0]
+    whole = prepare_cohort("fmriprep", "far", None, RunFilter(), replace(options, qc=True))
+    assert [one.n_parts for one in whole.plan(scheduler=workers).runs] == [1, 1]
+    assert [one.n_parts for one in cohort.plan(n_jobs=2).runs] == [1, 1]
 
 
 def test_memory_is_that_of_each_run(study, workers):

@@ -104,6 +104,9 @@ class PartSource(Protocol):
     def needs_index(self) -> bool:
         """Return whether the file has no access points, and a pass over it could find and keep some."""
 
+    def can_be_entered(self) -> bool:
+        """Return whether parts are decoded, and verified, without what lies before them."""
+
     def open_part(self, start: int, stop: int, memory: int | None = None) -> ByteReader:
         """Start a session that is going to read between two decoded offsets, in `memory` bytes.
 

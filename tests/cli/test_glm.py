@@ -175,6 +175,11 @@ def test_what_is_odd_in_a_header_is_said_once(lazyvox, runs, folder):
     done = lazyvox("glm", *runs, "--no-report", "-o", "out")
     assert (done.code, done.err.count("warning")) == (0, 1)
     assert "Voxel sizes must be positive numbers" in done.err
+    img = nib.load("run.nii.gz")
+    flat = [[3, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    nib.save(nib.Nifti1Image(np.asarray(img.dataobj), flat, img.header), RUN)
+    done = lazyvox("glm", *runs, "--no-report", "-o", "other")
+    assert f"{RUN} must be invertible: each axis needs a length and a direction of" in done.err
 
 
 def test_nothing_is_left_of_a_failure(lazyvox, runs, folder, monkeypatch):

@@ -10,9 +10,11 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, DType, override
 from lazyvox.errors import ParameterError, RegionError
 from lazyvox.extraction import Voxels
+from lazyvox.geometry.grids import inverted
 from lazyvox.image import check_niimg, crop_img, resample_img
 from lazyvox.lazyimage.classes import image_like
-from lazyvox.lazyimage.grids import same_grid
+from lazyvox.lazyimage.dataobj import name_of
+from lazyvox.lazyimage.grids import affine_of, same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
 from lazyvox.maskers.report_content import mask_findings
@@ -346,6 +348,7 @@ def stage_of_mask(img: Any, mask_img: Any, smoothing_fwhm: float | None) -> tupl
     """
     if same_grid(img, mask_img):
         return mask_img, Stage(smoothing_fwhm=smoothing_fwhm)
+    inverted(affine_of(img), f"the affine of {name_of(img)}")
     shapes = tuple(img.shape[:3]), tuple(mask_img.shape)
     got = "other affines" if shapes[0] == shapes[1] else f"shape {shapes[0]} and {shapes[1]}"
     msg = (

@@ -11,15 +11,22 @@ import numpy as np
 from lazyvox._typing import FloatArray, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.store.files.paths import printable
-from lazyvox.tables.numeric import TextTable, has_titles, is_frame, open_table, open_text
+from lazyvox.tables.numeric import Table, TextTable, has_titles, is_frame, open_table, open_text
 
 __all__ = [
+    "DEFAULT_RADIUS",
     "MOTION_FORMATS",
     "displacement_of_run",
     "framewise_displacement",
     "has_motion",
     "read_motion",
 ]
+
+#: Radius in mm of the sphere on which rotations are lengths.
+DEFAULT_RADIUS = 50.0
+
+#: The column in which fMRIPrep has what is computed here.
+_DONE = "framewise_displacement"
 
 _NAMES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
@@ -46,7 +53,7 @@ MOTION_FORMATS = tuple(_FORMATS)
 
 
 def framewise_displacement(
-    motion: PathLike | Any, *, radius: float = 50.0, motion_format: str | None = None
+    motion: PathLike | Any, *, radius: float = DEFAULT_RADIUS, motion_format: str | None = None
 ) -> FloatArray:
     """Return how far the head moved from the volume before, as Power and others sum it up.
 
@@ -102,7 +109,8 @@ def displacement_of_run(
     Parameters
     ----------
     motion, motion_format, radius
-        As of `framewise_displacement`.
+        As of `framewise_displacement`. A table may have fMRIPrep's column framewise_displacement
+        instead of motion parameters.
     n_volumes : int
         Volumes of the run.
 
@@ -116,16 +124,45 @@ def displacement_of_run(
     ParameterError
         If the table is none of motion, or of another number of volumes.
     """
-    parameters = read_motion(motion, motion_format)
-    if len(parameters) != n_volumes:
+    if motion_format is None and _is_done(motion):
+        found = _read_done(motion, radius)
+    else:
+        found = _displacement(read_motion(motion, motion_format), radius)
+    if len(found) != n_volumes:
         msg = (
-            f"`motion` must have a row for each volume. Got {len(parameters)} rows and "
+            f"`motion` must have a row for each volume. Got {len(found)} rows and "
             f"{n_volumes} volumes."
         )
-        error = ParameterError(msg, parameter="motion", value=len(parameters))
+        error = ParameterError(msg, parameter="motion", value=len(found))
         is_path = isinstance(motion, str | bytes | os.PathLike)
         raise error.at(printable(os.fsdecode(motion))) if is_path else error
-    return _displacement(parameters, radius)
+    return found
+
+
+def _is_done(table: PathLike | Any) -> bool:
+    """Return whether a table has displacements, and no motion parameters to compute them from."""
+    names = _titles(table)
+    return _DONE in names and not set(_NAMES) <= names
+
+
+def _read_done(motion: PathLike | Any, radius: float) -> FloatArray:
+    """Return the displacements that are in a table."""
+    table = _opened(motion)
+    if radius != DEFAULT_RADIUS:
+        msg = (
+            f"{table.source}: `radius` must be left out where the table has {_DONE} and lacks a "
+            f"motion parameter ({', '.join(_NAMES)}). Got {radius} mm."
+        )
+        raise ParameterError(msg, parameter="radius", value=radius)
+    found: FloatArray = table.read([_DONE])[:, 0]
+    bad = np.flatnonzero(~np.isfinite(found[1:])) + 1
+    if bad.size:
+        msg = (
+            f"{table.source}: {_DONE} must be finite after the first volume. Got {found[bad[0]]} "
+            f"for volume {bad[0]}."
+        )
+        raise ParameterError(msg, parameter="motion")
+    return found
 
 
 def _displacement(parameters: FloatArray, radius: float) -> FloatArray:
@@ -182,7 +219,7 @@ def read_motion(motion: PathLike | Any, motion_format: str | None = None) -> Flo
 
 
 def has_motion(table: PathLike | Any) -> bool:
-    """Return whether a table has the motion parameters of fMRIPrep among its columns.
+    """Return whether a table has fMRIPrep's motion parameters, or its displacements.
 
     Parameters
     ----------
@@ -194,11 +231,20 @@ def has_motion(table: PathLike | Any) -> bool:
     bool
         False for what has no names of columns.
     """
+    names = _titles(table)
+    return _DONE in names or set(_NAMES) <= names
+
+
+def _titles(table: PathLike | Any) -> set[str]:
+    """Return the names of the columns of a table, none of what has no names."""
+    is_path = isinstance(table, str | bytes | os.PathLike) and not _is_array_file(table)
+    return set(_opened(table).names) if is_path or is_frame(table) else set()
+
+
+def _opened(table: PathLike | Any) -> Table:
     if is_frame(table):
-        return set(_NAMES) <= set(open_table(table).names)
-    if not isinstance(table, str | bytes | os.PathLike) or _is_array_file(table):
-        return False
-    return set(_NAMES) <= set(open_text(table, "a table of confounds", has_comments=True).names)
+        return open_table(table)
+    return open_text(table, "a motion table", has_comments=True)
 
 
 def _is_array_file(path: PathLike) -> bool:

@@ -347,7 +347,8 @@ def qc(
     mask_img : image or path, optional
         The voxels to take, those of the brain say; by default all of them.
     motion : path-like, DataFrame or ndarray of shape (n_volumes, 6), optional
-        Motion parameters, for the framewise displacement.
+        Motion parameters, for the framewise displacement, or a table with fMRIPrep's column
+        framewise_displacement, which is taken where a parameter is missing.
     motion_format : {"fmriprep", "fsl", "afni", "spm"}, optional
         Format of `motion`, see `lazyvox.confounds.framewise_displacement`; by default the
         names of columns, or of the file, decide.

@@ -5,7 +5,8 @@ import pytest
 
 import lazyvox as lv
 from lazyvox.confounds import framewise_displacement
-from lazyvox.confounds.displacement import read_motion
+from lazyvox.confounds.displacement import displacement_of_run, has_motion, read_motion
+from lazyvox.testing.images import image_of, run_like
 
 #: mm and radians.
 MOTION = np.random.default_rng(0).normal(0, 0.2, (8, 6)) * [1, 1, 1, 0.01, 0.01, 0.01]
@@ -47,6 +48,22 @@ def test_columns_of_fmriprep_are_found_by_name(tmp_path):
     frame = pandas.DataFrame(MOTION, columns=names)[names[::-1]]
     frame.insert(0, "global_signal", 1.0)
     np.testing.assert_allclose(framewise_displacement(frame)[1:], EXPECTED)
+
+
+def test_displacements_of_fmriprep_stand_in_for_parameters_that_are_missing(tmp_path):
+    path = tmp_path / "run_desc-confounds_timeseries.tsv"
+    path.write_text("csf\ttrans_x\tframewise_displacement\n1\t0\tn/a\n1\t0\t0.5\n1\t0\t0.25\n")
+    assert has_motion(path)
+    np.testing.assert_array_equal(displacement_of_run(path, None, 50, 3), [np.nan, 0.5, 0.25])
+    found = lv.qc(image_of(run_like((4, 4, 3, 3))), motion=path)["framewise_displacement"]
+    np.testing.assert_array_equal(found, [np.nan, 0.5, 0.25])
+    with pytest.raises(lv.ParameterError, match="`radius` must be left out where the table has"):
+        displacement_of_run(path, None, 80, 3)
+    with pytest.raises(lv.ParameterError, match=r"must have the columns trans_x.* no trans_y"):
+        displacement_of_run(path, "fmriprep", 50, 3)
+    path.write_text(path.read_text().replace("0.5", "n/a"))
+    with pytest.raises(lv.ParameterError, match="after the first volume"):
+        displacement_of_run(path, None, 50, 3)
 
 
 def test_radius():

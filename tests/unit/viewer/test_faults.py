@@ -7,6 +7,7 @@ import socket
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +17,7 @@ import lazyvox as lv
 from lazyvox.store.stream_source import StreamSource
 from lazyvox.testing import assert_no_thread_is_left, n_descriptors
 from lazyvox.testing.images import write_nifti
-from lazyvox.viewer import background, server, session
+from lazyvox.viewer import background, lanes, server, session
 from lazyvox.viewer.api import LOOPBACK, serve
 from lazyvox.viewer.opened import ViewOptions
 
@@ -185,12 +186,17 @@ def test_a_page_that_leaves_stops_its_pass(view, long_run, monkeypatch):
 def test_requests_that_left_before_their_turn_are_not_worked_on(
     view, long_run, monkeypatch, go_on
 ):
-    asked, made = [], []
-    inner, begin = session.Session.volume, session.Session.start
+    asked, inner, one = [], session.Session.volume, lanes.Slots.one
+    came, left = threading.Semaphore(0), threading.Semaphore(0)
 
-    def start(self):
-        made.append(self)
-        begin(self)
+    @asynccontextmanager
+    async def counted(self):
+        came.release()
+        try:
+            async with one(self):
+                yield
+        finally:
+            left.release()
 
     def volume(self, number, cancelled):
         go_on.wait(60)
@@ -199,22 +205,20 @@ def test_requests_that_left_before_their_turn_are_not_worked_on(
             asked.append(number)
         return found
 
-    monkeypatch.setattr(session.Session, "start", start)
+    monkeypatch.setattr(lanes.Slots, "one", counted)
     monkeypatch.setattr(session.Session, "volume", volume)
     client = view(long_run[0])
     leaving = [client.connect() for _ in range(6)]
-    for number, one in enumerate(leaving):
-        client.request(one, f"volume/{number}")
+    for number, connection in enumerate(leaving):
+        client.request(connection, f"volume/{number}")
     staying = client.connect()
     client.request(staying, "volume/100")
-    for one in leaving:
-        one.close()
-    # The state is told while volumes wait; the server has seen the others go when only one waits.
+    assert all(came.acquire(timeout=60) for _ in range(7))
+    for connection in leaving:
+        connection.close()
+    # The state is told while volumes wait.
     assert client.get("state").status == 200
-    for _ in range(6000):
-        if made[0].slots._n_inside == 1:
-            break
-        go_on.wait(0.01)
+    assert all(left.acquire(timeout=60) for _ in leaving)
     go_on.set()
     assert staying.getresponse().status == 200
     staying.close()

@@ -154,6 +154,18 @@ def test_an_overlay_on_another_grid(open_page, run):
         assert overlaid(page, run, expected, ("warm", "winter"), look) > 30
 
 
+def test_an_overlay_with_the_volumes_of_the_run_follows_the_time(open_page, run):
+    with lv.view(run.path, overlays=run.path, open_browser=False) as view:
+        page = open_page(view.url)
+        page.press("x")
+        for t in (17, 5):
+            page.show(t)
+            page.wait(f"lazyvoxView.state().overlays[0].t === {t}")
+            look = page.state["overlays"][0]
+            assert look["name"] == "run.nii.gz"
+            assert overlaid(page, run, run.values[..., t], ("warm", "winter"), look) > 200
+
+
 def test_correlation_with_a_voxel(page, run):
     page.press("x", "o")
     page.find("overlay-shown").click()

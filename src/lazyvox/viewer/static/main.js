@@ -23,9 +23,21 @@ function describe(info) {
   const [nx, ny, nz, nt = 1] = info.shape;
   const zooms = info.zooms.slice(0, 3).map((one) => Number(one.toFixed(2))).join(' × ');
   at('facts').textContent = [
-    `${nx} × ${ny} × ${nz}`, `${nt} volumes`, `${zooms} mm`, ...(info.t_r ? [`TR ${Number(info.t_r.toFixed(4))} s`] : []),
+    `${nx} × ${ny} × ${nz}`, `${nt} ${nt === 1 ? 'volume' : 'volumes'}`, `${zooms} mm`, ...(info.t_r ? [`TR ${Number(info.t_r.toFixed(4))} s`] : []),
     info.dtype, ...(info.is_computed ? ['computed'] : []),
   ].join('  ·  ');
+}
+
+/** Say how voxels are cleaned before they are correlated.
+ * @param {any} info */
+function describeCleaning({ confounds, n_left_out: nLeftOut, shape }) {
+  const parts = [
+    ...(confounds?.length ? [`${confounds.length} ${confounds.length === 1 ? 'confound' : 'confounds'} removed`] : []),
+    ...(nLeftOut ? [`${nLeftOut} of ${shape[3]} volumes left out`] : []),
+  ];
+  at('removed').hidden = parts.length === 0;
+  at('removed-count').textContent = `Correlations: ${parts.join(', ')}`;
+  at('removed-names').textContent = (confounds ?? []).join(', ');
 }
 
 /** Follow the server: progress, banner, and results once they are there.
@@ -53,8 +65,8 @@ function hooks(view, overlays, courses) {
       t: view.t, voxel: view.voxel, mm: view.grid.toMm(view.voxel), value: view.valueAt(view.voxel),
       image: view.image, window: view.window, colormap: view.colormap, latencies: view.latencies,
       isSettled: view.loader.isSettled, isLabelled: overlays.labels !== null, series: courses.shown,
-      overlays: overlays.list.map(({ id, name, threshold, max, opacity, colormap, isShown }) =>
-        ({ id, name, threshold, max, opacity, colormap, isShown })),
+      overlays: overlays.list.map(({ id, name, t, threshold, max, opacity, colormap, isShown }) =>
+        ({ id, name, t, threshold, max, opacity, colormap, isShown })),
       planes: view.scene.tiles.map((tile) => ({ ...tile, ...view.scene.placeOf(tile, view.voxel) })),
     }),
     /** Time in milliseconds until a volume is on the screen, the graphics card's work included.
@@ -77,6 +89,7 @@ async function main() {
   const scene = new Scene(at('slices'));
   const [info, first] = await Promise.all([getJson('info'), firstVolume(), scene.attach()]);
   describe(info);
+  describeCleaning(info);
   document.body.classList.toggle('still', (info.shape[3] ?? 1) === 1);
   const ink = new Ink(at('ink'), scene);
   const view = new View(info, scene);

@@ -19,6 +19,7 @@ import { onGrid } from './resample.js';
  * @property {number} opacity
  * @property {string} colormap
  * @property {?Float32Array} values
+ * @property {number} t - The volume that it shows.
  * @property {{element: HTMLElement, refresh: () => void}} card - Its controls.
  */
 
@@ -46,14 +47,42 @@ export class Overlays {
   /** Load those of the command line, one after the other. */
   async open() {
     for (const { id, name: file, n_volumes: length } of this.view.info.overlays) {
-      const name = length > 1 ? `${file}, first of ${length} volumes` : file;
+      const isCourse = length > 1 && length === this.view.length;
+      const name = length > 1 && !isCourse ? `${file}, first of ${length} volumes` : file;
       try {
-        const values = onGrid(await getVolume(`overlay/${id}`), this.view.grid);
-        this.add({ id: `overlay-${id}`, name, values });
+        const load = async (t) => onGrid(await getVolume(`overlay/${id}?t=${t}`), this.view.grid);
+        const overlay = this.add({ id: `overlay-${id}`, name, values: await load(0) });
+        if (isCourse) this.#follow(overlay, load);
       } catch (error) {
         this.view.fail(error);
       }
     }
+  }
+
+  /** Show the volume of the same time of an overlay that has as many as the run. One at a time is on its way; the
+   * newest wish is next.
+   * @param {Overlay} overlay
+   * @param {(t: number) => Promise<Float32Array>} load */
+  #follow(overlay, load) {
+    let isLoading = false;
+    const update = async () => {
+      if (isLoading) return;
+      isLoading = true;
+      try {
+        while (overlay.t !== this.view.t && this.list.includes(overlay)) {
+          const t = this.view.t;
+          overlay.values = await load(t);
+          overlay.t = t;
+          if (overlay.isShown) this.draw();
+        }
+      } catch (error) {
+        this.view.fail(error);
+      } finally {
+        isLoading = false;
+      }
+    };
+    this.view.addEventListener('time', update);
+    update();
   }
 
   /** Load the labels of the atlas.
@@ -68,7 +97,8 @@ export class Overlays {
   }
 
   /** Add an overlay, or give one that is there other values.
-   * @param {{id: string, name: string, values: Float32Array, threshold?: number, max?: number}} given */
+   * @param {{id: string, name: string, values: Float32Array, threshold?: number, max?: number}} given
+   * @returns {Overlay} */
   add({ id, name, values, threshold, max }) {
     let overlay = this.list.find((one) => one.id === id);
     if (overlay) {
@@ -78,13 +108,14 @@ export class Overlays {
       const top = Math.max(...robustRange(values).map(Math.abs));
       const largest = largestOf(values);
       overlay = {
-        id, name, values, isShown: true, opacity: 0.8, colormap: 'warm',
+        id, name, values, t: 0, isShown: true, opacity: 0.8, colormap: 'warm',
         threshold: threshold ?? roundedDown(0.5 * top), max: max ?? top, limit: max === undefined ? largest : 1,
       };
       this.list.push(overlay);
       overlay.card = addOverlayCard(this.host, overlay, () => this.draw(), () => this.remove(overlay));
     }
     this.draw();
+    return overlay;
   }
 
   /** @param {Overlay} overlay */

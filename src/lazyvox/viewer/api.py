@@ -125,8 +125,8 @@ def view(  # noqa: PLR0913
     confounds : array-like, DataFrame, Confounds or path, optional
         Signals that are removed before voxels are correlated, a row for each volume.
     motion : path-like, DataFrame or ndarray of shape (n_volumes, 6), optional
-        Motion parameters, for the framewise displacement; by default those among `confounds`, where
-        these have fMRIPrep's columns.
+        Motion parameters, for the framewise displacement, or a table with fMRIPrep's column
+        framewise_displacement; by default `confounds`, where these have such columns.
     motion_format : {"fmriprep", "fsl", "afni", "spm"}, optional
         Format of `motion`, see `lazyvox.confounds.framewise_displacement`.
     radius : float, default=50.0
@@ -161,7 +161,7 @@ def view(  # noqa: PLR0913
     Warns
     -----
     LazyvoxWarning
-        If `host` lets other machines ask.
+        If `host` lets other machines ask, or the page was not built, in a checkout.
 
     Notes
     -----
@@ -237,9 +237,14 @@ def serve(
     """
     for package in ("starlette", "uvicorn"):
         require(package, "view", "Viewers")
+    from lazyvox.viewer.app import STATIC
     from lazyvox.viewer.server import Server
 
     server = Server(opened(img, options), host=host, port=port, ends_alone=ends_alone)
+    if not (STATIC / "vendor/niivue.js").exists():
+        msg = "the page of the viewer is not built: it lacks the libraries that draw it."
+        hint = "Run make viewer in the checkout, which needs npm, or install a wheel."
+        warnings.warn(LazyvoxWarning(msg, hint=hint), stacklevel=3)
     if not server.is_local:
         msg = (
             f"`host` {host} lets other machines of the network ask the viewer: whoever sees the "

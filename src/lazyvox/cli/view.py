@@ -1,5 +1,6 @@
 """`lazyvox view`: a run in the browser."""
 
+import contextlib
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.plan import Plan
 from lazyvox.viewer.api import LOOPBACK, serve
 from lazyvox.viewer.background import background_plan
-from lazyvox.viewer.opened import ViewOptions, opened
+from lazyvox.viewer.opened import Opened, ViewOptions, opened
 
 __all__ = ["view"]
 
@@ -56,8 +57,8 @@ __all__ = ["view"]
     "--motion",
     metavar="TABLE",
     type=PATH,
-    help="Motion parameters, for the framewise displacement: fMRIPrep's table of confounds, or one "
-    "of FSL, AFNI or SPM.",
+    help="Motion parameters, for the framewise displacement: fMRIPrep's table of confounds, whose "
+    "own displacements are taken where it lacks parameters, or one of FSL, AFNI or SPM.",
 )
 @motion_options
 @confound_options
@@ -98,8 +99,9 @@ def view(
     until the last page has been closed for a minute. One pass in the background finds where a gzip
     file can be entered, and computes maps over time, measures of volumes and a carpet plot.
 
-    --confounds are removed before voxels are correlated. If their table has motion parameters as
-    fMRIPrep names them, it need not be given as --motion too.
+    --confounds are removed before voxels are correlated. If their table has motion parameters or
+    framewise displacement as fMRIPrep names them, it need not be given as --motion too. Ctrl-C is
+    the way to end it, and no failure.
     """
     settings = Settings.of(ctx)
     address = {name: options.pop(name) for name in ("host", "port")}
@@ -111,13 +113,27 @@ def view(
             _print_plan(background_plan(opened(series, shown)), settings)
             return
         server = serve(series, shown, **address, ends_alone=True)
+    if not settings.quiet:
+        _tell_removed(server.opened)
     if settings.as_json:
         print_json({"command": "view", "version": __version__, "url": server.url})
     else:
         click.echo(server.url)
     if not no_browser:
         server.open_browser()
-    server.run()
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+
+
+def _tell_removed(shown: Opened) -> None:
+    """Say on stderr how voxels are cleaned before they are correlated."""
+    names = shown.confound_names or []
+    if names:
+        click.echo(f"lazyvox: removed before correlating: {', '.join(names)}", err=True)
+    if shown.n_left_out:
+        n_volumes = shown.subject.grid.n_volumes
+        remark = f"{shown.n_left_out} of {n_volumes} volumes are left out of correlations"
+        click.echo(f"lazyvox: {remark}", err=True)
 
 
 def _chosen(ctx: click.Context, n_volumes: int, options: dict[str, Any]) -> ViewOptions:

@@ -17,6 +17,7 @@ from lazyvox.extraction.lut import Lut
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, Series, as_series
+from lazyvox.runtime.budget import resolve_budget
 from lazyvox.seedmaps.cleaning import SeedCleaning
 from lazyvox.signal.confounds import join_confounds
 from lazyvox.stream.masks import read_mask
@@ -96,6 +97,8 @@ class Opened:
         What is removed before voxels are correlated.
     confound_names : list of str or None
         Names of its columns.
+    n_left_out : int
+        Volumes that correlations are without.
     displacement : list of float or None
         Framewise displacement in mm.
     """
@@ -108,6 +111,7 @@ class Opened:
     events: list[dict[str, Any]] | None = None
     cleaning: SeedCleaning = field(default_factory=SeedCleaning)
     confound_names: list[str] | None = None
+    n_left_out: int = 0
     displacement: list[float] | None = None
 
     def info(self) -> dict[str, Any]:
@@ -128,6 +132,7 @@ class Opened:
             "mask": self.mask is not None,
             "events": self.events,
             "confounds": self.confound_names,
+            "n_left_out": self.n_left_out,
             "fd": self.displacement,
         }
 
@@ -176,7 +181,8 @@ def opened(img: ImageLike | Series, options: ViewOptions) -> Opened:
     mask = None
     if options.mask_img is not None:
         mask = read_mask(options.mask_img, grid, name="mask_img", resample=True)
-    joined = join_confounds(options.confounds, grid.n_volumes)
+    cleaning = SeedCleaning(options.confounds, options.sample_mask)
+    names, n_left_out = _removed(cleaning, subject.series)
     return Opened(
         subject,
         tuple(Subject.of(as_series(one)) for one in options.overlays),
@@ -184,10 +190,25 @@ def opened(img: ImageLike | Series, options: ViewOptions) -> Opened:
         mask,
         None if mask is None else image_like(grid.template, mask.astype(np.uint8), grid.affine),
         None if options.events is None else [*map(_shown_event, read_events(options.events))],
-        SeedCleaning(options.confounds, options.sample_mask),
-        None if joined is None else [str(name) for name in joined.names],
+        cleaning,
+        names,
+        n_left_out,
         _displacement(options, grid),
     )
+
+
+def _removed(cleaning: SeedCleaning, series: Series) -> tuple[list[str] | None, int]:
+    """Return the columns that are removed, and how many volumes are left out of correlations.
+
+    What cannot be removed is refused here rather than upon a first click.
+    """
+    joined = join_confounds(cleaning.confounds, series.grid.n_volumes)
+    if joined is None and cleaning.sample_mask is None:
+        return None, 0
+    cleaned = cleaning.prepare(series, resolve_budget(None))
+    n_kept = sum(len(space.volumes) for space in cleaned.spaces)
+    names = None if joined is None else [str(name) for name in joined.names]
+    return names, series.grid.n_volumes - n_kept
 
 
 def _shown_event(event: Event) -> dict[str, Any]:

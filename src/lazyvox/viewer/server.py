@@ -84,6 +84,8 @@ class Server:
 
     Attributes
     ----------
+    opened : Opened
+        What is shown.
     url : str
         Address of the page.
     is_local : bool
@@ -96,6 +98,7 @@ class Server:
     """
 
     def __init__(self, opened: Opened, *, host: str, port: int, ends_alone: bool) -> None:
+        self.opened = opened
         self._socket = _listening(host, port)
         address, bound = self._socket.getsockname()[:2]
         self.is_local = ipaddress.ip_address(address).is_loopback

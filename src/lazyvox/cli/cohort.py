@@ -67,12 +67,6 @@ _AUTO = "auto"
 _KINDS = {kind.replace(" ", "-"): kind for kind in KINDS}
 _ARGUMENTS = "lazyvox.cohort.arguments"
 
-#: Memory of a process of Python with its imports; and of the one that starts others.
-_PROCESS_BYTES = 64 << 20
-
-#: The same where nilearn is imported, and with it pandas and scikit-learn.
-_MODEL_PROCESS_BYTES = 256 << 20
-
 _LISTS = ("--participant-label", "--session-label", "--task", "--run", "--space")
 
 #: Options for the parameters that errors of the library name.
@@ -340,9 +334,8 @@ def _run(study: Cohort, n_jobs: int, scheduler: str | None, settings: Settings) 
 
 def _script(study: Cohort, plan: CohortPlan, size: int, arguments: list[str]) -> str:
     """Return a script for SLURM: each task has the budget, and as many cores as runs at a time."""
-    of_worker = _PROCESS_BYTES if study.options.glm is None else _MODEL_PROCESS_BYTES
     # The process that starts others reads designs too, to plan them.
-    memory = plan.budget + of_worker * (plan.n_workers + 1)
+    memory = plan.budget + study.options.process_bytes * (plan.n_workers + 1)
     command = shlex.join(["lazyvox", "cohort", *(one for one in arguments if one != "--sbatch")])
     return f"""#!/bin/bash
 #SBATCH --job-name=lazyvox-cohort

@@ -214,7 +214,7 @@ def _measured(
         with (
             memory_budget(share),
             warnings.catch_warnings(record=True) as remarks,
-            peak_memory() as peak,
+            peak_memory(with_children=False) as peak,
         ):
             warnings.simplefilter("always")
             result = work(step)

@@ -58,6 +58,13 @@ _CHECKED_VOLUMES, _CHECKED_T_R = 1000, 0.01
 __all__ = ["CohortOptions"]
 
 
+#: Memory of a process of Python with its imports.
+_PROCESS_BYTES = 64 << 20
+
+#: The same where nilearn is imported, and with it pandas and scikit-learn.
+_MODEL_PROCESS_BYTES = 256 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class CohortOptions:
     """Everything that is done to each run; see `lazyvox.run_cohort`.
@@ -237,6 +244,11 @@ class CohortOptions:
     def takes_confounds(self) -> bool:
         """True if something of the table of confounds is asked for."""
         return bool(self.confound_strategy or self.confound_columns or self.limits)
+
+    @property
+    def process_bytes(self) -> int:
+        """Memory of a process of Python with the imports that runs need, those of nilearn included."""
+        return _PROCESS_BYTES if self.glm is None else _MODEL_PROCESS_BYTES
 
     def output_bytes(self, grid: Grid) -> int:
         """Return about how many bytes the outputs of a run on a grid take."""

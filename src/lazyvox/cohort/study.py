@@ -132,7 +132,7 @@ class Cohort:
             wanted = 1 if current_process().daemon else resolve_n_jobs(n_jobs)
             share = max(budget // max(min(wanted, len(self.runs)), 1), 1)
         else:
-            share = budget = cluster.share(asked_budget(memory))
+            share = budget = cluster.share(asked_budget(memory), self.options.process_bytes)
             wanted = cluster.n_calls
         dataset, known = Dataset(self.out, self.part), dict[Any, PlannedRun]()
         planned = tuple(self._planned(run, dataset, known, share, budget) for run in self.runs)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from lazyvox._threads import ForkSafeLock
 from lazyvox._version import __version__
 from lazyvox.errors import (
     LazyvoxError,
@@ -37,14 +38,17 @@ _TIMEOUT_S = 10
 #: to do at 80 %.
 _USED_PART = 0.7
 
-#: Memory of a worker with its imports (measured: 130 to 160 MiB).
-_WORKER_BYTES = 160 << 20
+#: Memory that a worker holds more than another process of the same imports.
+_DASK_BYTES = 96 << 20
 
 #: Calls that the scheduler holds at a time: enough for any number of workers, and soon sent.
 _MOST_SENT = 1000
 
 #: How often a call that raised, for lack of a module say, is made again on another worker.
 _RETRIES = 2
+
+#: Warnings and peaks are those of a process: threads of a worker make one call at a time.
+_ALONE = ForkSafeLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +84,22 @@ class Cluster:
     @property
     def n_calls(self) -> int:
         """Calls that the workers of now make at a time."""
-        return sum(one["nthreads"] for one in self._workers.values())
+        return len(self._workers)
 
-    def share(self, memory: float | str | None) -> int:
+    def share(self, memory: float | str | None, process_bytes: int) -> int:
         """Return the bytes that each call may take, from the memory limits of the workers.
 
         Parameters
         ----------
         memory : int, float or str, optional
             Bytes that were asked for.
+        process_bytes : int
+            Memory of a process of Python with the imports of a call.
 
         Returns
         -------
         int
-            Bytes: those, or what the smallest worker has for each of its threads.
+            Bytes: those, or what the smallest worker has.
 
         Raises
         ------
@@ -101,7 +107,7 @@ class Cluster:
             If more was asked for.
         """
         shares: list[int] = [
-            int(_USED_PART * one["memory_limit"] - _WORKER_BYTES) // one["nthreads"]
+            int(_USED_PART * one["memory_limit"]) - _DASK_BYTES - process_bytes
             for one in self._workers.values()
             if one["memory_limit"]
         ]
@@ -114,10 +120,10 @@ class Cluster:
         if wanted > least:
             msg = (
                 f"`memory` must be what every worker has for a call. Got {format_bytes(wanted)}; "
-                f"workers of {self.address} have {format_bytes(least)} for each of their threads, "
-                f"of a limit of {_limits(self._workers)}."
+                f"workers of {self.address} have {format_bytes(least)}, of a limit of "
+                f"{_limits(self._workers)}."
             )
-            hint = "Start workers with more memory, or fewer threads."
+            hint = "Start workers with more memory."
             raise ParameterError(msg, value=wanted, hint=hint)
         return wanted
 
@@ -216,7 +222,7 @@ class Cluster:
                 f"{name}: a worker must return from the function. Got "
                 f"{error.allowed_failures + 1} workers that died while they worked on {one.what}; "
                 f"the last one was {error.last_worker.address}. Mostly that is memory: look at its "
-                f"log, and start workers with more memory or fewer threads."
+                f"log, and start workers with more memory."
             )
             return Raised(LazyvoxError(msg))
         return Raised(error)
@@ -235,6 +241,13 @@ class Cluster:
                     f"{address} has {version or 'none'}."
                 )
                 raise LazyvoxError(msg, hint="Start workers in the same environment.")
+        idle = [address for address, one in found.items() if one["nthreads"] > 1]
+        if idle:
+            msg = (
+                f"a worker makes one call at a time, however many threads it has. Got {len(idle)} "
+                f"with several, such as {idle[0]}. Start more workers, with --nthreads 1 each."
+            )
+            warnings.warn(LazyvoxWarning(msg), stacklevel=4)
         return found
 
 
@@ -312,7 +325,8 @@ def _call(version: str, func: Callable[..., Any], args: tuple[Any, ...], size: i
         msg = f"workers must have lazyvox {version}. This one has {__version__}."
         raise LazyvoxError(msg, hint="Start workers in the same environment.")
     try:
-        return func(*args, size)
+        with _ALONE.of_this_process():
+            return func(*args, size)
     except MemoryBudgetError as error:
         # Another worker has no more: it would be made again in vain.
         return Raised(error)

@@ -3,6 +3,9 @@
 import gzip
 import os
 import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -13,7 +16,13 @@ from lazyvox.cohort.api import prepare_cohort
 from lazyvox.cohort.atlases import opened_atlases
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.runs import RunFilter
-from lazyvox.errors import LazyvoxError, MissingDependencyError, ParameterError, ParameterTypeError
+from lazyvox.errors import (
+    LazyvoxError,
+    LazyvoxWarning,
+    MissingDependencyError,
+    ParameterError,
+    ParameterTypeError,
+)
 from lazyvox.runtime import cluster
 
 distributed = pytest.importorskip("distributed")
@@ -131,7 +140,8 @@ def test_the_plan_says_how_many_parts(study, long_run, workers):
 def test_memory_is_that_of_each_run(study, workers):
     planned = {}
     with cluster.connected(workers) as found:
-        planned["limit"] = found.share(None)
+        planned["limit"] = found.share(None, 64 << 20)
+        assert found.share(None, 256 << 20) == planned["limit"] - (192 << 20)
         assert found.n_calls == 1
     assert 400 << 20 < planned["limit"] < 1 << 30
     with pytest.raises(ParameterError, match=r"`memory` must be .* Got 2\.0 GiB; workers of tcp:"):
@@ -139,6 +149,31 @@ def test_memory_is_that_of_each_run(study, workers):
     little = lv.run_cohort("fmriprep", "out", scheduler=workers, memory="1MiB", **ASKED)
     assert all("budget" in one.message for one in little.failed)
     assert len(little.failed) == 2
+
+
+def test_threads_of_a_worker_wait_for_each_other():
+    inside = threading.Lock()
+
+    def alone(size):
+        assert inside.acquire(blocking=False)
+        time.sleep(0.01)
+        inside.release()
+        return size
+
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(cluster._call, lv.__version__, alone, (), n) for n in range(6)]
+    assert [call.result() for call in calls] == list(range(6))
+
+
+def test_idle_threads_of_workers_are_named(study):
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=3, processes=False, dashboard_address=":0"
+        ) as workers,
+        pytest.warns(LazyvoxWarning, match=r"one call at a time, .* Got 1 with several, such as"),
+        cluster.connected(workers) as found,
+    ):
+        assert found.n_calls == 1
 
 
 def test_a_folder_that_workers_do_not_see_is_a_failure(study, workers, monkeypatch):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -136,7 +137,7 @@ def write_sidecar(path: str, record: Mapping[str, Any], *, overwrite: bool) -> s
     path : str
         The result.
     record : mapping
-        What JSON can hold; `Provenance.to_dict()`.
+        Its content, `Provenance.to_dict()`. JSON has no infinity: such a limit is written as text.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -151,8 +152,17 @@ def write_sidecar(path: str, record: Mapping[str, Any], *, overwrite: bool) -> s
         If it cannot be written.
     """
     target = sidecar_path(path)
-    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False)
     with open_sink(target, compression="none", overwrite=overwrite) as sink:
         sink.write(text.encode("utf-8", "backslashreplace") + b"\n")
         sink.commit()
     return target
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with text in place of the numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -106,15 +106,10 @@ class ConfoundChoice:
         """Return the options, for JSON; tables are among the sources."""
         if not self.confounds:
             return {}
-        # JSON has no infinity.
-        limits = {
-            name: value if np.isfinite(value) else str(value)
-            for name, value in self._limits.items()
-        }
         return {
             "confound_strategy": ",".join(self.confound_strategy) or None,
             "confound_columns": ",".join(self.confound_columns) or None,
-            **limits,
+            **self._limits,
         }
 
     def load(self, lengths: Sequence[int]) -> RunConfounds:

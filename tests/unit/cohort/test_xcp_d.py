@@ -1,6 +1,7 @@
 """Derivatives of XCP-D: names, tables of three files, volumes it has left out, CIFTI."""
 
 import csv
+import json
 
 import nibabel
 import numpy as np
@@ -88,6 +89,8 @@ def test_three_tables_are_one(xcp_d):
 def test_a_study_cleans_and_censors_by_them(xcp_d):
     options = {"atlases": {"Q": "atlas.nii.gz"}, "qc": True, "n_jobs": 1}
     strategy = {"confound_strategy": "motion6", "confound_columns": "motion_outlier_xcpd"}
+    # Without DVARS their limit is infinite, which JSON does not have.
+    strategy |= {"fd_threshold": 0.5, "std_dvars_threshold": np.inf, "scrub": 0}
     result = lv.run_cohort("xcp_d", "out", **options, **strategy)
     assert result.failed == ()
     stem = f"out/sub-01/func/{STEM}_space-MNI"
@@ -97,6 +100,8 @@ def test_a_study_cleans_and_censors_by_them(xcp_d):
         "atlas.nii.gz",
         confounds=lv.load_confounds(bold(xcp_d), "motion6", "motion_outlier_xcpd"),
     )
+    sidecar = next(xcp_d.parents[2].glob("out/sub-01/func/*timeseries.json"))
+    assert json.loads(sidecar.read_text())["Parameters"]["std_dvars_threshold"] == "inf"
     np.testing.assert_allclose(table, wanted.values, rtol=1e-12, atol=1e-12)
     assert len(table) == 40 - len(OUTLIERS)
     quality = (xcp_d.parents[2] / f"{stem}_res-2_qc.tsv").read_text().splitlines()

@@ -20,11 +20,11 @@ from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings, stem_of
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
 from lazyvox.compare.measuring import Job
-from lazyvox.compare.outcome import counted
 from lazyvox.compare.ways import CONCAT, EXTRACT, LOAD, MEAN, Way, choose_ways
 from lazyvox.errors import DimensionError, ParameterError
 from lazyvox.extraction import Voxels, extract
 from lazyvox.image import concat_imgs
+from lazyvox.planning.memory import counted
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import plan
 
@@ -251,7 +251,7 @@ def concat(
 
 
 def _counted(images: Sequence[str]) -> str:
-    return Path(images[0]).name if len(images) == 1 else f"{len(images)} images"
+    return Path(images[0]).name if len(images) == 1 else counted(len(images), "image")
 
 
 def _set_jobs(command: click.Command, text: str) -> click.Command:

@@ -21,6 +21,7 @@ from lazyvox.cli.settings import (
     output_option,
     runs_argument,
 )
+from lazyvox.planning.memory import counted
 from lazyvox.quality.api import PreparedReport, prepare_report
 from lazyvox.quality.run import ReportOptions
 from lazyvox.store.files.paths import printable
@@ -46,7 +47,7 @@ class _WrittenPage:
     @override
     def __str__(self) -> str:
         """Return the facts in one line."""
-        return f"{printable(self.path)}: report of {self.n_runs} run{'s' * (self.n_runs != 1)}"
+        return f"{printable(self.path)}: report of {counted(self.n_runs, 'run')}"
 
 
 @click.command(

@@ -17,7 +17,6 @@ from lazyvox.planning.memory import format_bytes
 __all__ = [
     "Comparison",
     "Source",
-    "counted",
     "csv_text",
     "memory_text",
     "seconds_text",
@@ -109,17 +108,6 @@ class Comparison:
             "definitions": DEFINITIONS,
             "machine": self.machine,
         }
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    Examples
-    --------
-    >>> counted(1, "mask"), counted(6, "mask")
-    ('1 mask', '6 masks')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def seconds_text(seconds: float | None) -> str:

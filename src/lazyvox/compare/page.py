@@ -5,9 +5,9 @@ import html
 from collections.abc import Iterable
 
 from lazyvox.compare.agreement import TOLERANCE
-from lazyvox.compare.outcome import Comparison, counted, memory_text, seconds_text
+from lazyvox.compare.outcome import Comparison, memory_text, seconds_text
 from lazyvox.compare.records import DEFINITIONS, Record
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import counted, format_bytes
 
 __all__ = ["html_page"]
 

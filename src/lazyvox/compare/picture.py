@@ -4,8 +4,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from lazyvox.compare.outcome import Comparison, counted, memory_text, seconds_text
+from lazyvox.compare.outcome import Comparison, memory_text, seconds_text
 from lazyvox.compare.records import Record
+from lazyvox.planning.memory import counted
 from lazyvox.runtime.optional import require
 
 __all__ = ["draw", "require_matplotlib"]

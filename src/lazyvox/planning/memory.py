@@ -1,4 +1,4 @@
-"""Amounts of memory: parsed from text, and formatted; the terms of a predicted peak."""
+"""Amounts of memory: parsed from text, and formatted, as counts are; the terms of a predicted peak."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from textwrap import shorten
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 
-__all__ = ["MemoryTerm", "explain_terms", "format_bytes", "parse_memory", "sum_terms"]
+__all__ = ["MemoryTerm", "counted", "explain_terms", "format_bytes", "parse_memory", "sum_terms"]
 
 _FORMS = 'a number of bytes, or text such as "512MB", "2GiB", "1.5 GB", "300M" or "25%"'
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*|%)\s*", re.IGNORECASE)
@@ -109,6 +109,17 @@ def parse_memory(value: float | str, *, total: int | None = None) -> int:
         hint = '; write a share as "25%"' if isinstance(value, float) and amount > 0 else ""
         raise _refused(value, f"that is less than one byte{hint}")
     return int(amount)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "mask"), counted(6, "mask")
+    ('1 mask', '6 masks')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def format_bytes(nbytes: float) -> str:

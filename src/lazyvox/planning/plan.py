@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.planning.memory import MemoryTerm, explain_terms, format_bytes, sum_terms
+from lazyvox.planning.memory import MemoryTerm, counted, explain_terms, format_bytes, sum_terms
 
 __all__ = ["Explanation", "Plan"]
 
@@ -108,9 +108,9 @@ class Plan:
         str
             One fact per line.
         """
-        unit = f"{self.block_volumes} volume{'s' * (self.block_volumes > 1)}"
+        unit = counted(self.block_volumes, "volume")
         if len(self.shape) > 2 and self.slab_slices < self.shape[2]:
-            unit = f"{self.slab_slices} slice{'s' * (self.slab_slices > 1)} of one volume"
+            unit = f"{counted(self.slab_slices, 'slice')} of one volume"
         # Names of files may hold line breaks.
         source = self.source if self.source.isprintable() else ascii(self.source)
         lines = [

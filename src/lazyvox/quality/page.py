@@ -16,7 +16,7 @@ from lazyvox.connectome.heat_map import draw_heat_map
 from lazyvox.connectome.matrix import connectivity_values
 from lazyvox.errors import LazyvoxError
 from lazyvox.geometry.affines import is_invertible, voxel_sizes
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.quality.drawings import draw_regions, draw_spectrum, draw_time, shown_courses
 from lazyvox.quality.run import MATRIX_DPI, RunFindings
 from lazyvox.report import (
@@ -133,16 +133,12 @@ def _warnings(run: RunFindings) -> list[str]:
         )
     n_bad = int(run.findings.n_non_finite.sum())
     if n_bad:
-        volumes = _counted(int(np.count_nonzero(run.findings.n_non_finite)), "volume")
-        said.append(f"NaN or infinite: {_counted(n_bad, 'value')} in {volumes}.")
+        volumes = counted(int(np.count_nonzero(run.findings.n_non_finite)), "volume")
+        said.append(f"NaN or infinite: {counted(n_bad, 'value')} in {volumes}.")
     if run.findings.n_zero_at_end:
-        n_zero = _counted(run.findings.n_zero_at_end, "volume")
+        n_zero = counted(run.findings.n_zero_at_end, "volume")
         said.append(f"Nothing but zeros, as in an interrupted copy: {n_zero} at the end.")
     return said + [f"{one}." for one in run.table.remarks]
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def _facts(run: RunFindings) -> dict[str, str]:
@@ -204,15 +200,15 @@ def _censoring(run: RunFindings) -> dict[str, str]:
     left = run.grid.n_volumes - len(censored)
     facts = {}
     if run.displacement is not None:
-        facts[f"FD above {options.fd_threshold:g} mm"] = _counted(
+        facts[f"FD above {options.fd_threshold:g} mm"] = counted(
             len(run.over_displacement), "volume"
         )
     is_known = np.isfinite(run.table["std_dvars"]).any()
-    count = _counted(len(run.over_dvars), "volume")
+    count = counted(len(run.over_dvars), "volume")
     facts[f"std DVARS above {options.std_dvars_threshold:g}"] = count if is_known else "unknown"
     share = 100 * len(censored) / run.grid.n_volumes
-    facts["censored by either"] = f"{_counted(len(censored), 'volume')} ({share:.1f} %)"
-    facts["left"] = f"{_counted(left, 'volume')}, {_duration(left, run.grid.t_r)}"
+    facts["censored by either"] = f"{counted(len(censored), 'volume')} ({share:.1f} %)"
+    facts["left"] = f"{counted(left, 'volume')}, {_duration(left, run.grid.t_r)}"
     if censored.size:
         more = f" and {len(censored) - _MOST_LISTED} more" * (len(censored) > _MOST_LISTED)
         facts["numbers"] = ", ".join(map(str, censored[:_MOST_LISTED].tolist())) + more
@@ -274,7 +270,7 @@ def _regions(run: RunFindings) -> list[str]:
     if signals is None:
         return ["<p>No atlas was given.</p>"]
     names = list(signals.column_names)
-    caption = f"Mean signals of {_counted(len(names), 'region')}."
+    caption = f"Mean signals of {counted(len(names), 'region')}."
     parts = [figure(Panel(caption, draw_regions(signals), is_wide=True))]
     try:
         with warnings.catch_warnings(record=True) as said:

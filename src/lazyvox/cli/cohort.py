@@ -34,7 +34,7 @@ from lazyvox.cohort import (
     prepare_cohort,
     prepare_group,
 )
-from lazyvox.cohort.chosen_runs import find_study, run_filter
+from lazyvox.cohort.chosen_runs import run_filter
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
 from lazyvox.cohort.plans import PlannedRun
@@ -256,7 +256,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         _check_group(ctx)
         with options_named(**_NAMED), settings.budget():
             wanted = _wanted(given)
-            group = prepare_group(find_study(bids_dir, given["table"], wanted), out)
+            group = prepare_group(bids_dir, out, given["table"], wanted)
             _make_group(group, settings, is_dry=given["dry_run"] or settings.explain)
         return
     if given["sbatch"] and (given["array_size"] is None or given["array_index"] is not None):

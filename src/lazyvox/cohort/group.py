@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,9 +13,9 @@ from lazyvox.cohort.dataset import check_own, parameters_mark
 from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.group_results import GroupTable, MapMoments, MatrixMoments
 from lazyvox.cohort.one_run import Failed
-from lazyvox.cohort.runs import RunFiles
+from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path, printable
@@ -79,21 +79,15 @@ class GroupSet:
     @override
     def __str__(self) -> str:
         """Return the facts in one line."""
-        n_subjects = len(self.members)
-        of_runs = "1 run" if self.n_runs == 1 else f"{self.n_runs} runs"
-        of_subjects = "1 subject" if n_subjects == 1 else f"{n_subjects} subjects"
+        subjects = counted(len(self.members), "subject")
         missing = f"; missing: {_shown(self.missing)}" if self.missing else ""
-        return f"{self.name}: {of_runs} of {of_subjects}{missing}"
+        return f"{self.name}: {counted(self.n_runs, 'run')} of {subjects}{missing}"
 
 
 def _lines(sets: Sequence[GroupSet], missing: Sequence[str]) -> list[str]:
     """Return a line for each result, and one about runs that have no output."""
     lines = [str(one) for one in sets]
     return [*lines, f"runs without any output: {_shown(missing)}"] if missing else lines
-
-
-def _results(n: int) -> str:
-    return "1 result" if n == 1 else f"{n} results"
 
 
 def _moments(one: GroupSet, out: str) -> MapMoments | MatrixMoments:
@@ -141,7 +135,7 @@ class GroupResult:
     @override
     def __str__(self) -> str:
         """Return a line for each result, and what is missing."""
-        last = f"{printable(self.out)}: {_results(len(self.sets))}, {len(self.failed)} failed"
+        last = f"{printable(self.out)}: {counted(len(self.sets), 'result')}, {len(self.failed)} failed"
         return "\n".join([*_lines(self.sets, self.missing), last])
 
 
@@ -182,7 +176,7 @@ class Group:
         """Return the plan as text, a line for each result; reads headers."""
         n_runs = sum(one.n_runs for one in self.sets)
         last = (
-            f"{_results(len(self.sets))} to make, of {n_runs} files, read once and one at a time: "
+            f"{counted(len(self.sets), 'result')} to make, of {counted(n_runs, 'file')}, read once and one at a time: "
             f"peak {format_bytes(self.peak_bytes)}"
         )
         return "\n".join([*_lines(self.sets, self.missing), last])
@@ -260,12 +254,19 @@ class Group:
         write_sidecar(path, record, overwrite=True)
 
 
-def prepare_group(runs: Sequence[RunFiles], out: PathLike) -> Group:
+def prepare_group(
+    bids_dir: PathLike | None, out: PathLike, table: PathLike | None, wanted: RunFilter
+) -> Group:
     """Return the results that can be made of the outputs of runs; see `run_group`."""
     full = absolute_path(out)
+    # Spaces have results of their own.
+    every = find_study(bids_dir, table, replace(wanted, may_mix_spaces=True))
     check_own(full)
     finished = FinishedOutputs(full)
-    intact = {run: finished.intact(run.label) for run in runs}
+    found_of = {run: finished.intact(run.label) for run in every}
+    # A space that nothing was made in was not asked for.
+    spaces = {run.name.get("space") for run in every if found_of[run]}
+    intact = {run: own for run, own in found_of.items() if run.name.get("space") in spaces}
     found: dict[str, dict[str, list[str]]] = {}
     marks: dict[str, list[str]] = {}
     having: dict[str, set[RunFiles]] = {}
@@ -280,16 +281,16 @@ def prepare_group(runs: Sequence[RunFiles], out: PathLike) -> Group:
     if not found:
         msg = (
             f"`out` must hold outputs of the participant level: matrices, or maps of models. Got "
-            f"{printable(full)}, which has none of the {len(runs)} runs."
+            f"{printable(full)}, which has none of {counted(len(every), 'run')}."
         )
         raise ParameterError(msg)
     sets = []
     for name in sorted(found):
         kinds = {_kind(run) for run in having[name]}
-        missing = [r.label for r in runs if _kind(r) in kinds and r not in having[name]]
+        missing = [r.label for r in intact if _kind(r) in kinds and r not in having[name]]
         members = tuple((subject, tuple(found[name][subject])) for subject in sorted(found[name]))
         sets.append(GroupSet(name, members, tuple(marks[name]), tuple(missing)))
-    return Group(full, tuple(sets), tuple(run.label for run in runs if not intact[run]))
+    return Group(full, tuple(sets), tuple(run.label for run in intact if not intact[run]))
 
 
 def _without_run(file: str) -> str:
@@ -327,7 +328,7 @@ def run_group(  # noqa: PLR0913
     table : path-like, optional
         Table of runs in place of `bids_dir`.
     participant_label, session_label, task, run, space : str or sequence of str, optional
-        Labels of the runs that are wanted.
+        Labels of the runs that are wanted; by default runs in all spaces that have outputs.
     bids_filter_file : path-like, optional
         fMRIPrep's JSON file that chooses runs, as of `run_cohort`.
     memory : int or str, optional
@@ -370,5 +371,4 @@ def run_group(  # noqa: PLR0913
     atlas-Quarters_stat-correlation_relmat.tsv: 2 runs of 2 subjects
     """
     wanted = run_filter(participant_label, session_label, task, run, space, bids_filter_file)
-    group = prepare_group(find_study(bids_dir, table, wanted), out)
-    return group.run(memory, progress)
+    return prepare_group(bids_dir, out, table, wanted).run(memory, progress)

@@ -69,6 +69,8 @@ class RunFilter:
         Labels, with or without their key: ``"01"`` or ``"sub-01"``.
     tests : tuple of EntityTest
         What a filter file asks for besides.
+    may_mix_spaces : bool
+        Whether runs may be in several spaces where none is chosen.
     """
 
     sub: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class RunFilter:
     run: tuple[str, ...] = ()
     space: tuple[str, ...] = ()
     tests: tuple[EntityTest, ...] = ()
+    may_mix_spaces: bool = False
 
     def __post_init__(self) -> None:
         """Take the keys off the labels."""
@@ -130,7 +133,7 @@ class RunFilter:
                 raise ParameterError(msg)
         spaces = sorted({one.name.get("space") or "none (the native one)" for one in left})
         is_chosen = self.space or any(test.entity == "space" for test in self.tests)
-        if len(spaces) > 1 and not is_chosen:
+        if len(spaces) > 1 and not is_chosen and not self.may_mix_spaces:
             msg = (
                 f"`space` must be chosen, as atlases are in one. Got runs in {', '.join(spaces)} "
                 f"in {place}."

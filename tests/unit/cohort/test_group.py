@@ -13,7 +13,6 @@ import pytest
 import lazyvox as lv
 from lazyvox.cohort import RunFilter, prepare_group
 from lazyvox.cohort.finished import FinishedOutputs
-from lazyvox.cohort.runs import read_runs
 from lazyvox.connectome.matrix_file import read_matrix, write_matrix
 from lazyvox.errors import ParameterError
 
@@ -229,7 +228,7 @@ def test_memory_stays_below_the_plan(tmp_path):
         finished = FinishedOutputs(tmp_path)
         finished.make_folder()
         finished.keep(f"sub-{number}", "a-b", [path])
-    group = prepare_group(read_runs(tmp_path / "runs.csv", RunFilter()), tmp_path)
+    group = prepare_group(None, tmp_path, tmp_path / "runs.csv", RunFilter())
     assert len(group.run().sets) == 1
     with lv.peak_memory() as peak:
         group.run()
@@ -249,3 +248,16 @@ def test_what_is_no_matrix_is_refused(tmp_path, text, message):
     (tmp_path / "m.tsv").write_text(text)
     with pytest.raises(ParameterError, match=message):
         read_matrix(str(tmp_path / "m.tsv"))
+
+
+def test_spaces_that_nothing_was_made_in_are_not_missing(finished):
+    titles, *rows = (finished / "runs.tsv").read_text().splitlines()
+    (finished / "runs.tsv").write_text(
+        "\n".join(
+            [titles + "\tspace", *(f"{row}\t{one}" for row in rows for one in ("MNI", "T1w"))]
+        )
+        + "\n"
+    )
+    assert lv.run_cohort(None, "spaces", **OPTIONS, space="MNI").failed == ()
+    result = lv.run_group(None, "spaces", table="runs.tsv")
+    assert (result.missing, {one.space for one in result.sets}) == ((), {"MNI"})

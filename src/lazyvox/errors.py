@@ -135,6 +135,20 @@ class _WithHint(Exception):  # noqa: N818 - the part that errors and warnings sh
             cli_hint=self.cli_hint,
         )
 
+    def renamed(self, **names: str) -> Self:
+        """Return this error with the names that its parameters have at another door."""
+
+        def other(found: re.Match[str]) -> str:
+            return found[0].replace(found[1], names.get(found[1], found[1]))
+
+        return type(self)(
+            PARAMETER.sub(other, self.message),
+            parameter=names.get(self.parameter or "", self.parameter),
+            value=self.value,
+            hint=PARAMETER.sub(other, self.hint),
+            cli_hint=PARAMETER.sub(other, self.cli_hint),
+        )
+
 
 class LazyvoxError(_WithHint):
     """Root of every error that lazyvox raises on purpose."""

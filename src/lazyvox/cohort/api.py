@@ -18,6 +18,7 @@ from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.runtime.cluster import SchedulerLike
 from lazyvox.runtime.progress import ProgressLike
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.opening import find_file
 
 __all__ = ["prepare_cohort", "run_cohort"]
 
@@ -140,7 +141,7 @@ def run_cohort(  # noqa: PLR0913
         If an argument is out of range, if there is no run, or names collide. Whatever fails for a
         single run is no error: it is listed in the result, and in ``failures.tsv``.
     ImageFileError
-        If an atlas cannot be read.
+        If an atlas cannot be read, or there is no such mask.
     OutputError
         If `out` cannot be written.
 
@@ -224,6 +225,8 @@ def prepare_cohort(
     full = absolute_path(out)
     if bids_dir is not None:
         _check_apart(full, absolute_path(bids_dir))
+    if options.mask is not None and options.mask != "auto":
+        find_file(options.mask)
     runs = find_study(bids_dir, table, wanted, options.glm is not None, events_dir)
     check_own(full)
     return Cohort(tuple(runs), full, options)

@@ -16,6 +16,7 @@ from lazyvox.confounds.beside import find_table, is_xcp_d
 from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.signals_file import SignalsTable
 from lazyvox.errors import (
+    LazyvoxError,
     LazyvoxWarning,
     MemoryBudgetError,
     ParameterError,
@@ -280,9 +281,13 @@ def _confounds(run: RunFiles, options: CohortOptions, n_volumes: int) -> tuple[A
         raise ParameterError(msg)
     strategy = [*options.confound_strategy, *(["scrub"] if options.limits else [])]
     columns = ",".join(options.confound_columns) or None
-    found = load_confounds(
-        run.confounds, ",".join(strategy), columns, n_volumes=n_volumes, **options.limits
-    )
+    try:
+        found = load_confounds(
+            run.confounds, ",".join(strategy), columns, n_volumes=n_volumes, **options.limits
+        )
+    except LazyvoxError as error:
+        # A study has strategies of regions too.
+        raise error.renamed(strategy="confound_strategy", columns="confound_columns") from error
     found.check_length(n_volumes)
     kept[found.censored] = False
     # Strategies may censor volumes only.

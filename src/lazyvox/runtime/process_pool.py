@@ -242,11 +242,14 @@ class _Worker:
         how = how_it_ended(self._process.exitcode)
         msg = (
             f"{self._name}: the process must return from the function. Got: {how} while it "
-            f"worked on {what}. Signal 9 is mostly the system's, out of memory: pass a smaller "
-            f"n_jobs; an exit code of 1 is often a script that calls {self._name} outside of "
+            f"worked on {what}."
+        )
+        hint = "Signal 9 is mostly the system's, out of memory: pass a smaller `n_jobs`"
+        of_scripts = (
+            f"an exit code of 1 is often a script that calls {self._name} outside of "
             f'`if __name__ == "__main__":`.'
         )
-        return LazyvoxError(msg)
+        return LazyvoxError(msg, hint=f"{hint}; {of_scripts}", cli_hint=f"{hint}.")
 
 
 def _serve(connection: "Connection", payload: bytes) -> None:

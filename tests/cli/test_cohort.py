@@ -54,7 +54,7 @@ def test_several_labels_follow_one_option(lazyvox):
 
 def test_dry_run_lists_what_was_found_and_writes_nothing(lazyvox, folder):
     done = lazyvox(*BASE, *ATLAS, "--dry-run")
-    assert "sub-01_task-rest: mask mask.nii.gz; no confounds; peak " in done.out
+    assert "sub-01_task-rest: mask mask.nii.gz (not used); no confounds; peak " in done.out
     assert "at most 1 at a time" in done.out
     assert not (folder / "out").exists()
     record = json.loads(lazyvox(*BASE, *ATLAS, "--explain", "--json").out)
@@ -192,7 +192,11 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         ((*BASE[1:], "--qc", "--contrast", "a"), 2, "--contrast concerns --glm, which is missing"),
         ((*BASE[1:], "--qc", "--drift-order", 1), 2, "--drift-order concerns --glm"),
         ((*BASE[1:], "--glm", "--mask", "auto"), 1, "--contrast must hold a contrast for --glm"),
-        ((*BASE[1:], "--glm", "--contrast", "a"), 1, "--mask must be 'auto' or a file with --glm"),
+        (
+            (*BASE[1:], "--glm", "--contrast", "a"),
+            1,
+            "maps have. Pass --mask auto for the brain mask",
+        ),
         (
             (*BASE[1:], "--glm", "--mask", "auto", "--contrast", "a", "--events-dir", "x"),
             1,

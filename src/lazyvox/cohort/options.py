@@ -179,7 +179,11 @@ class CohortOptions:
             return
         if self.mask is None:
             msg = "`mask` must be 'auto' or a file with `glm`: it says which voxels the maps have."
-            raise ParameterError(msg)
+            hint = (
+                "Pass mask='auto' for the brain mask beside each run, which fMRIPrep writes as "
+                "desc-brain_mask."
+            )
+            raise ParameterError(msg, hint=hint)
         drifts = self.glm.choice.drift_model
         if self.high_pass is not None and drifts != "cosine" and not self.atlases:
             msg = f"`high_pass` concerns drifts that are cosines, and `drift_model` is {drifts!r}."
@@ -263,6 +267,15 @@ class CohortOptions:
     def mask_of(self, run: RunFiles) -> str | None:
         """Return the mask for a run."""
         return run.mask if self.mask == "auto" else self.mask
+
+    def files_of(self, run: RunFiles) -> dict[str, str | None]:
+        """Return the files that work on a run reads besides its image, by kind; None for none."""
+        reads_confounds = self.takes_confounds or self.qc
+        return {
+            "mask": self.mask_of(run),
+            "confounds": run.confounds if reads_confounds else None,
+            "events": None if self.glm is None else run.events,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options for JSON, without where atlases lie."""

@@ -6,8 +6,9 @@ from typing import Any
 
 from lazyvox._typing import override
 from lazyvox.cohort.one_run import Done, Failed
+from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.runs import RunFiles
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.store.files.paths import printable
 
 __all__ = ["CohortPlan", "CohortResult", "PlannedRun"]
@@ -81,6 +82,8 @@ class CohortPlan:
     ----------
     out : str
         Folder of the outputs.
+    options : CohortOptions
+        Everything that is done to each run.
     runs : tuple of PlannedRun
         All runs, in order.
     n_workers : int
@@ -92,6 +95,7 @@ class CohortPlan:
     """
 
     out: str
+    options: CohortOptions
     runs: tuple[PlannedRun, ...]
     n_workers: int
     budget: int
@@ -109,18 +113,18 @@ class CohortPlan:
             "budget": self.budget,
             "n_workers": self.n_workers,
             "scheduler": self.scheduler or None,
-            "runs": [one.to_dict() for one in self.runs],
+            "runs": [self._record(one) for one in self.runs],
         }
 
     @override
     def __str__(self) -> str:
         """Return the plan as text, a line for each run."""
-        lines = [_line(one) for one in self.runs]
+        lines = [self._line(one) for one in self.runs]
         due = self.due
         n_finished = sum(one.is_finished for one in self.runs)
         n_failed = sum(one.failed is not None for one in self.runs)
         lines.append(
-            f"{len(self.runs)} runs: {len(due)} to do, {n_finished} finished, {n_failed} that "
+            f"{counted(len(self.runs), 'run')}: {len(due)} to do, {n_finished} finished, {n_failed} that "
             f"cannot be done"
         )
         if due:
@@ -137,31 +141,40 @@ class CohortPlan:
             )
         return "\n".join(lines)
 
+    def _record(self, one: PlannedRun) -> dict[str, Any]:
+        used = self.options.files_of(one.files)
+        read = {kind: path for kind, path in used.items() if path}
+        return {**one.to_dict(), **read, "unused": self._unused(one)}
+
+    def _line(self, one: PlannedRun) -> str:
+        """Return what was found for a run, and its plan."""
+        unused, used = self._unused(one), self.options.files_of(one.files)
+        found = []
+        for kind in used:
+            path = used[kind] or getattr(one.files, kind)
+            if path:
+                note = " (not used)" if kind in unused else ""
+                found.append(f"{kind} {printable(Path(path).name)}{note}")
+            elif kind != "events":
+                found.append(f"no {kind}")
+        state = "finished" if one.is_finished else f"peak {format_bytes(one.peak_bytes)}"
+        if one.n_parts > 1:
+            state += f"; read in {one.n_parts} parts"
+        if one.failed is not None:
+            state = f"cannot be done: {one.failed.message}"
+        return f"{one.files.label}: {'; '.join([*found, state])}"
+
+    def _unused(self, one: PlannedRun) -> list[str]:
+        """Return the kinds of files that lie beside a run, and that nothing is asked of."""
+        used = self.options.files_of(one.files)
+        return [kind for kind in used if getattr(one.files, kind) and not used[kind]]
+
 
 def _passes(numbers: set[int]) -> str:
     """Return how often runs are read, as in "1 pass", or "1 to 2 passes"."""
     least, most = min(numbers), max(numbers)
     shown = str(most) if least == most else f"{least} to {most}"
     return f"{shown} pass{'es' * (most > 1)} over each"
-
-
-def _line(one: PlannedRun) -> str:
-    files = {
-        "mask": one.files.mask,
-        "confounds": one.files.confounds,
-        "events": one.files.events,
-    }
-    found = [
-        f"{kind} {printable(Path(path).name)}" if path else f"no {kind}"
-        for kind, path in files.items()
-        if path or kind != "events"
-    ]
-    state = "finished" if one.is_finished else f"peak {format_bytes(one.peak_bytes)}"
-    if one.n_parts > 1:
-        state += f"; read in {one.n_parts} parts"
-    if one.failed is not None:
-        state = f"cannot be done: {one.failed.message}"
-    return f"{one.files.label}: {'; '.join([*found, state])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +207,7 @@ class CohortResult:
         return {
             "out": self.out,
             "done": [one.run for one in self.done],
+            "warnings": {one.run: list(one.warnings) for one in self.done if one.warnings},
             "finished_before": list(self.finished),
             "failed": failed,
         }
@@ -201,7 +215,9 @@ class CohortResult:
     @override
     def __str__(self) -> str:
         """Return the counts in one line."""
+        n_remarked = sum(bool(one.warnings) for one in self.done)
+        remarked = f"; {n_remarked} with warnings, listed in logs/" if n_remarked else ""
         return (
-            f"{printable(self.out)}: {len(self.done)} runs done, {len(self.finished)} finished "
-            f"before, {len(self.failed)} failed"
+            f"{printable(self.out)}: {counted(len(self.done), 'run')} done, {len(self.finished)} "
+            f"finished before, {len(self.failed)} failed{remarked}"
         )

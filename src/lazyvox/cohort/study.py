@@ -141,8 +141,9 @@ class Cohort:
             planned = self._in_parts(planned, wanted, budget)
             n_calls = sum(one.n_parts for one in planned if one.is_due)
             n_workers = min(wanted, max(n_calls, 1))
-            return CohortPlan(self.out, planned, n_workers, budget, cluster.address)
-        return CohortPlan(self.out, planned, most_side_by_side(sizes, budget, wanted), budget)
+            return CohortPlan(self.out, self.options, planned, n_workers, budget, cluster.address)
+        n_workers = most_side_by_side(sizes, budget, wanted)
+        return CohortPlan(self.out, self.options, planned, n_workers, budget)
 
     def run(
         self,

@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
+from lazyvox.cohort import Atlas, CohortOptions, CohortResult, Done, RunFilter, prepare_cohort
 from lazyvox.cohort.prepared_run import prepare_run
-from lazyvox.errors import GridMismatchError, OutputError, ParameterError, ParameterTypeError
+from lazyvox.errors import (
+    GridMismatchError,
+    ImageNotFoundError,
+    OutputError,
+    ParameterError,
+    ParameterTypeError,
+)
 
 SIGNALS = "sub-{}/func/sub-{}_task-rest_space-MNI_atlas-Q_stat-mean_timeseries.tsv"
 EVERYTHING = {
@@ -357,3 +363,36 @@ def test_memory_stays_below_the_plan(tmp_path):
     planned = cohort.plan(n_jobs=1).runs[0].peak_bytes
     (done,) = cohort.run(n_jobs=1).done
     assert 0 < done.peak_bytes <= planned
+
+
+def test_a_plan_says_what_is_read_and_what_is_not(study):
+    atlas = Atlas.opened("Q", "atlas.nii.gz")
+    for options, note, unused in (
+        (CohortOptions((atlas,)), " (not used)", ["mask", "confounds"]),
+        (CohortOptions((atlas,), "auto", confound_strategy=("csf",)), "", []),
+    ):
+        plan = prepare_cohort("fmriprep", "out", None, RunFilter(), options).plan(n_jobs=1)
+        line = str(plan).splitlines()[0]
+        assert f"brain_mask.nii.gz{note}; " in line
+        assert f"timeseries.tsv{note}; " in line
+        assert plan.to_dict()["runs"][0]["unused"] == unused
+    given = CohortOptions((atlas,), str(study / "left.nii.gz"))
+    plan = prepare_cohort("fmriprep", "out", None, RunFilter(), given).plan(n_jobs=1)
+    assert ": mask left.nii.gz; " in str(plan)
+    assert plan.to_dict()["runs"][0]["mask"] == given.mask
+
+
+def test_errors_name_the_parameters_of_the_study(study):
+    (failed, _) = lv.run_cohort("fmriprep", "out", **ONE, confound_strategy="motion25").failed
+    assert failed.message.startswith("`confound_strategy` must name strategies, columns")
+    with pytest.raises(ImageNotFoundError, match="Auto: no such file"):
+        lv.run_cohort("fmriprep", "other", **ONE, mask="Auto")
+    assert not (study / "other").exists()
+
+
+def test_a_result_counts_runs_with_warnings():
+    done = (Done("sub-01", 1.0, 1, ("rank",)), Done("sub-02", 1.0, 1))
+    assert str(CohortResult("out", done, (), ())).endswith(
+        "out: 2 runs done, 0 finished before, 0 failed; 1 with warnings, listed in logs/"
+    )
+    assert CohortResult("out", done, (), ()).to_dict()["warnings"] == {"sub-01": ["rank"]}

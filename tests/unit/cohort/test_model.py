@@ -233,7 +233,10 @@ def test_runs_that_take_more_than_the_one_like_them_wait_for_the_whole_budget(ta
     [
         ({"contrasts": ()}, "`contrasts` must hold a contrast for `glm`"),
         ({"contrasts": ["face", "x=a", "x=b"]}, "`contrasts` must be given once for each name"),
-        ({"mask": None}, "`mask` must be 'auto' or a file with `glm`"),
+        (
+            {"mask": None},
+            "`mask` must be 'auto' or a file with `glm`.*Pass mask='auto' for the brain",
+        ),
         ({"glm": False}, "`contrasts` concerns `glm`, which is not asked for"),
         ({"glm": False, "contrasts": (), "noise_model": "ols"}, "`noise_model` concerns `glm`"),
         ({"hrf_model": "gamma"}, "`hrf_model` must be one of glover, spm"),

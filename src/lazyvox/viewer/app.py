@@ -72,8 +72,8 @@ def make_app(session: Session, token: str) -> Starlette:
         "/": routes.index,
         "/static/{name:path}": routes.static,
         "/info": routes.info,
-        "/volume/{t:int}": routes.volume,
-        "/overlay/{id:int}": routes.overlay,
+        "/volume/{t}": routes.volume,
+        "/overlay/{id}": routes.overlay,
         "/atlas": routes.atlas,
         "/mask": routes.mask,
         "/series": routes.series,
@@ -140,7 +140,7 @@ class _Routes:
 
     async def volume(self, request: Request) -> Response:
         """Return one volume; 202 where the pass is far from it yet."""
-        number, background = request.path_params["t"], self._session.background
+        number, background = _whole("t", request.path_params["t"]), self._session.background
         if number >= self._subject.grid.n_volumes:
             raise HTTPException(404, f"The run has {self._subject.grid.n_volumes} volumes.")
         self._session.check_unchanged()
@@ -160,7 +160,7 @@ class _Routes:
     async def overlay(self, request: Request) -> Response:
         """Return one volume of an overlay."""
         overlays = self._session.opened.overlays
-        number = request.path_params["id"]
+        number = _whole("id", request.path_params["id"])
         if number >= len(overlays):
             raise HTTPException(404, f"There are {len(overlays)} overlays.")
         volume = _number(request, "t", default=0)
@@ -362,6 +362,10 @@ def _number(request: Request, name: str, default: int | None = None) -> int:
     text = request.query_params.get(name)
     if text is None and default is not None:
         return default
-    if text is None or not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise HTTPException(400, f"{name} must be a whole number, 0 or above.")
+    return _whole(name, text or "")
+
+
+def _whole(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise HTTPException(400, f"{name} must be a whole number from 0 to 999999999.")
     return int(text)

@@ -171,5 +171,8 @@ class Clicks:
 
 def _nothing_varies(voxel: Voxel) -> RegionError:
     i, j, k = voxel
-    msg = f"The values of voxel ({i}, {j}, {k}) do not vary over time: nothing correlates with it."
+    msg = (
+        f"The values of voxel ({i}, {j}, {k}) do not vary over time, or are not all finite: nothing "
+        f"correlates with it."
+    )
     return RegionError(msg)

@@ -98,8 +98,8 @@ class Guard:
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             return _Refusal(403, "The address of the request is not that of the viewer.")
         for origin in _values(scope, b"origin"):
-            parts = urlsplit(origin)
-            if parts.scheme not in {"http", "https"} or parts.netloc != hosts[0]:
+            # https where a proxy of the user's own stands before it.
+            if origin not in {f"http://{hosts[0]}", f"https://{hosts[0]}"}:
                 return _Refusal(403, "Only pages of the viewer itself may ask it.")
         token, _, rest = scope["path"].removeprefix("/").partition("/")
         if not secrets.compare_digest(token.encode(), self._token.encode()):

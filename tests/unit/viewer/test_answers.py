@@ -188,7 +188,10 @@ def test_a_voxel_that_does_not_vary_has_no_correlation(view):
     array = np.random.default_rng(0).normal(size=(4, 4, 4, 20)).astype("f4")
     array[1, 2, 3] = 7
     client = view(nib.Nifti1Image(array, np.eye(4)))
-    wanted = "The values of voxel (1, 2, 3) do not vary over time: nothing correlates with it."
+    wanted = (
+        "The values of voxel (1, 2, 3) do not vary over time, or are not all finite: nothing "
+        "correlates with it."
+    )
     for _ in range(2):
         answer = client.get("correlation?i=1&j=2&k=3")
         assert (answer.status, answer.json["error"]) == (409, wanted)
@@ -262,13 +265,18 @@ def test_an_atlas_on_another_grid_is_brought_to_that_of_the_run(view):
     ("path", "status", "message"),
     [
         ("volume/40", 404, "The run has 40 volumes."),
-        ("volume/-1", 404, "Not Found"),
-        ("volume/one", 404, "Not Found"),
-        ("series?i=1&j=2", 400, "k must be a whole number, 0 or above."),
-        ("series?i=1&j=2&k=-1", 400, "k must be a whole number, 0 or above."),
-        ("series?i=1&j=2&k=1e9", 400, "k must be a whole number, 0 or above."),
+        ("volume/-1", 400, "t must be a whole number from 0 to 999999999."),
+        ("volume/one", 400, "t must be a whole number from 0 to 999999999."),
+        (f"overlay/{10**5000}", 400, "id must be a whole number from 0 to 999999999."),
+        ("series?i=1&j=2", 400, "k must be a whole number from 0 to 999999999."),
+        ("series?i=1&j=2&k=-1", 400, "k must be a whole number from 0 to 999999999."),
+        ("series?i=1&j=2&k=1e9", 400, "k must be a whole number from 0 to 999999999."),
         ("series?i=12&j=2&k=1", 400, "`i` must be from 0 to 11. Got 12."),
-        ("correlation?i=99999999999&j=2&k=1", 400, "i must be a whole number, 0 or above."),
+        (
+            "correlation?i=99999999999&j=2&k=1",
+            400,
+            "i must be a whole number from 0 to 999999999.",
+        ),
         ("atlas", 404, "There is no atlas."),
         ("mask", 404, "There is no mask."),
         ("overlay/0", 404, "There are 0 overlays."),

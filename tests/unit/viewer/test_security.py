@@ -83,7 +83,15 @@ def test_names_of_this_machine_are_taken(client, host):
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.com", "null", "https://127.0.0.1", "http://localhost:{port}", "file://", "x"],
+    [
+        "http://evil.com",
+        "null",
+        "https://127.0.0.1",
+        "http://localhost:{port}",
+        "file://",
+        "x",
+        "http://[",
+    ],
 )
 def test_other_origins_are_refused(client, origin):
     headers = {"Origin": origin.format(port=client.url.port)}

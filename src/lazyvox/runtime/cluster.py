@@ -276,6 +276,7 @@ def connected(scheduler: SchedulerLike) -> Iterator[Cluster]:
     """
     require("distributed", "cluster", "Schedulers")
     from distributed import Client
+    from distributed.comm import resolve_address
     from distributed.deploy.cluster import Cluster as DaskCluster
 
     if isinstance(scheduler, Client):
@@ -288,6 +289,9 @@ def connected(scheduler: SchedulerLike) -> Iterator[Cluster]:
         )
         raise ParameterTypeError(msg)
     try:
+        if isinstance(scheduler, str):
+            # A client that refuses its address waits for itself to close.
+            resolve_address(scheduler)
         client = Client(scheduler, timeout=_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         msg = (

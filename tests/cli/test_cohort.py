@@ -184,6 +184,21 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         ((*BASE[1:], *ATLAS, "--array-size", 2), 2, "--array-size and --array-index go together"),
         ((*BASE[1:], *ATLAS, "--sbatch"), 2, "--sbatch needs --array-size"),
         (
+            (*BASE[1:], *ATLAS, "--sbatch", "--array-size", 2, "--dry-run"),
+            2,
+            "without --scheduler, --dry-run",
+        ),
+        (
+            (*BASE[1:], *ATLAS, "--sbatch", "--array-size", 2, "--scheduler", "x"),
+            2,
+            "without --scheduler",
+        ),
+        (
+            (*BASE[1:5], *ATLAS, "--scheduler", "nonsense"),
+            1,
+            "missing port number in address 'nonsense'. Start one with",
+        ),
+        (
             (*BASE[1:], *ATLAS, "--scheduler", "tcp://127.0.0.1:9"),
             1,
             "--jobs concerns processes of this machine, and --scheduler has workers",

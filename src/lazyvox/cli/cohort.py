@@ -259,12 +259,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
             group = prepare_group(bids_dir, out, given["table"], wanted)
             _make_group(group, settings, is_dry=given["dry_run"] or settings.explain)
         return
-    if given["sbatch"] and (given["array_size"] is None or given["array_index"] is not None):
-        msg = "--sbatch needs --array-size, the number of tasks, and gives each its --array-index"
-        raise WrongUsageError(msg)
-    if not given["sbatch"] and (given["array_size"] is None) != (given["array_index"] is None):
-        msg = "--array-size and --array-index go together. Pass both, or none"
-        raise WrongUsageError(msg)
+    _check_array(given, settings)
     n_jobs = -1 if settings.jobs is None else settings.jobs
     with options_named(**_NAMED), settings.budget():
         options = _options(ctx, given)
@@ -294,6 +289,19 @@ def _wanted(given: dict[str, Any]) -> RunFilter:
         given["space"],
         given["bids_filter_file"],
     )
+
+
+def _check_array(given: dict[str, Any], settings: Settings) -> None:
+    """Refuse options about several tasks that do not go together."""
+    if given["sbatch"] and (given["array_size"] is None or given["array_index"] is not None):
+        msg = "--sbatch needs --array-size, the number of tasks, and gives each its --array-index"
+        raise WrongUsageError(msg)
+    if given["sbatch"] and (given["scheduler"] or given["dry_run"] or settings.explain):
+        msg = "--sbatch prints a script for work without --scheduler, --dry-run and --explain"
+        raise WrongUsageError(msg)
+    if not given["sbatch"] and (given["array_size"] is None) != (given["array_index"] is None):
+        msg = "--array-size and --array-index go together. Pass both, or none"
+        raise WrongUsageError(msg)
 
 
 def _check_group(ctx: click.Context) -> None:

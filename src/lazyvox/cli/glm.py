@@ -139,7 +139,8 @@ class _FirstLevel:
 
     def plan(self) -> Plan:
         """Return the plan of the first pass: that of the mask where it is to be computed."""
-        return plan_of(self.inputs.fit)
+        found: Plan = plan_of(self.inputs.fit)
+        return found
 
     def work(self) -> list[Any]:
         """Fit, and write everything into the folder."""

@@ -151,7 +151,8 @@ def run_cohort(  # noqa: PLR0913
     volumes are smoothed, or dropped without other cleaning. A run whose outputs are complete, and
     whose files and parameters are the same as then, is not done again. Tables and JSON files
     depend on inputs and parameters only; times and peaks are in ``logs/runs.tsv``. All files of a
-    run appear when the last one is complete.
+    run appear when the last one is complete. ``lv.plan(lv.run_cohort, ...)`` is the plan: it lists
+    the runs and what was found for each, and writes nothing.
 
     Memory: runs are worked on at the same time while their predicted peaks fit the budget; each
     process holds 40 to 60 MiB more for Python and its imports, and with `glm` 200 to 250 MiB, as
@@ -165,9 +166,10 @@ def run_cohort(  # noqa: PLR0913
     >>> import lazyvox as lv
     >>> with open("runs.csv", "w") as file:
     ...     print("sub,bold", "01,run.nii.gz", "02,run.nii.gz", sep=chr(10), file=file)
-    >>> result = lv.run_cohort(
-    ...     None, "study", table="runs.csv", atlases={"Quarters": "atlas.nii.gz"}, n_jobs=1
-    ... )
+    >>> options = {"atlases": {"Quarters": "atlas.nii.gz"}, "n_jobs": 1}
+    >>> len(lv.plan(lv.run_cohort, None, "study", table="runs.csv", **options).due)
+    2
+    >>> result = lv.run_cohort(None, "study", table="runs.csv", **options)
     >>> len(result.done), result.failed
     (2, ())
     """

@@ -266,7 +266,8 @@ class _Work:
 
     def plan(self, item: _Item, memory: int) -> Plan:
         """Return the plan for an image; reads regions, and no voxel of it."""
-        return plan(functools.partial(self._extracted, memory=memory), item.img, item)
+        found: Plan = plan(functools.partial(self._extracted, memory=memory), item.img, item)
+        return found
 
     def mark(self, item: _Item) -> str:
         """Return the fingerprint of all that a table is made of."""

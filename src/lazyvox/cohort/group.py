@@ -17,6 +17,7 @@ from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path, printable
 
@@ -194,6 +195,7 @@ class Group:
         GroupResult
             What was made, and what was not.
         """
+        stop_if_planning(self)
         budget = resolve_budget(memory)
         made, failed = [], []
         reporter = resolve_progress(progress)

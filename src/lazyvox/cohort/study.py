@@ -21,6 +21,7 @@ from lazyvox.lazyimage.series import as_series
 from lazyvox.runtime.budget import asked_budget, resolve_budget
 from lazyvox.runtime.cluster import CallsInParts, Cluster, SchedulerLike, connected
 from lazyvox.runtime.cores import resolve_n_jobs
+from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.runtime.sized_calls import Raised, SizedCall, answers, most_side_by_side
 from lazyvox.store.opening import find_file
@@ -170,6 +171,7 @@ class Cohort:
     def _run(
         self, plan: CohortPlan, progress: ProgressLike, cluster: Cluster | None
     ) -> CohortResult:
+        stop_if_planning(plan)
         dataset = Dataset(self.out, self.part)
         dataset.begin()
         # Marks are of files as they are before they are read.

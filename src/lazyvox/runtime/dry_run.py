@@ -5,7 +5,6 @@ from contextvars import ContextVar
 from typing import Any
 
 from lazyvox.errors import ParameterError
-from lazyvox.planning.plan import Plan
 
 __all__ = ["plan", "stop_if_planning"]
 
@@ -15,12 +14,12 @@ _is_planning: ContextVar[bool] = ContextVar("lazyvox_is_planning", default=False
 class _PlanReadyError(BaseException):
     """Carries a plan from where the work would begin to the caller of `plan`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Any) -> None:
         super().__init__("a plan is ready")
         self.plan = plan
 
 
-def plan(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
+def plan(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Return the plan of a call, without reading the series or writing anything.
 
     Parameters
@@ -35,7 +34,9 @@ def plan(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
     Returns
     -------
     Plan
-        Passes, bytes, block, and the predicted peak.
+        Passes, bytes, block, and the predicted peak; of `lazyvox.run_cohort` a
+        `lazyvox.cohort.CohortPlan`, which lists the runs, and of `lazyvox.run_group` a
+        `lazyvox.cohort.Group`.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def plan(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
     raise ParameterError(msg)
 
 
-def stop_if_planning(plan: Plan) -> None:
+def stop_if_planning(plan: Any) -> None:
     """Hand the plan to `plan` instead of going on, where `plan` made the call."""
     if _is_planning.get():
         raise _PlanReadyError(plan)

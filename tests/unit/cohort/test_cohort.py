@@ -396,3 +396,16 @@ def test_a_result_counts_runs_with_warnings():
         "out: 2 runs done, 0 finished before, 0 failed; 1 with warnings, listed in logs/"
     )
     assert CohortResult("out", done, (), ()).to_dict()["warnings"] == {"sub-01": ["rank"]}
+
+
+def test_lv_plan_of_a_study_lists_its_runs_and_writes_nothing(study):
+    plan = lv.plan(lv.run_cohort, "fmriprep", "out", **EVERYTHING)
+    assert [one.files.label for one in plan.due] == [
+        "sub-01_task-rest_space-MNI",
+        "sub-02_task-rest_space-MNI",
+    ]
+    assert not (study / "out").exists()
+    assert lv.run_cohort("fmriprep", "out", **EVERYTHING).failed == ()
+    (one,) = lv.plan(lv.run_group, "fmriprep", "out").sets
+    assert one.n_runs == 2
+    assert not (study / "out/group").exists()

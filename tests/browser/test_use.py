@@ -182,6 +182,20 @@ def test_wheel_and_right_button(page):
     assert high - low > 1.1 * (window[1] - window[0])
 
 
+def test_one_plane_alone(page):
+    page.press("2", "z")
+    page.wait("lazyvoxView.isLaidOut() && lazyvoxView.state().planes.length === 1")
+    (tile,) = page.state["planes"]
+    assert tile["plane"] == "coronal"
+    assert tile["height"] > 600
+    page.click_plane("coronal", 0.02, 0.99)
+    assert page.state["voxel"] == [0, 12, 17]
+    page.press("1")
+    page.wait("lazyvoxView.state().planes[0].plane === 'sagittal'")
+    page.press("z")
+    page.wait("lazyvoxView.isLaidOut() && lazyvoxView.state().planes.length === 3")
+
+
 def test_region_and_value_under_the_pointer(page, run):
     from selenium.webdriver.common.action_chains import ActionChains
 

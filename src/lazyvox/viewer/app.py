@@ -68,23 +68,6 @@ def make_app(session: Session, token: str) -> Starlette:
         It starts and ends the session with the server.
     """
     routes = _Routes(session)
-    table: dict[str, Callable[[Request], Awaitable[Response]]] = {
-        "/": routes.index,
-        "/static/{name:path}": routes.static,
-        "/info": routes.info,
-        "/volume/{t}": routes.volume,
-        "/overlay/{id}": routes.overlay,
-        "/atlas": routes.atlas,
-        "/mask": routes.mask,
-        "/series": routes.series,
-        "/series.tsv": routes.series_table,
-        "/correlation": routes.correlation,
-        "/map/{name}": routes.map,
-        "/quality": routes.quality,
-        "/carpet.png": routes.carpet,
-        "/state": routes.state,
-        "/events-stream": routes.events_stream,
-    }
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -96,18 +79,14 @@ def make_app(session: Session, token: str) -> Starlette:
             await asyncio.get_running_loop().run_in_executor(None, session.close)
 
     prefix = f"/{token}"
-    reading = [Route(prefix + path, call, methods=["GET"]) for path, call in table.items()]
+    reading = [
+        Route(prefix + path, call, methods=["GET"]) for path, call in routes.by_path().items()
+    ]
     posting = [Route(f"{prefix}/{path}", routes.close, methods=["POST"]) for path in POSTING]
     return Starlette(
         routes=[*reading, *posting],
         lifespan=lifespan,
-        exception_handlers={
-            LazyvoxError: routes.on_error,
-            BusyError: routes.on_busy,
-            GoneError: routes.on_gone,
-            HTTPException: routes.on_http_error,
-            Exception: routes.on_failure,
-        },
+        exception_handlers=routes.by_error(),
     )
 
 
@@ -121,6 +100,36 @@ class _Routes:
             file.relative_to(STATIC).as_posix(): file
             for file in STATIC.rglob("*")
             if file.is_file() and file.suffix in _TYPES
+        }
+
+    def by_path(self) -> dict[str, Callable[[Request], Awaitable[Response]]]:
+        """Return what answers each path that is read."""
+        return {
+            "/": self.index,
+            "/static/{name:path}": self.static,
+            "/info": self.info,
+            "/volume/{t}": self.volume,
+            "/overlay/{id}": self.overlay,
+            "/atlas": self.atlas,
+            "/mask": self.mask,
+            "/series": self.series,
+            "/series.tsv": self.series_table,
+            "/correlation": self.correlation,
+            "/map/{name}": self.map,
+            "/quality": self.quality,
+            "/carpet.png": self.carpet,
+            "/state": self.state,
+            "/events-stream": self.events_stream,
+        }
+
+    def by_error(self) -> Any:
+        """Return what answers each kind of error."""
+        return {
+            LazyvoxError: self.on_error,
+            BusyError: self.on_busy,
+            GoneError: self.on_gone,
+            HTTPException: self.on_http_error,
+            Exception: self.on_failure,
         }
 
     async def index(self, request: Request) -> Response:

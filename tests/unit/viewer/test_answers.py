@@ -312,7 +312,7 @@ def test_a_view_in_a_notebook(view):
     client.view.close()
     assert "closed" in client.view._repr_html_()
     assert repr(client.view) == "<View, closed>"
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(ConnectionRefusedError, match="refused"):
         client.get("info")
 
 

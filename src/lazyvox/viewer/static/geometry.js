@@ -110,6 +110,22 @@ export class Grid {
 /** @typedef {{plane: PlaneName, left: number, top: number, width: number, height: number}} Tile */
 
 /**
+ * Place one plane, as large as the room allows.
+ * @param {PlaneName} plane
+ * @param {number[]} extent - Length in mm of each axis as drawn.
+ * @param {number} width - In pixels.
+ * @param {number} height - In pixels.
+ * @returns {Tile[]}
+ */
+export function layOutOne(plane, extent, width, height) {
+  const { across, up } = PLANES[plane];
+  const gap = 10;
+  const scale = Math.max(0.01, Math.min((width - 2 * gap) / extent[across], (height - 2 * gap) / extent[up]));
+  const [wide, high] = [extent[across] * scale, extent[up] * scale];
+  return [{ plane, left: (width - wide) / 2, top: (height - high) / 2, width: wide, height: high }];
+}
+
+/**
  * Place the three planes, all at one scale, as large as the room allows: in a row, or in two rows.
  * @param {number[]} extent - Length in mm of each axis as drawn.
  * @param {number} width - In pixels.

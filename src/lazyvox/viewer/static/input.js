@@ -115,7 +115,12 @@ export function bindKeys(view, actions) {
   const slice = (by) => () => view.moveAlong(PLANES[view.plane].through, by);
   const plane = (name) => () => {
     view.plane = name;
+    if (document.body.classList.contains('large')) view.scene.showOnly(name);
     actions.say(`Up and down move the ${name} plane.`);
+  };
+  const enlarge = () => {
+    const isLarge = document.body.classList.toggle('large');
+    view.scene.showOnly(isLarge ? view.plane : null);
   };
   const volume = (by) => (event) => view.showTime((view.wishedTime ?? view.t) + (event.shiftKey ? 10 * by : by));
   /** @type {Record<string, (event: KeyboardEvent) => void>} */
@@ -139,6 +144,7 @@ export function bindKeys(view, actions) {
     r: () => view.resetWindow(),
     o: () => at('atlas-outline').click(),
     x: () => at('crosshair').click(),
+    z: enlarge,
   };
   document.addEventListener('keydown', (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

@@ -8,7 +8,7 @@
  * @module scene
  */
 import { Niivue, NVImage, SLICE_TYPE } from './vendor/niivue.js';
-import { Grid, PLANES, layOut } from './geometry.js';
+import { Grid, PLANES, layOut, layOutOne } from './geometry.js';
 import { emptyLike } from './nifti.js';
 
 const SLICES = { sagittal: SLICE_TYPE.SAGITTAL, coronal: SLICE_TYPE.CORONAL, axial: SLICE_TYPE.AXIAL };
@@ -43,6 +43,8 @@ export class Scene {
   grid;
   /** @type {import('./geometry.js').Tile[]} */
   tiles = [];
+  /** @type {?import('./geometry.js').PlaneName} The only plane that is shown, null for all three. */
+  #only = null;
   /** Called after each drawing. */
   onDraw = () => {};
 
@@ -99,13 +101,21 @@ export class Scene {
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
     if (!this.#isReady || width < 20 || height < 20) return;
     this.#size = [width, height];
-    this.tiles = layOut(this.grid.extent, width, height);
+    const { extent } = this.grid;
+    this.tiles = this.#only ? layOutOne(this.#only, extent, width, height) : layOut(extent, width, height);
     this.#niivue.setCustomLayout(this.tiles.map((tile) => ({
       sliceType: SLICES[tile.plane],
       position: [tile.left / width, tile.top / height, tile.width / width, tile.height / height],
     })));
     this.#niivue.resizeListener();
     this.onDraw();
+  }
+
+  /** Show one plane alone, or by null all three.
+   * @param {?import('./geometry.js').PlaneName} plane */
+  showOnly(plane) {
+    this.#only = plane;
+    this.resize();
   }
 
   /** @param {Uint32Array} colors - Of the volume as drawn. */

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import Array, FloatArray, IntArray
+from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
 from lazyvox.errors import ParameterError
 
 __all__ = ["Coverage", "VoxelsSeen", "checked_coverage"]
@@ -51,23 +51,32 @@ class VoxelsSeen:
     def __init__(self, n_voxels: int) -> None:
         self._is_zero = np.ones(n_voxels, bool)
         self._is_finite = np.ones(n_voxels, bool)
+        # A new array for each volume may be memory that is mapped and given back each time.
+        self._compared = np.empty(n_voxels, bool)
 
     def add(self, values: Array) -> None:
         """Take the voxels of one volume."""
         if self._is_zero.any():
-            self._is_zero &= values == 0
+            np.equal(values, 0, out=self._compared)
+            self._is_zero &= self._compared
         if values.dtype.kind != "f":
             return
         # One sum tells that all are finite, several times faster than asking each.
         with np.errstate(over="ignore", invalid="ignore"):
             is_doubtful = not np.isfinite(values.sum())
         if is_doubtful:
-            self._is_finite &= np.isfinite(values)
+            self._is_finite &= np.isfinite(values, out=self._compared)
 
-    def merge(self, other: "VoxelsSeen") -> None:
-        """Take over what was seen of other volumes."""
-        self._is_zero &= other._is_zero
-        self._is_finite &= other._is_finite
+    @property
+    def flags(self) -> tuple[BoolArray, BoolArray]:
+        """Whether each voxel was zero, and whether it was finite, in all volumes so far."""
+        return self._is_zero, self._is_finite
+
+    def merge(self, flags: tuple[BoolArray, BoolArray]) -> None:
+        """Take over what was seen of other volumes, their `flags`."""
+        is_zero, is_finite = flags
+        self._is_zero &= is_zero
+        self._is_finite &= is_finite
 
     def count(self, starts: IntArray) -> IntArray:
         """Return the covered voxels of regions that begin at `starts`; none is empty."""

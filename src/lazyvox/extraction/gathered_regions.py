@@ -131,7 +131,7 @@ class GatheredRegions(RegionTable):
 
     @override
     def merge(self, other: Self) -> None:
-        self._seen.merge(other._seen)
+        self._seen.merge(other._seen.flags)
         if self._kept is not None and other._kept is not None:
             self._kept.merge(other._kept)
         super().merge(other)
@@ -143,12 +143,12 @@ class GatheredRegions(RegionTable):
 
     @override
     def state(self) -> Any:
-        return self._seen, super().state()
+        return self._seen.flags, super().state()
 
     @override
     def absorb(self, state: Any) -> None:
-        seen, rows = state
-        self._seen.merge(seen)
+        flags, rows = state
+        self._seen.merge(flags)
         super().absorb(rows)
 
     @override

@@ -75,7 +75,7 @@ def test_region_sets_have_tables_of_their_own(runs):
     assert sorted(np.load(gathered)) == ["L", "R"]
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_error_is_that_of_its_image(n_jobs, runs):
     whole = Path(runs[1]).read_bytes()
     Path(runs[1]).write_bytes(whole[: len(whole) // 2])

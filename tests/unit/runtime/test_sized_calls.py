@@ -45,7 +45,7 @@ def test_calls_under_way_fit_the_budget_together(tmp_path):
     assert own_threads() == []
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("n_workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_call_that_ran_short_is_made_again_with_more(n_workers):
     made = answers("f", need, calls_of(35, [10, 40, 20]), budget=80, n_workers=n_workers)
     found = {call.number: answer for call, answer in made}

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ FileKey: TypeAlias = tuple[str, int, int, int]
 
 #: Bytes that `Identity.prefetch` fetches at most.
 ONE_FETCH_BYTES = 4 << 20
+
+#: A URL with one slash, made a path.
+_ONE_SLASH = re.compile(r"/(s3a?|https?|gc?s|abfs|az):/")
 
 #: Names of similar files that a message about a missing file lists at most.
 _MOST_NAMES = 3
@@ -253,6 +257,8 @@ def identify(path: str) -> FileIdentity:
 
 def _advice_on_missing(path: str) -> str:
     """Return a sentence that helps with a missing file; empty where there is none to give."""
+    if slip := _ONE_SLASH.search(path):
+        return f" A URL has two slashes: {slip[1]}://"
     link = Path(path)
     if link.is_symlink():
         target = str(link.readlink())

@@ -13,6 +13,7 @@ from lazyvox.runtime.once import one_per_process
 
 __all__ = [
     "HIDDEN",
+    "advice_on_folder",
     "is_url",
     "local_path",
     "public_url",
@@ -27,8 +28,11 @@ HIDDEN = "***"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?:://|::)")
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"<>]+")
 _SECRET = re.compile(
-    r"sig|token|secret|passw|pwd|cred|auth|key|session|x-amz-|x-goog-|policy", re.IGNORECASE
+    r"sig|token|secret|pass|pwd|cred|auth|key|session|x-amz-|x-goog-|policy|jwt|bearer|ticket|hmac",
+    re.IGNORECASE,
 )
+#: A user and a part of a password where a host and a port should be.
+_PASSWORD_WITH_SLASH = re.compile(r"[^/@\[\]]*:[^/@]*[^/@0-9][^/@]*/.*@")
 _LOCAL = ("file://", "local://")
 _MOST_KEPT = 1 << 17
 
@@ -101,16 +105,37 @@ def without_urls(text: str) -> str:
     return _IN_TEXT.sub(lambda match: _hidden(match[0]), text)
 
 
+def advice_on_folder(url: str) -> str:
+    """Return a sentence for who named a folder of Zarr; empty for other URLs."""
+    is_zarr = ".zarr" in f"{urlsplit(url).path.lower()}/"
+    return "Folders of Zarr must be local: copy it to this machine." if is_zarr else ""
+
+
 def _hidden(url: str) -> str:
+    # Each link of a chain, as in zip://a.nii::https://me:word@host/b.zip.
+    return "::".join(_hidden_link(link) for link in url.split("::"))
+
+
+def _hidden_link(url: str) -> str:
     head, mark, rest = url.partition("://")
     if not mark:
         return url
     place, slash, path = rest.partition("/")
+    if _PASSWORD_WITH_SLASH.match(rest):
+        place, slash, path = rest.rpartition("@")[0] + "@", "", rest.rpartition("@")[2]
     if "@" in place:
         place = f"{HIDDEN}@{place.rpartition('@')[2]}"
+    # Fragments are never sent, and hold tokens at times.
+    path, hash_, fragment = path.partition("#")
     path, question, query = path.partition("?")
-    shown = "&".join(map(_hidden_value, query.split("&"))) if query else ""
-    return f"{head}{mark}{place}{slash}{path}{question}{shown}"
+    return (
+        f"{head}{mark}{place}{slash}{path}{question}{_hidden_fields(query)}"
+        f"{hash_}{_hidden_fields(fragment)}"
+    )
+
+
+def _hidden_fields(query: str) -> str:
+    return "&".join(map(_hidden_value, query.split("&")))
 
 
 def _hidden_value(field: str) -> str:

@@ -33,9 +33,12 @@ __all__ = ["Body", "Origin", "open_answer"]
 #: How long a wait lasts before it is asked whether the read was given up, in seconds.
 _SLICE_S = 0.2
 _CONNECT_S = 15.0
+_HTTP_PORT = 80
 #: Connections that are kept for each server.
 _MOST_IDLE = 16
 _LINES_BYTES = 8 << 10
+#: Signatures are of the query as it is: no more is quoted than a request line cannot hold.
+_KEPT_IN_QUERY = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 #: The most that is read of a body of unknown length: the explanation of an error.
 _MOST_TEXT = 64 << 10
 #: What an idle connection raises that the server closed meanwhile.
@@ -73,7 +76,7 @@ class Origin:
         """Return the server of a URL."""
         parts = urlsplit(url)
         host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port = parts.port or (443 if parts.scheme == "https" else _HTTP_PORT)
         proxy = ""
         if not urllib.request.proxy_bypass(host):
             named = urllib.request.getproxies().get(parts.scheme, "")
@@ -81,6 +84,10 @@ class Origin:
                 urlsplit(named if "://" in named else f"http://{named}").netloc if named else ""
             )
         return cls(parts.scheme, host, port, proxy)
+
+    def secured(self) -> Origin:
+        """Return the same server by TLS, each at its usual port; itself if it has another."""
+        return Origin.of(f"https://{self.host}") if self.port == _HTTP_PORT else self
 
 
 class _PatientIO(socket.SocketIO):
@@ -94,12 +101,13 @@ class _PatientIO(socket.SocketIO):
     def readinto(self, buffer: Any) -> int | None:
         deadline = time.monotonic() + self._timeout
         while True:
+            # Before each piece: those of a server that drips come before any wait is over.
+            if is_asked_to_end():
+                msg = "the read was given up."
+                raise ReadError(msg)
             try:
                 n_read: int = self._socket.recv_into(buffer)
             except TimeoutError:
-                if is_asked_to_end():
-                    msg = "the read was given up."
-                    raise ReadError(msg) from None
                 if time.monotonic() >= deadline:
                     raise
             else:
@@ -115,6 +123,8 @@ class _Prompt(io.BufferedIOBase):
     def __init__(self, raw: _PatientIO) -> None:
         self._raw = raw
         self._held = b""
+        #: Whether `readinto` waits until the buffer is full: the parser of chunks takes no less.
+        self.fills = False
 
     @override
     def readline(self, size: int | None = -1, /) -> bytes:
@@ -135,6 +145,14 @@ class _Prompt(io.BufferedIOBase):
 
     @override
     def readinto(self, buffer: Any, /) -> int:
+        if not self.fills:
+            return self._received(buffer)
+        filled = 0
+        while filled < len(buffer) and (n_read := self._received(buffer[filled:])):
+            filled += n_read
+        return filled
+
+    def _received(self, buffer: Any) -> int:
         if not self._held:
             return self._raw.readinto(buffer) or 0
         n_read = min(len(buffer), len(self._held))
@@ -147,7 +165,7 @@ class _Prompt(io.BufferedIOBase):
         most = _MOST_TEXT if size is None or size < 0 else size
         came = bytearray(most)
         filled = 0
-        while filled < most and (n_read := self.readinto(memoryview(came)[filled:])):
+        while filled < most and (n_read := self._received(memoryview(came)[filled:])):
             filled += n_read
         return bytes(came[:filled])
 
@@ -168,6 +186,13 @@ class _Answer(http.client.HTTPResponse):
         # As `socket.makefile` does: the socket stays open for as long as it is read from.
         sock._io_refs += 1
         self.fp = _Prompt(_PatientIO(sock, timeout))  # type: ignore[assignment]
+
+    @override
+    def begin(self) -> None:
+        super().begin()
+        # Without a body it is closed by now.
+        if self.chunked and isinstance(self.fp, _Prompt):
+            self.fp.fills = True
 
 
 class _Pool:
@@ -342,7 +367,7 @@ def _tls() -> ssl.SSLContext:
 def _target(url: str, origin: Origin) -> str:
     parts = urlsplit(url)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    query = f"?{parts.query}" if parts.query else ""
+    query = "?" + quote(parts.query, safe=_KEPT_IN_QUERY) if parts.query else ""
     if origin.proxy and origin.scheme == "http":
         return f"http://{parts.netloc}{path}{query}"
     return path + query

@@ -23,7 +23,7 @@ from lazyvox.errors import (
 )
 from lazyvox.runtime.optional import missing, require
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.urls import whole_url, without_urls
+from lazyvox.store.files.urls import advice_on_folder, whole_url, without_urls
 from lazyvox.store.remote.http_object import Address, HttpObject
 from lazyvox.store.remote.retrying import PassingError, Retries, note_request
 from lazyvox.store.remote.transport import ObjectState, raise_changed
@@ -36,6 +36,7 @@ __all__ = ["find_transport"]
 
 #: Longer than an address is used.
 _SIGNED_S = 3600
+_BUCKETS = ("s3://", "s3a://", "gs://", "gcs://")
 #: Fields of a description that change with the content, whatever the file system.
 _MARKS = ("etag", "md5", "sha", "generation", "versionid", "checksum", "crc32c")
 _TIMES = ("mtime", "lastmodified", "last_modified", "modified", "updated", "created")
@@ -84,6 +85,12 @@ class _Files:
             raise _missing(error, shown) from error
         except Exception as error:  # noqa: BLE001 - packages of all kinds, each with its errors
             self._refuse_url(error)
+        if self._shown.lower().startswith(_BUCKETS) and "/" not in self._path.strip("/"):
+            msg = (
+                f"{printable(shown)}: a URL must name a bucket and an object in it, as "
+                f"s3://BUCKET/FOLDER/run.nii.gz."
+            )
+            raise ParameterError(msg)
 
     def address(self) -> Address | None:
         """Return a signed address, None where the file system has none."""
@@ -131,7 +138,7 @@ class _Files:
             self._fail(error, seen)
         if found.get("type") == "directory":
             msg = f"{printable(self._shown)}: the URL must name an object, it is a folder."
-            raise ImageIsADirectoryError(msg)
+            raise ImageIsADirectoryError(msg, hint=advice_on_folder(self._shown))
         size = found.get("size")
         if not isinstance(size, int):
             msg = (
@@ -151,7 +158,7 @@ class _Files:
             if seen is not None:
                 raise_changed(self._shown, seen, None)
             msg = f"{shown}: no such object."
-            raise ImageNotFoundError(msg) from error
+            raise ImageNotFoundError(msg, hint=advice_on_folder(self._shown)) from error
         if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
             msg = f"{shown}: the object may not be read: {said.rstrip('.')}."
             hint = f"{self._advice} `storage_options={{'anon': True}}` reads public buckets."

@@ -20,7 +20,7 @@ from lazyvox.errors import (
     TruncatedFileError,
 )
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.urls import without_urls
+from lazyvox.store.files.urls import advice_on_folder, without_urls
 from lazyvox.store.remote.connections import Body, Origin, open_answer
 from lazyvox.store.remote.retrying import PassingError, note_request
 from lazyvox.store.remote.transport import ObjectState, raise_changed
@@ -39,6 +39,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+)")
 _EMPTY_RANGE = re.compile(r"bytes\s+\*/0+")
+_GZIP = frozenset({"gzip", "x-gzip"})
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _ERROR_BYTES = 4096
 #: Seconds after which an address that was found by a redirect or a signature is found anew.
@@ -77,18 +78,21 @@ class Address:
         return time.monotonic() - self.born < _ADDRESS_S
 
     def followed(self, location: str) -> Address:
-        """Return the address that a redirect names; another server gets no credentials."""
+        """Return the address that a redirect names; another server gets no headers of the user.
+
+        Any of them may be a credential.
+        """
         url = urljoin(self.url, location)
-        if urlsplit(url).scheme not in {"http", "https"}:
-            msg = f"it names a {urlsplit(url).scheme!r} address"
+        scheme = urlsplit(url).scheme
+        if scheme not in {"http", "https"}:
+            msg = f"it names a {scheme!r} address"
             raise ValueError(msg)
-        is_same_server = urlsplit(url).netloc == urlsplit(self.url).netloc
-        kept = {
-            name: value
-            for name, value in self.headers.items()
-            if is_same_server or name.lower() not in {"authorization", "cookie"}
-        }
-        return Address(url, kept, self.born, Origin.of(url))
+        origin = Origin.of(url)
+        if self.origin.scheme == "https" and scheme == "http":
+            msg = "from https:// to http://, where anybody on the way can change the bytes"
+            raise ValueError(msg)
+        is_same = origin in {self.origin, self.origin.secured()}
+        return Address(url, self.headers if is_same else {}, self.born, origin)
 
 
 class HttpObject:
@@ -140,7 +144,9 @@ class HttpObject:
             try:
                 address = address.followed(location)
             except ValueError as error:
-                raise self._refusal(ReadError, f"the server redirects, and {error}") from error
+                raise self._refusal(
+                    ReadError, f"the server redirects, and not well: {error}"
+                ) from error
         reason = f"the server redirects more than {_MOST_REDIRECTS} times"
         raise self._refusal(ReadError, reason)
 
@@ -163,13 +169,16 @@ class HttpObject:
                 raise PassingError(reason) from error
             hint = "Look at the spelling of the URL."
             raise self._refusal(ReadError, reason, hint) from error
+        except UnicodeError as error:
+            reason = f"the host {host!a} is no name of a host"
+            raise self._refusal(ReadError, reason, "Look at the spelling of the URL.") from error
         except TimeoutError as error:
             raise PassingError(_silent(self._timeout)) from error
         except ConnectionRefusedError as error:
             msg = f"nothing at {host} port {_port(address.url)} accepts connections"
             raise PassingError(msg) from error
         except (OSError, http.client.HTTPException) as error:
-            reason = without_urls(str(error) or type(error).__name__)
+            reason = without_urls(" ".join(str(error).split()) or type(error).__name__)
             msg = f"the connection to {host} failed ({reason})"
             raise PassingError(msg) from error
 
@@ -178,6 +187,8 @@ class HttpObject:
     ) -> HttpBody:
         """Return the bytes of an answer, or raise what it means."""
         try:
+            if body.status in {200, 206}:
+                self._check_coding(body)
             if body.status == 206:
                 return self._judge_range(body, start, stop, seen)
             if body.status == 200:
@@ -186,6 +197,20 @@ class HttpObject:
         except BaseException:
             body.close(is_whole=False)
             raise
+
+    def _check_coding(self, body: Body) -> None:
+        """Refuse bytes that were compressed on the way: offsets would be those of other bytes."""
+        coding = body.headers.get("Content-Encoding", "identity").strip().lower()
+        # Some servers say so of files that are gzip themselves.
+        is_of_file = coding in _GZIP and urlsplit(self._shown).path.lower().endswith(("gz", "tgz"))
+        if coding not in {"", "identity"} and not is_of_file:
+            reason = (
+                f"the server must send the bytes as they are stored, and says that it compressed "
+                f"them (Content-Encoding: {coding})"
+            )
+            raise self._refusal(
+                ReadError, reason, "Download the file, or let the server not do it."
+            )
 
     def _judge_range(
         self, body: Body, start: int, stop: int | None, seen: ObjectState | None
@@ -246,7 +271,9 @@ class HttpObject:
         code = _CODE.search(body.read_text(_ERROR_BYTES))
         said = f"the server answers {status}" + (f" ({code[1].decode()})" if code else "")
         if body.status in {404, 410}:
-            raise self._refusal(ImageNotFoundError, f"no such object: {said}")
+            raise self._refusal(
+                ImageNotFoundError, f"no such object: {said}", advice_on_folder(self._shown)
+            )
         if body.status in {401, 403}:
             raise self._refusal(
                 ImagePermissionError, f"the object may not be read: {said}", self._advice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import netrc
+import re
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ __all__ = ["transport_of"]
 #: Each holds an address.
 _MOST_KNOWN = 256
 _HTTP = ("http://", "https://")
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 class _Transports:
@@ -122,8 +125,7 @@ def _plain_address(shown: str, headers: Mapping[str, str], *, is_anonymous: bool
             f"are in the URL, and do not leave the process in which it was opened."
         )
         raise ImagePermissionError(msg, hint="Open the URL here, or use ~/.netrc.")
-    parts = urlsplit(url)
-    _check_place(shown, parts)
+    parts = _checked_parts(shown, url)
     place = parts.netloc.rpartition("@")[2]
     sent = dict(headers)
     if not is_anonymous and not any(name.lower() == "authorization" for name in sent):
@@ -133,14 +135,16 @@ def _plain_address(shown: str, headers: Mapping[str, str], *, is_anonymous: bool
     return Address.of(urlunsplit(parts._replace(netloc=place)), sent)
 
 
-def _check_place(shown: str, parts: SplitResult) -> None:
+def _checked_parts(shown: str, url: str) -> SplitResult:
     try:
+        parts = urlsplit(url)
         is_place = bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_place = False
     if not is_place:
         msg = f"{printable(shown)}: a URL must name a host, and a port from 1 to 65535, if any."
         raise ParameterError(msg)
+    return parts
 
 
 def _login(user: str | None, password: str | None, host: str) -> str | None:
@@ -168,4 +172,16 @@ def _checked_headers(options: Mapping[str, Any]) -> dict[str, str]:
     if not is_mapping or not all(isinstance(value, str) for value in headers.values()):
         msg = f"the storage option `headers` must be a dict of texts by name. Got {type(headers).__name__}."
         raise ParameterTypeError(msg, parameter="headers")
+    for name, text in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_TEXT.fullmatch(text):
+            # Not its text: it may be a secret.
+            msg = (
+                f"the storage option `headers` must hold names without spaces, and texts of "
+                f"Latin letters in one line. Got another one for {name!a}."
+            )
+            raise ParameterError(
+                msg,
+                parameter="headers",
+                hint="A token from a file may end in a newline: strip it.",
+            )
     return dict(headers)

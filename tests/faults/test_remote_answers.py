@@ -1,0 +1,216 @@
+"""Answers of servers that are odd, and URLs and headers that hold secrets in odd places."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+import lazyvox as lv
+from lazyvox.errors import ImageNotFoundError, ParameterError, ReadError
+from lazyvox.store.files.urls import public_url
+from lazyvox.store.remote.connections import Origin
+from lazyvox.store.remote.http_object import Address
+from lazyvox.testing import ObjectServer, Reply, assert_no_thread_is_left, compress, nifti_bytes
+
+OPTIONS = {"timeout": 60, "retries": 0}
+HEAD_BYTES = 65536
+
+
+@pytest.fixture(scope="module")
+def values():
+    return np.random.default_rng(0).integers(0, 900, (20, 20, 20, 12)).astype("<i2")
+
+
+@pytest.fixture(scope="module")
+def plain(values):
+    return nifti_bytes(values)
+
+
+@contextlib.contextmanager
+def raw_server(send):
+    """Serve on a socket: `send` writes the whole answer to a range; yield the URL."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve(connection):
+        with connection, contextlib.suppress(OSError):
+            while head := connection.recv(HEAD_BYTES):
+                asked = re.search(rb"bytes=(\d+)-(\d*)", head)
+                send(connection, int(asked[1]), int(asked[2]) + 1 if asked[2] else None)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/x.nii"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        listening.close()
+
+
+def head_of(content, start, stop, rest):
+    text = f"HTTP/1.1 206 P\r\nContent-Range: bytes {start}-{stop - 1}/{len(content)}\r\n"
+    return f"{text}{rest}\r\n\r\n".encode()
+
+
+def test_chunks_that_come_in_pieces_are_read(plain, values):
+    def send(connection, start, stop):
+        stop = min(stop or len(plain), len(plain))
+        connection.sendall(head_of(plain, start, stop, "Transfer-Encoding: chunked"))
+        # Longer than what a socket receives at a time.
+        for begin in range(start, stop, 150_000):
+            part = plain[begin : min(begin + 150_000, stop)]
+            connection.sendall(b"%x\r\n" % len(part) + part[:5000])
+            connection.sendall(part[5000:] + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+
+    with raw_server(send) as url:
+        img = lv.load(url, storage_options=OPTIONS)
+        np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+        np.testing.assert_allclose(lv.mean_img(img).dataobj, values.mean(3), rtol=1e-6)
+
+
+def test_ctrl_c_ends_a_pass_whose_server_drips(plain):
+    over, dripping = threading.Event(), threading.Event()
+
+    def send(connection, start, stop):
+        stop = min(stop or len(plain), len(plain))
+        connection.sendall(head_of(plain, start, stop, f"Content-Length: {stop - start}"))
+        if start == 0:
+            connection.sendall(plain[:stop])
+            return
+        for at in range(start, stop):
+            connection.sendall(plain[at : at + 1])
+            dripping.set()
+            if over.wait(0.02):
+                break
+
+    came = threading.Event()
+
+    def once(number, frame):
+        if not came.is_set():
+            came.set()
+            raise KeyboardInterrupt
+
+    def interrupt():
+        dripping.wait(60)
+        # One that comes just before the main thread waits does not wake it.
+        while not came.wait(0.2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with raw_server(send) as url:
+        img = lv.load(url, storage_options=OPTIONS)
+        thread = threading.Thread(target=interrupt)
+        before = signal.signal(signal.SIGINT, once)
+        thread.start()
+        # Without an end, the drip takes most of an hour: the time limit of tests would end it.
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                lv.mean_img(img)
+        finally:
+            thread.join()
+            signal.signal(signal.SIGINT, before)
+            over.set()
+    assert_no_thread_is_left()
+
+
+@pytest.mark.parametrize(
+    ("name", "coding", "is_read"),
+    [("x.nii", "gzip", False), ("x.nii.gz", "br", False), ("x.nii.gz", "x-gzip", True)],
+)
+def test_bytes_that_were_compressed_on_the_way_are_refused(plain, values, name, coding, is_read):
+    content = plain if name == "x.nii" else compress(plain, "gzip")
+    reply = Reply(headers={"Content-Encoding": coding})
+    with ObjectServer({name: content}, lambda _: reply) as server:
+        if is_read:
+            img = lv.load(server.url(name), storage_options=OPTIONS)
+            np.testing.assert_array_equal(img.dataobj[..., 5], values[..., 5])
+        else:
+            with pytest.raises(
+                ReadError, match=rf"compressed them \(Content-Encoding: {coding}\)"
+            ):
+                lv.load(server.url(name), storage_options=OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("http://me:S/S@host/x.nii", "http://***@host/x.nii"),
+        ("http://host/sub@1/x.nii", "http://host/sub@1/x.nii"),
+        ("http://host:80/sub@1/x.nii", "http://host:80/sub@1/x.nii"),
+        ("zip://a.nii::http://me:S@host/x.zip", "zip://a.nii::http://***@host/x.zip"),
+        ("http://host/x?pass=S&jwt=S&id=3", "http://host/x?pass=***&jwt=***&id=3"),
+        ("http://host/x?id=3#access_token=S", "http://host/x?id=3#access_token=***"),
+    ],
+)
+def test_secrets_in_odd_places_of_urls_are_hidden(url, public):
+    assert public_url(url) == public
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": "Bearer SECRET\n"}, {"K": "SECRET漢"}, {"A b": "SECRET"}]
+)
+def test_headers_that_cannot_be_sent_are_refused_without_their_text(headers):
+    with pytest.raises(
+        ParameterError, match=r"`headers` must hold names without spaces"
+    ) as caught:
+        lv.load("http://127.0.0.1:1/x.nii", storage_options={"headers": headers})
+    assert "SECRET" not in f"{caught.value!r} {caught.value.__cause__} {caught.value.__context__}"
+
+
+def test_a_query_that_no_request_can_hold_is_quoted(plain):
+    with ObjectServer({"x.nii": plain}) as server:
+        assert lv.load(server.url("x.nii?note=a bé&sig=a%2Bb"), storage_options=OPTIONS).ndim == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "are_kept"),
+    [
+        ("https://host/a", "/b", True),
+        ("http://host/a", "https://host/a", True),
+        ("http://host:81/a", "https://host/a", False),
+        ("https://host/a", "https://host:444/a", False),
+        ("https://host/a", "https://other/a", False),
+    ],
+)
+def test_headers_stay_with_their_server(url, location, are_kept):
+    headers = {"X-Api-Key": "SECRET"}
+    assert Address.of(url, headers).followed(location).headers == (headers if are_kept else {})
+
+
+def test_a_redirect_from_https_to_http_is_refused():
+    with pytest.raises(ValueError, match=r"from https:// to http://"):
+        Address.of("https://host/a", {}).followed("http://host/a")
+    assert Origin.of("https://host/a").secured() == Origin.of("https://host/a")
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "message"),
+    [
+        ("http://a..b/x.nii", ReadError, "'a..b' is no name of a host"),
+        ("http://[::1/x.nii", ParameterError, "a URL must name a host"),
+        ("s3:/bucket/x.nii", ImageNotFoundError, r"A URL has two slashes: s3://"),
+        ("s3://bucket", ParameterError, "a URL must name a bucket and an object in it"),
+    ],
+)
+def test_urls_that_name_nothing_are_refused(url, kind, message):
+    with pytest.raises(kind, match=message):
+        lv.load(url, storage_options={**OPTIONS, **({"anon": True} if "//" in url else {})})
+
+
+def test_a_folder_of_zarr_is_named():
+    with (
+        ObjectServer({}) as server,
+        pytest.raises(ImageNotFoundError, match=r"Zarr must be local"),
+    ):
+        lv.load(server.url("x.zarr"), storage_options=OPTIONS)

@@ -118,6 +118,10 @@ class PreparedRun:
         passes = zip(self.scans, budgets, strict=True)
         return min(len(scan.prepare(budget).cuts(wanted)) for scan, budget in passes)
 
+    def parts_bytes(self, memory: int | str | None = None) -> int:
+        """Return the bytes that states of all parts take where they are put together, at most."""
+        return sum(size for plan in self.plans(memory) for _, size in plan.consumer_bytes)
+
     def read_part(self, number: int, n_parts: int) -> tuple[PassPart, ...]:
         """Read one part of each pass within the budget."""
         return tuple(

@@ -284,12 +284,20 @@ class Cohort:
             wanted = min(n_workers, one.bytes_read // _LEAST_PART_BYTES)
             if one.is_due and wanted > 1 and one.bytes_read > share:
                 wanted = min(wanted, math.ceil(one.bytes_read / share))
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    prepared = prepare_run(one.files, self.options)
-                    one = replace(one, n_parts=prepared.most_parts(wanted, budget))  # noqa: PLW2901
+                one = self._divided(one, wanted, budget)  # noqa: PLW2901
             divided.append(one)
         return tuple(divided)
+
+    def _divided(self, one: PlannedRun, wanted: int, budget: int) -> PlannedRun:
+        """Divide a run, if it can be, and the states of its parts fit where they are put together."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            prepared = prepare_run(one.files, self.options)
+            n_parts = prepared.most_parts(wanted, budget)
+        peak = one.peak_bytes + prepared.parts_bytes(budget)
+        if n_parts == 1 or peak > budget:
+            return one
+        return replace(one, n_parts=n_parts, peak_bytes=peak)
 
     def _plan_of(self, run: RunFiles, share: int, budget: int, step: Step) -> PlannedRun:
         with warnings.catch_warnings():

@@ -134,7 +134,12 @@ def test_the_plan_says_how_many_parts(study, long_run, workers):
     assert "; read in 3 parts" in str(plan).splitlines()[0]
     whole = prepare_cohort("fmriprep", "far", None, RunFilter(), replace(options, qc=True))
     assert [one.n_parts for one in whole.plan(scheduler=workers).runs] == [1, 1]
-    assert [one.n_parts for one in cohort.plan(n_jobs=2).runs] == [1, 1]
+    here = cohort.plan(n_jobs=2)
+    assert [one.n_parts for one in here.runs] == [1, 1]
+    # The states of the parts lie beside the table that they become.
+    assert plan.runs[0].peak_bytes > here.runs[0].peak_bytes
+    least = cohort.plan(here.runs[0].peak_bytes, scheduler=workers)
+    assert [one.n_parts for one in least.runs] == [1, 1]
 
 
 def test_memory_is_that_of_each_run(study, workers):

@@ -54,7 +54,7 @@ def fingerprint(run: RunFiles, options: CohortOptions) -> str:
     Parameters
     ----------
     run : RunFiles
-        The run: paths, sizes and modification times count.
+        The run: paths, sizes and modification times count, of files that are read.
     options : CohortOptions
         The parameters; of atlases their bytes count, and of a mask what counts of a run.
 
@@ -69,8 +69,7 @@ def fingerprint(run: RunFiles, options: CohortOptions) -> str:
     OSError
         If a file is not there.
     """
-    events = None if options.glm is None else run.events
-    paths = [run.bold, options.mask_of(run), run.confounds, events]
+    paths = [run.bold, *options.files_of(run).values()]
     files = []
     for path in filter(None, paths):
         found = find_file(path)

@@ -409,3 +409,10 @@ def test_lv_plan_of_a_study_lists_its_runs_and_writes_nothing(study):
     (one,) = lv.plan(lv.run_group, "fmriprep", "out").sets
     assert one.n_runs == 2
     assert not (study / "out/group").exists()
+
+
+def test_files_that_are_not_read_change_nothing(study):
+    assert lv.run_cohort("fmriprep", "out", **ONE, n_jobs=1).failed == ()
+    for path in study.glob("fmriprep/sub-*/func/*timeseries.tsv"):
+        path.write_text("")
+    assert len(lv.run_cohort("fmriprep", "out", **ONE, n_jobs=1).finished) == 2

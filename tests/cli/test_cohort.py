@@ -173,6 +173,11 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         (("out", "group", *BASE[3:5]), 1, "OUT must hold outputs of the participant level"),
         (BASE[1:], 1, "--atlas must hold an atlas, or --qc"),
         ((*BASE[1:], "--atlas", "Q"), 2, "--atlas must be NAME=FILE"),
+        (
+            ("--qc", "--participant-label", "01", *BASE[1:3]),
+            2,
+            "Got nothing. Put them in front of",
+        ),
         ((*BASE[1:], *ATLAS, *ATLAS), 1, "--atlas must have names that differ"),
         ((*BASE[1:], *ATLAS, "--matrix", "tangent"), 2, "--matrix must be of correlation"),
         ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must name what is there"),

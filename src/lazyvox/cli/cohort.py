@@ -383,6 +383,8 @@ def _places(places: tuple[str, ...], *, has_table: bool) -> tuple[str | None, st
         instead = ", with --table" if has_table else ""
         shown = " ".join(map(printable, places)) or "nothing"
         msg = f"the arguments must be {' '.join(names)} (or {_GROUP}){instead}. Got {shown}"
+        if not places:
+            msg += ". Put them in front of options that take several labels, or behind --"
         raise WrongUsageError(msg)
     return (None if has_table else places[0]), places[-2], places[-1]
 

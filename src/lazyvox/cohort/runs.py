@@ -184,8 +184,8 @@ def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
     Raises
     ------
     ParameterError
-        If the table has no column ``bold``, or one that is neither a file nor an entity; if a row
-        has no ``sub``, or two rows one name.
+        If the table has no column ``bold``, or one that is neither a file nor an entity; if it
+        has no row, a row no ``sub``, or two rows one name.
     """
     text = open_delimited(table, "a table of runs")
     if "bold" not in text.titles:
@@ -203,6 +203,9 @@ def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
             title: cell.strip() for title, cell in row.items() if cell.strip() not in _MISSING
         }
         runs.append(_run_of_row(given, folder, f"{text.source}, line {line}"))
+    if not runs:
+        msg = f"{text.source}: a table of runs must have a row for each run. It has none."
+        raise ParameterError(msg, parameter="table")
     twice = [label for label, n in Counter(one.label for one in runs).items() if n > 1]
     if twice:
         msg = (
@@ -219,10 +222,10 @@ def _check_columns(titles: Sequence[str], source: str) -> None:
     unknown = [one for one in titles if one not in known]
     if unknown:
         near = get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean {near[0]}" if near else "take it out"
+        hint = f"Did you mean {near[0]}?" if near else "Take it out."
         msg = (
             f"{source}: columns must be {', '.join(_FILES)}, or entities of BIDS, such as sub, ses, "
-            f"task, run and acq. Got {unknown[0]!r}; {hint}."
+            f"task, run and acq. Got {unknown[0]!r}. {hint}"
         )
         raise ParameterError(msg, parameter="table")
 

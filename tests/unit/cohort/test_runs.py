@@ -94,11 +94,12 @@ def test_a_table_names_runs_and_entities(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sub\tbold\tconfound\n1\tx.nii\ty\n", "Got 'confound'; did you mean confounds"),
-        ("sub\tbold\tage\n1\tx.nii\t7\n", "or entities of BIDS, .* Got 'age'; take it out"),
+        ("sub\tbold\tconfound\n1\tx.nii\ty\n", r"Got 'confound'. Did you mean confounds\?"),
+        ("sub\tbold\tage\n1\tx.nii\t7\n", "or entities of BIDS, .* Got 'age'. Take it out"),
         ("sub\timg\n1\tx.nii\n", "must have the column bold. Got sub, img"),
         ("task\tbold\nrest\tx.nii\n", "line 2: every run must have a sub"),
         ("sub\tbold\n1\tx.nii\n1\ty.nii\n", "Got sub-1 twice"),
+        ("sub\tbold\n", "a table of runs must have a row for each run. It has none"),
         ("sub\tbold\n1\tn/a\n", "line 2: the column bold must hold a path"),
     ],
 )

@@ -8,6 +8,8 @@ import { PLANES } from './geometry.js';
 const LETTERS = { 0: ['L', 'R'], 1: ['P', 'A'], 2: ['I', 'S'] };
 /** Room in pixels of the page around the voxel that the crosshair leaves free. */
 const FREE = 7;
+/** Length in pixels of the side of a plane below which two letters would lie over one another. */
+const LEAST = 34;
 
 /** A drawing over the canvas of a scene. */
 export class Ink {
@@ -81,11 +83,10 @@ export class Ink {
     context.strokeStyle = 'rgba(7, 8, 10, 0.9)';
     context.fillStyle = '#e6b450';
     const middle = [tile.left + tile.width / 2, tile.top + tile.height / 2];
+    const sideways = [[left, tile.left + 9, middle[1]], [right, tile.left + tile.width - 9, middle[1]]];
+    const upright = [[top, middle[0], tile.top + 10], [bottom, middle[0], tile.top + tile.height - 10]];
     for (const [text, x, y] of [
-      [left, tile.left + 9, middle[1]],
-      [right, tile.left + tile.width - 9, middle[1]],
-      [top, middle[0], tile.top + 10],
-      [bottom, middle[0], tile.top + tile.height - 10],
+      ...(tile.width < LEAST ? [] : sideways), ...(tile.height < LEAST ? [] : upright),
     ]) {
       context.strokeText(text, x, y);
       context.fillText(text, x, y);

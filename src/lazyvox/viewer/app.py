@@ -249,13 +249,14 @@ class _Routes:
         return self._not_yet() if results is None else json_response(results.quality)
 
     async def carpet(self, request: Request) -> Response:
-        """Return the carpet plot; 202 while the pass runs."""
+        """Return the carpet plot; 202 while the pass runs, 204 where no voxel varies."""
         del request
         results = self._session.background.results
         if results is None:
             return self._not_yet()
         if not results.carpet:
-            raise HTTPException(404, "No voxel varies over time.")
+            # No fault, which a browser would put on its console: no voxel varies over time.
+            return Response(status_code=204)
         return Response(results.carpet, media_type="image/png")
 
     async def state(self, request: Request) -> Response:

@@ -96,7 +96,7 @@ def test_a_3d_image_and_one_in_memory(view):
     assert client.get("info").json["shape"] == [3, 4, 5, 1]
     np.testing.assert_array_equal(client.get("volume/0").image.get_fdata(), array)
     assert client.after_the_pass()["pass"]["state"] == "done"
-    assert client.get("carpet.png").status == 404
+    assert client.get("carpet.png").status == 204
     assert client.get("series?i=1&j=2&k=3").json["value"] == [array[1, 2, 3]]
 
 

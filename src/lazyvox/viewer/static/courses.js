@@ -161,6 +161,8 @@ export class Courses {
       const quality = await getJson('quality');
       for (const [measure] of MEASURES) this.#addPlot(measure, quality[measure]);
       const blob = await getBlob('carpet.png');
+      // No voxel varies over time.
+      if (blob.size === 0) return;
       at('carpet').hidden = false;
       at('carpet-head').hidden = false;
       this.#carpet = new Carpet(at('carpet'), this.view.length, (t) => this.view.showTime(t));

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import lazyvox as lv
-from lazyvox.errors import ImageNotFoundError, ParameterError, ReadError
+from lazyvox.cli.cohort import _IMAGE_AND_TABLE
+from lazyvox.cli.main import main
+from lazyvox.errors import ImageNotFoundError, ParameterError, ParameterTypeError, ReadError
 from lazyvox.store.files.urls import public_url
 from lazyvox.store.remote.connections import Origin
 from lazyvox.store.remote.http_object import Address
@@ -214,3 +216,51 @@ def test_a_folder_of_zarr_is_named():
         pytest.raises(ImageNotFoundError, match=r"Zarr must be local"),
     ):
         lv.load(server.url("x.zarr"), storage_options=OPTIONS)
+
+
+def test_damaged_blocks_beside_one_another_are_fetched_again(plain, values, tmp_path):
+    content = plain + bytes(3 << 20)
+    options = {**OPTIONS, "cache_dir": tmp_path}
+    with ObjectServer({"x.nii": content}) as server:
+        found = lv.load(server.url("x.nii"), storage_options=options)
+        np.testing.assert_array_equal(found.dataobj[...], values)
+        blocks = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+        for path in blocks:
+            path.write_bytes(b"damaged")
+        again = lv.load(server.url("x.nii"), storage_options=options)
+        np.testing.assert_array_equal(again.dataobj[...], values)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "message"),
+    [
+        ("s3://bucket/blocks", ParameterError, "`cache_dir` must be a local folder"),
+        (5, ParameterTypeError, "`cache_dir` must be a path. Got int"),
+    ],
+)
+def test_a_cache_elsewhere_is_refused(folder, kind, message):
+    with pytest.raises(kind, match=message):
+        lv.load("http://127.0.0.1:1/x.nii", storage_options={"cache_dir": folder})
+
+
+def test_options_that_no_url_uses_are_refused(plain, tmp_path, capsys):
+    path = tmp_path / "x.nii"
+    path.write_bytes(plain)
+    with pytest.raises(ParameterError, match=r"`storage_options` must go with a URL"):
+        lv.load(path, storage_options={"annon": True})
+    endpoint = "endpoint_url=http://127.0.0.1:1"
+    assert main(["info", str(path), "--storage-option", endpoint]) == 2
+    assert "--storage-option concerns URLs, and none is given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "table"),
+    [
+        ("we:ird.nii:t.tsv", "we:ird.nii", "t.tsv"),
+        ("http://h:80/a.nii:t.tsv", "http://h:80/a.nii", "t.tsv"),
+        ("a.nii:http://h:80/t.tsv", "a.nii", "http://h:80/t.tsv"),
+    ],
+)
+def test_an_atlas_of_a_study_may_be_a_url_with_a_port(text, image, table):
+    assert _IMAGE_AND_TABLE.fullmatch(text).groups() == (image, table)
+    assert _IMAGE_AND_TABLE.fullmatch("http://h:80/a.nii") is None

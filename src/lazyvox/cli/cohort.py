@@ -1,5 +1,6 @@
 """`lazyvox cohort`: signals, coverage, matrices and quality of all runs of a study."""
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,6 +47,11 @@ from lazyvox.store.files.paths import absolute_path, expand_home, printable
 __all__ = ["cohort"]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
+
+#: A file name may have a colon; the table after the last one has none, but as a URL may.
+_IMAGE_AND_TABLE = re.compile(
+    r"((?:[A-Za-z][\w+.\-]*://[^/]*/)?+.+?):((?:[A-Za-z][\w+.\-]*://[^/]*/)?[^:]*)"
+)
 
 _PARTICIPANT, _GROUP = "participant", "group"
 #: Options that the level of a group has.
@@ -446,7 +452,6 @@ def _atlas(text: str) -> Atlas:
     if not name or not equals or not rest:
         msg = f"--atlas must be NAME=FILE, or NAME=FILE:TABLE. Got {text!r}"
         raise WrongUsageError(msg)
-    # A file name may have a colon.
-    is_whole = Path(rest).exists() or ":" not in rest
-    image, table = (rest, None) if is_whole else rest.rsplit(":", 1)
+    parts = None if Path(rest).exists() else _IMAGE_AND_TABLE.fullmatch(rest)
+    image, table = (rest, None) if parts is None else parts.groups()
     return Atlas.opened(name, expand_home(image), table and expand_home(table))

@@ -45,6 +45,7 @@ __all__ = [
     "parse_widths",
     "reporting_options",
     "runs_argument",
+    "storage_option",
 ]
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
@@ -98,6 +99,10 @@ class Command(click.Command):
             _, _, given = self.make_parser(ctx).parse_args(list(args))
             for param in given:
                 _refuse_twice(param, given.count(param))
+            names = {param.name for param in given}
+            # A table of runs may have URLs in it.
+            if "storage_options" in names and "table" not in names:
+                _refuse_without_urls(args)
         return super().parse_args(ctx, args)
 
 
@@ -105,6 +110,19 @@ class CommandGroup(click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+
+def _refuse_without_urls(args: list[str]) -> None:
+    """Refuse options of URLs where none is given."""
+    behind = [before == "--storage-option" for before in ["", *args[:-1]]]
+    others = [
+        text
+        for text, is_value in zip(args, behind, strict=True)
+        if not is_value and not text.startswith("--storage-option")
+    ]
+    if not any("://" in text or "::" in text for text in others):
+        msg = "--storage-option concerns URLs, and none is given"
+        raise WrongUsageError(msg)
 
 
 def _refuse_twice(param: click.Parameter, count: int) -> None:
@@ -350,6 +368,17 @@ def _jobs_option(text: str) -> _Option[Any]:
     )
 
 
+_STORAGE_OPTION: _Option[Any] = click.option(
+    "--storage-option",
+    "storage_options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    expose_value=False,
+    callback=_use_storage_options,
+    help="Option of the URLs of this command, such as anon=true, endpoint_url=URL or timeout=10; "
+    "may be given several times, headers.NAME=TEXT too.",
+)
+
 _COMMON: tuple[_Option[Any], ...] = (
     click.option(
         "--memory",
@@ -362,16 +391,7 @@ _COMMON: tuple[_Option[Any], ...] = (
         "most 2 GiB. Work that does not fit is refused before it starts.",
     ),
     _jobs_option("Threads, besides the one that decodes; -1 is all cores."),
-    click.option(
-        "--storage-option",
-        "storage_options",
-        metavar="KEY=VALUE",
-        multiple=True,
-        expose_value=False,
-        callback=_use_storage_options,
-        help="Option of the URLs of this command, such as anon=true, endpoint_url=URL or timeout=10; "
-        "may be given several times, headers.NAME=TEXT too.",
-    ),
+    _STORAGE_OPTION,
     _flag("--explain", text="Print the plan, read and write nothing."),
     _flag("--json", text="Print the result, or the plan, as JSON."),
     _flag("--quiet", text="Print nothing but errors and warnings."),
@@ -418,6 +438,12 @@ def reporting_options(command: _Decorated) -> _Decorated:
     for option in reversed(_REPORTING):
         command = option(command)
     return command
+
+
+def storage_option(command: _Decorated) -> _Decorated:
+    """Add --storage-option to a command without the options of every command."""
+    added: _Decorated = _STORAGE_OPTION(command)
+    return added
 
 
 def overwrite_option(command: _Decorated) -> _Decorated:

@@ -11,7 +11,15 @@ from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.job import print_json
 from lazyvox.cli.motion_options import check_radius, motion_options
 from lazyvox.cli.outcome import options_named
-from lazyvox.cli.settings import PATH, Command, Settings, chosen, examples, reporting_options
+from lazyvox.cli.settings import (
+    PATH,
+    Command,
+    Settings,
+    chosen,
+    examples,
+    reporting_options,
+    storage_option,
+)
 from lazyvox.confounds.displacement import has_motion
 from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.plan import Plan
@@ -83,6 +91,7 @@ __all__ = ["view"]
     is_flag=True,
     help="Print the plan of the pass in the background, and serve nothing.",
 )
+@storage_option
 @reporting_options
 @click.pass_context
 def view(

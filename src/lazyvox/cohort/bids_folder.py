@@ -13,6 +13,7 @@ from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.confounds.beside import table_among
 from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.files.urls import is_url
 
 __all__ = ["find_runs"]
 
@@ -92,7 +93,8 @@ def _derivatives(root: str, subjects: Sequence[str]) -> tuple[str, _Found]:
     shown = printable(root)
     if not Path(root).is_dir():
         msg = f"{shown}: there must be a folder with BIDS derivatives. There is none."
-        raise ImageNotFoundError(msg)
+        hint = "Copy it here, or name the URLs of runs in a table." if is_url(root) else ""
+        raise ImageNotFoundError(msg, hint=hint)
     found = {root: _look_in(root, subjects)}
     if not found[root].runs:
         inside = sorted(Path(root).glob("derivatives/*/"))

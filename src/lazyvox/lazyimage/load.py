@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from xml.parsers.expat import ExpatError
 
@@ -119,6 +120,14 @@ def load(
     (12, 14, 10)
     """
     if storage_options is not None:
+        full_path = absolute_path(path)
+        # A file that is missing is named as such, below.
+        if storage_options and not is_url(full_path) and Path(full_path).exists():
+            msg = (
+                f"`storage_options` must go with a URL: nothing uses them for the local path "
+                f"{printable(full_path)}. Leave them out."
+            )
+            raise ParameterError(msg, parameter="storage_options")
         with storage_options_of(**chosen_options(storage_options)):
             return load(path, dtype=dtype, mmap=mmap)
     try:

@@ -81,7 +81,7 @@ class _BlockBody:
         self._at, self._stop = start, stop
         self._number, self._block = -1, b""
         self._body: ObjectBody | None = None
-        self._body_at = -1
+        self._body_at = self._body_stop = -1
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill a buffer, or a part of it; 0 behind the last byte that was asked for."""
@@ -116,11 +116,13 @@ class _BlockBody:
     def _fetch(self, number: int) -> bytes:
         """Fetch a block, as a part of one request for all that are wanted from here on."""
         start = number * KEPT_BLOCK_BYTES
-        if self._body is None or self._body_at != start:
+        # A block behind its end is kept, and damaged.
+        if self._body is None or self._body_at != start or start >= self._body_stop:
             self.close()
             last = -(-self._stop // KEPT_BLOCK_BYTES)
             end = min(self._end_of_missing(number, last) * KEPT_BLOCK_BYTES, self.state.size)
             self._body = self._transport.fetch(start, end, self.state)
+            self._body_stop = end
         block = memoryview(bytearray(self._size_of(number)))
         filled = 0
         while filled < len(block):

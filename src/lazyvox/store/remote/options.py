@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.once import one_per_process
+from lazyvox.store.files.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,7 +192,13 @@ def chosen_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     if folder is not None:
         from lazyvox.store.files.paths import absolute_path
 
+        if not isinstance(folder, str | os.PathLike):
+            msg = f"the storage option `cache_dir` must be a path. Got {type(folder).__name__}."
+            raise ParameterTypeError(msg, parameter="cache_dir")
         chosen["cache_dir"] = absolute_path(folder)
+        if is_url(chosen["cache_dir"]):
+            msg = f"the storage option `cache_dir` must be a local folder. Got {chosen['cache_dir']!a}."
+            raise ParameterError(msg, parameter="cache_dir")
     return chosen
 
 

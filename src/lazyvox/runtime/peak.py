@@ -62,9 +62,10 @@ class PeakMemory:
         """Take samples until the block ends."""
         pause = _INTERVAL_S
         while not self._stop.wait(pause):
-            began = time.perf_counter()
+            # Of the processor: on a busy machine a sample takes long, and the next must not wait for it.
+            began = time.thread_time()
             self._sample()
-            pause = max(_INTERVAL_S, _PAUSE_PER_COST * (time.perf_counter() - began))
+            pause = max(_INTERVAL_S, _PAUSE_PER_COST * (time.thread_time() - began))
         self.sampling_seconds = time.thread_time()
 
     def _start(self) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+import traceback
 
 import numpy as np
 import pytest
@@ -264,3 +265,28 @@ def test_options_that_no_url_uses_are_refused(plain, tmp_path, capsys):
 def test_an_atlas_of_a_study_may_be_a_url_with_a_port(text, image, table):
     assert _IMAGE_AND_TABLE.fullmatch(text).groups() == (image, table)
     assert _IMAGE_AND_TABLE.fullmatch("http://h:80/a.nii") is None
+
+
+def test_causes_in_other_packages_show_no_credentials():
+    with ObjectServer({}) as server:
+        url = server.url("x.zip").replace("//", "//me:SECRET@") + "?sig=SECRET"
+        options = {"retries": 0}
+        with pytest.raises(ParameterError, match="Got FileNotFoundError") as caught:
+            lv.load("zip://a.nii::" + url, storage_options=options)
+    assert "me:SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "kind", "message"),
+    [
+        ("http://me:SECRET@127.0.0.1:1", ReadError, "nothing at 127.0.0.1 port 1 accepts"),
+        ("http://me:SECRET@127.0.0.1:bad", ParameterError, "http_proxy must be http://HOST:PORT"),
+        ("socks5://me:SECRET@127.0.0.1:1", ParameterError, "http_proxy must be http://HOST:PORT"),
+    ],
+)
+def test_proxies_that_cannot_be_used_are_named(monkeypatch, proxy, kind, message):
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(kind, match=message) as caught:
+        lv.load("http://example.invalid/x.nii", storage_options=OPTIONS)
+    assert "SECRET" not in str(caught.value)

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 from lazyvox._threads import is_asked_to_end
 from lazyvox._typing import override
 from lazyvox._version import __version__
-from lazyvox.errors import ReadError
+from lazyvox.errors import ParameterError, ReadError
 from lazyvox.runtime.once import OncePerProcess, one_per_process
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = ["Body", "Origin", "open_answer"]
 _SLICE_S = 0.2
 _CONNECT_S = 15.0
 _HTTP_PORT = 80
+_PROXY_PORT = 8080
 #: Connections that are kept for each server.
 _MOST_IDLE = 16
 _LINES_BYTES = 8 << 10
@@ -77,17 +78,36 @@ class Origin:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else _HTTP_PORT)
-        proxy = ""
-        if not urllib.request.proxy_bypass(host):
-            named = urllib.request.getproxies().get(parts.scheme, "")
-            proxy = (
-                urlsplit(named if "://" in named else f"http://{named}").netloc if named else ""
-            )
-        return cls(parts.scheme, host, port, proxy)
+        return cls(parts.scheme, host, port, _proxy_of(parts.scheme, host))
+
+    @property
+    def reached(self) -> tuple[str, int]:
+        """Host and port of what is connected to: the proxy, if there is one."""
+        if not self.proxy:
+            return self.host, self.port
+        parts = urlsplit(f"//{self.proxy}")
+        return parts.hostname or "", parts.port or _PROXY_PORT
 
     def secured(self) -> Origin:
         """Return the same server by TLS, each at its usual port; itself if it has another."""
         return Origin.of(f"https://{self.host}") if self.port == _HTTP_PORT else self
+
+
+def _proxy_of(scheme: str, host: str) -> str:
+    """Return the proxy that the environment names for a host; empty for none."""
+    named = urllib.request.getproxies().get(scheme, "")
+    if not named or urllib.request.proxy_bypass(host):
+        return ""
+    try:
+        parts = urlsplit(named if "://" in named else f"http://{named}")
+        is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right:
+        # Not its text: it may have a password.
+        msg = f"the variable {scheme}_proxy must be http://HOST:PORT. It is another text."
+        raise ParameterError(msg, hint="Other proxies, such as those of SOCKS, cannot be used.")
+    return parts.netloc
 
 
 class _PatientIO(socket.SocketIO):
@@ -335,10 +355,7 @@ def _requested(
 
 
 def _connect(origin: Origin) -> http.client.HTTPConnection:
-    host, port = origin.host, origin.port
-    if origin.proxy:
-        host, _, proxy_port = origin.proxy.rpartition("@")[2].partition(":")
-        port = int(proxy_port or 8080)
+    host, port = origin.reached
     if origin.scheme == "https":
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
             host, port, timeout=_CONNECT_S, context=_tls()

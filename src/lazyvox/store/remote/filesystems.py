@@ -152,23 +152,24 @@ class _Files:
         """Raise what an error of a file system means."""
         shown = printable(self._shown)
         said = without_urls(str(error)) or type(error).__name__
+        cause = _public_cause(error)
         if isinstance(error, ImageFileError | PassingError):
             raise error
         if isinstance(error, FileNotFoundError):
             if seen is not None:
                 raise_changed(self._shown, seen, None)
             msg = f"{shown}: no such object."
-            raise ImageNotFoundError(msg, hint=advice_on_folder(self._shown)) from error
+            raise ImageNotFoundError(msg, hint=advice_on_folder(self._shown)) from cause
         if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
             msg = f"{shown}: the object may not be read: {said.rstrip('.')}."
             hint = f"{self._advice} `storage_options={{'anon': True}}` reads public buckets."
             cli = f"{self._advice} --storage-option anon=true reads public buckets."
-            raise ImagePermissionError(msg, hint=hint, cli_hint=cli) from error
+            raise ImagePermissionError(msg, hint=hint, cli_hint=cli) from cause
         if isinstance(error, IsADirectoryError):
             msg = f"{shown}: the URL must name an object, it is a folder."
-            raise ImageIsADirectoryError(msg) from error
+            raise ImageIsADirectoryError(msg) from cause
         msg = f"its file system fails ({type(error).__name__}: {said})"
-        raise PassingError(msg) from error
+        raise PassingError(msg) from cause
 
     def _refuse_url(self, error: Exception) -> NoReturn:
         said = without_urls(str(error)) or type(error).__name__
@@ -176,7 +177,7 @@ class _Files:
             f"{printable(self._shown)}: a URL must be of a file system of fsspec, with options that "
             f"it knows. Got {type(error).__name__}: {said}"
         )
-        raise ParameterError(msg, parameter="storage_options") from error
+        raise ParameterError(msg, parameter="storage_options") from _public_cause(error)
 
 
 class _Bytes:
@@ -198,6 +199,16 @@ class _Bytes:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _public_cause(error: Exception) -> Exception | None:
+    """Return an error as the cause of another; None if a traceback would show credentials."""
+    one: BaseException | None = error
+    while one is not None:
+        if without_urls(str(one)) != str(one):
+            return None
+        one = one.__cause__ or one.__context__
+    return error
 
 
 def _state_in(found: dict[str, Any], size: int) -> ObjectState:

@@ -152,7 +152,7 @@ class HttpObject:
 
     def _answer(self, address: Address, headers: Mapping[str, str]) -> Body:
         note_request(requests=1)
-        host = urlsplit(address.url).hostname
+        host, port = address.origin.reached
         try:
             sent = {**address.headers, **headers}
             return open_answer(address.origin, address.url, sent, self._timeout)
@@ -175,7 +175,7 @@ class HttpObject:
         except TimeoutError as error:
             raise PassingError(_silent(self._timeout)) from error
         except ConnectionRefusedError as error:
-            msg = f"nothing at {host} port {_port(address.url)} accepts connections"
+            msg = f"nothing at {host} port {port} accepts connections"
             raise PassingError(msg) from error
         except (OSError, http.client.HTTPException) as error:
             reason = without_urls(" ".join(str(error).split()) or type(error).__name__)
@@ -377,8 +377,3 @@ def _state_of(body: Body, size: int) -> ObjectState:
 
 def _silent(timeout: float) -> str:
     return f"the server was silent for {timeout:g} s"
-
-
-def _port(url: str) -> int:
-    parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)

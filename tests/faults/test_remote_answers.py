@@ -14,7 +14,13 @@ import pytest
 import lazyvox as lv
 from lazyvox.cli.cohort import _IMAGE_AND_TABLE
 from lazyvox.cli.main import main
-from lazyvox.errors import ImageNotFoundError, ParameterError, ParameterTypeError, ReadError
+from lazyvox.errors import (
+    ImageNotFoundError,
+    OutputError,
+    ParameterError,
+    ParameterTypeError,
+    ReadError,
+)
 from lazyvox.store.files.urls import public_url
 from lazyvox.store.remote.connections import Origin
 from lazyvox.store.remote.http_object import Address
@@ -290,3 +296,27 @@ def test_proxies_that_cannot_be_used_are_named(monkeypatch, proxy, kind, message
     with pytest.raises(kind, match=message) as caught:
         lv.load("http://example.invalid/x.nii", storage_options=OPTIONS)
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda run, out: lv.extract_all([run], run, out_dir=out),
+        lambda run, out: lv.run_cohort(None, out, table="runs.tsv", qc=True),
+    ],
+    ids=["extract_all", "run_cohort"],
+)
+def test_folders_of_outputs_behind_urls_are_refused(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs.tsv").write_text("sub\tbold\n01\trun.nii\n")
+    (tmp_path / "run.nii").write_bytes(nifti_bytes(np.ones((2, 2, 2, 4), "<i2")))
+    with pytest.raises(OutputError, match=r"http://127.0.0.1:1/out: an output must be a local"):
+        call("run.nii", "http://127.0.0.1:1/out")
+    assert not (tmp_path / "http:").exists()
+
+
+def test_volumes_of_split_go_to_no_url(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.nii").write_bytes(nifti_bytes(np.ones((2, 2, 2, 4), "<i2")))
+    assert main(["split", "run.nii", "-o", "http://127.0.0.1:1/v{}.nii"]) == 2
+    assert "http://127.0.0.1:1/v0.nii: objects are read" in capsys.readouterr().err

@@ -23,6 +23,7 @@ from lazyvox.lazyimage.save import PreparedSave
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.progress import resolve_progress
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.urls import is_url
 
 __all__ = ["split"]
 
@@ -118,4 +119,4 @@ def _check_pattern(output: str) -> str:
             f"{{}} or, with zeros in front, {{:04d}}. Pass vol{{:04d}}.nii.gz, say"
         )
         raise WrongUsageError(msg)
-    return str(Path(output))
+    return output if is_url(output) else str(Path(output))

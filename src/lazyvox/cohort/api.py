@@ -18,7 +18,9 @@ from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.runtime.cluster import SchedulerLike
 from lazyvox.runtime.progress import ProgressLike
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.files.urls import is_url
 from lazyvox.store.opening import find_file
+from lazyvox.store.write.atomic import url_refusal
 
 __all__ = ["prepare_cohort", "run_cohort"]
 
@@ -225,6 +227,8 @@ def prepare_cohort(
         msg = "`events_dir` concerns `glm` with a `bids_dir`; a table of runs has a column events."
         raise ParameterError(msg)
     full = absolute_path(out)
+    if is_url(full):
+        raise url_refusal(full)
     if bids_dir is not None:
         _check_apart(full, absolute_path(bids_dir))
     if options.mask is not None and options.mask != "auto":

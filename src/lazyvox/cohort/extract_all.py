@@ -33,6 +33,8 @@ from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import plan, stop_if_planning
 from lazyvox.runtime.sized_calls import SizedCall, most_side_by_side
 from lazyvox.store.files.paths import absolute_path, file_names, printable
+from lazyvox.store.files.urls import is_url
+from lazyvox.store.write.atomic import url_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -183,6 +185,8 @@ def extract_all(  # noqa: PLR0913
     tables: Sequence[_Table | None] = [None] * len(images)
     if out_dir is not None:
         folder, unique = absolute_path(out_dir), _names(images, names)
+        if is_url(folder):
+            raise url_refusal(folder)
         tables = _tables(folder, unique, ending or ".tsv", rois, options)
     items = [
         _Item(number, *of_one)

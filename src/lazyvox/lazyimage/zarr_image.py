@@ -14,6 +14,7 @@ from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.runtime.optional import require
 from lazyvox.store.files.identity import FileIdentity, SourceFile
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.urls import advice_on_folder
 
 __all__ = ["load_zarr"]
 
@@ -43,7 +44,7 @@ def _open(store: Any, path: str) -> Any:
         return store
     if isinstance(store, str) and not os.path.lexists(store):
         msg = f"{printable(path)}: no such folder."
-        raise ImageNotFoundError(msg)
+        raise ImageNotFoundError(msg, hint=advice_on_folder(path))
     try:
         node = zarr.open(store, mode="r")
     except (FileNotFoundError, KeyError, ValueError, TypeError) as error:

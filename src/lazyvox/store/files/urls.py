@@ -107,7 +107,7 @@ def without_urls(text: str) -> str:
 
 def advice_on_folder(url: str) -> str:
     """Return a sentence for who named a folder of Zarr; empty for other URLs."""
-    is_zarr = ".zarr" in f"{urlsplit(url).path.lower()}/"
+    is_zarr = is_url(url) and ".zarr" in urlsplit(url).path.lower()
     return "Folders of Zarr must be local: copy it to this machine." if is_zarr else ""
 
 

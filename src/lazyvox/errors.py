@@ -41,7 +41,12 @@ becomes ``--resample``. Advice that is Python code is a `hint`, and has a `cli_h
 
 import re
 import sys
-from typing import Self
+from typing import Any, Self
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
 
 __all__ = [
     "AccessPointError",
@@ -124,6 +129,15 @@ class _WithHint(Exception):  # noqa: N818 - the part that errors and warnings sh
         self.cli_hint = hint if cli_hint is None else cli_hint
         if isinstance(self, ImageFileError):
             join_nibabel()
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return class, text and attributes, for copies and for other processes.
+
+        That of exceptions is replaced by packages that send tracebacks along, as Dask does, and
+        theirs cannot make an error that is a `ValueError` and an `OSError` too.
+        """
+        return type(self), self.args, self.__dict__
 
     def at(self, place: str) -> Self:
         """Return this error with the place where it arose in front of its message."""

@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+from tblib import pickling_support
 
 from lazyvox import errors
 from lazyvox.cli.outcome import options_named, spelled
@@ -21,6 +22,16 @@ def test_copies_keep_the_text_the_parameter_and_the_hints(cls):
         assert same.message == "`t_r` must be above 0. Got 0."
         assert (same.parameter, same.value) == ("t_r", 0)
         assert (same.hint, same.cli_hint) == ("Call f(x).", "Ask.")
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=errors.__all__)
+def test_errors_travel_where_dask_pickles_exceptions(cls):
+    error = cls("`t_r` must be above 0. Got 0.", value=0, hint="Call f(x).", cli_hint="Ask.")
+    make, args, *state = pickling_support.pickle_exception(error)
+    same = make(*args)
+    same.__dict__.update(*state)
+    assert type(same) is cls
+    assert (str(same), same.hint, same.cli_hint) == (str(error), "Call f(x).", "Ask.")
 
 
 def test_error_of_a_place_keeps_its_class_and_its_hints():

@@ -213,7 +213,8 @@ class CleaningJob:
     before : tuple of MemoryTerm
         Terms of the kept result below the run that takes most to compute, which is computed first.
     zeroes : bool
-        Whether NaN and infinity count as 0 at `places`; else their voxels become NaN.
+        Whether NaN and infinity count as 0 at `places`; else their voxels become NaN, without a
+        warning.
     """
 
     source: LazyArray
@@ -328,7 +329,7 @@ class CleaningJob:
                 n_bad += job.result()
                 done = self.source.size * number // len(jobs)
                 report.advance(done - self.source.size * (number - 1) // len(jobs))
-        if n_bad:
+        if n_bad and self.zeroes:
             msg = (
                 f"{self.source.reader.path}: voxels should be finite. {n_bad} of {self.n_columns} "
                 f"hold NaN or infinity after cleaning, which spreads them over time."

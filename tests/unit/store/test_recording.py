@@ -1,14 +1,12 @@
 """A pass that is asked to find access points on its way: the index, the values, and a pass that stops."""
 
-import threading
-
 import numpy as np
 import pytest
 
 import lazyvox as lv
 from lazyvox.errors import ScanCancelledError
 from lazyvox.store.index.growth import growing_index, recording_indexes
-from lazyvox.testing import n_descriptors
+from lazyvox.testing import n_descriptors, own_threads
 from lazyvox.testing.images import write_nifti
 
 
@@ -78,7 +76,7 @@ def test_a_pass_that_stops_leaves_no_index_and_no_open_file(run):
     assert growing_index(source_of(path)) is None
     assert source_of(path).needs_index()
     assert n_descriptors() <= before
-    assert threading.active_count() == 1
+    assert own_threads() == []
 
 
 def test_without_a_cache_nothing_is_recorded(run, monkeypatch):

@@ -98,9 +98,11 @@ def find_steps(document: str) -> list[dict[str, object]]:
     return steps
 
 
-def run_document(name: str, text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_document(
+    name: str, text: str, folder: Path, strict: list[str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", str(Path(__file__).with_name("run_fences.py"))],
+        [sys.executable, *strict, str(Path(__file__).with_name("run_fences.py"))],
         input=json.dumps({"document": name, "steps": find_steps(text)}),
         cwd=folder,
         env={**os.environ, "MPLBACKEND": "Agg"},
@@ -112,14 +114,14 @@ def run_document(name: str, text: str, folder: Path) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_examples_of_document_run(name, example_folder):
+def test_examples_of_document_run(name, example_folder, strict):
     text = (ROOT / name).read_text(encoding="utf-8")
     if not find_steps(text):
         return
     # The run of `lazyvox demo`, beside the folder of its results.
     demo_run = example_folder.parent / "run-v1-840volumes.nii.gz"
     demo_run.hardlink_to(example_folder / "run.nii.gz")
-    done = run_document(name, text, example_folder)
+    done = run_document(name, text, example_folder, strict)
     assert done.returncode == 0, f"{name}\n{done.stdout}{done.stderr}"
 
 
@@ -176,17 +178,17 @@ def test_continued_command_is_one_command():
     ],
     ids=["exception", "wrong value", "failed command", "warning"],
 )
-def test_broken_example_is_noticed(document, complaint, tmp_path):
-    done = run_document("page.md", document, tmp_path)
+def test_broken_example_is_noticed(document, complaint, tmp_path, strict):
+    done = run_document("page.md", document, tmp_path, strict)
     assert done.returncode != 0
     assert complaint in done.stdout + done.stderr
 
 
-def test_fences_of_one_document_share_names(tmp_path):
+def test_fences_of_one_document_share_names(tmp_path, strict):
     document = (
         "```python\nx = 1\n```\n```python\n>>> y = x + 1\n```\n```python\nassert y == 2\n```\n"
     )
-    done = run_document("page.md", document, tmp_path)
+    done = run_document("page.md", document, tmp_path, strict)
     assert done.returncode == 0, done.stderr
 
 

@@ -58,9 +58,9 @@ def reference_folder(reference, tmp_path):
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in EXAMPLES],
 )
-def test_example_of_gallery_runs(name, tmp_path):
+def test_example_of_gallery_runs(name, tmp_path, strict):
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(DOCS / "gallery" / name)],
+        [sys.executable, *strict, str(DOCS / "gallery" / name)],
         cwd=tmp_path,
         env={**os.environ, "MPLBACKEND": "Agg"},
         check=False,

@@ -240,11 +240,11 @@ def serve(
     from lazyvox.viewer.app import STATIC
     from lazyvox.viewer.server import Server
 
-    server = Server(opened(img, options), host=host, port=port, ends_alone=ends_alone)
     if not (STATIC / "vendor/niivue.js").exists():
         msg = "the page of the viewer is not built: it lacks the libraries that draw it."
         hint = "Run make viewer in the checkout, which needs npm, or install a wheel."
         warnings.warn(LazyvoxWarning(msg, hint=hint), stacklevel=3)
+    server = Server(opened(img, options), host=host, port=port, ends_alone=ends_alone)
     if not server.is_local:
         msg = (
             f"`host` {host} lets other machines of the network ask the viewer: whoever sees the "

@@ -60,6 +60,7 @@ test-long: lint
 	    --hypothesis-profile=long --timeout=1800 -o faulthandler_timeout=1700 $(ARGS)
 
 test-browser: environment viewer
+	@PYTHONPATH=tools $(IN_TEST) -c "import chromium; chromium.install_chromium()"
 	$(IN_TEST) -m pytest -q -m browser tests/browser $(ARGS)
 
 format: environment

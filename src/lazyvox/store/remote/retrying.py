@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lazyvox._threads import is_asked_to_end
 from lazyvox._typing import override
 from lazyvox.errors import ReadError
-from lazyvox.planning.memory import format_bytes
+from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.paths import printable
@@ -75,8 +75,7 @@ class RemoteUse:
     def __str__(self) -> str:
         """Return the counts as text."""
         again = f", {self.retries} of them again after a failure" if self.retries else ""
-        plural = "s" * (self.requests != 1)
-        return f"{format_bytes(self.nbytes)} by {self.requests} request{plural}{again}"
+        return f"{format_bytes(self.nbytes)} by {counted(self.requests, 'request')}{again}"
 
 
 class _Counts:

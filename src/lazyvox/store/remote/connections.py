@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from lazyvox._threads import is_asked_to_end
 from lazyvox._typing import override
 from lazyvox._version import __version__
-from lazyvox.errors import ParameterError, ReadError
+from lazyvox.errors import ParameterError
 from lazyvox.runtime.once import OncePerProcess, one_per_process
+from lazyvox.store.remote.retrying import raise_if_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,9 +122,7 @@ class _PatientIO(socket.SocketIO):
         deadline = time.monotonic() + self._timeout
         while True:
             # Before each piece: those of a server that drips come before any wait is over.
-            if is_asked_to_end():
-                msg = "the read was given up."
-                raise ReadError(msg)
+            raise_if_given_up()
             try:
                 n_read: int = self._socket.recv_into(buffer)
             except TimeoutError:

@@ -18,7 +18,14 @@ from lazyvox.store.files.paths import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PassingError", "RemoteUse", "Retries", "note_request", "remote_use"]
+__all__ = [
+    "PassingError",
+    "RemoteUse",
+    "Retries",
+    "note_request",
+    "raise_if_given_up",
+    "remote_use",
+]
 
 ResultT = TypeVar("ResultT")
 
@@ -170,11 +177,16 @@ class Retries:
                 self.failed(error)
 
 
+def raise_if_given_up() -> None:
+    """Raise `ReadError` in a thread whose read was given up."""
+    if is_asked_to_end():
+        msg = "the read was given up."
+        raise ReadError(msg)
+
+
 def _sleep(seconds: float) -> None:
     """Wait, unless the read is given up."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if is_asked_to_end():
-            msg = "the read was given up."
-            raise ReadError(msg)
+        raise_if_given_up()
         time.sleep(min(left, _SLICE_S))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.once import one_per_process
+from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.files.urls import is_url
 
 if TYPE_CHECKING:
@@ -190,8 +191,6 @@ def chosen_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     _check_number(chosen, "retries", lowest=0)
     folder = chosen.get("cache_dir")
     if folder is not None:
-        from lazyvox.store.files.paths import absolute_path
-
         if not isinstance(folder, str | os.PathLike):
             msg = f"the storage option `cache_dir` must be a path. Got {type(folder).__name__}."
             raise ParameterTypeError(msg, parameter="cache_dir")

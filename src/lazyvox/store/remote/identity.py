@@ -7,7 +7,6 @@ from lazyvox.errors import ImageNotFoundError, ImagePermissionError, TruncatedFi
 from lazyvox.runtime.logs import log_info
 from lazyvox.store.files.identity import ONE_FETCH_BYTES, SourceFile
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.source import StoredBytes
 from lazyvox.store.files.urls import HIDDEN, url_beside
 from lazyvox.store.remote.kept_blocks import KEPT_BLOCK_BYTES
 from lazyvox.store.remote.objects import transport_of
@@ -67,15 +66,14 @@ class ObjectIdentity:
         kept = 0 if self.access.cache_dir is None else 2 * MOST_AT_ONCE * KEPT_BLOCK_BYTES
         return FETCH_BYTES + kept
 
-    def open_at(self, path: str) -> StoredBytes:
+    def open_at(self, path: str) -> OpenObject:
         """Open it; whether it is still the same, each answer tells."""
         transport = transport_of(path, self.access)
         return OpenObject(path, transport, self.state, self.access.retries)
 
     def prefetch(self, path: str, start: int, stop: int) -> None:
         """Fetch bytes that are going to be read, up to a bound, in one request."""
-        file = OpenObject(path, transport_of(path, self.access), self.state, self.access.retries)
-        file.fetch(start, min(stop, start + ONE_FETCH_BYTES))
+        self.open_at(path).fetch(start, min(stop, start + ONE_FETCH_BYTES))
 
     def find_beside(self, path: str, ending: str) -> SourceFile | None:
         """Return the object that has the name of this one and an ending more, if there is one."""

@@ -69,7 +69,7 @@ class VoxelsSeen:
 
     @property
     def flags(self) -> tuple[BoolArray, BoolArray]:
-        """Of each voxel: was it zero in all volumes so far, and finite in all of them."""
+        """Flags of each voxel: zero in all volumes so far, and finite in all of them."""
         return self._is_zero, self._is_finite
 
     def merge(self, flags: tuple[BoolArray, BoolArray]) -> None:

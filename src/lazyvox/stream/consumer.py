@@ -81,7 +81,7 @@ class Consumer(ABC, Generic[ResultT]):
         """
 
     def part_step(self, grid: Grid) -> int:
-        """Return the volumes whose multiples parts of a pass may begin at.
+        """Return a number of volumes: parts of a pass may begin at its multiples.
 
         Parts are read by other processes: a consumer that allows them has `state` and `absorb`, and
         its result does not depend on where they begin, bit for bit.
@@ -116,7 +116,11 @@ class Consumer(ABC, Generic[ResultT]):
         Parameters
         ----------
         state : object
-            Of `state`, of later volumes of the same grid.
+            The answer of its `state`, of later volumes of the same grid.
+
+        Notes
+        -----
+        `merge` takes a whole consumer, with the voxels and files that it keeps.
         """
         del state
         msg = f"{self.describe()} takes no state"

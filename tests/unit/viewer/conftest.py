@@ -115,8 +115,13 @@ def shared(example_files, tmp_path_factory):
     """Client of one viewer of the example run, for tests that only ask."""
     run = tmp_path_factory.mktemp("shared") / "run.nii.gz"
     shutil.copy(example_files / "run.nii.gz", run)
-    with lv.view(run, open_browser=False) as made:
-        yield Client(made.url)
+    with pytest.MonkeyPatch.context() as patch:
+        # The cache of a test goes with that test, while the pass still writes into it.
+        patch.setenv("LAZYVOX_CACHE_DIR", str(run.parent / "cache"))
+        with lv.view(run, open_browser=False) as made:
+            client = Client(made.url)
+            client.after_the_pass()
+            yield client
 
 
 @pytest.fixture

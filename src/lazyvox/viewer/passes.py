@@ -1,7 +1,7 @@
 """Passes over the run that give way: to requests for volumes, and to a page that went away."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lazyvox.errors import ScanCancelledError
@@ -53,8 +53,6 @@ class PassProgress:
         Once set, the pass stops at its next block.
     gate : Gate, optional
         Whom the pass gives way to.
-    changed : callable, optional
-        Called after each block.
 
     Attributes
     ----------
@@ -62,15 +60,9 @@ class PassProgress:
         Volumes.
     """
 
-    def __init__(
-        self,
-        cancelled: threading.Event,
-        gate: Gate | None = None,
-        changed: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, cancelled: threading.Event, gate: Gate | None = None) -> None:
         self._cancelled = cancelled
         self._gate = gate
-        self._changed = changed
         self.done = 0
         self.total = 0
 
@@ -82,8 +74,6 @@ class PassProgress:
     def advance(self, n: int) -> None:
         """Count volumes; give way, or raise `ScanCancelledError`."""
         self.done += n
-        if self._changed is not None:
-            self._changed()
         if self._gate is not None:
             self._gate.give_way()
         if self._cancelled.is_set():

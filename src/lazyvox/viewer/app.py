@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,11 +24,13 @@ from lazyvox.viewer.answers import (
 )
 from lazyvox.viewer.background import MAPS
 from lazyvox.viewer.clicks import Course, Voxel
-from lazyvox.viewer.lanes import BusyError, GoneError, unless_gone
+from lazyvox.viewer.lanes import BusyError, GoneError, Lane, unless_gone
 from lazyvox.viewer.session import Session
 from lazyvox.viewer.table import course_table
 
 __all__ = ["POSTING", "STATIC", "make_app"]
+
+ResultT = TypeVar("ResultT")
 
 STATIC = Path(__file__).parent / "static"
 
@@ -156,14 +158,10 @@ class _Routes:
         if number >= background.n_available:
             waiting = {"state": "waiting", "available": background.n_available}
             return json_response(waiting, 202)
-        return BinaryResponse(
-            lambda: self._until_gone(
-                request,
-                lambda cancelled: self._session.volumes.run(
-                    lambda: self._session.volume(number, cancelled)
-                ),
-            ),
-            self._session.slots,
+        return self._binary(
+            request,
+            self._session.volumes,
+            lambda cancelled: self._session.volume(number, cancelled),
         )
 
     async def overlay(self, request: Request) -> Response:
@@ -223,14 +221,10 @@ class _Routes:
         """Return the correlation of every voxel with one."""
         voxel = self._voxel(request)
         self._session.check_unchanged()
-        return BinaryResponse(
-            lambda: self._until_gone(
-                request,
-                lambda cancelled: self._session.passes.run(
-                    lambda: self._session.clicks.correlation(voxel, cancelled)
-                ),
-            ),
-            self._session.slots,
+        return self._binary(
+            request,
+            self._session.passes,
+            lambda cancelled: self._session.clicks.correlation(voxel, cancelled),
         )
 
     async def map(self, request: Request) -> Response:
@@ -315,26 +309,30 @@ class _Routes:
         return FileResponse(file, media_type=_TYPES[file.suffix], headers=headers)
 
     def _read(self, request: Request, call: Callable[[], bytearray | None]) -> Response:
-        return BinaryResponse(
-            lambda: self._until_gone(request, lambda _: self._session.volumes.run(call)),
-            self._session.slots,
-        )
+        return self._binary(request, self._session.volumes, lambda _: call())
+
+    def _binary(
+        self, request: Request, lane: Lane, call: Callable[[threading.Event], bytearray | None]
+    ) -> Response:
+        return BinaryResponse(lambda: self._until_gone(request, lane, call), self._session.slots)
 
     async def _course(self, request: Request) -> Course:
         voxel = self._voxel(request)
         self._session.check_unchanged()
-        course: Course = await self._until_gone(
+        return await self._until_gone(
             request,
-            lambda cancelled: self._session.passes.run(
-                lambda: self._session.clicks.course(voxel, cancelled)
-            ),
+            self._session.passes,
+            lambda cancelled: self._session.clicks.course(voxel, cancelled),
         )
-        return course
 
     async def _until_gone(
-        self, request: Request, work: Callable[[threading.Event], Awaitable[Any]]
-    ) -> Any:
-        return await unless_gone(request, self._session.stopping, work)
+        self, request: Request, lane: Lane, call: Callable[[threading.Event], ResultT]
+    ) -> ResultT:
+        return await unless_gone(
+            request,
+            self._session.stopping,
+            lambda cancelled: lane.run(lambda: call(cancelled)),
+        )
 
     def _not_yet(self) -> Response:
         background = self._session.background

@@ -86,14 +86,15 @@ def _frame(source: str, events: Sequence[Event]) -> Any:
     """Return events as nilearn takes them."""
     import pandas as pd
 
+    has_types = any(one.trial_type is not None for one in events)
     for event in events:
-        _check(event, has_types=any(one.trial_type is not None for one in events))
+        _check(event, has_types=has_types)
     columns: dict[str, Any] = {
         "onset": np.array([one.onset for one in events], np.float64),
         "duration": np.array([one.duration for one in events], np.float64),
         "trial_type": [one.trial_type or "dummy" for one in events],
     }
-    if events and events[0].trial_type is None:
+    if events and not has_types:
         msg = f"{source}: there is no column trial_type: all events are of one condition, dummy."
         warnings.warn(LazyvoxWarning(msg), stacklevel=5)
     if events and events[0].modulation is not None:

@@ -35,7 +35,7 @@ from lazyvox.cohort import (
     prepare_cohort,
     prepare_group,
 )
-from lazyvox.cohort.chosen_runs import run_filter
+from lazyvox.cohort.chosen_runs import run_filter, split_texts
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
 from lazyvox.cohort.plans import PlannedRun
@@ -399,7 +399,7 @@ def _options(ctx: click.Context, given: dict[str, Any]) -> CohortOptions:
     """Return what is asked for of each run."""
     cleaning, kept = chosen(ctx, CleaningChoice), ctx.ensure_object(dict)
     mask = given["mask"]
-    matrices = _split(given["matrix"])
+    matrices = split_texts(given["matrix"], "matrix")
     unknown = [one for one in matrices if one not in _KINDS]
     if unknown:
         msg = f"--matrix must be of {', '.join(_KINDS)}. Got {unknown[0]!r}"
@@ -407,11 +407,11 @@ def _options(ctx: click.Context, given: dict[str, Any]) -> CohortOptions:
     return CohortOptions(
         atlases=tuple(map(_atlas, given["atlas"])),
         mask=mask if mask in {None, _AUTO} else absolute_path(mask),
-        strategy=_split(given["strategy"]),
+        strategy=split_texts(given["strategy"], "strategy"),
         min_coverage=given["min_coverage"],
         resample=given["resample"],
-        confound_strategy=_split(",".join(kept["confound_strategy"])),
-        confound_columns=_split(",".join(kept["confound_columns"])),
+        confound_strategy=split_texts(kept["confound_strategy"], "confound_strategy"),
+        confound_columns=split_texts(kept["confound_columns"], "confound_columns"),
         fd_threshold=kept["fd_threshold"],
         std_dvars_threshold=kept["std_dvars_threshold"],
         scrub=kept["scrub"],
@@ -440,10 +440,6 @@ def _model(
         raise WrongUsageError(msg)
     choice = ModelChoice(**{name: given[name] for name in MODEL_OPTIONS})
     return study_model(given["glm"], given["contrasts"], choice, high_pass)
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _atlas(text: str) -> Atlas:

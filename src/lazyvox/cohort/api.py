@@ -6,14 +6,14 @@ from typing import Any
 
 from lazyvox._typing import PathLike
 from lazyvox.cohort.atlases import opened_atlases
-from lazyvox.cohort.chosen_runs import find_study, run_filter, split_texts
+from lazyvox.cohort.chosen_runs import find_study, list_texts, run_filter, split_texts
 from lazyvox.cohort.dataset import check_own
 from lazyvox.cohort.model import study_model
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.plans import CohortResult
 from lazyvox.cohort.runs import RunFilter
 from lazyvox.cohort.study import Cohort
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError
 from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.runtime.cluster import SchedulerLike
 from lazyvox.runtime.progress import ProgressLike
@@ -198,7 +198,8 @@ def run_cohort(  # noqa: PLR0913
         qc=qc,
         glm=study_model(
             glm,
-            _listed(contrasts),
+            # Names of columns may have commas.
+            list_texts(contrasts, "contrasts"),
             ModelChoice(
                 hrf_model=hrf_model,
                 drift_model=drift_model,
@@ -243,15 +244,6 @@ def _check_apart(out: str, bids_dir: str) -> None:
     if Path(out).resolve() == Path(bids_dir).resolve():
         msg = f"`out` must be another folder than that of the runs. Got {printable(out)}."
         raise ParameterError(msg)
-
-
-def _listed(given: Any) -> tuple[str, ...]:
-    """Return contrasts, which may have commas, as a tuple."""
-    items = [given] if isinstance(given, str) else given
-    if not isinstance(items, list | tuple) or not all(isinstance(one, str) for one in items):
-        msg = f"`contrasts` must be a text, or a list of them. Got {given!r}."
-        raise ParameterTypeError(msg)
-    return tuple(items)
 
 
 def _width(given: Any) -> Any:

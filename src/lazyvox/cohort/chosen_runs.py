@@ -8,7 +8,7 @@ from lazyvox.cohort.filter_file import read_filter
 from lazyvox.cohort.runs import RunFiles, RunFilter, read_runs
 from lazyvox.errors import ParameterError, ParameterTypeError
 
-__all__ = ["find_study", "run_filter", "split_texts"]
+__all__ = ["find_study", "list_texts", "run_filter", "split_texts"]
 
 
 def find_study(
@@ -47,10 +47,16 @@ def run_filter(
     )
 
 
-def split_texts(given: Any, parameter: str) -> tuple[str, ...]:
-    """Return texts that are given as one, with commas, or as several."""
+def list_texts(given: Any, parameter: str) -> tuple[str, ...]:
+    """Return texts that are given as one, or as several."""
     items = [given] if isinstance(given, str) else given
     if not isinstance(items, list | tuple) or not all(isinstance(one, str) for one in items):
         msg = f"`{parameter}` must be a text, or a list of them. Got {given!r}."
         raise ParameterTypeError(msg)
+    return tuple(items)
+
+
+def split_texts(given: Any, parameter: str) -> tuple[str, ...]:
+    """Return texts that are given as one, with commas, or as several."""
+    items = list_texts(given, parameter)
     return tuple(part.strip() for one in items for part in one.split(",") if part.strip())

@@ -50,6 +50,7 @@ from lazyvox.glm.map_files import (
 )
 from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.lazyimage.load import as_image
+from lazyvox.planning.memory import counted
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.dry_run import plan as plan_of
 from lazyvox.runtime.optional import require
@@ -89,10 +90,9 @@ class _Summary:
     @override
     def __str__(self) -> str:
         """Return the facts in one line."""
-        runs = "1 run" if self.n_runs == 1 else f"{self.n_runs} runs"
         peaks = ", ".join(f"{name} |z| <= {z:.3g}" for name, z in self.largest.items())
         return (
-            f"{runs}, {self.n_volumes} volumes, {self.n_voxels} voxels, {self.n_columns} columns, "
+            f"{counted(self.n_runs, 'run')}, {self.n_volumes} volumes, {self.n_voxels} voxels, {self.n_columns} columns, "
             f"{self.n_free} degrees of freedom, {self.noise_model}: {peaks}"
         )
 

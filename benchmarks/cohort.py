@@ -20,10 +20,7 @@ import nibabel as nib
 import numpy as np
 from figures import Figures
 from harness import Result, machine, number, python, repeat
-from reference import options_of, parser_of
-
-from lazyvox.formats.output import plan_output
-from lazyvox.formats.writer import ImageWriter
+from reference import options_of, parser_of, run_writer
 
 Shape = tuple[int, int, int]
 
@@ -198,23 +195,13 @@ def _make_run(path: Path, shape: Shape, n_volumes: int, seed: int) -> Path:
     """Write a brain in the noise of the scanner, which fills the image as in real runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    whole = (*shape, n_volumes)
-    header = nib.Nifti1Header()
-    header.set_data_dtype(np.int16)
-    header.set_data_shape(whole)
-    header.set_zooms((3, 3, 3, 2))
-    header.set_xyzt_units("mm", "sec")
-    output = plan_output(
-        str(path), header=header, affine=AFFINE, shape=whole, dtype=np.dtype(np.int16)
-    )
     is_brain = _brain(shape)
     level = np.where(is_brain, 8000 + 2000 * np.sin(np.indices(shape).sum(axis=0) / 9), 0)
     spread = np.where(is_brain, 60, 30)
-    with ImageWriter(output, compresslevel=1, n_threads=2) as writer:
+    with run_writer(str(path), (*shape, n_volumes), AFFINE, np.dtype(np.int16)) as writer:
         for _ in range(n_volumes):
             values = np.abs(level + spread * rng.standard_normal(shape))
             writer.write(values.astype(np.int16, order="F"))
-        writer.commit()
     return path
 
 

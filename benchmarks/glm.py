@@ -16,10 +16,7 @@ import nibabel as nib
 import numpy as np
 from figures import Figures
 from harness import BARE_ISAL, machine, number, python, repeat
-from reference import options_of, parser_of, reference_of
-
-from lazyvox.formats.output import plan_output
-from lazyvox.formats.writer import ImageWriter
+from reference import options_of, parser_of, reference_of, run_writer
 
 #: Grid and length of the run of nilearn's issue 5588.
 LARGE = (64, 76, 64, 6804)
@@ -165,21 +162,12 @@ def _make_large(run: Path, mask: Path) -> None:
     inside = ((places / np.reshape([n * 0.38 for n in shape], (3, 1, 1, 1))) ** 2).sum(axis=0) <= 1
     affine = np.diag([3.0, 3, 3, 1])
     nib.save(nib.Nifti1Image(inside.astype(np.uint8), affine), mask)
-    header = nib.Nifti1Header()
-    header.set_data_dtype(np.float32)
-    header.set_data_shape(LARGE)
-    header.set_zooms((3, 3, 3, 2))
-    header.set_xyzt_units("mm", "sec")
-    output = plan_output(
-        str(run), header=header, affine=affine, shape=LARGE, dtype=np.dtype(np.float32)
-    )
     rng = np.random.default_rng(0)
     volume = np.zeros(shape, np.float32, order="F")
-    with ImageWriter(output, compresslevel=1, n_threads=2) as writer:
+    with run_writer(str(run), LARGE, affine, np.dtype(np.float32)) as writer:
         for _ in range(n_volumes):
             volume[inside] = rng.normal(1000, 50, int(inside.sum()))
             writer.write(volume)
-        writer.commit()
 
 
 def _print(figures: Figures, name: str, measured: str, bound: str, *, is_held: bool) -> None:

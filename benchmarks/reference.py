@@ -6,6 +6,8 @@ decoded. Size and compressibility are those of real preprocessed data, the value
 
 import argparse
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,14 @@ from lazyvox.demo.model import brain
 from lazyvox.formats.output import plan_output
 from lazyvox.formats.writer import ImageWriter
 
-__all__ = ["Reference", "make_reference", "options_of", "parser_of", "reference_of"]
+__all__ = [
+    "Reference",
+    "make_reference",
+    "options_of",
+    "parser_of",
+    "reference_of",
+    "run_writer",
+]
 
 N_VOLUMES = 840
 #: What `--quick` takes: enough to see that all works, too little to judge by.
@@ -139,34 +148,50 @@ def make_reference(folder: Path, *, with_long: bool, n_volumes: int = N_VOLUMES)
     return files
 
 
-def _write_run(
-    path: str, inside: np.ndarray, affine: np.ndarray, dtype: np.dtype, n_volumes: int
-) -> None:
-    rng = np.random.default_rng(0)
+@contextmanager
+def run_writer(
+    path: str,
+    shape: tuple[int, ...],
+    affine: np.ndarray,
+    dtype: np.dtype,
+    *,
+    level: int | None = 1,
+    scale: tuple[float | None, float | None] = (None, None),
+) -> Iterator[ImageWriter]:
+    """Context in which the volumes of a run of 3 mm and 2 s are written; the file is there after it."""
     header = nib.Nifti1Header()
     header.set_data_dtype(dtype)
-    header.set_data_shape((*inside.shape, n_volumes))
+    header.set_data_shape(shape)
     header.set_zooms((3, 3, 3, 2))
     header.set_xyzt_units("mm", "sec")
-    slope, inter = (0.05, 1000.0) if dtype.kind == "i" else (None, None)
     output = plan_output(
         path,
         header=header,
         affine=affine,
-        shape=(*inside.shape, n_volumes),
+        shape=shape,
         dtype=dtype,
-        slope=slope,
-        inter=inter,
+        slope=scale[0],
+        inter=scale[1],
     )
+    with ImageWriter(output, compresslevel=level, n_threads=2) as writer:
+        yield writer
+        writer.commit()
+
+
+def _write_run(
+    path: str, inside: np.ndarray, affine: np.ndarray, dtype: np.dtype, n_volumes: int
+) -> None:
+    rng = np.random.default_rng(0)
+    scale = (0.05, 1000.0) if dtype.kind == "i" else (None, None)
     n_inside = int(inside.sum())
     volume = np.zeros(inside.shape, np.float32, order="F")
     # Level 6 is what most tools write.
     level = 6 if path.endswith(".gz") else None
-    with ImageWriter(output, compresslevel=level, n_threads=2) as writer:
+    shape = (*inside.shape, n_volumes)
+    with run_writer(path, shape, affine, dtype, level=level, scale=scale) as writer:
         for _ in range(n_volumes):
             volume[inside] = rng.normal(1000, 50, n_inside)
             writer.write(volume)
-        writer.commit()
 
 
 def _write_regions(files: Reference, inside: np.ndarray, affine: np.ndarray) -> None:

@@ -1,9 +1,7 @@
 """Answers of servers that are odd, and URLs and headers that hold secrets in odd places."""
 
 import contextlib
-import os
 import re
-import signal
 import socket
 import threading
 import traceback
@@ -24,7 +22,14 @@ from lazyvox.errors import (
 from lazyvox.store.files.urls import public_url
 from lazyvox.store.remote.connections import Origin
 from lazyvox.store.remote.http_object import Address
-from lazyvox.testing import ObjectServer, Reply, assert_no_thread_is_left, compress, nifti_bytes
+from lazyvox.testing import (
+    ObjectServer,
+    Reply,
+    assert_no_thread_is_left,
+    compress,
+    interrupted_when,
+    nifti_bytes,
+)
 
 OPTIONS = {"timeout": 60, "retries": 0}
 HEAD_BYTES = 65536
@@ -104,31 +109,13 @@ def test_ctrl_c_ends_a_pass_whose_server_drips(plain):
             if over.wait(0.02):
                 break
 
-    came = threading.Event()
-
-    def once(number, frame):
-        if not came.is_set():
-            came.set()
-            raise KeyboardInterrupt
-
-    def interrupt():
-        dripping.wait(60)
-        # One that comes just before the main thread waits does not wake it.
-        while not came.wait(0.2):
-            os.kill(os.getpid(), signal.SIGINT)
-
     with raw_server(send) as url:
         img = lv.load(url, storage_options=OPTIONS)
-        thread = threading.Thread(target=interrupt)
-        before = signal.signal(signal.SIGINT, once)
-        thread.start()
         # Without an end, the drip takes most of an hour: the time limit of tests would end it.
         try:
-            with pytest.raises(KeyboardInterrupt):
+            with interrupted_when(dripping), pytest.raises(KeyboardInterrupt):
                 lv.mean_img(img)
         finally:
-            thread.join()
-            signal.signal(signal.SIGINT, before)
             over.set()
     assert_no_thread_is_left()
 

@@ -5,10 +5,8 @@ import ipaddress
 import logging
 import os
 import pickle
-import signal
 import socket
 import ssl
-import threading
 import time
 
 import numpy as np
@@ -30,6 +28,7 @@ from lazyvox.testing import (
     Reply,
     assert_no_thread_is_left,
     compress,
+    interrupted_when,
     n_descriptors,
     nifti_bytes,
 )
@@ -362,29 +361,9 @@ def test_ctrl_c_ends_a_pass_whose_server_stalls(objects, name):
     with ObjectServer(objects, Script(Reply(n_sent=5000, stalls=True))) as server:
         img = lv.load(server.url(name), storage_options={"timeout": 600})
         before = n_descriptors()
-
-        came = threading.Event()
-
-        def once(number, frame):
-            if not came.is_set():
-                came.set()
-                raise KeyboardInterrupt
-
-        def interrupt():
-            server.stalled.wait(60)
-            # One that comes just before the main thread waits does not wake it.
-            while not came.wait(0.2):
-                os.kill(os.getpid(), signal.SIGINT)
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        begin, before_handler = time.monotonic(), signal.signal(signal.SIGINT, once)
-        try:
-            with pytest.raises(KeyboardInterrupt):
-                lv.mean_img(img)
-        finally:
-            thread.join()
-            signal.signal(signal.SIGINT, before_handler)
+        begin = time.monotonic()
+        with interrupted_when(server.stalled), pytest.raises(KeyboardInterrupt):
+            lv.mean_img(img)
         assert time.monotonic() - begin < 30
         assert_no_thread_is_left()
         assert n_descriptors() <= before

@@ -14,6 +14,7 @@ from lazyvox.testing.images import (
     write_lazy_array,
     write_nifti,
 )
+from lazyvox.testing.interrupts import interrupted_when
 from lazyvox.testing.object_server import ObjectServer, Reply, Request
 from lazyvox.testing.pages import HtmlPage
 from lazyvox.testing.points import MemoryPoints, find_points, gzip_member, write_index
@@ -47,6 +48,7 @@ __all__ = [
     "gzip_member",
     "image_of",
     "image_over",
+    "interrupted_when",
     "n_descriptors",
     "nifti_bytes",
     "own_threads",

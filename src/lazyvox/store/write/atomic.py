@@ -11,7 +11,7 @@ from lazyvox.errors import OutputError, OutputExistsError, OutputFolderError, Pa
 from lazyvox.runtime.logs import log_info
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.temporary import sweep, temporary_beside
-from lazyvox.store.files.urls import is_url, public_url
+from lazyvox.store.files.urls import is_url
 
 __all__ = ["ADVICE", "AtomicFile", "annexed_reason", "url_refusal", "write_file"]
 
@@ -62,7 +62,7 @@ def annexed_reason(path: str) -> str:
 def url_refusal(path: str) -> OutputError:
     """Return the error for a URL in the place of an output."""
     msg = (
-        f"{printable(public_url(path))}: an output must be a local file or folder. Got a URL: lazyvox "
+        f"{printable(path)}: an output must be a local file or folder. Got a URL: lazyvox "
         f"reads objects and does not write them. Write to a local path, and copy it then."
     )
     return OutputError(msg)

@@ -108,7 +108,8 @@ def load(
 
     Notes
     -----
-    Memory: O(1). Reads no voxel. An object behind a URL takes one request for its first 64 KiB. Any number of images can be open: none holds a file handle.
+    Memory: O(1). Reads no voxel. An object behind a URL takes one request for its first 64 KiB.
+    Any number of images can be open: none holds a file handle.
 
     Examples
     --------

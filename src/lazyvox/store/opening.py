@@ -25,8 +25,9 @@ _ZSTD_SKIPPABLE_TAIL = b"\x2a\x4d\x18"
 def open_source(path: PathLike) -> ByteSource:
     """Return the byte source of the file or object at `path`.
 
-    Of an object behind a URL one request tells all that is needed. Reads at most four bytes, of zstd files the last four too. The name of the file plays no role: gzip, bzip2 and zstd are known
-    by their first bytes, everything else is taken as it is.
+    Reads at most four bytes, of zstd files the last four too; of an object behind a URL, its first
+    64 KiB. The name of the file plays no role: gzip, bzip2 and zstd are known by their first bytes,
+    everything else is taken as it is.
 
     Raises
     ------

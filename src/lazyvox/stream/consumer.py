@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from lazyvox._typing import Array, override
-from lazyvox.errors import LazyvoxError, ParameterTypeError
+from lazyvox.errors import LazyvoxError, ParameterError, ParameterTypeError
 from lazyvox.lazyimage.series import Grid
 
-__all__ = ["Consumer", "ConsumerLike", "Handle", "as_consumer", "check_real"]
+__all__ = ["Consumer", "ConsumerLike", "Handle", "as_consumer", "check_real", "refuse_prepass"]
 
 
 ResultT = TypeVar("ResultT")
@@ -397,3 +397,25 @@ def check_real(grid: Grid, needs: str, *, most_bits: int | None = None) -> None:
     limit = "" if most_bits is None else f" of up to {most_bits} bits"
     msg = f"{grid.name}: {needs} real voxels{limit}. Got {grid.dtype}."
     raise ParameterTypeError(msg)
+
+
+def refuse_prepass(consumer: Consumer[Any], grid: Grid, instead: str) -> None:
+    """Raise if a consumer needs a pass of its own before the one that it shares.
+
+    Parameters
+    ----------
+    consumer : Consumer
+        A consumer inside of another one.
+    grid : Grid
+        The grid that it sees.
+    instead : str
+        The end of the message: the scan that works.
+
+    Raises
+    ------
+    ParameterError
+        If it needs one.
+    """
+    if consumer.prepass(grid) is not None:
+        msg = f"{consumer.describe()} needs a pass before the one that it shares. {instead}"
+        raise ParameterError(msg)

@@ -7,9 +7,8 @@ from typing import Self
 import numpy as np
 
 from lazyvox._typing import Array, IntArray, override
-from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.series import Grid
-from lazyvox.stream.consumer import Consumer, ResultT
+from lazyvox.stream.consumer import Consumer, ResultT, refuse_prepass
 
 __all__ = ["TakenVolumes"]
 
@@ -48,12 +47,7 @@ class TakenVolumes(Consumer[ResultT]):
     def check(self, grid: Grid) -> None:
         inner = self._grid(grid)
         self._consumer.check(inner)
-        if self._consumer.prepass(inner) is not None:
-            msg = (
-                f"{self.describe()} needs a pass before the one that it shares. Scan these volumes "
-                f"alone."
-            )
-            raise ParameterError(msg)
+        refuse_prepass(self._consumer, inner, "Scan these volumes alone.")
 
     @override
     def init(self, grid: Grid) -> None:

@@ -7,9 +7,8 @@ import numpy as np
 
 from lazyvox._typing import Array, override
 from lazyvox.array.transformed import VolumeTransform
-from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.series import Grid
-from lazyvox.stream.consumer import Consumer
+from lazyvox.stream.consumer import Consumer, refuse_prepass
 
 __all__ = ["Through"]
 
@@ -60,12 +59,7 @@ class Through(Consumer[list[Any]]):
         for consumer in self._consumers:
             consumer.check(inner)
             consumer.lean_on(self._consumers)
-            if consumer.prepass(inner) is not None:
-                msg = (
-                    f"{consumer.describe()} needs a pass before the one that it shares. Scan the "
-                    f"transformed image itself."
-                )
-                raise ParameterError(msg)
+            refuse_prepass(consumer, inner, "Scan the transformed image itself.")
 
     @override
     def init(self, grid: Grid) -> None:

@@ -229,7 +229,7 @@ class GzidxObject(GzidxFile):
 
     @override
     def is_in_place(self) -> bool:
-        """Return whether the object is taken to be there: whether it is the same, each read tells."""
+        """Return True: each read tells whether the object is still the same."""
         return True
 
 

@@ -111,7 +111,7 @@ def _proxy_of(scheme: str, host: str) -> str:
 
 
 class _PatientIO(socket.SocketIO):
-    """Received bytes of a connection; waiting ends at the time limit, or when the read is given up."""
+    """Received bytes of a connection; waits end at the time limit, or when the read is given up."""
 
     def __init__(self, sock: Any, timeout: float) -> None:
         super().__init__(sock, "r")

@@ -110,7 +110,7 @@ class _Files:
 
     def fetch(self, start: int, stop: int | None, seen: ObjectState | None) -> _Bytes:
         """Request bytes of the object."""
-        # It cannot be told to send bytes of this content only: so it is asked before.
+        # A file system cannot be told to send bytes of this content only: so it is asked before.
         now = self._state(seen)
         if seen is not None and not seen.is_same(now):
             raise_changed(self._shown, seen, now)

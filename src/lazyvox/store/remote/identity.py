@@ -67,7 +67,7 @@ class ObjectIdentity:
         return FETCH_BYTES + kept
 
     def open_at(self, path: str) -> OpenObject:
-        """Open it; whether it is still the same, each answer tells."""
+        """Open it; each answer tells whether it is still the same."""
         transport = transport_of(path, self.access)
         return OpenObject(path, transport, self.state, self.access.retries)
 

@@ -125,7 +125,7 @@ class _Pieces:
         self._lock = threading.Lock()
 
     def find(self, shown: str, state: ObjectState, offset: int) -> tuple[int, bytes]:
-        """Return where a piece that holds an offset begins, and its bytes; none of them if none does."""
+        """Return a piece that holds an offset, and its beginning; no bytes where there is none."""
         for name, its_state, start, piece in reversed(self._pieces):
             if start <= offset < start + len(piece) and name == shown and its_state == state:
                 return start, piece
@@ -304,7 +304,7 @@ class OpenObject:
         return n_read
 
     def _stop_of(self, offset: int, nbytes: int) -> int:
-        """Return up to where is requested what begins with a read: more, if more will be read."""
+        """Return the end of a request that begins with a read: farther, if more will be read."""
         size = self._state.size
         if self._n_ahead > _MOST_AHEAD:
             return size

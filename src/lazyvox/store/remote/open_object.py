@@ -125,7 +125,7 @@ class _Pieces:
         self._lock = threading.Lock()
 
     def find(self, shown: str, state: ObjectState, offset: int) -> tuple[int, bytes]:
-        """Return a piece that holds an offset, and its beginning; no bytes where there is none."""
+        """Return the start of a piece that holds an offset, and its bytes; no bytes if none does."""
         for name, its_state, start, piece in reversed(self._pieces):
             if start <= offset < start + len(piece) and name == shown and its_state == state:
                 return start, piece

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import multiprocessing
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -29,9 +28,8 @@ from lazyvox.lazyimage.parallel import (
 )
 from lazyvox.lazyimage.series import as_series
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import plan, stop_if_planning
-from lazyvox.runtime.sized_calls import SizedCall, most_side_by_side
+from lazyvox.runtime.sized_calls import SizedCall, most_side_by_side, resolve_processes
 from lazyvox.store.files.paths import absolute_path, file_names, printable
 from lazyvox.store.files.urls import is_url
 from lazyvox.store.write.atomic import url_refusal
@@ -194,7 +192,7 @@ def extract_all(  # noqa: PLR0913
     ]
     work = _Work(rois, options, "" if out_dir is None else _digest(rois, options))
     budget = resolve_budget(memory)
-    wanted = 1 if multiprocessing.current_process().daemon else resolve_n_jobs(n_jobs)
+    wanted = resolve_processes(n_jobs)
     due, results = _prepared(work, items, budget, wanted, on_error)
     if due:
         stop_if_planning(max((one.plan for one in due), key=lambda plan: plan.peak_bytes))

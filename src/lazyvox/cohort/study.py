@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
-from multiprocessing import current_process
 from typing import Any
 
 from lazyvox.cohort.dataset import Dataset, fingerprint
@@ -20,10 +19,15 @@ from lazyvox.errors import ImageFileError, MemoryBudgetError, ParameterError
 from lazyvox.lazyimage.series import as_series
 from lazyvox.runtime.budget import asked_budget, resolve_budget
 from lazyvox.runtime.cluster import CallsInParts, Cluster, SchedulerLike, connected
-from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
-from lazyvox.runtime.sized_calls import Raised, SizedCall, answers, most_side_by_side
+from lazyvox.runtime.sized_calls import (
+    Raised,
+    SizedCall,
+    answers,
+    most_side_by_side,
+    resolve_processes,
+)
 from lazyvox.store.opening import find_file
 from lazyvox.store.remote.options import carried
 
@@ -129,8 +133,7 @@ class Cohort:
     ) -> CohortPlan:
         if cluster is None:
             budget = resolve_budget(memory)
-            # A process of multiprocessing.Pool may start no others.
-            wanted = 1 if current_process().daemon else resolve_n_jobs(n_jobs)
+            wanted = resolve_processes(n_jobs)
             share = max(budget // max(min(wanted, len(self.runs)), 1), 1)
         else:
             share = budget = cluster.share(asked_budget(memory), self.options.process_bytes)

@@ -1,7 +1,6 @@
 """`lazyvox.map_images`: a function of one image, called for many images in several processes."""
 
 import functools
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -15,11 +14,10 @@ from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.load import load
 from lazyvox.lazyimage.sharing import SharedHandle
 from lazyvox.runtime.budget import memory_budget, resolve_budget
-from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.process_pool import Crew
 from lazyvox.runtime.process_results import packed_call
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
-from lazyvox.runtime.sized_calls import Raised, SizedCall, answers
+from lazyvox.runtime.sized_calls import Raised, SizedCall, answers, resolve_processes
 from lazyvox.store.remote.options import carried
 
 __all__ = [
@@ -281,7 +279,4 @@ def call_with_image(func: Callable[..., Any], img: Any, *rest: Any) -> Any:
 
 
 def _n_workers(n_jobs: int | None, n_images: int, budget: int) -> int:
-    wanted = resolve_n_jobs(n_jobs)
-    if multiprocessing.current_process().daemon:
-        return 1
-    return min(wanted, n_images, max(budget // _LEAST_SHARE, 1))
+    return min(resolve_processes(n_jobs), n_images, max(budget // _LEAST_SHARE, 1))

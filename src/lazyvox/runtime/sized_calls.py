@@ -3,15 +3,23 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import current_process
 from queue import SimpleQueue
 from typing import Any
 
 from lazyvox._threads import Workers
 from lazyvox.errors import MemoryBudgetError
-from lazyvox.runtime.cores import usable_cores
+from lazyvox.runtime.cores import resolve_n_jobs, usable_cores
 from lazyvox.runtime.process_pool import Crew
 
-__all__ = ["Raised", "SizedCall", "answers", "most_side_by_side", "ran_short"]
+__all__ = [
+    "Raised",
+    "SizedCall",
+    "answers",
+    "most_side_by_side",
+    "ran_short",
+    "resolve_processes",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +63,40 @@ class Raised:
 def ran_short(answer: Any) -> bool:
     """Return whether a call raised because its memory was too little."""
     return isinstance(answer, Raised) and isinstance(answer.error, MemoryBudgetError)
+
+
+def resolve_processes(n_jobs: int | None) -> int:
+    """Return the number of processes that `n_jobs` asks for: 1 in a process that may start none.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As of `resolve_n_jobs`.
+
+    Returns
+    -------
+    int
+        Number of processes, at least 1.
+
+    Raises
+    ------
+    ParameterError
+        If `n_jobs` is 0.
+    ParameterTypeError
+        If `n_jobs` is not a whole number.
+
+    Notes
+    -----
+    Memory: O(1).
+
+    Examples
+    --------
+    >>> resolve_processes(4)
+    4
+    """
+    wanted = resolve_n_jobs(n_jobs)
+    # A process of multiprocessing.Pool may start no others.
+    return 1 if current_process().daemon else wanted
 
 
 def most_side_by_side(sizes: Iterable[int], budget: int, n_jobs: int) -> int:

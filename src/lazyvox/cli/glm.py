@@ -92,8 +92,8 @@ class _Summary:
         """Return the facts in one line."""
         peaks = ", ".join(f"{name} |z| <= {z:.3g}" for name, z in self.largest.items())
         return (
-            f"{counted(self.n_runs, 'run')}, {self.n_volumes} volumes, {self.n_voxels} voxels, {self.n_columns} columns, "
-            f"{self.n_free} degrees of freedom, {self.noise_model}: {peaks}"
+            f"{counted(self.n_runs, 'run')}, {self.n_volumes} volumes, {self.n_voxels} voxels, "
+            f"{self.n_columns} columns, {self.n_free} degrees of freedom, {self.noise_model}: {peaks}"
         )
 
 

@@ -50,8 +50,7 @@ _OPTIONS = (
         type=click.FloatRange(0, 1),
         default=_DEFAULTS.slice_time_ref,
         show_default=True,
-        help="Time within a volume that its values are of, as a fraction of the time between "
-        "volumes.",
+        help="Time of the reference slice, as a fraction of the time between volumes.",
     ),
 )
 

@@ -112,8 +112,8 @@ def run_cohort(  # noqa: PLR0913
     glm : bool, default=False
         Whether a first-level model is fitted to each run. Its design is made of the run's events,
         and of the confounds that are chosen; `smoothing_fwhm` and `t_r` concern it too, and so does
-        `high_pass`, by default 0.01 Hz there. Censored volumes are left out, but with
-        ``censored="keep"``. It needs a `mask`.
+        `high_pass`, by default 0.01 Hz there. Censored volumes are left out,
+        unless ``censored="keep"``. It needs a `mask`.
     contrasts : str or sequence of str, optional
         Contrasts of it, such as ``"face - house"``, or ``"faces=face - house"`` with a name.
     events_dir : path-like, optional

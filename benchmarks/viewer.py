@@ -101,8 +101,10 @@ def viewer_of(path: str, cache: str) -> Iterator[Viewer]:
     environment = {**os.environ, "LAZYVOX_CACHE_DIR": cache}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
-        yield Viewer(process, process.stdout.readline().strip())
-        process.send_signal(signal.SIGINT)
+        try:
+            yield Viewer(process, process.stdout.readline().strip())
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def make_long(folder: Path, n_volumes: int) -> str:
@@ -129,13 +131,14 @@ def make_long(folder: Path, n_volumes: int) -> str:
     header.set_sform(affine @ np.diag([2 / 3, 2 / 3, 2 / 3, 1]), code="aligned")
     header["vox_offset"], header["magic"] = 352, b"n+1"
     head = header.binaryblock + bytes(4)
-    piece, checksum, length = _deflated(stretch), zlib.crc32(head), len(head)
+    piece, of_piece = _deflated(stretch), zlib.crc32(stretch)
+    checksum, length = zlib.crc32(head), len(head)
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
         file.write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + _deflated(head))
         for _ in range(n_volumes // N_DISTINCT):
             file.write(piece)
-            checksum = isal_zlib.crc32_combine(checksum, zlib.crc32(stretch), len(stretch))
+            checksum = isal_zlib.crc32_combine(checksum, of_piece, len(stretch))
             length += len(stretch)
         file.write(zlib.compressobj(6, zlib.DEFLATED, -15).flush())
         file.write(struct.pack("<II", checksum, length & 0xFFFFFFFF))

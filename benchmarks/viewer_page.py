@@ -9,20 +9,17 @@ runs already, with a new profile. Needs selenium, Chromium and its driver, and w
 
 import os
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from figures import Figures
 from reference import options_of, parser_of, reference_of
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
+from viewer import viewer_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 from chromium import start
@@ -39,20 +36,6 @@ const [numbers, done] = arguments;
   for (const t of numbers) all.push(await lazyvoxView.timeTo(t));
   done(all);
 })();"""
-
-
-@contextmanager
-def viewer_of(path: str, cache: str) -> Iterator[str]:
-    """Run the command on a file, and hand out the address that it prints."""
-    command = [sys.executable, "-m", "lazyvox", "view", path, "--no-browser"]
-    environment = {**os.environ, "LAZYVOX_CACHE_DIR": cache}
-    # It says that it was interrupted.
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.send_signal(signal.SIGINT)
 
 
 def wait(browser: webdriver.Chrome, condition: str) -> None:
@@ -81,8 +64,8 @@ def seconds_of(browser: webdriver.Chrome, key: str, condition: str) -> float:
 def measure(browser: webdriver.Chrome, path: str, figures: Figures) -> None:
     """Print what a person waits for."""
     with tempfile.TemporaryDirectory() as cache:
-        with viewer_of(path, cache) as url:
-            seconds = first_image(browser, url)
+        with viewer_of(path, cache) as viewer:
+            seconds = first_image(browser, viewer.url)
             word = figures.add(
                 "view: first image, no index",
                 f"{seconds:.2f} s",
@@ -92,8 +75,8 @@ def measure(browser: webdriver.Chrome, path: str, figures: Figures) -> None:
             print(f"first image, no index: {seconds:.2f} s (bound {FIRST_BOUND_S} s) {word}")
             wait(browser, "document.querySelector('#carpet img').naturalWidth > 0")
             browser.get("about:blank")
-        with viewer_of(path, cache) as url:
-            print(f"first image, indexed: {first_image(browser, url):.2f} s")
+        with viewer_of(path, cache) as viewer:
+            print(f"first image, indexed: {first_image(browser, viewer.url):.2f} s")
             wait(browser, "document.querySelector('#carpet img').naturalWidth > 0")
             browser.set_script_timeout(PATIENCE_S)
             length = int(browser.execute_script("return document.getElementById('timeline').max"))

@@ -336,11 +336,13 @@ class _Routes:
 
     def _not_yet(self) -> Response:
         background = self._session.background
+        background.hurry()
         if background.state == "failed":
             return failure_response(409, background.message)
         return json_response(background.to_dict()["pass"], 202)
 
     async def _state(self) -> dict[str, Any]:
+        self._session.background.hurry()
         await self._session.looks.run(self._session.check_file)
         return self._session.state()
 

@@ -34,6 +34,9 @@ _CARPET_VALUES = 1 << 20
 #: Decoded bytes behind the pass that a request decodes itself rather than to be told to wait.
 _NEAR_BYTES = 64 << 20
 
+#: Seconds for which the pass leaves the processors to a first page.
+_FIRST_PAGE_S = 3.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PassResults:
@@ -71,6 +74,7 @@ class Background:
     def __init__(self, opened: Opened, gate: Gate) -> None:
         self._opened = opened
         self._cancelled = threading.Event()
+        self._is_awaited = threading.Event()
         self._progress = PassProgress(self._cancelled, gate)
         self._thread = threading.Thread(target=self._work, name="lazyvox-view-pass", daemon=True)
         self._is_begun = False
@@ -86,13 +90,18 @@ class Background:
         self.results: PassResults | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Begin as soon as somebody waits for the pass, or a first page has had its time."""
         self.state, self._is_begun = "running", True
         start(self._thread)
+
+    def hurry(self) -> None:
+        """Begin at once: a page that asks for its progress has shown a volume."""
+        self._is_awaited.set()
 
     def stop(self) -> None:
         """End the pass at its next block, and wait for its thread."""
         self._cancelled.set()
+        self._is_awaited.set()
         if self._is_begun:
             join_all([self._thread])
 
@@ -133,6 +142,7 @@ class Background:
         return "none" if any(one.needs_index() for one in self._sources) else "ready"
 
     def _work(self) -> None:
+        self._is_awaited.wait(_FIRST_PAGE_S)
         self._run_and_note()
         drop_abandoned_indexes()
 

@@ -234,6 +234,44 @@ def test_closing_in_the_middle_of_a_pass(view, long_run, held):
     assert_no_thread_is_left()
 
 
+@pytest.fixture
+def begun(monkeypatch):
+    """An event that is set when a pass in the background begins."""
+    found = threading.Event()
+    inner = background.Background._run
+
+    def run(self):
+        found.set()
+        return inner(self)
+
+    monkeypatch.setattr(background.Background, "_run", run)
+    return found
+
+
+@pytest.mark.parametrize("path", ["state", "map/mean", "quality", "carpet.png"])
+def test_the_pass_begins_when_a_page_asks_for_it(view, begun, monkeypatch, path):
+    monkeypatch.setattr(background, "_FIRST_PAGE_S", 3600)
+    client = view()
+    client.get("info")
+    client.get("volume/0")
+    assert not begun.is_set()
+    assert client.get(path).status in {200, 202}
+    assert begun.wait(60)
+    assert client.after_the_pass()["pass"]["state"] == "done"
+
+
+def test_the_pass_begins_without_a_page(view, begun, monkeypatch):
+    monkeypatch.setattr(background, "_FIRST_PAGE_S", 0.01)
+    view()
+    assert begun.wait(60)
+
+
+def test_closing_before_the_pass_begins(view, monkeypatch):
+    monkeypatch.setattr(background, "_FIRST_PAGE_S", 3600)
+    view().view.close()
+    assert_no_thread_is_left()
+
+
 def test_the_progress_of_a_click(view, long_run, monkeypatch, go_on):
     begun = threading.Event()
     inner = session.Clicks._run

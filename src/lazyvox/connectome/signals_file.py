@@ -164,8 +164,7 @@ def _open_numbers(path: str) -> SignalsTable:
     if not array.size:
         msg = f"{printable(path)}: signals must have a row for each volume. The file has none."
         raise ParameterError(msg)
-    names = tuple(str(column) for column in range(array.shape[1]))
-    return SignalsTable(path, names, (array.shape[0], array.shape[1]), lambda: array)
+    return _without_names(path, array)
 
 
 def _open_npy(path: str) -> SignalsTable:
@@ -178,7 +177,11 @@ def _open_npy(path: str) -> SignalsTable:
         got = f"shape {found.shape}" if isinstance(found, np.ndarray) else "several arrays"
         msg = f"{printable(path)}: signals must have the shape (volumes, regions). Got {got}."
         raise ParameterError(msg)
-    array = found
+    return _without_names(path, found)
+
+
+def _without_names(path: str, array: Array) -> SignalsTable:
+    """Return the signals of a file without names, whose columns are called by their numbers."""
     names = tuple(str(column) for column in range(array.shape[1]))
     return SignalsTable(path, names, (array.shape[0], array.shape[1]), lambda: array)
 

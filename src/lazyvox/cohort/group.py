@@ -93,8 +93,12 @@ def _lines(sets: Sequence[GroupSet], missing: Sequence[str]) -> list[str]:
 
 def _moments(one: GroupSet, out: str) -> MapMoments | MatrixMoments:
     """Return the moments of a result, on the grid or of the regions of its first output."""
-    first = str(Path(out) / one.members[0][1][0])
-    return (MapMoments if one.is_map else MatrixMoments)(first, one.name)
+    return (MapMoments if one.is_map else MatrixMoments)(_first(one, out), one.name)
+
+
+def _first(one: GroupSet, out: str) -> str:
+    """Return the path of the first output that a result is made of."""
+    return str(Path(out) / one.members[0][1][0])
 
 
 def _shown(runs: Sequence[str]) -> str:
@@ -205,8 +209,7 @@ class Group:
                 try:
                     self._make(one, budget, reporter.advance)
                 except (LazyvoxError, OSError) as error:
-                    first = str(Path(self.out) / one.members[0][1][0])
-                    failed.append(Failed(one.name, first, _FOLDER, error))
+                    failed.append(Failed(one.name, _first(one, self.out), _FOLDER, error))
                 else:
                     made.append(one)
         return GroupResult(self.out, tuple(made), self.missing, tuple(failed))

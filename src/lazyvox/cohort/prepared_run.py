@@ -13,6 +13,7 @@ from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.confounds import load_confounds
 from lazyvox.confounds.beside import find_table, is_xcp_d
+from lazyvox.confounds.displacement import MOTION_COLUMNS
 from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.signals_file import SignalsTable
 from lazyvox.errors import (
@@ -42,8 +43,6 @@ from lazyvox.summary.quality import PreparedQuality, prepare_qc
 from lazyvox.tables.numeric import open_text
 
 __all__ = ["PreparedRun", "Step", "check_peak", "prepare_run"]
-
-_MOTION = frozenset(f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz")
 
 
 @dataclass(slots=True)
@@ -333,7 +332,7 @@ def _motion(run: RunFiles, n_volumes: int) -> str | None:
     if run.confounds is None:
         return None
     table = open_text(run.confounds)
-    if not set(table.names) >= _MOTION:
+    if not set(table.names) >= set(MOTION_COLUMNS):
         return None
     if is_xcp_d(run.confounds) and table.n_rows() != n_volumes:
         msg = (

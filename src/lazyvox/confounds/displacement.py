@@ -15,6 +15,7 @@ from lazyvox.tables.numeric import Table, TextTable, has_titles, is_frame, open_
 
 __all__ = [
     "DEFAULT_RADIUS",
+    "MOTION_COLUMNS",
     "MOTION_FORMATS",
     "displacement_of_run",
     "framewise_displacement",
@@ -28,7 +29,8 @@ DEFAULT_RADIUS = 50.0
 #: The column in which fMRIPrep has what is computed here.
 _DONE = "framewise_displacement"
 
-_NAMES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+#: fMRIPrep's names of the motion parameters.
+MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def displacement_of_run(
 def _is_done(table: PathLike | Any) -> bool:
     """Return whether a table has displacements, and no motion parameters to compute them from."""
     names = _titles(table)
-    return _DONE in names and not set(_NAMES) <= names
+    return _DONE in names and not set(MOTION_COLUMNS) <= names
 
 
 def _read_done(motion: PathLike | Any, radius: float) -> FloatArray:
@@ -151,7 +153,7 @@ def _read_done(motion: PathLike | Any, radius: float) -> FloatArray:
     if radius != DEFAULT_RADIUS:
         msg = (
             f"{table.source}: `radius` must be left out where the table has {_DONE} and lacks a "
-            f"motion parameter ({', '.join(_NAMES)}). Got {radius} mm."
+            f"motion parameter ({', '.join(MOTION_COLUMNS)}). Got {radius} mm."
         )
         raise ParameterError(msg, parameter="radius", value=radius)
     found: FloatArray = table.read([_DONE])[:, 0]
@@ -211,7 +213,7 @@ def read_motion(motion: PathLike | Any, motion_format: str | None = None) -> Flo
     if chosen is None:
         msg = (
             f"{source}: the format of motion parameters must be known by the names of the columns "
-            f"({', '.join(_NAMES)}), or by that of the file (.par of FSL, .1D of AFNI, rp_*.txt of "
+            f"({', '.join(MOTION_COLUMNS)}), or by that of the file (.par of FSL, .1D of AFNI, rp_*.txt of "
             f"SPM). It is not: pass `motion_format`, one of {', '.join(_FORMATS)}."
         )
         raise ParameterError(msg, parameter="motion_format")
@@ -232,7 +234,7 @@ def has_motion(table: PathLike | Any) -> bool:
         False for what has no names of columns.
     """
     names = _titles(table)
-    return _DONE in names or set(_NAMES) <= names
+    return _DONE in names or set(MOTION_COLUMNS) <= names
 
 
 def _titles(table: PathLike | Any) -> set[str]:
@@ -261,12 +263,12 @@ def _from_table(motion: Any, asked: str | None) -> tuple[str, FloatArray, str | 
         is_named = has_titles(table.text.titles)
         if not is_named:
             table = TextTable(table.text.without_titles())
-    if asked == "fmriprep" or (asked is None and set(_NAMES) <= set(table.names)):
-        missing = [name for name in _NAMES if name not in table.names]
+    if asked == "fmriprep" or (asked is None and set(MOTION_COLUMNS) <= set(table.names)):
+        missing = [name for name in MOTION_COLUMNS if name not in table.names]
         if missing:
-            msg = f"{table.source}: the table must have the columns {', '.join(_NAMES)}. It has no {', '.join(missing)}."
+            msg = f"{table.source}: the table must have the columns {', '.join(MOTION_COLUMNS)}. It has no {', '.join(missing)}."
             raise ParameterError(msg, parameter="motion")
-        return table.source, table.read(_NAMES), "fmriprep"
+        return table.source, table.read(MOTION_COLUMNS), "fmriprep"
     found = asked
     if asked is None and not is_named:
         found = _format_of_name(Path(os.fsdecode(motion)).name)

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,11 +10,10 @@ from lazyvox._typing import FloatArray, IntArray
 from lazyvox.errors import ParameterError
 from lazyvox.signal.confound_files import read_confounds
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.urls import is_url
 from lazyvox.store.opening import open_binary
 from lazyvox.tables.numeric import check_distinct
 
-__all__ = ["DesignFile", "fetched_events", "read_design"]
+__all__ = ["DesignFile", "read_design"]
 
 #: AFNI's name of a list of volumes: "0..23,25..119".
 _VOLUMES = re.compile(r"(\d+)(?:\.\.(\d+))?(?:\((\d+)\))?")
@@ -71,18 +69,6 @@ def read_design(path: str) -> DesignFile:
         names = tuple(f"x{number}" for number in range(values.shape[1]))
     check_distinct(names, names, printable(path))
     return DesignFile(np.asarray(values, np.float64), tuple(names))
-
-
-def fetched_events(events: Any) -> Any:
-    """Return tables of events, those behind URLs read: nilearn reads those in files itself."""
-    if isinstance(events, list | tuple):
-        return [fetched_events(one) for one in events]
-    if not isinstance(events, str) or not is_url(events):
-        return events
-    import pandas as pd
-
-    with open_binary(events) as file:
-        return pd.read_csv(file, sep="\t")
 
 
 def _lines(path: str) -> list[str]:

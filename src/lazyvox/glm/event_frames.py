@@ -11,9 +11,11 @@ import numpy as np
 
 from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.store.files.paths import printable
+from lazyvox.store.files.urls import is_url
+from lazyvox.store.opening import open_binary
 from lazyvox.tables.events import Event, read_events
 
-__all__ = ["check_timing", "event_designs"]
+__all__ = ["check_timing", "event_designs", "fetched_events"]
 
 #: Seconds between volumes for which a response can be sampled: at less, nilearn's convolution of
 #: samples that are a fiftieth apart takes minutes, and at more the response falls between them.
@@ -56,6 +58,18 @@ def event_designs(
         warnings.filterwarnings("ignore", "Matrix is singular")
         found: list[Any] = model.make_design_matrices(list(imgs), frames, confounds)
     return found
+
+
+def fetched_events(events: Any) -> Any:
+    """Return tables of events, those behind URLs read: nilearn reads those in files itself."""
+    if isinstance(events, list | tuple):
+        return [fetched_events(one) for one in events]
+    if not isinstance(events, str) or not is_url(events):
+        return events
+    import pandas as pd
+
+    with open_binary(events) as file:
+        return pd.read_csv(file, sep="\t")
 
 
 def check_timing(t_r: float, counts: Sequence[int]) -> None:

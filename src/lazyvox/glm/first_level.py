@@ -11,8 +11,7 @@ from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, R
 from lazyvox.geometry.resampling import fraction_inside
 from lazyvox.glm.consumer import GLM
 from lazyvox.glm.design import Design
-from lazyvox.glm.design_files import fetched_events
-from lazyvox.glm.event_frames import check_timing
+from lazyvox.glm.event_frames import check_timing, fetched_events
 from lazyvox.glm.fit import Fit, Model
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.voxel_series import predicted_img, residuals_img, volume_img

@@ -336,8 +336,8 @@ def _motion(run: RunFiles, n_volumes: int) -> str | None:
         return None
     if is_xcp_d(run.confounds) and table.n_rows() != n_volumes:
         msg = (
-            f"{printable(run.bold)}: XCP-D has left volumes out. Their displacement from those "
-            f"before is not known: the table of quality has none."
+            f"{printable(run.bold)}: XCP-D has left volumes out. The displacement between those that "
+            f"remain is not known: the table of quality has none."
         )
         warnings.warn(LazyvoxWarning(msg), stacklevel=2)
         return None

@@ -112,17 +112,21 @@ def test_a_file_that_is_replaced_and_a_server_that_stops(open_page, written, tmp
     page.faults()
 
 
-def test_parts_that_are_missing_are_said(browser, url):
+def banner_of(browser, url):
+    """Open a page, and return what its banner says as soon as it says something."""
     from selenium.webdriver.support.ui import WebDriverWait
 
+    browser.get(url)
+    text = "return document.getElementById('banner').innerText"
+    return WebDriverWait(browser, 60).until(lambda one: one.execute_script(text))
+
+
+def test_parts_that_are_missing_are_said(browser, url):
     browser.execute_cdp_cmd("Network.enable", {})
     browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*niivue.js"]})
     browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     try:
-        browser.get(url)
-        text = "return document.getElementById('banner').innerText"
-        found = WebDriverWait(browser, 60).until(lambda one: one.execute_script(text))
-        assert "make viewer" in found
+        assert "make viewer" in banner_of(browser, url)
     finally:
         browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
         browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": False})
@@ -131,16 +135,11 @@ def test_parts_that_are_missing_are_said(browser, url):
 
 
 def test_a_browser_without_webgl_is_told(browser, url):
-    from selenium.webdriver.support.ui import WebDriverWait
-
     without = "HTMLCanvasElement.prototype.getContext = () => null"
     command = "Page.addScriptToEvaluateOnNewDocument"
     added = browser.execute_cdp_cmd(command, {"source": without})
     try:
-        browser.get(url)
-        text = "return document.getElementById('banner').innerText"
-        found = WebDriverWait(browser, 60).until(lambda one: one.execute_script(text))
-        assert "WebGL 2" in found
+        assert "WebGL 2" in banner_of(browser, url)
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
         browser.get("about:blank")

@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lazyvox.errors import LazyvoxError
+from lazyvox.planning.memory import counted
 from lazyvox.viewer.answers import (
     BinaryResponse,
     error_response,
@@ -153,7 +154,8 @@ class _Routes:
         """Return one volume; 202 where the pass is far from it yet."""
         number, background = _whole("t", request.path_params["t"]), self._session.background
         if number >= self._subject.grid.n_volumes:
-            raise HTTPException(404, f"The run has {self._subject.grid.n_volumes} volumes.")
+            n_volumes = self._subject.grid.n_volumes
+            raise HTTPException(404, f"The run has {counted(n_volumes, 'volume')}.")
         self._session.check_unchanged()
         if number >= background.n_available:
             waiting = {"state": "waiting", "available": background.n_available}
@@ -172,7 +174,8 @@ class _Routes:
             raise HTTPException(404, f"There are {len(overlays)} overlays.")
         volume = _number(request, "t", default=0)
         if volume >= overlays[number].grid.n_volumes:
-            raise HTTPException(404, f"The overlay has {overlays[number].grid.n_volumes} volumes.")
+            n_volumes = overlays[number].grid.n_volumes
+            raise HTTPException(404, f"The overlay has {counted(n_volumes, 'volume')}.")
         return self._read(request, lambda: overlays[number].volume(volume))
 
     async def atlas(self, request: Request) -> Response:

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 
-import nibabel
 import numpy as np
 import pytest
 
@@ -338,31 +337,6 @@ def test_a_process_that_dies_takes_one_run_with_it(study, write_run):
     assert all(one.step == "process" for one in result.failed)
     result = lv.run_cohort("fmriprep", "out", **EVERYTHING)
     assert (len(result.finished) + len(result.done), result.failed) == (4, ())
-
-
-def test_memory_stays_below_the_plan(tmp_path):
-    rng = np.random.default_rng(0)
-    shape = (36, 40, 30)
-    values = rng.integers(0, 2000, (*shape, 120)).astype(np.int16)
-    labels = np.arange(np.prod(shape)).reshape(shape) // 140
-    affine = np.diag([3.0, 3.0, 3.0, 1.0])
-    nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "sub-1_bold.nii")
-    nibabel.save(nibabel.Nifti1Image(labels.astype(np.int16), affine), tmp_path / "atlas.nii")
-    (tmp_path / "runs.csv").write_text("bold\nsub-1_bold.nii\n")
-    options = CohortOptions(
-        atlases=(Atlas.opened("Q", tmp_path / "atlas.nii"),),
-        matrix=("correlation", "partial correlation"),
-        qc=True,
-        detrend=True,
-        t_r=2.0,
-    )
-    cohort = prepare_cohort(None, tmp_path / "out", tmp_path / "runs.csv", RunFilter(), options)
-    # Imports are no part of a plan.
-    cohort.run(n_jobs=1)
-    (tmp_path / "out/logs/finished/sub-1.json").unlink()
-    planned = cohort.plan(n_jobs=1).runs[0].peak_bytes
-    (done,) = cohort.run(n_jobs=1).done
-    assert 0 < done.peak_bytes <= planned
 
 
 def test_a_plan_says_what_is_read_and_what_is_not(study):

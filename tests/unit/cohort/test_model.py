@@ -190,35 +190,6 @@ def test_a_table_of_runs_has_events(task):
     assert len(list((task / "out/sub-1/func").glob("*_statmap.nii.gz"))) == 8
 
 
-def test_memory_stays_below_the_plan(tmp_path):
-    options = CohortOptions(mask="auto", glm=StudyModel(("face - house", "face")), qc=True)
-
-    def study_of(name, shape):
-        folder = tmp_path / name
-        folder.mkdir()
-        affine = np.diag([3.0, 3.0, 3.0, 1.0])
-        values = np.random.default_rng(0).integers(500, 2000, (*shape, 60)).astype(np.int16)
-        img = nibabel.Nifti1Image(values, affine)
-        img.header.set_zooms((3, 3, 3, 2.0))
-        nibabel.save(img, folder / "sub-1_task-x_bold.nii")
-        nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), affine), folder / "mask.nii")
-        write_events(folder / "events.tsv")
-        (folder / "runs.csv").write_text(
-            "bold,mask,events\nsub-1_task-x_bold.nii,mask.nii,events.tsv\n"
-        )
-        return prepare_cohort(None, folder / "out", folder / "runs.csv", RunFilter(), options)
-
-    # Imports are no part of a plan. Memory that a run of this size left would be taken again.
-    assert study_of("small", (5, 5, 5)).run(n_jobs=1).failed == ()
-    cohort = study_of("large", (40, 40, 30))
-    planned = cohort.plan(n_jobs=1).runs[0]
-    (done,) = cohort.run(n_jobs=1).done
-    assert 0 < done.peak_bytes <= planned.peak_bytes
-    written = sum(one.stat().st_size for one in (tmp_path / "large/out/sub-1").rglob("*"))
-    assert written <= planned.output_bytes
-
-
-@pytest.mark.slow
 def test_runs_that_take_more_than_the_one_like_them_wait_for_the_whole_budget(task):
     first = next((task / "raw/derivatives/fmriprep/sub-01/func").glob("*mask.nii.gz"))
     img = nibabel.load(first)

@@ -49,8 +49,8 @@ _OF_MODELS = (
     "t_r",
 )
 
-#: A float64 as text, and the most columns of the table of quality.
-_NUMBER_BYTES, _QUALITY_COLUMNS = 20, 6
+#: The longest text of a float64 with its separator, and the most columns of the table of quality.
+_NUMBER_BYTES, _QUALITY_COLUMNS = 25, 6
 
 #: A made-up run to check options with.
 _CHECKED_VOLUMES, _CHECKED_T_R = 1000, 0.01

@@ -199,7 +199,7 @@ def test_a_plan_reads_no_run_and_writes_nothing(study, monkeypatch):
     assert plan.n_workers == 2
     assert "2 runs: 2 to do" in str(plan)
     assert "confounds sub-01_task-rest_desc-confounds_timeseries.tsv" in str(plan)
-    assert plan.to_dict()["runs"][0]["output_bytes"] == 20 * 40 * (8 + 6)
+    assert plan.to_dict()["runs"][0]["output_bytes"] == 25 * 40 * (8 + 6)
     assert not (study / "out").exists()
     little = cohort.plan(memory=max(one.peak_bytes for one in plan.runs) // 50, n_jobs=2)
     assert "budget" in little.runs[0].failed.message

@@ -179,8 +179,8 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     "--mask",
     metavar="auto|FILE",
     type=PATH,
-    help="Mask that regions, measures of quality and GLM maps are confined to: a file, or that beside "
-    "each run.",
+    help="Mask that regions, measures of quality and GLM maps are confined to: a file, or auto for that "
+    "beside each run. Without, that of GLM maps is computed, in a pass over each run before.",
 )
 @click.option(
     "--strategy",
@@ -208,7 +208,7 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     "--glm",
     is_flag=True,
     help="Fit a first-level model to each run, as lazyvox glm: of its events, and of the confounds "
-    "that are chosen. --high-pass, 0.01 by default, is the fastest of its cosines. Needs --mask.",
+    "that are chosen. --high-pass, 0.01 by default, is the fastest of its cosines.",
 )
 @contrast_option(required=False)
 @model_options

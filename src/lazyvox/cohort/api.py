@@ -1,5 +1,6 @@
 """`lazyvox.run_cohort`: everything that is asked for of all runs of a study."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from lazyvox.cohort.dataset import check_own
 from lazyvox.cohort.model import study_model
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.plans import CohortResult
-from lazyvox.cohort.runs import RunFilter
+from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.cohort.study import Cohort
-from lazyvox.errors import ParameterError
+from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.glm.model_choice import ModelChoice
+from lazyvox.planning.memory import counted
 from lazyvox.runtime.cluster import SchedulerLike
 from lazyvox.runtime.progress import ProgressLike
 from lazyvox.store.files.paths import absolute_path, printable
@@ -91,8 +93,9 @@ def run_cohort(  # noqa: PLR0913
         fMRIPrep's JSON file that chooses runs by any entity: ``{"bold": {"acquisition": null}}``.
         Its keys and values are PyBIDS's; queries other than "bold" are left aside with a warning.
     mask : path-like, optional
-        Mask that regions and measures of quality are confined to; "auto" for that beside each
-        run.
+        Mask that regions, measures of quality and models are confined to; "auto" for that beside
+        each run. Without, regions and measures have none, and that of a model is computed, as by
+        `lazyvox.glm.FirstLevelModel`, in a pass before the others.
     strategy : str or sequence of str, default="mean"
         How to combine the voxels of a region; see `lazyvox.extract`.
     min_coverage : float, optional
@@ -113,7 +116,7 @@ def run_cohort(  # noqa: PLR0913
         Whether a first-level model is fitted to each run. Its design is made of the run's events,
         and of the confounds that are chosen; `smoothing_fwhm` and `t_r` concern it too, and so does
         `high_pass`, by default 0.01 Hz there. Censored volumes are left out,
-        unless ``censored="keep"``. It needs a `mask`.
+        unless ``censored="keep"``.
     contrasts : str or sequence of str, optional
         Contrasts of it, such as ``"face - house"``, or ``"faces=face - house"`` with a name.
     events_dir : path-like, optional
@@ -236,7 +239,22 @@ def prepare_cohort(
         find_file(options.mask)
     runs = find_study(bids_dir, table, wanted, options.glm is not None, events_dir)
     check_own(full)
+    if options.computes_mask:
+        _warn_of_masks(runs)
     return Cohort(tuple(runs), full, options)
+
+
+def _warn_of_masks(runs: Sequence[RunFiles]) -> None:
+    """Say that masks which lie beside runs are not those of the models."""
+    n_masks = sum(one.mask is not None for one in runs)
+    if n_masks:
+        msg = (
+            f"`mask` should say which voxels the maps of `glm` have. Masks lie beside {n_masks} of "
+            f"{counted(len(runs), 'run')}, and are not used: the mask of each model is computed, in "
+            f"a pass over its run."
+        )
+        hint = "Pass mask='auto' for those beside the runs."
+        warnings.warn(LazyvoxWarning(msg, hint=hint), stacklevel=3)
 
 
 def _check_apart(out: str, bids_dir: str) -> None:

@@ -24,9 +24,13 @@ from lazyvox.glm.map_files import (
     write_design,
     write_map,
 )
-from lazyvox.glm.model_choice import ModelChoice, confound_frame
+from lazyvox.glm.model_choice import ModelChoice, computed_mask, confound_frame
 from lazyvox.glm.results import GLMResult
+from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.series import Grid, Series
+from lazyvox.planning.plan import Plan
+from lazyvox.runtime.budget import memory_budget
+from lazyvox.runtime.dry_run import plan
 from lazyvox.runtime.optional import require
 from lazyvox.signal.confounds import Confounds
 
@@ -177,12 +181,27 @@ class PreparedModel:
         Weights of the columns in each contrast.
     kept : ndarray of int
         Numbers of the volumes that are kept.
+    unmasked : image or None
+        The run whose brain the mask is computed of, in a pass before; None where there is a mask.
     """
 
     consumer: GLM
     design: Any
     weights: dict[str, FloatArray]
     kept: IntArray
+    unmasked: Any = None
+
+    def mask_plans(self, memory: int) -> list[Plan]:
+        """Return the plan of the pass that computes the mask, if there is one."""
+        if self.unmasked is None:
+            return []
+        with memory_budget(memory):
+            return [plan(computed_mask, [self.unmasked])]
+
+    def find_mask(self) -> None:
+        """Compute the mask, if there is none: a pass over the run."""
+        if self.unmasked is not None:
+            self.consumer.confine(computed_mask([self.unmasked]))
 
     @staticmethod
     def contrast_bytes(grid: Grid) -> int:
@@ -238,8 +257,8 @@ def prepare_model(
         Regressors that are part of the design.
     kept : ndarray of shape (n_volumes,), bool
         Whether each volume is kept.
-    mask : image or path
-        Voxels of the maps.
+    mask : image, path or None
+        Voxels of the maps; None for those of the brain, which are computed before the fit.
     t_r : float or None
         Seconds between volumes; None takes those of the header.
     resample : bool
@@ -282,4 +301,6 @@ def prepare_model(
         resample=resample,
         random_state=0,
     )
-    return PreparedModel(consumer, design, weights, numbers)
+    grid = series.grid
+    unmasked = image_like(grid.template, series.array, grid.affine) if mask is None else None
+    return PreparedModel(consumer, design, weights, numbers, unmasked)

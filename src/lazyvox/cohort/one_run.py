@@ -103,7 +103,7 @@ class Failed:
     file : str
         Its image.
     step : str
-        "open", "confounds", "model", "plan", "read", "matrix", "write" or "process".
+        "open", "confounds", "model", "plan", "mask", "read", "matrix", "write" or "process".
     error : Exception
         What was raised.
     """
@@ -227,6 +227,8 @@ def _measured(
 def _prepared(task: RunTask, step: Step) -> PreparedRun:
     """Return a run that is about to be read within the budget."""
     prepared = prepare_run(task.run, task.options, step)
+    step.name = "mask"
+    prepared.find_mask()
     step.name = "read"
     check_peak(prepared.peak_bytes(task.options), resolve_budget(None))
     return prepared

@@ -74,7 +74,8 @@ class CohortOptions:
     atlases : tuple of Atlas
         The atlases.
     mask : str or None
-        "auto" for the mask beside each run, or a file; None for none.
+        "auto" for the mask beside each run, or a file; None for none, and for one that is
+        computed for the model.
     strategy : tuple of str
         How the voxels of a region are combined.
     min_coverage : float or None
@@ -177,13 +178,6 @@ class CohortOptions:
         """Refuse a model that no run could have."""
         if self.glm is None:
             return
-        if self.mask is None:
-            msg = "`mask` must be 'auto' or a file with `glm`: it says which voxels the maps have."
-            hint = (
-                "Pass mask='auto' for the brain mask beside each run, which fMRIPrep writes as "
-                "desc-brain_mask."
-            )
-            raise ParameterError(msg, hint=hint)
         drifts = self.glm.choice.drift_model
         if self.high_pass is not None and drifts != "cosine" and not self.atlases:
             msg = f"`high_pass` concerns drifts that are cosines, and `drift_model` is {drifts!r}."
@@ -248,6 +242,11 @@ class CohortOptions:
     def takes_confounds(self) -> bool:
         """True if something of the table of confounds is asked for."""
         return bool(self.confound_strategy or self.confound_columns or self.limits)
+
+    @property
+    def computes_mask(self) -> bool:
+        """True if the mask of the model is computed of each run."""
+        return self.glm is not None and self.mask is None
 
     @property
     def process_bytes(self) -> int:

@@ -149,13 +149,14 @@ class CohortPlan:
     def _line(self, one: PlannedRun) -> str:
         """Return what was found for a run, and its plan."""
         unused, used = self._unused(one), self.options.files_of(one.files)
-        found = []
+        is_computed = self.options.computes_mask
+        found = ["mask of the model computed"] if is_computed else []
         for kind in used:
             path = used[kind] or getattr(one.files, kind)
             if path:
                 note = " (not used)" if kind in unused else ""
                 found.append(f"{kind} {printable(Path(path).name)}{note}")
-            elif kind != "events":
+            elif kind != "events" and not (kind == "mask" and is_computed):
                 found.append(f"no {kind}")
         state = "finished" if one.is_finished else f"peak {format_bytes(one.peak_bytes)}"
         if one.n_parts > 1:

@@ -88,7 +88,7 @@ class PreparedRun:
     def peak_bytes(self, options: CohortOptions, memory: int | str | None = None) -> int:
         """Return the predicted peak: of the passes, and of matrices and contrasts after them."""
         plans = self.plans(memory)
-        held, peak = 0, 0
+        held, peak = 0, max((one.peak_bytes for one in self.mask_plans(memory)), default=0)
         for plan in plans:
             peak = max(peak, held + plan.peak_bytes)
             held += sum(size for _, size in plan.consumer_bytes)
@@ -105,6 +105,15 @@ class PreparedRun:
             # Results of one pass are held during the next.
             held += sum(size for _, size in plans[-1].consumer_bytes)
         return plans
+
+    def mask_plans(self, memory: int | str | None = None) -> list[Plan]:
+        """Return the plan of the pass that computes the mask of the model, where it has none."""
+        return [] if self.model is None else self.model.mask_plans(resolve_budget(memory))
+
+    def find_mask(self) -> None:
+        """Compute the mask of the model where it has none, before the passes are planned."""
+        if self.model is not None:
+            self.model.find_mask()
 
     def read(self) -> None:
         """Run the passes within the budget."""

@@ -88,10 +88,12 @@ class SideFacts:
 
     def mask_record(self, path: str, mask: str | None) -> dict[str, Any]:
         """Return the content of the JSON file of the voxels of a model; keys are those of BIDS."""
+        is_computed = self.options.computes_mask
+        computed = ", computed of the run" if is_computed else ""
         return {
-            "Description": "Voxels of the maps of a first-level GLM.",
-            "Type": "Brain" if self.options.mask == "auto" else "ROI",
-            "Sources": [self._uri(mask, path)] if mask else [],
+            "Description": f"Voxels of the maps of a first-level GLM{computed}.",
+            "Type": "Brain" if is_computed or self.options.mask == "auto" else "ROI",
+            "Sources": [self._uri(mask or self.run.bold, path)],
             "SpatialReference": self._uri(self.run.bold, path),
             "GeneratedBy": generated_by(),
         }

@@ -313,7 +313,7 @@ class Cohort:
             share = budget
             peak = prepared.peak_bytes(self.options, budget)
         check_peak(peak, budget)
-        plans = prepared.plans(share)
+        plans = [*prepared.mask_plans(share), *prepared.plans(share)]
         return PlannedRun(
             run,
             peak,

@@ -139,6 +139,16 @@ class GLM(Consumer[GLMResult]):
         self._seen = range(0)
         self._n_bad = 0
 
+    def confine(self, mask_img: ImageLike) -> None:
+        """Take the voxels of a mask, which was not known before; the scan is planned afterwards.
+
+        Parameters
+        ----------
+        mask_img : image or path
+            The voxels, on the grid of the series.
+        """
+        self._mask_img, self._grid = mask_img, None
+
     @override
     def check(self, grid: Grid) -> None:
         if self._grid is grid:

@@ -13,13 +13,14 @@ from lazyvox.glm.consumer import GLM
 from lazyvox.glm.design import Design
 from lazyvox.glm.event_frames import check_timing, fetched_events
 from lazyvox.glm.fit import Fit, Model
+from lazyvox.glm.model_choice import computed_mask
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.voxel_series import predicted_img, residuals_img, volume_img
 from lazyvox.image import check_niimg, clean_img
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.series import Series, as_series
-from lazyvox.maskers import MultiNiftiMasker, NiftiMasker
+from lazyvox.maskers import NiftiMasker
 from lazyvox.maskers.nifti_masker import stage_of_mask
 from lazyvox.runtime.cores import resolve_n_jobs
 from lazyvox.runtime.optional import require
@@ -293,8 +294,7 @@ class FirstLevelModel(nilearn_first_level.FirstLevelModel):  # type: ignore[misc
             "reports": self.reports,
         }
         if mask_img is None:
-            computing = MultiNiftiMasker(mask_strategy="epi", n_jobs=self.n_jobs, **options)
-            mask_img = computing.fit(list(run_imgs)).mask_img_
+            mask_img = computed_mask(run_imgs, n_jobs=self.n_jobs, **options)
         elif mask_img is False:
             first = check_niimg(run_imgs[0])
             mask_img = image_like(

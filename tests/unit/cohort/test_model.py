@@ -12,7 +12,7 @@ from lazyvox.cli.main import run as lazyvox
 from lazyvox.cohort import Atlas, CohortOptions, RunFilter, prepare_cohort
 from lazyvox.cohort.model import StudyModel
 from lazyvox.cohort.prepared_run import prepare_run
-from lazyvox.errors import ParameterError
+from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.glm import FirstLevelModel
 
 STEM = "sub-{0}/func/sub-{0}_task-rest_space-MNI_"
@@ -138,6 +138,43 @@ def test_everything_beside_a_model_is_as_without(task):
         assert same.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("more", [{}, {**ATLASES, "smoothing_fwhm": 5.0, "fd_threshold": 0.5}])
+def test_a_mask_that_is_not_given_is_computed_as_by_the_command_glm(task, more):
+    options = {**GLM, "mask": None, "participant_label": "02", **more}
+    with pytest.warns(LazyvoxWarning, match=r"Masks lie beside 1 of 1 run, .* Pass mask='auto'"):
+        plan = lv.plan(lv.run_cohort, "raw", "out", **options)
+    assert "mask of the model computed; mask sub-02" in str(plan)
+    (planned,) = plan.runs
+    assert planned.passes == (2 if not more else 4)
+    assert planned.to_dict()["bytes_read"] == planned.passes * bold_of(task, "02").stat().st_size
+    with pytest.warns(LazyvoxWarning, match="are not used"):
+        result = lv.run_cohort("raw", "out", memory=planned.peak_bytes, **options)
+    assert result.failed == ()
+    bold = bold_of(task, "02")
+    argv = ["glm", str(bold), "-o", "single", "--no-report", "--contrast", "face - house"]
+    argv += ["--events", "raw/sub-02/func/sub-02_task-rest_events.tsv"]
+    argv += ["--confounds", str(next(bold.parent.glob("*timeseries.tsv")))]
+    argv += ["--confound-strategy", "motion6"]
+    for name in sorted({"smoothing_fwhm", "fd_threshold"} & set(more)):
+        argv += [f"--{name.replace('_', '-')}", str(more[name])]
+    assert lazyvox(argv) == 0
+    prefix, folders = "sub-02_task-rest_space-MNI_", (task / "out/sub-02/func", task / "single")
+    for name in ("mask", "contrast-faceMinusHouse_stat-z_statmap"):
+        mine, single = (nibabel.load(one / f"{prefix}{name}.nii.gz") for one in folders)
+        np.testing.assert_array_equal(mine.dataobj, single.dataobj)
+    record = json.loads((folders[0] / f"{prefix}mask.json").read_text())
+    assert record["Type"] == "Brain"
+    assert record["Description"].endswith("computed of the run.")
+    assert record["Sources"][0].endswith("bold.nii.gz")
+
+
+def test_a_run_without_a_mask_is_silent_about_masks(task):
+    bold_of(task, "01").with_name("sub-01_task-rest_space-MNI_desc-brain_mask.nii.gz").unlink()
+    options = {**GLM, "mask": None, "participant_label": "01"}
+    plan = lv.plan(lv.run_cohort, "raw", "out", **options)
+    assert "sub-01_task-rest_space-MNI: mask of the model computed; confounds" in str(plan)
+
+
 def test_sources_and_settings_are_told(task):
     lv.run_cohort("raw", "out", participant_label="01", noise_model="ols", **GLM)
     record = json.loads((task / "out" / (STEM.format("01") + "design.json")).read_text())
@@ -208,10 +245,6 @@ def test_runs_that_take_more_than_the_one_like_them_wait_for_the_whole_budget(ta
     [
         ({"contrasts": ()}, "`contrasts` must hold a contrast for `glm`"),
         ({"contrasts": ["face", "x=a", "x=b"]}, "`contrasts` must be given once for each name"),
-        (
-            {"mask": None},
-            "`mask` must be 'auto' or a file with `glm`.*Pass mask='auto' for the brain",
-        ),
         ({"glm": False}, "`contrasts` concerns `glm`, which is not asked for"),
         ({"glm": False, "contrasts": (), "noise_model": "ols"}, "`noise_model` concerns `glm`"),
         ({"hrf_model": "gamma"}, "`hrf_model` must be one of glover, spm"),

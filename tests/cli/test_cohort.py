@@ -61,6 +61,7 @@ def test_dry_run_lists_what_was_found_and_writes_nothing(lazyvox, folder):
     assert [one["run"] for one in record["runs"]] == [f"sub-0{n}_task-rest" for n in (1, 2, 3)]
 
 
+@pytest.mark.filterwarnings("default:.*lie beside 3 of 3 runs:lazyvox.errors.LazyvoxWarning")
 def test_models_are_fitted_and_planned(lazyvox, folder):
     (folder / "e.tsv").write_text("onset\tduration\ttrial_type\n4\t8\tface\n30\t8\thouse\n")
     table = folder / "runs.tsv"

@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 import click
 
@@ -239,7 +239,15 @@ def spelled(problem: Exception, **options: str) -> str:
 
 @contextlib.contextmanager
 def options_named(**options: str) -> Iterator[None]:
-    """Context in which errors name other options than usual for some parameters."""
+    """Context in which errors and warnings name other options than usual for some parameters."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if isinstance(message, LazyvoxWarning):
+            message = type(message)(spelled(message, **options))
+        shown(message, category, *where, **more)
+
+    warnings.showwarning = show
     try:
         yield
     except LazyvoxError as error:
@@ -247,6 +255,8 @@ def options_named(**options: str) -> Iterator[None]:
         raise type(error)(
             spelled(error, **options), parameter=parameter, value=error.value
         ) from error
+    finally:
+        warnings.showwarning = shown
 
 
 def _describe(error: Exception) -> str:

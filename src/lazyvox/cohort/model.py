@@ -11,6 +11,7 @@ import numpy as np
 from lazyvox._typing import FloatArray, IntArray
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.errors import ParameterError
+from lazyvox.glm.computed_mask import computed_mask
 from lazyvox.glm.consumer import GLM
 from lazyvox.glm.contrasts import design_weights, named_contrasts
 from lazyvox.glm.event_frames import event_designs
@@ -24,7 +25,7 @@ from lazyvox.glm.map_files import (
     write_design,
     write_map,
 )
-from lazyvox.glm.model_choice import ModelChoice, computed_mask, confound_frame
+from lazyvox.glm.model_choice import ModelChoice, confound_frame
 from lazyvox.glm.results import GLMResult
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.series import Grid, Series

@@ -9,11 +9,11 @@ import numpy as np
 from lazyvox._typing import BoolArray, FloatArray, override
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError, RegionError
 from lazyvox.geometry.resampling import fraction_inside
+from lazyvox.glm.computed_mask import computed_mask
 from lazyvox.glm.consumer import GLM
 from lazyvox.glm.design import Design
 from lazyvox.glm.event_frames import check_timing, fetched_events
 from lazyvox.glm.fit import Fit, Model
-from lazyvox.glm.model_choice import computed_mask
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.voxel_series import predicted_img, residuals_img, volume_img
 from lazyvox.image import check_niimg, clean_img

@@ -1,6 +1,5 @@
-"""Settings of a first-level model, confounds as its designs take them, and its mask by default."""
+"""Settings of a first-level model, and confounds as its designs take them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from lazyvox.signal.confounds import Confounds
 from lazyvox.store.files.paths import printable
 from lazyvox.tables.numeric import check_distinct
 
-__all__ = ["DRIFT_MODELS", "HRF_MODELS", "ModelChoice", "computed_mask", "confound_frame"]
+__all__ = ["DRIFT_MODELS", "HRF_MODELS", "ModelChoice", "confound_frame"]
 
 #: Responses to events, by nilearn's names.
 HRF_MODELS = (
@@ -121,26 +120,6 @@ class ModelChoice:
             random_state=0,
             n_jobs=n_jobs,
         )
-
-
-def computed_mask(runs: Sequence[Any], **options: Any) -> Any:
-    """Return the mask of models to which none is given: the brain in all runs, one pass over each.
-
-    Parameters
-    ----------
-    runs : sequence of images or paths
-        The runs.
-    **options : Any
-        Further parameters of the masker.
-
-    Returns
-    -------
-    LazyImage
-        The mask, in memory.
-    """
-    from lazyvox.maskers import MultiNiftiMasker
-
-    return MultiNiftiMasker(mask_strategy="epi", **options).fit(list(runs)).mask_img_
 
 
 def confound_frame(found: Confounds | None, n_volumes: int, path: str) -> Any:

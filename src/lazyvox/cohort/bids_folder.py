@@ -1,6 +1,8 @@
 """The runs in a BIDS folder: preprocessed volumes, and the mask and confounds beside each."""
 
 import os
+import re
+import stat
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +13,7 @@ from lazyvox.bids.names import BidsName, parse_name
 from lazyvox.cohort.events import EventTables, event_roots
 from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.confounds.beside import table_among
-from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError
+from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError, ReadError
 from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.urls import is_url
 
@@ -25,17 +27,29 @@ _MASK_ENDINGS = tuple(f"desc-brain_mask{ending}" for ending in _IMAGES)
 #: Series of surfaces and voxels: fMRIPrep's have no desc.
 _CIFTI = "_bold.dtseries.nii"
 _SMOOTHED = "Smoothed"
+#: Folder of a participant or session: reports beside it have endings.
+_FOLDER = re.compile(r"(sub|ses)-([^.]+)")
 #: Entities of which surfaces have other values than volumes.
 _OF_IMAGES = frozenset({"space", "res", "den", "desc", "extension"})
 
 
 @dataclass(slots=True)
 class _Found:
-    """Runs of a dataset, and files that are none although they have the data of one."""
+    """Runs of a dataset, folders that cannot be read, and files that are none of a run by name."""
 
     runs: list[RunFiles] = field(default_factory=list)
+    unread: list[RunFiles] = field(default_factory=list)
     cifti: list[BidsName] = field(default_factory=list)
     misnamed: list[str] = field(default_factory=list)
+
+    def refuse(self, folder: str, error: OSError) -> None:
+        """List a folder of a participant or session that cannot be read."""
+        pairs = (part.partition("-") for part in Path(folder).parts[-3:])
+        entities = tuple((key, label) for key, _, label in pairs if key in {"sub", "ses"})
+        problem = ReadError(
+            f"{printable(folder)}: a folder of runs must be one that can be read. Got: {error.strerror}."
+        )
+        self.unread.append(RunFiles(BidsName(entities, "bold", ""), folder, problem=problem))
 
 
 def find_runs(
@@ -64,6 +78,7 @@ def find_runs(
     -------
     list of RunFiles
         Sorted by name: volumes that are called ``desc-preproc_bold`` or ``desc-denoised_bold``.
+        Then the folders of participants and sessions that cannot be read, with their problem.
 
     Raises
     ------
@@ -71,21 +86,29 @@ def find_runs(
         If there is no such run, if two folders have them, or a label is not there.
     ImageNotFoundError
         If there is no such folder.
+    ReadError
+        If it cannot be read, or none of its participants.
 
     Warns
     -----
     LazyvoxWarning
-        If runs are there as CIFTI only, which is not supported, or their names are none of BIDS.
+        If runs are there as CIFTI only, which is not supported, or their names are none of BIDS; if a
+        folder in the derivatives cannot be read.
     """
     root = absolute_path(bids_dir)
     folder, found = _derivatives(root, wanted.sub)
     # Before what is not there is refused: it may be there in another form.
     _warn(folder, found, wanted)
+    unread = [
+        one for one in found.unread if not wanted.ses or one.name.get("ses") in {None, *wanted.ses}
+    ]
+    there = {one.name.get("sub") for one in unread}
+    wanted = replace(wanted, sub=tuple(label for label in wanted.sub if label not in there))
     runs = wanted.take(found.runs, printable(folder))
-    if not has_events:
-        return runs
-    tables = EventTables(event_roots(folder, _existing(events_dir)))
-    return [replace(one, events=tables.find(one.name)) for one in runs]
+    if has_events:
+        tables = EventTables(event_roots(folder, _existing(events_dir)))
+        runs = [replace(one, events=tables.find(one.name)) for one in runs]
+    return [*runs, *sorted(unread, key=lambda one: one.bold)]
 
 
 def _derivatives(root: str, subjects: Sequence[str]) -> tuple[str, _Found]:
@@ -97,13 +120,20 @@ def _derivatives(root: str, subjects: Sequence[str]) -> tuple[str, _Found]:
         raise ImageNotFoundError(msg, hint=hint)
     found = {root: _look_in(root, subjects)}
     if not found[root].runs:
-        inside = sorted(Path(root).glob("derivatives/*/"))
-        found |= {str(one): _look_in(str(one), subjects) for one in inside}
+        for inside in sorted(Path(root).glob("derivatives/*/")):
+            try:
+                found[str(inside)] = _look_in(str(inside), subjects)
+            except ReadError as error:
+                warnings.warn(LazyvoxWarning(f"{error} It is left out."), stacklevel=4)
     having = [folder for folder, one in found.items() if one.runs]
     if len(having) > 1:
         names = ", ".join(printable(Path(one).name) for one in having)
         msg = f"{shown}: one folder of derivatives must be chosen. Got {names}. Pass its path."
         raise ParameterError(msg)
+    unread = [problem for one in found.values() for problem in one.unread]
+    if not having and unread:
+        assert unread[0].problem is not None, "bug in lazyvox: a folder without its problem"
+        raise unread[0].problem
     if not having:
         whose = f" of {', '.join(f'sub-{label}' for label in subjects)}" if subjects else ""
         n_cifti = sum(len(one.cifti) for one in found.values())
@@ -159,27 +189,52 @@ def _existing(events_dir: PathLike | None) -> str | None:
 
 def _look_in(root: str, subjects: Sequence[str]) -> _Found:
     """Return the preprocessed runs of a dataset, those of given subjects where there are any."""
-    folders = _folders(root, "sub-")
-    if subjects:
-        # Other subjects' folders are not opened: there may be 50,000 of them.
-        folders = [one for one in folders if Path(one).name.removeprefix("sub-") in subjects]
     found = _Found()
+    try:
+        folders = _folders(root, "sub", subjects, found)
+    except OSError as error:
+        msg = f"{printable(root)}: a dataset must be a folder that can be read. Got: {error.strerror}."
+        raise ReadError(msg) from error
     for subject in folders:
-        for parent in (subject, *_folders(subject, "ses-")):
-            _take_folder(f"{parent}/func", found)
+        try:
+            sessions = _folders(subject, "ses", (), found)
+        except OSError as error:
+            found.refuse(subject, error)
+            continue
+        for parent in (subject, *sessions):
+            _take_folder(parent, found)
     return found
 
 
-def _folders(parent: str, prefix: str) -> list[str]:
+def _folders(parent: str, key: str, labels: Sequence[str], found: _Found) -> list[str]:
+    """Return the folders of an entity, those of given labels where there are any."""
+    folders = []
     with os.scandir(parent) as entries:
-        return sorted(one.path for one in entries if one.name.startswith(prefix) and one.is_dir())
+        for entry in sorted(entries, key=lambda one: one.name):
+            named = _FOLDER.fullmatch(entry.name)
+            # Others are not opened: there may be 50,000 of them.
+            if named is None or named[1] != key or (labels and named[2] not in labels):
+                continue
+            try:
+                # Of a link that leads nowhere, this says why.
+                if entry.is_dir() or (entry.is_symlink() and stat.S_ISDIR(entry.stat().st_mode)):
+                    folders.append(entry.path)
+            except OSError as error:
+                found.refuse(entry.path, error)
+    return folders
 
 
-def _take_folder(folder: str, found: _Found) -> None:
-    """Add the runs of a folder, each with what lies beside it."""
+def _take_folder(parent: str, found: _Found) -> None:
+    """Add the runs of a participant or session, each with what lies beside it."""
+    folder = f"{parent}/func"
     try:
         files = sorted(os.listdir(folder))  # noqa: PTH208 - a Path for each file takes most of the time
-    except (FileNotFoundError, NotADirectoryError):
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        # A link that leads nowhere is there.
+        if not isinstance(error, FileNotFoundError) or Path(folder).is_symlink():
+            found.refuse(parent, error)
         return
     masks = dict(_masks(folder, files))
     for file in files:

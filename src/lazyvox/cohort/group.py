@@ -271,7 +271,11 @@ def prepare_group(
     found_of = {run: finished.intact(run.label) for run in every}
     # A space that nothing was made in was not asked for.
     spaces = {run.name.get("space") for run in every if found_of[run]}
-    intact = {run: own for run, own in found_of.items() if run.name.get("space") in spaces}
+    intact = {
+        run: own
+        for run, own in found_of.items()
+        if run.problem is not None or run.name.get("space") in spaces
+    }
     found: dict[str, dict[str, list[str]]] = {}
     marks: dict[str, list[str]] = {}
     having: dict[str, set[RunFiles]] = {}

@@ -103,7 +103,7 @@ class Failed:
     file : str
         Its image.
     step : str
-        "open", "confounds", "model", "plan", "mask", "read", "matrix", "write" or "process".
+        "find", "open", "confounds", "model", "plan", "mask", "read", "matrix", "write" or "process".
     error : Exception
         What was raised.
     """

@@ -148,6 +148,8 @@ class CohortPlan:
 
     def _line(self, one: PlannedRun) -> str:
         """Return what was found for a run, and its plan."""
+        if one.files.problem is not None and one.failed is not None:
+            return f"{one.files.label}: cannot be done: {one.failed.message}"
         unused, used = self._unused(one), self.options.files_of(one.files)
         is_computed = self.options.computes_mask
         found = ["mask of the model computed"] if is_computed else []

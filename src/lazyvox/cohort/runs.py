@@ -9,7 +9,7 @@ from pathlib import Path
 from lazyvox._typing import PathLike
 from lazyvox.bids.names import ENTITIES, BidsName, bids_label, parse_name
 from lazyvox.cohort.filter_file import EntityTest
-from lazyvox.errors import ParameterError
+from lazyvox.errors import ParameterError, ReadError
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.files.urls import is_url
 from lazyvox.tables.delimited import open_delimited
@@ -38,6 +38,8 @@ class RunFiles:
         The table of confounds.
     events : str or None
         The table of events.
+    problem : ReadError or None
+        Why a folder cannot be looked into; it stands in the place of its runs, and is their `bold`.
     """
 
     name: BidsName
@@ -45,6 +47,7 @@ class RunFiles:
     mask: str | None = None
     confounds: str | None = None
     events: str | None = None
+    problem: ReadError | None = None
 
     @property
     def label(self) -> str:
@@ -252,4 +255,6 @@ def _run_of_row(given: Mapping[str, str], folder: Path, place: str) -> RunFiles:
     if not name.get("sub"):
         msg = f"{place}: every run must have a sub, in the name of the image or in a column."
         raise ParameterError(msg, parameter="table")
-    return RunFiles(name, **paths)
+    return RunFiles(
+        name, paths["bold"], paths.get("mask"), paths.get("confounds"), paths.get("events")
+    )

@@ -62,7 +62,7 @@ class Cohort:
     def __post_init__(self) -> None:
         """Refuse runs whose outputs would have one name."""
         seen: dict[str, str] = {}
-        for run in self.runs:
+        for run in (one for one in self.runs if one.problem is None):
             for path in OutputNames.of(run, self.options).paths:
                 if path in seen:
                     msg = (
@@ -252,6 +252,8 @@ class Cohort:
         share: int,
         budget: int,
     ) -> PlannedRun:
+        if run.problem is not None:
+            return PlannedRun(run, failed=Failed(run.label, run.bold, "find", run.problem))
         step = Step()
         try:
             if dataset.is_finished(run, self.options, fingerprint(run, self.options)):
@@ -293,10 +295,15 @@ class Cohort:
 
     def _divided(self, one: PlannedRun, wanted: int, budget: int) -> PlannedRun:
         """Divide a run, if it can be, and the states of its parts fit where they are put together."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            prepared = prepare_run(one.files, self.options)
-            n_parts = prepared.most_parts(wanted, budget)
+        step = Step()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                prepared = prepare_run(one.files, self.options, step)
+                n_parts = prepared.most_parts(wanted, budget)
+        except Exception as error:  # noqa: BLE001 - the other runs go on
+            failed = Failed(one.files.label, one.files.bold, step.name, error)
+            return PlannedRun(one.files, failed=failed)
         peak = one.peak_bytes + prepared.parts_bytes(budget)
         if n_parts == 1 or peak > budget:
             return one

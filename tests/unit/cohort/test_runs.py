@@ -1,10 +1,14 @@
 """Finding the runs of a study, and what belongs to each."""
 
+import errno
+import os
+
 import pytest
 
+from lazyvox.cli.main import run as lazyvox
 from lazyvox.cohort.bids_folder import find_runs
 from lazyvox.cohort.runs import RunFilter, read_runs
-from lazyvox.errors import ImageNotFoundError, ParameterError
+from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError, ReadError
 
 
 def touch(folder, *names):
@@ -117,3 +121,93 @@ def test_two_tables_of_confounds_are_none(study):
     first, second = find_runs(study / "fmriprep", RunFilter())
     assert first.confounds is None
     assert second.confounds
+
+
+def damaged(study):
+    """Make two more participants of which one is a link to nowhere, and a session that is a loop."""
+    (study / "fmriprep/sub-03").symlink_to("nowhere")
+    (study / "fmriprep/sub-02/ses-1").symlink_to("ses-1")
+    (study / "fmriprep/sub-01.html").symlink_to("nowhere.html")
+    return study / "fmriprep"
+
+
+def test_folders_that_cannot_be_read_stand_in_the_place_of_their_runs(study):
+    found = find_runs(damaged(study), RunFilter())
+    assert [one.label for one in found if one.problem is None] == [
+        "sub-01_task-rest_space-MNI",
+        "sub-02_task-rest_space-MNI",
+    ]
+    session, participant = (one for one in found if one.problem is not None)
+    assert (session.label, participant.label) == ("sub-02_ses-1", "sub-03")
+    assert str(session.problem).endswith("Got: Too many levels of symbolic links.")
+    assert str(participant.problem).endswith(
+        "fmriprep/sub-03: a folder of runs must be one that can be read. Got: No such file or directory."
+    )
+
+
+def test_labels_choose_among_folders_that_cannot_be_read(study):
+    folder = damaged(study)
+    wanted = RunFilter(sub=("01", "03"))
+    assert [one.label for one in find_runs(folder, wanted)] == [
+        "sub-01_task-rest_space-MNI",
+        "sub-03",
+    ]
+    assert len(find_runs(folder, RunFilter(sub=("02",)))) == 2
+    with pytest.raises(ReadError, match=r"sub-03: a folder of runs must be one that can be read"):
+        find_runs(folder, RunFilter(sub=("03",)))
+    with pytest.raises(
+        ParameterError, match=r"`participant_label` must name what is there\. Got 9"
+    ):
+        find_runs(folder, RunFilter(sub=("01", "03", "9")))
+
+
+def refusing(call, *refused):
+    """Return a function that lists folders, to which the system refuses some of them."""
+
+    def listed(path):
+        if str(path).endswith(refused):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return call(path)
+
+    return listed
+
+
+def test_folders_that_the_user_may_not_read_are_listed(study, monkeypatch):
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", refusing(scandir, "sub-01"))
+    monkeypatch.setattr(os, "listdir", refusing(os.listdir, "sub-02/func"))
+    with pytest.raises(ReadError, match=r"sub-01: .* Got: Permission denied"):
+        find_runs("fmriprep", RunFilter())
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert [one.label for one in find_runs("fmriprep", RunFilter())][1:] == ["sub-02"]
+
+
+def test_derivatives_that_cannot_be_read_are_left_out(study, monkeypatch):
+    (study / "raw/derivatives/freesurfer").mkdir(parents=True)
+    (study / "fmriprep").rename(study / "raw/derivatives/fmriprep")
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir, "freesurfer"))
+    with pytest.warns(LazyvoxWarning, match=r"freesurfer: a dataset .* denied\. It is left out\."):
+        assert len(find_runs("raw", RunFilter())) == 2
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir, "raw"))
+    with pytest.raises(ReadError, match=r"raw: a dataset must be a folder that can be read"):
+        find_runs("raw", RunFilter())
+
+
+def test_the_study_goes_on_without_folders_that_cannot_be_read(study, capsys):
+    damaged(study)
+    argv = ["cohort", "fmriprep", "out", "participant", "--qc", "--jobs", "1"]
+    assert lazyvox([*argv, "--dry-run"]) == 0
+    plan = capsys.readouterr().out
+    assert "\nsub-03: cannot be done: " in plan
+    assert "4 runs: 2 to do, 0 finished, 2 that cannot be done" in plan
+    assert lazyvox(argv) == 3
+    assert "2 of 4 runs failed" in capsys.readouterr().err
+    rows = [line.split("\t") for line in (study / "out/failures.tsv").read_text().splitlines()]
+    assert [row[:3] for row in rows[1:]] == [
+        ["sub-02_ses-1", str(study / "fmriprep/sub-02/ses-1"), "find"],
+        ["sub-03", str(study / "fmriprep/sub-03"), "find"],
+    ]
+    (study / "fmriprep/sub-03").unlink()
+    (study / "fmriprep/sub-02/ses-1").unlink()
+    assert lazyvox(argv) == 0
+    assert not (study / "out/failures.tsv").exists()

@@ -88,14 +88,11 @@ def main() -> None:
     middle = {name: statistics.median(r["seconds"] for r in rs) for name, rs in taken.items()}
     ratio, peak = middle["nilearn"] / middle["lazyvox"], _peak(taken["lazyvox"])
     most = 1.5 * 4 * args.volumes * args.columns / 2**20
-    verdict = Figures(args.figures).add(
+    Figures(args.figures).row(
         f"clean, ({args.volumes}, {args.columns}) float32",
         f"{ratio:.1f} x nilearn, {peak:.0f} MiB above the input",
         f"3 x, {most:.0f} MiB",
         is_held=ratio >= 3 and peak <= most,
-    )
-    print(
-        f"nilearn / lazyvox: {ratio:.1f} (bound 3), {peak:.0f} MiB (bound {most:.0f})  {verdict}"
     )
 
 

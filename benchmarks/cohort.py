@@ -20,7 +20,7 @@ import nibabel as nib
 import numpy as np
 from figures import Figures
 from harness import Result, machine, number, python, repeat
-from reference import options_of, parser_of, run_writer
+from reference import ellipsoid, options_of, parser_of, run_writer
 
 Shape = tuple[int, int, int]
 
@@ -137,14 +137,14 @@ def _measure(folder: Path, options: Namespace, figures: Figures) -> None:
     their_seconds = float(theirs.output.split()[-1])
     _report(ours, options.images, theirs, their_seconds / n_theirs, figures)
     above = number(python(ABOVE, *some))
-    _print(figures, "above extract, each run", f"{above:.0f} ms", "60 ms", is_held=above <= 60)
+    figures.row("above extract, each run", f"{above:.0f} ms", "60 ms", is_held=above <= 60)
     here, there = (
         min(number(python(code, *whole)) for _ in range(options.runs)) for code in (LOCAL, DASK)
     )
     held = there <= 1.15 * here
-    _print(figures, "workers of Dask, processes", f"{there / here:.2f} x", "1.15 x", is_held=held)
+    figures.row("workers of Dask, processes", f"{there / here:.2f} x", "1.15 x", is_held=held)
     planned = number(python(PLANNED, tables[N_PLANNED], atlas, MEMORY))
-    _print(figures, "plan, each run", f"{planned:.1f} ms", "5.0 ms", is_held=planned <= 5)
+    figures.row("plan, each run", f"{planned:.1f} ms", "5.0 ms", is_held=planned <= 5)
     _report_large(folder, options, planned)
 
 
@@ -157,9 +157,9 @@ def _report(
 ) -> None:
     mine, its = 60 * n_images / ours.seconds, 60 / their_seconds
     work = f"{n_images} runs, nilearn in joblib"
-    _print(figures, work, f"{mine / its:.1f} x", "5 x", is_held=mine >= 5 * its)
+    figures.row(work, f"{mine / its:.1f} x", "5 x", is_held=mine >= 5 * its)
     part = ours.peak_mib / theirs.peak_mib
-    _print(figures, "peak of all processes", f"{part:.2f} x", "0.25 x", is_held=part <= 0.25)
+    figures.row("peak of all processes", f"{part:.2f} x", "0.25 x", is_held=part <= 0.25)
     print(
         f"lazyvox {mine:.0f} runs a minute, {ours.cpu_seconds / n_images:.2f} CPU s each, "
         f"{ours.peak_mib:.0f} MiB; nilearn {its:.1f} a minute, {theirs.peak_mib:.0f} MiB"
@@ -195,7 +195,7 @@ def _make_run(path: Path, shape: Shape, n_volumes: int, seed: int) -> Path:
     """Write a brain in the noise of the scanner, which fills the image as in real runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    is_brain = _brain(shape)
+    is_brain = ellipsoid(shape, 0.4)
     level = np.where(is_brain, 8000 + 2000 * np.sin(np.indices(shape).sum(axis=0) / 9), 0)
     spread = np.where(is_brain, 60, 30)
     with run_writer(str(path), (*shape, n_volumes), AFFINE, np.dtype(np.int16)) as writer:
@@ -205,14 +205,9 @@ def _make_run(path: Path, shape: Shape, n_volumes: int, seed: int) -> Path:
     return path
 
 
-def _brain(shape: Shape) -> np.ndarray:
-    places = np.indices(shape) - np.reshape([(n - 1) / 2 for n in shape], (3, 1, 1, 1))
-    return ((places / np.reshape([n * 0.4 for n in shape], (3, 1, 1, 1))) ** 2).sum(axis=0) <= 1
-
-
 def _make_atlas(path: Path, shape: Shape) -> str:
     """Write regions of one size each, which fill the brain."""
-    is_brain = _brain(shape)
+    is_brain = ellipsoid(shape, 0.4)
     n_voxels = int(is_brain.sum())
     labels = np.zeros(shape, np.int16)
     labels[is_brain] = 1 + np.arange(n_voxels) * N_REGIONS // n_voxels
@@ -237,11 +232,6 @@ def _make_table(folder: Path, files: list[Path], n_images: int, n_volumes: int) 
     table = place / "runs.tsv"
     table.write_text("\n".join(lines) + "\n")
     return str(table)
-
-
-def _print(figures: Figures, name: str, measured: str, bound: str, *, is_held: bool) -> None:
-    verdict = figures.add(name, measured, bound, is_held=is_held)
-    print(f"{name:32} {measured:>10}  bound {bound:>8}  {verdict}", flush=True)
 
 
 if __name__ == "__main__":

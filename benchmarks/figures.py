@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["Figure", "Figures", "read_figures", "summary"]
+__all__ = ["Figure", "Figures", "note", "read_figures", "summary"]
 
 HELD, MISSED = "HELD", "MISSED"
 
@@ -49,6 +49,16 @@ class Figures:
             with self._path.open("a") as file:
                 file.write(json.dumps(asdict(figure)) + "\n")
         return HELD if is_held else MISSED
+
+    def row(self, work: str, measured: str, bound: str, *, is_held: bool) -> None:
+        """Keep a figure and print it."""
+        verdict = self.add(work, measured, bound, is_held=is_held)
+        print(f"{work:52} {measured:>34}  bound {bound:>28}  {verdict}", flush=True)
+
+
+def note(work: str, measured: str) -> None:
+    """Print a figure that has no bound."""
+    print(f"{work:52} {measured:>34}", flush=True)
 
 
 def read_figures(path: Path) -> list[Figure]:

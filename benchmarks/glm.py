@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from figures import Figures
 from harness import BARE_ISAL, machine, number, python, repeat
-from reference import options_of, parser_of, reference_of, run_writer
+from reference import ellipsoid, options_of, parser_of, reference_of, run_writer
 
 #: Grid and length of the run of nilearn's issue 5588.
 LARGE = (64, 76, 64, 6804)
@@ -113,7 +113,7 @@ def _report_times(arguments: tuple[str, ...], n_runs: int, figures: Figures) -> 
         ("GLM next to nilearn", f"{theirs / ours:.1f} x", "4 x", theirs >= 4 * ours),
     )
     for name, measured, limit, is_held in rows:
-        _print(figures, name, measured, limit, is_held=is_held)
+        figures.row(name, measured, limit, is_held=is_held)
     print(f"D {bare:.2f} s; nilearn {theirs:.1f} s, {their_peak:.0f} MiB with its imports")
     return ours
 
@@ -121,7 +121,7 @@ def _report_times(arguments: tuple[str, ...], n_runs: int, figures: Figures) -> 
 def _report_peak(name: str, arguments: tuple[str, ...], bound: float, figures: Figures) -> None:
     peak, planned = number(python(PEAK, *arguments)), number(python(PLANNED, *arguments))
     name = f"{name}, above the imports"
-    _print(figures, name, f"{peak:.0f} MiB", f"{bound:.0f} MiB", is_held=peak <= bound)
+    figures.row(name, f"{peak:.0f} MiB", f"{bound:.0f} MiB", is_held=peak <= bound)
     print(f"planned {planned:.0f} MiB")
 
 
@@ -131,9 +131,9 @@ def _report_agreement(arguments: tuple[str, ...], figures: Figures) -> None:
     n_moved, n_voxels = found.pop("moved"), found.pop("of")
     worst = max(found.values())
     name = "GLM, difference from nilearn in float64"
-    _print(figures, name, f"{worst:.1e}", "1e-06", is_held=worst <= 1e-6)
+    figures.row(name, f"{worst:.1e}", "1e-06", is_held=worst <= 1e-6)
     name = f"GLM, of {n_voxels} voxels in another bin"
-    _print(figures, name, str(n_moved), str(n_voxels // 10_000), is_held=n_moved <= n_voxels / 1e4)
+    figures.row(name, str(n_moved), str(n_voxels // 10_000), is_held=n_moved <= n_voxels / 1e4)
 
 
 def _report_long(files: object, seconds: float, figures: Figures) -> None:
@@ -141,7 +141,7 @@ def _report_long(files: object, seconds: float, figures: Figures) -> None:
     taken = repeat(python(OURS, *arguments), 1, is_watched=False).seconds
     name = "GLM, ten times the volumes"
     bound = 10 * seconds
-    _print(figures, name, f"{taken:.1f} s", f"{bound:.1f} s", is_held=taken <= bound)
+    figures.row(name, f"{taken:.1f} s", f"{bound:.1f} s", is_held=taken <= bound)
     _report_peak(name, arguments, 250, figures)
 
 
@@ -158,8 +158,7 @@ def _report_large(folder: Path, figures: Figures) -> None:
 def _make_large(run: Path, mask: Path) -> None:
     """Write noise in an ellipsoid as large as a brain."""
     *shape, n_volumes = LARGE
-    places = np.indices(shape) - np.reshape([(n - 1) / 2 for n in shape], (3, 1, 1, 1))
-    inside = ((places / np.reshape([n * 0.38 for n in shape], (3, 1, 1, 1))) ** 2).sum(axis=0) <= 1
+    inside = ellipsoid(shape, 0.38)
     affine = np.diag([3.0, 3, 3, 1])
     nib.save(nib.Nifti1Image(inside.astype(np.uint8), affine), mask)
     rng = np.random.default_rng(0)
@@ -168,11 +167,6 @@ def _make_large(run: Path, mask: Path) -> None:
         for _ in range(n_volumes):
             volume[inside] = rng.normal(1000, 50, int(inside.sum()))
             writer.write(volume)
-
-
-def _print(figures: Figures, name: str, measured: str, bound: str, *, is_held: bool) -> None:
-    verdict = figures.add(name, measured, bound, is_held=is_held)
-    print(f"{name:44} {measured:>10}  bound {bound:>9}  {verdict}", flush=True)
 
 
 if __name__ == "__main__":

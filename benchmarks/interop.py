@@ -10,7 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from figures import Figures
+from figures import Figures, note
 from harness import in_turns, machine, python, repeat
 from reference import options_of, parser_of, reference_of
 
@@ -66,13 +66,6 @@ def main() -> None:
     figures = Figures(options.figures)
     n_volumes = 10 if options.quick else 40
 
-    def row(work: str, measured: str, bound: str, *, is_held: bool) -> None:
-        verdict = figures.add(work, measured, bound, is_held=is_held)
-        print(f"{work:52} {measured:>34}  {bound:>20}  {verdict}", flush=True)
-
-    def note(work: str, measured: str) -> None:
-        print(f"{work:52} {measured:>34}", flush=True)
-
     def milliseconds(program: str, *arguments: str, cache: Path | None = None) -> list[float]:
         """Return the milliseconds of the first read and of the others, medians over runs."""
         command = python(HEAD + program, *arguments)
@@ -91,7 +84,7 @@ def main() -> None:
             first, others = milliseconds(VOLUMES, *arguments, cache=cache)
             name = f"a volume through dask, indexed gz, {scheduler}"
             text = f"{others:.1f} ms, the first {first:.0f}"
-            row(name, text, "20 ms", is_held=others <= 20)
+            figures.row(name, text, "20 ms", is_held=others <= 20)
         decoded = Path(files.plain).stat().st_size
         stores = {chunks: str(Path(folder, f"{chunks}.zarr")) for chunks in ("time", "space")}
         for chunks, store in stores.items():

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import random_access_programs as programs
 from against_nilearn import SIX_MASKS
-from figures import Figures
+from figures import Figures, note
 from harness import in_turns, machine, python, repeat
 from reference import Reference, options_of, parser_of, reference_of
 
@@ -48,15 +48,6 @@ class Bench:
     cache: Path
     is_quick: bool
 
-    def row(self, work: str, measured: str, bound: str, *, is_held: bool) -> None:
-        """Print and keep a figure."""
-        verdict = self.figures.add(work, measured, bound, is_held=is_held)
-        print(f"{work:52} {measured:>34}  {bound:>34}  {verdict}", flush=True)
-
-    def note(self, work: str, measured: str) -> None:
-        """Print what has no bound."""
-        print(f"{work:52} {measured:>34}", flush=True)
-
     def in_turns(self, program: str, *arguments: str, is_indexed: bool) -> tuple[float, float]:
         """Return the seconds that a program says it took, and D, medians of runs in turns."""
         command = python(programs.HEAD + program, self.files.run, *arguments)
@@ -72,9 +63,9 @@ def building(bench: Bench) -> None:
     ):
         seconds, d = bench.in_turns(program, is_indexed=False)
         times = seconds / d
-        bench.row(name, f"{seconds:.2f} s, {times:.2f} D", "2.6 D", is_held=times <= 2.6)
+        bench.figures.row(name, f"{seconds:.2f} s, {times:.2f} D", "2.6 D", is_held=times <= 2.6)
     seconds, d = bench.in_turns(programs.INDEX, is_indexed=False)
-    bench.note("lv.index alone", f"{seconds:.2f} s, {seconds / d:.2f} D")
+    note("lv.index alone", f"{seconds:.2f} s, {seconds / d:.2f} D")
     for name, program in programs.OTHER_ROUTES.items():
         command = python(programs.HEAD + program, bench.files.run)
         said = [
@@ -82,7 +73,7 @@ def building(bench: Bench) -> None:
             for _ in range(bench.n_runs)
         ]
         seconds = statistics.median(said)
-        bench.note(f"other routes: {name}", f"{seconds:.2f} s, {seconds / d:.2f} D")
+        note(f"other routes: {name}", f"{seconds:.2f} s, {seconds / d:.2f} D")
 
 
 def one_pass(bench: Bench) -> None:
@@ -94,7 +85,7 @@ def one_pass(bench: Bench) -> None:
         taken, d = in_turns(command, files.run, bench.n_runs, cache=cache)
         left = sum(path.is_file() for path in cache.rglob("*"))
     bound = 1.25 * d + 0.35
-    bench.row(
+    bench.figures.row(
         "six masks in one pass, no index (process)",
         f"{taken:.2f} s, {left} files in the cache",
         f"1.25 D + 0.35 = {bound:.2f} s, none",
@@ -110,9 +101,9 @@ def size(bench: Bench) -> None:
         share = record["n_bytes"] / record["decoded_size"]
         text = f"{record['n_bytes'] / 2**20:.1f} MiB, {100 * share:.2f} %"
         if spacing:
-            bench.note(f"size of the index at {spacing}", text)
+            note(f"size of the index at {spacing}", text)
         else:
-            bench.row("size of the index", text, "2 %", is_held=share <= 0.02)
+            bench.figures.row("size of the index", text, "2 %", is_held=share <= 0.02)
 
 
 def volume(bench: Bench) -> None:
@@ -122,7 +113,7 @@ def volume(bench: Bench) -> None:
     ours = python(programs.HEAD + programs.VOLUMES, run, str(n_volumes), bench.files.plain)
     taken = repeat(ours, bench.n_runs, cache=bench.cache)
     ms = float(taken.output.split()[-1])
-    bench.row(
+    bench.figures.row(
         "a random volume, indexed",
         f"{ms:.1f} ms, {taken.peak_mib:.0f} MiB",
         "25 ms, 60 MiB",
@@ -130,7 +121,7 @@ def volume(bench: Bench) -> None:
     )
     once = python(programs.HEAD + programs.VOLUMES, run, "1", bench.files.plain)
     peak = repeat(once, 0, cache=bench.cache).peak_mib
-    bench.note("the same, one volume only", f"{peak:.0f} MiB")
+    note("the same, one volume only", f"{peak:.0f} MiB")
     plain = python(programs.HEAD + programs.VOLUMES_NIBABEL, run, "3", "")
     indexed = python(programs.HEAD + programs.VOLUMES_NIBABEL, run, str(n_volumes), "first a pass")
     for name, command, bound in (
@@ -139,7 +130,7 @@ def volume(bench: Bench) -> None:
     ):
         theirs = repeat(command, 1, with_indexed_gzip=bound == 2)
         their_ms = float(theirs.output.split()[-1])
-        bench.row(
+        bench.figures.row(
             f"a random volume, {name}",
             f"{their_ms:.0f} ms, {theirs.peak_mib:.0f} MiB, {their_ms / ms:.1f} x slower",
             f"{bound} x",
@@ -152,7 +143,7 @@ def series(bench: Bench) -> None:
     seconds, d = bench.in_turns(programs.SERIES, is_indexed=True)
     times = seconds / d
     name = "series of one voxel, indexed"
-    bench.row(name, f"{seconds:.2f} s, {times:.2f} D", "0.75 D", is_held=times <= 0.75)
+    bench.figures.row(name, f"{seconds:.2f} s, {times:.2f} D", "0.75 D", is_held=times <= 0.75)
 
 
 def full_pass(bench: Bench) -> None:
@@ -163,21 +154,23 @@ def full_pass(bench: Bench) -> None:
         speed, bare = decoded / seconds / 1e9, decoded / d / 1e9
         text = f"{speed:.2f} GB/s, {speed / bare:.2f} x isal's {bare:.2f}"
         if program is programs.PASS:
-            bench.row(name, text, f"1.6 x = {1.6 * bare:.2f} GB/s", is_held=speed >= 1.6 * bare)
+            bench.figures.row(
+                name, text, f"1.6 x = {1.6 * bare:.2f} GB/s", is_held=speed >= 1.6 * bare
+            )
         else:
-            bench.note(name, text)
+            note(name, text)
 
 
 def workers(bench: Bench) -> None:
     """Measure six regions by six workers, each given the path."""
     arguments = (bench.files.run, *bench.files.masks)
     theirs = repeat(python(SIX_MASKS, *arguments), 1, is_watched=False).seconds
-    bench.note("six masks, six workers, NiftiMasker by path (process)", f"{theirs:.1f} s")
+    note("six masks, six workers, NiftiMasker by path (process)", f"{theirs:.1f} s")
     ours = python(programs.HEAD + programs.WORKERS, *arguments)
     for name, cache in (("indexed", bench.cache), ("no index", None)):
         taken = repeat(ours, bench.n_runs, cache=cache)
         ratio = theirs / taken.seconds
-        bench.row(
+        bench.figures.row(
             f"six masks, six joblib workers by path, {name} (process)",
             f"{taken.seconds:.1f} s, {ratio:.1f} x, {taken.peak_mib:.0f} MiB",
             "20 x, 450 MiB",
@@ -191,7 +184,7 @@ def shared(bench: Bench) -> None:
     taken = repeat(python(programs.HEAD + programs.SHARED, *arguments), bench.n_runs)
     decoded = Path(bench.files.plain).stat().st_size / 2**20
     bound = decoded + 60 * N_WORKERS
-    bench.row(
+    bench.figures.row(
         "six masks, six workers on one shared image (process)",
         f"{taken.seconds:.1f} s, {taken.peak_mib:.0f} MiB",
         f"{decoded:.0f} + 6 x 60 = {bound:.0f} MiB",
@@ -205,7 +198,7 @@ def threads(bench: Bench) -> None:
     arguments = (bench.files.plain, str(n_slices))
     one, _ = bench.in_turns(programs.SLICES, *arguments, "1", is_indexed=True)
     eight, _ = bench.in_turns(programs.SLICES, *arguments, "8", is_indexed=True)
-    bench.row(
+    bench.figures.row(
         f"{n_slices} random slices, 8 threads, all right",
         f"{eight:.2f} s, {one / eight:.2f} x one thread's {one:.2f}",
         "1.5 x",

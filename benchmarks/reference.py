@@ -6,7 +6,7 @@ decoded. Size and compressibility are those of real preprocessed data, the value
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from lazyvox.formats.writer import ImageWriter
 
 __all__ = [
     "Reference",
+    "ellipsoid",
     "make_reference",
     "options_of",
     "parser_of",
@@ -146,6 +147,12 @@ def make_reference(folder: Path, *, with_long: bool, n_volumes: int = N_VOLUMES)
         if not Path(path).exists():
             _write_run(path, inside, affine, np.dtype(dtype), length)
     return files
+
+
+def ellipsoid(shape: Sequence[int], part: float) -> np.ndarray:
+    """Return the voxels of an ellipsoid in the middle, its half axes a part of the lengths."""
+    lengths = np.reshape(shape, (3, 1, 1, 1))
+    return (((np.indices(shape) - (lengths - 1) / 2) / (lengths * part)) ** 2).sum(axis=0) <= 1
 
 
 @contextmanager

@@ -164,10 +164,6 @@ def main() -> None:
     files = reference_of(options)
     figures = Figures(options.figures)
 
-    def row(work: str, measured: str, bound: str, *, is_held: bool) -> None:
-        verdict = figures.add(work, measured, bound, is_held=is_held)
-        print(f"{work:52} {measured:>34}  {bound:>20}  {verdict}", flush=True)
-
     def cost(program: str, url: str, cache: Path | None = None) -> tuple[int, int]:
         """Return the requests that a program makes, and the bytes that it is sent."""
         _counts(url)
@@ -194,11 +190,11 @@ def main() -> None:
             ):
                 n_requests, nbytes = cost(VOLUME, address + name, at)
                 text = f"{n_requests} requests, {nbytes / 2**10:.0f} KiB"
-                row(work, text, f"{bound} requests", is_held=n_requests <= bound)
+                figures.row(work, text, f"{bound} requests", is_held=n_requests <= bound)
             for name, path in (("run.nii", files.plain), ("run.nii.gz", files.run)):
                 n_requests, nbytes = cost(MEAN, address + name)
                 size = Path(path).stat().st_size
-                row(
+                figures.row(
                     f"bytes of a pass over {name}, beyond the object",
                     f"{nbytes - size} by {n_requests} requests",
                     "65536",
@@ -206,7 +202,7 @@ def main() -> None:
                 )
                 # Half a second each: a busy machine needs more of them.
                 plainly, ours = _in_turns(address + name, decoded, 3 * options.runs)
-                row(
+                figures.row(
                     f"speed of reading {name} plainly",
                     f"{plainly / ours:.2f} ({ours:.2f} s)",
                     "0.90",

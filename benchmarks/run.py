@@ -153,23 +153,17 @@ def one_image(table: Table, files: Reference) -> None:
 def small_figures(figures: Figures, files: Reference) -> None:
     """Print what is not seconds of a process against D."""
     load = number(python(LV_LOAD, files.run)) * 1e3
-    verdict = figures.add("lv.load, once imported", f"{load:.2f} ms", "2 ms", is_held=load <= 2)
-    print(f"lv.load, once imported: {load:.2f} ms (bound 2)  {verdict}")
+    figures.row("lv.load, once imported", f"{load:.2f} ms", "2 ms", is_held=load <= 2)
     said = repeat(python(PREDICTION, files.run, *files.masks), 1, is_watched=False).output
     predicted, measured = map(float, said.split())
     ratio = predicted / measured
-    name = "six masks: predicted peak / measured"
-    verdict = figures.add(name, f"{ratio:.2f}", "1 to 1.5", is_held=1 <= ratio <= 1.5)
-    print(
-        f"six masks: predicted {predicted / 2**20:.1f} MiB above the imports, measured "
-        f"{measured / 2**20:.1f}: ratio {ratio:.2f} (bound 1 to 1.5)  {verdict}"
-    )
+    mib = f"{predicted / 2**20:.1f} / {measured / 2**20:.1f} MiB = {ratio:.2f}"
+    figures.row("six masks: predicted / measured peak", mib, "1 to 1.5", is_held=1 <= ratio <= 1.5)
     numpy = repeat(python(NUMPY_MASKS, files.run, *files.masks), 1)
     print(f"nibabel and NumPy, six masks: {numpy.seconds:.2f} s, {numpy.peak_mib:.0f} MiB")
     worst = number(python(EXACT, files.run, files.labels, *files.masks))
-    name = "largest relative error of means"
-    verdict = figures.add(name, f"{worst:.2g}", "1e-06", is_held=worst <= 1e-6)
-    print(f"voxels bit-equal to NumPy's; {name} {worst:.2g} (bound 1e-6)  {verdict}")
+    name = "largest relative error of means; voxels are NumPy's"
+    figures.row(name, f"{worst:.2g}", "1e-06", is_held=worst <= 1e-6)
 
 
 def ten_times(table: Table, files: Reference) -> None:

@@ -78,8 +78,7 @@ def main() -> None:
         ("five seed maps, above the imports", f"{peak:.0f} MiB", "200 MiB", peak <= 200),
     )
     for name, measured, limit, is_held in rows:
-        verdict = figures.add(name, measured, limit, is_held=is_held)
-        print(f"{name:36} {measured:>10}  bound {limit:>9}  {verdict}")
+        figures.row(name, measured, limit, is_held=is_held)
     print(f"D {bare:.2f} s, planned {planned:.0f} MiB")
     their_peak = f", {repeat(theirs, 0).peak_mib:.0f} MiB" if options.peaks else ""
     print(

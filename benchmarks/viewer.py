@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 import nibabel as nib
 import numpy as np
-from figures import Figures
+from figures import Figures, note
 from harness import BARE_ISAL, machine, number, python
 from isal import isal_zlib
 from reference import options_of, parser_of, reference_of
@@ -159,41 +159,40 @@ class Bench:
     figures: Figures
     imports_mib: float
 
-    def row(self, work: str, measured: str, bound: str, *, is_held: bool) -> None:
-        """Print and keep a figure."""
-        verdict = self.figures.add(work, measured, bound, is_held=is_held)
-        print(f"{work:48} {measured:>24}  bound {bound:>9}  {verdict}", flush=True)
-
-    def note(self, work: str, measured: str) -> None:
-        """Print what has no bound."""
-        print(f"{work:48} {measured:>24}", flush=True)
-
     def measure(self, path: str, name: str, *, n_clicks: int, has_bounds: bool) -> None:
         """Measure everything on one file that has no index at first."""
         with tempfile.TemporaryDirectory() as cache, viewer_of(path, cache) as viewer:
             first, info = viewer.get("info")
             first += viewer.get("volume/0")[0]
-            self.row(f"{name}: first image", f"{first:.2f} s", "1.5 s", is_held=first <= 1.5)
+            self.figures.row(
+                f"{name}: first image", f"{first:.2f} s", "1.5 s", is_held=first <= 1.5
+            )
             shape = json.loads(info)["shape"]
             passed = viewer.wait_for_pass()
             reads = [viewer.get(f"volume/{random.randrange(shape[3])}")[0] for _ in range(N_READS)]
             ms = 1000 * statistics.median(reads)
-            self.row(f"{name}: any volume, indexed", f"{ms:.1f} ms", "15 ms", is_held=ms <= 15)
+            self.figures.row(
+                f"{name}: any volume, indexed", f"{ms:.1f} ms", "15 ms", is_held=ms <= 15
+            )
             bare, clicks = self._clicks(viewer, path, shape, n_clicks)
-            self.note(f"{name}: pass in the background", f"{passed:.1f} s, {passed / bare:.2f} D")
+            note(f"{name}: pass in the background", f"{passed:.1f} s, {passed / bare:.2f} D")
             for kind, bound in (("series", 0.8), ("correlation", 1.2)):
                 seconds = statistics.median(clicks[kind])
                 text = f"{seconds:.2f} s, {seconds / bare:.2f} D"
                 if has_bounds:
                     is_held = seconds <= bound * bare
-                    self.row(f"{name}: {kind}, indexed", text, f"{bound} D", is_held=is_held)
+                    self.figures.row(
+                        f"{name}: {kind}, indexed", text, f"{bound} D", is_held=is_held
+                    )
                 else:
-                    self.note(f"{name}: {kind}, indexed", text)
+                    note(f"{name}: {kind}, indexed", text)
             for result in ("map/mean", "map/std", "map/tsnr", "quality", "carpet.png"):
                 viewer.get(result)
             above = viewer.peak_mib - self.imports_mib
             text = f"{above:.0f} MiB"
-            self.row(f"{name}: memory above imports", text, "150 MiB", is_held=above <= 150)
+            self.figures.row(
+                f"{name}: memory above imports", text, "150 MiB", is_held=above <= 150
+            )
 
     def _clicks(
         self, viewer: Viewer, path: str, shape: list[int], n_clicks: int

@@ -66,13 +66,12 @@ def measure(browser: webdriver.Chrome, path: str, figures: Figures) -> None:
     with tempfile.TemporaryDirectory() as cache:
         with viewer_of(path, cache) as viewer:
             seconds = first_image(browser, viewer.url)
-            word = figures.add(
+            figures.row(
                 "view: first image, no index",
                 f"{seconds:.2f} s",
                 f"{FIRST_BOUND_S} s",
                 is_held=seconds <= FIRST_BOUND_S,
             )
-            print(f"first image, no index: {seconds:.2f} s (bound {FIRST_BOUND_S} s) {word}")
             wait(browser, "document.querySelector('#carpet img').naturalWidth > 0")
             browser.get("about:blank")
         with viewer_of(path, cache) as viewer:
@@ -85,14 +84,11 @@ def measure(browser: webdriver.Chrome, path: str, figures: Figures) -> None:
             for name, wished in (("any volume", numbers), ("next volume", following)):
                 times = sorted(browser.execute_async_script(TIME_TO, wished))
                 median, late = statistics.median(times), times[int(0.9 * len(times))]
-                word = figures.add(
+                figures.row(
                     f"view: {name}, request to pixels",
-                    f"{median:.0f} ms",
+                    f"{median:.0f} ms, 90 % {late:.0f} ms",
                     f"{VOLUME_BOUND_MS} ms",
                     is_held=median <= VOLUME_BOUND_MS,
-                )
-                print(
-                    f"{name}: median {median:.0f} ms, 90 % {late:.0f} ms (bound {VOLUME_BOUND_MS} ms) {word}"
                 )
             shown = seconds_of(browser, "\ue007", "lazyvoxView.state().series !== null")
             print(f"series of a voxel: {shown:.2f} s")

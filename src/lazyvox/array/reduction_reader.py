@@ -20,8 +20,9 @@ from lazyvox.array.reduction_pass import (
     pass_memory,
     run_reductions,
 )
-from lazyvox.array.reductions import REDUCTIONS, Reduction, checked_count, checked_percentile
+from lazyvox.array.reductions import REDUCTIONS, Reduction, checked_percentile
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.planning.arguments import checked_integer
 from lazyvox.planning.indexing import Axis, View
 from lazyvox.planning.memory import MemoryTerm
 from lazyvox.runtime.once import OncePerProcess
@@ -256,7 +257,7 @@ def reduced(
     """
     reduction = REDUCTIONS[name]
     axes = _checked_axes(array, reduction, axis)
-    given = checked_count(ddof, "ddof") if reduction.has_ddof else 0
+    given = checked_integer(ddof, "ddof") if reduction.has_ddof else 0
     if dtype is not None:
         array = array.astype(_checked_dtype(reduction, dtype, array.dtype))
     native = array.dtype.newbyteorder("=")

@@ -23,7 +23,6 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 __all__ = [
     "REDUCTIONS",
     "Reduction",
-    "checked_count",
     "checked_percentile",
     "reduction_of_residuals",
 ]
@@ -150,16 +149,6 @@ def _of_courses(name: str, finalize: Callable[[Courses, float], Array]) -> Reduc
         needs_time=True,
         shares_state=True,
     )
-
-
-def checked_count(value: Any, name: str) -> int:
-    """Return ``ddof``, or the order of a polynomial, as an integer, or say what it must be."""
-    msg = f"`{name}` must be an integer, 0 or larger. Got {value!r}."
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ParameterTypeError(msg, parameter=name, value=str(value))
-    if value < 0:
-        raise ParameterError(msg, parameter=name, value=int(value))
-    return int(value)
 
 
 def checked_percentile(q: Any) -> float:

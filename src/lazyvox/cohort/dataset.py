@@ -15,7 +15,7 @@ from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.cohort.staging import UNFINISHED, sweep_unfinished
-from lazyvox.errors import OutputError, ParameterError
+from lazyvox.errors import ParameterError
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, write_lines
 from lazyvox.store.files.paths import printable
@@ -150,14 +150,7 @@ class Dataset:
         OutputError
             If it cannot be written.
         """
-        try:
-            self._finished.make_folder()
-        except OSError as error:
-            msg = (
-                f"{printable(str(self.path))}: outputs must be in a folder that can be made and "
-                f"written: {error.strerror}. Pass another folder."
-            )
-            raise OutputError(msg) from error
+        self._finished.make_folder()
         description = dataset_description("Signals of regions")
         if not (self.path / _DESCRIPTION).exists():
             self._write(_DESCRIPTION, json.dumps(description, indent=2) + "\n")

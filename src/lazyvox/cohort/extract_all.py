@@ -8,12 +8,12 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from lazyvox._version import __version__
 from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.likeness import likeness
-from lazyvox.errors import MemoryBudgetError, OutputError, ParameterError, ParameterTypeError
+from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
 from lazyvox.extraction.api import extract
 from lazyvox.extraction.rois import RegionOptions, RoiLike, resolve_rois
 from lazyvox.extraction.voxels import region_names
@@ -22,11 +22,11 @@ from lazyvox.lazyimage.parallel import (
     OnError,
     answers_in_order,
     call_with_image,
-    check_on_error,
     list_of_images,
     shown_image,
 )
 from lazyvox.lazyimage.series import as_series
+from lazyvox.planning.arguments import check_choice
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.dry_run import plan, stop_if_planning
 from lazyvox.runtime.sized_calls import SizedCall, most_side_by_side, resolve_processes
@@ -170,7 +170,7 @@ def extract_all(  # noqa: PLR0913
         "dtype": dtype,
         "resample": resample,
     }
-    check_on_error(on_error)
+    check_choice(on_error, "on_error", get_args(OnError))
     for name, given in (("ending", ending), ("names", names)):
         if given is not None and out_dir is None:
             msg = f"`{name}` concerns the tables in `out_dir`, and there is none."
@@ -197,7 +197,7 @@ def extract_all(  # noqa: PLR0913
     if due:
         stop_if_planning(max((one.plan for one in due), key=lambda plan: plan.peak_bytes))
     if out_dir is not None:
-        _make_folder(absolute_path(out_dir))
+        FinishedOutputs(absolute_path(out_dir)).make_folder()
     made = answers_in_order(
         "extract_all",
         functools.partial(call_with_image, work.extract),
@@ -373,17 +373,6 @@ def _tables(
         names_of_files = tuple(Path(one).name for one in files)
         tables.append(_Table(folder, name, out, names_of_files, result))
     return tables
-
-
-def _make_folder(folder: str) -> None:
-    try:
-        FinishedOutputs(folder).make_folder()
-    except OSError as error:
-        msg = (
-            f"{printable(folder)}: `out_dir` must be a folder that can be made and written: "
-            f"{error.strerror}. Pass another folder."
-        )
-        raise OutputError(msg) from error
 
 
 def _digest(rois: Any, options: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lazyvox.errors import OutputError
+from lazyvox.store.files.paths import printable
 from lazyvox.store.write.atomic import write_file
 
 __all__ = ["FinishedOutputs"]
@@ -24,8 +26,15 @@ class FinishedOutputs:
         self._folder = Path(folder)
 
     def make_folder(self) -> None:
-        """Make the folder of the records."""
-        (self._folder / "logs" / "finished").mkdir(parents=True, exist_ok=True)
+        """Make the folder of the records, or raise `OutputError`."""
+        try:
+            (self._folder / "logs" / "finished").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = (
+                f"{printable(str(self._folder))}: outputs must be in a folder that can be made and "
+                f"written: {error.strerror}. Pass another folder."
+            )
+            raise OutputError(msg) from error
 
     def hold(self, name: str, mark: str, paths: Sequence[str]) -> bool:
         """Return whether outputs are as they were when they were recorded, under the same mark.

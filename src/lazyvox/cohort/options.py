@@ -15,6 +15,7 @@ from lazyvox.extraction.coverage import checked_coverage
 from lazyvox.extraction.reduction import Strategies
 from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Grid
+from lazyvox.planning.arguments import check_choice
 from lazyvox.signal.cleaning import prepare_cleaning
 
 #: Options that measures of quality do not have.
@@ -158,10 +159,8 @@ class CohortOptions:
                 f"do. Got {', '.join(twice)}."
             )
             raise ParameterError(msg)
-        unknown = [one for one in self.matrix if one not in KINDS]
-        if unknown:
-            msg = f"`matrix` must be of {', '.join(KINDS)}. Got {unknown[0]!r}."
-            raise ParameterError(msg, value=unknown[0])
+        for one in self.matrix:
+            check_choice(one, "matrix", KINDS)
         if self.matrix and len(self.strategies.given) > 1:
             msg = (
                 f"`matrix` needs one signal for each region, and so one `strategy`. Got "

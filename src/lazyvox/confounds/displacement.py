@@ -10,6 +10,7 @@ import numpy as np
 
 from lazyvox._typing import FloatArray, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.planning.arguments import check_choice
 from lazyvox.store.files.paths import printable
 from lazyvox.tables.numeric import Table, TextTable, has_titles, is_frame, open_table, open_text
 
@@ -197,9 +198,7 @@ def read_motion(motion: PathLike | Any, motion_format: str | None = None) -> Flo
     ParameterError
         If the format is not known, or the table does not fit it.
     """
-    if motion_format is not None and motion_format not in _FORMATS:
-        msg = f"`motion_format` must be one of {', '.join(_FORMATS)}. Got {motion_format!r}."
-        raise ParameterError(msg, value=motion_format)
+    check_choice(motion_format, "motion_format", (*_FORMATS, None))
     is_path = isinstance(motion, str | bytes | os.PathLike)
     if is_path or is_frame(motion):
         source, values, chosen = _from_table(motion, motion_format)

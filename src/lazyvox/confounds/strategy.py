@@ -9,6 +9,7 @@ from typing import Any
 
 from lazyvox.confounds.compcor import COMPCOR_TYPES, compcor_columns
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.planning.arguments import check_choice
 
 __all__ = [
     "MODELS",
@@ -195,7 +196,4 @@ def check_models(models: Models) -> None:
     """Raise `ParameterError` for a parameter that is none of its choices."""
     for parameter in ("motion", "wm_csf", "global_signal", "compcor"):
         allowed = COMPCOR_TYPES if parameter == "compcor" else MODELS
-        value = getattr(models, parameter)
-        if value not in allowed:
-            msg = f"`{parameter}` must be one of {', '.join(allowed)}. Got {value!r}."
-            raise ParameterError(msg)
+        check_choice(getattr(models, parameter), parameter, allowed)

@@ -11,6 +11,7 @@ from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.connectome.covariance import empirical_covariance, ledoit_wolf_covariance
 from lazyvox.connectome.fisher import fisher_z as to_z
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.planning.arguments import check_choice
 
 __all__ = ["ESTIMATORS", "KINDS", "Estimator", "Kind", "connectivity_values"]
 
@@ -87,8 +88,8 @@ def connectivity_values(
     >>> connectivity_values(signals, estimator="empirical").round(3).tolist()
     [[1.0, 0.965], [0.965, 1.0]]
     """
-    _check_choice("kind", kind, KINDS)
-    _check_choice("estimator", estimator, ESTIMATORS)
+    check_choice(kind, "kind", KINDS)
+    check_choice(estimator, "estimator", ESTIMATORS)
     if fisher_z and kind == "covariance":
         msg = "`fisher_z` concerns correlations. Got kind='covariance'."
         raise ParameterError(msg)
@@ -243,9 +244,3 @@ def _warn_constant(is_constant: BoolArray, names: Sequence[str] | None) -> None:
 
 def _called(column: int, names: Sequence[str] | None) -> str:
     return f"column {column}" if names is None else f"column {column} ({names[column]!r})"
-
-
-def _check_choice(parameter: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        msg = f"`{parameter}` must be one of {', '.join(allowed)}. Got {value!r}."
-        raise ParameterError(msg)

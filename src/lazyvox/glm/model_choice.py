@@ -7,6 +7,7 @@ import numpy as np
 
 from lazyvox.errors import ParameterError
 from lazyvox.glm.noise import noise_order
+from lazyvox.planning.arguments import check_choice
 from lazyvox.signal.confounds import Confounds
 from lazyvox.store.files.paths import printable
 from lazyvox.tables.numeric import check_distinct
@@ -64,11 +65,8 @@ class ModelChoice:
 
     def check(self) -> None:
         """Raise `ParameterError` if a setting is none of its choices."""
-        for name, known in (("hrf_model", HRF_MODELS), ("drift_model", DRIFT_MODELS)):
-            given = getattr(self, name)
-            if given not in known:
-                msg = f"`{name}` must be one of {', '.join(known)}. Got {given!r}."
-                raise ParameterError(msg, value=given)
+        check_choice(self.hrf_model, "hrf_model", HRF_MODELS)
+        check_choice(self.drift_model, "drift_model", DRIFT_MODELS)
         noise_order(self.noise_model)
         if int(self.drift_order) != self.drift_order or self.drift_order < 0:
             msg = f"`drift_order` must be a number of at least 0. Got {self.drift_order!r}."

@@ -8,10 +8,10 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import Array, BoolArray, FloatArray
-from lazyvox.errors import ParameterError
 from lazyvox.glm.contrasts import contrast_weights
 from lazyvox.glm.fit import Fit
 from lazyvox.lazyimage.classes import LazyImage, image_like
+from lazyvox.planning.arguments import check_choice
 from lazyvox.runtime.optional import require
 
 __all__ = ["OUTPUT_TYPES", "GLMResult", "OutputType", "nilearn_results"]
@@ -131,9 +131,7 @@ class GLMResult:
         MissingDependencyError
             If nilearn is not installed, whose statistics these are.
         """
-        if output_type not in {*OUTPUT_TYPES, "all"}:
-            msg = f"`output_type` must be one of {', '.join(OUTPUT_TYPES)} or all. Got {output_type!r}."
-            raise ParameterError(msg)
+        check_choice(output_type, "output_type", (*OUTPUT_TYPES, "all"))
         weights = contrast_weights(contrast_def, self.fit.model.design.names)
         results = self.results
         from nilearn.glm.contrasts import compute_contrast

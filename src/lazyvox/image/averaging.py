@@ -13,7 +13,7 @@ from lazyvox.image.regridding import resampled
 from lazyvox.image.single_scan import scan_once
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.grids import same_grid
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_flag
 from lazyvox.stream.voxelwise import Mean
 
 if TYPE_CHECKING:

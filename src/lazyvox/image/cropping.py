@@ -12,7 +12,7 @@ from lazyvox.geometry.affines import sliced_affine
 from lazyvox.image.checking import check_niimg
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_flag
 from lazyvox.stream.scan import Scan
 from lazyvox.stream.voxelwise import Max, Min
 

@@ -16,7 +16,7 @@ from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, storable
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.operators import check_time_axis
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_flag
 
 if TYPE_CHECKING:
     import numpy.typing as npt

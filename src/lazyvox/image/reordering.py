@@ -13,7 +13,7 @@ from lazyvox.image.checking import check_niimg, check_niimg_3d
 from lazyvox.image.regridding import resampled
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_choice, check_flag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,10 +69,7 @@ def reorder_img(
     [-16.5, -19.5, -13.5]
     """
     check_flag(copy_header, "copy_header")
-    allowed = (None, "continuous", "linear", "nearest")
-    if resample not in allowed:
-        msg = f"`resample` must be one of {allowed}. Got {resample!r}."
-        raise ParameterError(msg)
+    check_choice(resample, "resample", (None, "continuous", "linear", "nearest"))
     checked = check_niimg(img)
     matrix = np.asarray(checked.affine, dtype=np.float64)
     if not ((np.abs(matrix[:3, :3]) > _ROTATION_TOLERANCE).sum(axis=0) == 1).all():

@@ -31,7 +31,7 @@ from lazyvox.image.resample_transform import (
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.grids import affine_of
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_choice, check_flag
 
 __all__ = [
     "AffineError",
@@ -129,8 +129,8 @@ def resample_img(
     """
     check_flag(copy_header, "copy_header")
     check_flag(force_resample, "force_resample")
-    _check_choice(interpolation, tuple(ORDERS), "interpolation")
-    _check_choice(order, ("F", "C"), "order")
+    check_choice(interpolation, "interpolation", ORDERS)
+    check_choice(order, "order", ("F", "C"))
     given = check_niimg(img)
     if target_affine is not None:
         inverted(affine_of(given), f"the affine of {name_of(given)}")
@@ -306,12 +306,6 @@ def _fill_of(fill_value: float, dtype: DType) -> float:
         f"{limits.max}. Got {fill_value}. Convert the image to floats first."
     )
     raise ParameterError(msg, value=fill_value)
-
-
-def _check_choice(value: Any, allowed: tuple[str, ...], name: str) -> None:
-    if value not in allowed:
-        msg = f"`{name}` must be one of {', '.join(map(repr, allowed))}. Got {value!r}."
-        raise ParameterError(msg)
 
 
 def warn_without_sform(img: Any) -> None:

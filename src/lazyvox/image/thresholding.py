@@ -20,7 +20,7 @@ from lazyvox.image.ranks import percentile_of
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of
 from lazyvox.lazyimage.series import as_series
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_flag
 from lazyvox.stream.gather import zero_non_finite
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from textwrap import shorten
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from nibabel.spatialimages import SpatialImage
 
@@ -13,6 +13,7 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.load import load
 from lazyvox.lazyimage.sharing import SharedHandle
+from lazyvox.planning.arguments import check_choice
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.process_pool import Crew
 from lazyvox.runtime.process_results import packed_call
@@ -24,7 +25,6 @@ __all__ = [
     "OnError",
     "answers_in_order",
     "call_with_image",
-    "check_on_error",
     "list_of_images",
     "map_images",
     "shown_image",
@@ -127,7 +127,7 @@ def map_images(
     budget = resolve_budget(memory)
     n_workers = _n_workers(n_jobs, len(images), budget)
     Crew.check_context(context)
-    check_on_error(on_error)
+    check_choice(on_error, "on_error", get_args(OnError))
     if n_workers > 1:
         # Before any process is started, and by the name that the caller knows.
         packed_call("map_images", func)
@@ -201,13 +201,6 @@ def answers_in_order(
     finally:
         reporter.close()
     return results
-
-
-def check_on_error(on_error: str) -> None:
-    """Raise `ParameterError` unless this can become of an error."""
-    if on_error not in {"raise", "return"}:
-        msg = f"`on_error` must be raise or return. Got {on_error!r}."
-        raise ParameterError(msg, value=on_error)
 
 
 def list_of_images(imgs: Any) -> list[Any]:

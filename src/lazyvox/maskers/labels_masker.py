@@ -19,11 +19,12 @@ from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
 from lazyvox.maskers.inputs import shown
 from lazyvox.maskers.lookup import fit_table
-from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_choice
+from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning
 from lazyvox.maskers.region_names import LabelNames
 from lazyvox.maskers.report_content import labels_findings, region_colours
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.transform_pass import Stage, Work
+from lazyvox.planning.arguments import check_choice
 from lazyvox.stream.labels import in_few_bytes, nearest_integers
 from lazyvox.stream.masks import RegionImage
 
@@ -189,8 +190,8 @@ class NiftiLabelsMasker(LabelNames, BaseMasker):
 
     @override
     def _fit_regions(self, imgs: Any) -> None:
-        check_choice("strategy", self.strategy, STRATEGIES)
-        check_choice("resampling_target", self.resampling_target, ("data", "labels", None))
+        check_choice(self.strategy, "strategy", STRATEGIES)
+        check_choice(self.resampling_target, "resampling_target", ("data", "labels", None))
         self._tell(f"Loading regions from {shown(self.labels_img, self.verbose)}")
         self.labels_img_ = self._read_labels()
         values = np.asarray(self.labels_img_.dataobj)

@@ -20,11 +20,12 @@ from lazyvox.maskers.base import BaseMasker, check_is_fitted
 from lazyvox.maskers.finite import finite_img
 from lazyvox.maskers.grids import check_one_grid, resampled_mask, warn_of_resampling
 from lazyvox.maskers.inputs import shown
-from lazyvox.maskers.parameters import MaskerFutureWarning, check_choice
+from lazyvox.maskers.parameters import MaskerFutureWarning
 from lazyvox.maskers.report_content import maps_findings, region_colours
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
 from lazyvox.maskers.transform_pass import Stage, Work
+from lazyvox.planning.arguments import check_choice
 from lazyvox.report import HtmlReport
 from lazyvox.stream.masks import RegionImage
 
@@ -171,7 +172,7 @@ class NiftiMapsMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ign
     @override
     def _fit_regions(self, imgs: Any) -> None:
         target = self.resampling_target
-        check_choice("resampling_target", target, ("mask", "maps", "data", None))
+        check_choice(target, "resampling_target", ("mask", "maps", "data", None))
         if target == "mask" and self.mask_img_ is None:
             msg = (
                 "resampling_target='mask' needs `mask_img`. Got None. Pass a mask, or set "

@@ -10,12 +10,13 @@ from lazyvox.image import check_niimg, resample_img
 from lazyvox.maskers.inputs import is_one_image
 from lazyvox.maskers.multi_mixin import MultiMasker
 from lazyvox.maskers.nifti_masker import MASK_STRATEGIES, NiftiMasker
-from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning, check_choice
+from lazyvox.maskers.parameters import MaskerFutureWarning, MaskerWarning
 from lazyvox.masking import (
     compute_multi_background_mask,
     compute_multi_brain_mask,
     compute_multi_epi_mask,
 )
+from lazyvox.planning.arguments import check_choice
 
 __all__ = ["MultiNiftiMasker"]
 
@@ -170,7 +171,7 @@ class MultiNiftiMasker(MultiMasker, NiftiMasker):
             msg = "mask_strategy='template' is called 'whole-brain-template' now."
             warnings.warn(msg, MaskerFutureWarning, stacklevel=6)
             strategy = "whole-brain-template"
-        check_choice("mask_strategy", strategy, MASK_STRATEGIES)
+        check_choice(strategy, "mask_strategy", MASK_STRATEGIES)
         if strategy.endswith("-template"):
             kind = strategy.removesuffix("-template")
             return compute_multi_brain_mask, {"mask_type": kind}

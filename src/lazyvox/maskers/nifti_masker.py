@@ -16,7 +16,7 @@ from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.dataobj import name_of
 from lazyvox.lazyimage.grids import affine_of, same_grid
 from lazyvox.maskers.base import BaseMasker, check_is_fitted
-from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning, check_choice
+from lazyvox.maskers.parameters import MaskerRuntimeWarning, MaskerWarning
 from lazyvox.maskers.report_content import mask_findings
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.scikit_learn import ClassNamePrefixFeaturesOutMixin
@@ -27,6 +27,7 @@ from lazyvox.masking import (
     compute_epi_mask,
     unmask,
 )
+from lazyvox.planning.arguments import check_choice
 from lazyvox.stream.masks import RegionImage
 
 __all__ = ["MASK_STRATEGIES", "NiftiMasker", "stage_of_mask", "supported_arguments"]
@@ -245,7 +246,7 @@ class NiftiMasker(ClassNamePrefixFeaturesOutMixin, BaseMasker):  # type: ignore[
 
     def _mask_function(self) -> tuple[Callable[..., Any], dict[str, Any]]:
         """Return the function that computes the mask, and the arguments that the strategy fixes."""
-        check_choice("mask_strategy", self.mask_strategy, MASK_STRATEGIES)
+        check_choice(self.mask_strategy, "mask_strategy", MASK_STRATEGIES)
         if self.mask_strategy == "background":
             return compute_background_mask, {}
         if self.mask_strategy == "epi":

@@ -1,19 +1,19 @@
 """Constraints of the parameters of maskers, checked when a masker is fitted."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.errors import LazyvoxWarning, ParameterTypeError
+from lazyvox.planning.arguments import check_choice
 
 __all__ = [
     "MaskerFutureWarning",
     "MaskerRuntimeWarning",
     "MaskerWarning",
-    "check_choice",
     "check_parameters",
 ]
 
@@ -91,7 +91,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
             msg = f"`{name}` must be {kind.text}. Got {value!r} ({type(value).__name__})."
             raise ParameterTypeError(msg)
     if "standardize" in parameters:
-        check_choice("standardize", parameters["standardize"], _STANDARDIZE)
+        check_choice(parameters["standardize"], "standardize", _STANDARDIZE)
     memory = parameters.get("memory")
     if not (memory is None or isinstance(memory, str | os.PathLike) or hasattr(memory, "cache")):
         msg = (
@@ -104,29 +104,3 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     if dtype is bool or dtype is np.bool_ or dtype in ("bool", "?"):
         msg = "`dtype` must be a type of numbers. Got bool: signals are not true or false."
         raise ParameterTypeError(msg)
-
-
-def check_choice(name: str, value: object, allowed: Iterable[object]) -> None:
-    """Raise unless a parameter has one of its values.
-
-    Parameters
-    ----------
-    name : str
-        The parameter.
-    value : object
-        What it is.
-    allowed : iterable
-        What it may be.
-
-    Raises
-    ------
-    ParameterError
-        If it is none of them.
-    """
-    choices = tuple(allowed)
-    # An array would compare element by element.
-    if not isinstance(value, np.ndarray) and value in choices:
-        return
-    shown = ", ".join(repr(choice) for choice in choices)
-    msg = f"`{name}` must be one of {shown}. Got {value!r}."
-    raise ParameterError(msg)

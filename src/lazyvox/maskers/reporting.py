@@ -9,9 +9,10 @@ from typing import Any
 from lazyvox.image import check_niimg
 from lazyvox.lazyimage.describe import repetition_time
 from lazyvox.maskers.inputs import middle_volume
-from lazyvox.maskers.parameters import MaskerWarning, check_choice
+from lazyvox.maskers.parameters import MaskerWarning
 from lazyvox.maskers.report_parts import Findings
 from lazyvox.maskers.report_selection import displayed_numbers, shown_number, shown_parameters
+from lazyvox.planning.arguments import check_choice
 from lazyvox.report import HtmlReport, MaskerContent, masker_page
 
 __all__ = ["Reports"]
@@ -79,7 +80,7 @@ class Reports:
         displayed: Any = None,
         what: str | None = None,
     ) -> HtmlReport:
-        check_choice("engine", engine, ("matplotlib",))
+        check_choice(engine, "engine", ("matplotlib",))
         remarks = self._remarks()
         numbers: list[int] = []
         data = self._reporting_data if self.reports and self._is_fitted() else None

@@ -1,10 +1,11 @@
 """Checks of arguments that several functions share."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.planning.arguments import checked_integer
 
 __all__ = ["checked_border", "checked_fraction", "checked_list", "checked_opening"]
 
@@ -61,7 +62,7 @@ def checked_opening(opening: Any) -> int:
     ParameterError
         If it is negative.
     """
-    return _checked_count(opening, "opening", 0, "a whole number of erosions, or False for none")
+    return checked_integer(int(opening) if isinstance(opening, bool) else opening, "opening")
 
 
 def checked_border(border_size: Any) -> int:
@@ -84,11 +85,7 @@ def checked_border(border_size: Any) -> int:
     ParameterError
         If it is smaller than 1.
     """
-    rule = "a whole number of voxels, 1 or more"
-    if isinstance(border_size, bool):
-        msg = f"`border_size` must be {rule}. Got {border_size}."
-        raise ParameterTypeError(msg)
-    return _checked_count(border_size, "border_size", 1, rule)
+    return checked_integer(border_size, "border_size", 1)
 
 
 def checked_list(imgs: Any, name: str) -> list[Any]:
@@ -116,13 +113,3 @@ def checked_list(imgs: Any, name: str) -> list[Any]:
         msg = f"`{name}` must be a list of at least one image. Got {got}."
         raise ParameterTypeError(msg)
     return list(imgs)
-
-
-def _checked_count(value: Any, name: str, smallest: int, rule: str) -> int:
-    if not isinstance(value, Integral):
-        msg = f"`{name}` must be {rule}. Got {type(value).__name__}."
-        raise ParameterTypeError(msg)
-    if value < smallest:
-        msg = f"`{name}` must be {rule}. Got {value}."
-        raise ParameterError(msg)
-    return int(value)

@@ -13,7 +13,7 @@ from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.masking.arguments import checked_fraction
 from lazyvox.masking.loading import load_mask_img
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_flag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

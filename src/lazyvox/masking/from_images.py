@@ -18,8 +18,8 @@ from lazyvox.masking.arguments import (
 from lazyvox.masking.combining import intersect_masks
 from lazyvox.masking.mean import mean_volume
 from lazyvox.masking.volumes import border_values, histogram_threshold, opened, smoothed
+from lazyvox.planning.arguments import check_flag
 from lazyvox.runtime.budget_shares import side_by_side
-from lazyvox.signal.options import check_flag
 from lazyvox.stream.gather import zero_non_finite
 
 if TYPE_CHECKING:

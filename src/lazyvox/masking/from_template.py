@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazyvox.errors import MissingDependencyError, ParameterError, ParameterTypeError
+from lazyvox.errors import MissingDependencyError, ParameterTypeError
 from lazyvox.image.checking import check_niimg
 from lazyvox.image.resampling import resample_to_img
 from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.load import load
 from lazyvox.masking.arguments import checked_list, checked_opening
 from lazyvox.masking.volumes import opened
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_choice, check_flag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,12 +185,8 @@ def _check_threshold(threshold: Any) -> None:
 
 
 def _check_mask_type(mask_type: str) -> None:
-    if mask_type == "whole-brain":
+    if check_choice(mask_type, "mask_type", _MASK_TYPES) == "whole-brain":
         return
-    if mask_type not in _MASK_TYPES:
-        names = ", ".join(map(repr, _MASK_TYPES))
-        msg = f"`mask_type` must be one of {names}. Got {mask_type!r}."
-        raise ParameterError(msg)
     if find_spec("nilearn") is None:
         msg = (
             f"`mask_type`={mask_type!r} needs the package nilearn, which has the templates of "

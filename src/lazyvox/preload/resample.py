@@ -15,6 +15,7 @@ from lazyvox.image.resampling import resample_img
 from lazyvox.lazyimage.classes import lazy_image
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
+from lazyvox.planning.arguments import check_choice
 from lazyvox.preload.lazy import LazyReadData
 from lazyvox.preload.readers import in_memory, read_file
 from lazyvox.store.files.paths import expand_home
@@ -100,11 +101,8 @@ class LazyResampleVolume(LazyReadData):
                 "Got both."
             )
             raise ParameterError(msg)
+        check_choice(interpolation, "interpolation", (*ORDERS, *_OTHER_NAMES))
         self._interpolation = _OTHER_NAMES.get(interpolation, interpolation)
-        if self._interpolation not in ORDERS:
-            names = ", ".join(map(repr, (*ORDERS, "cubic")))
-            msg = f"`interpolation` must be one of {names}. Got {interpolation!r}."
-            raise ParameterError(msg)
         self._clips = target_img is None
         self._target = _grid_or_source(target_img)
         self._affine, self._shape = target_affine, target_shape

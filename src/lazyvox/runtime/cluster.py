@@ -241,11 +241,11 @@ class Cluster:
                     f"{address} has {version or 'none'}."
                 )
                 raise LazyvoxError(msg, hint="Start workers in the same environment.")
-        idle = [address for address, one in found.items() if one["nthreads"] > 1]
-        if idle:
+        threaded = [address for address, one in found.items() if one["nthreads"] > 1]
+        if threaded:
             msg = (
-                f"a worker makes one call at a time, however many threads it has. Got {len(idle)} "
-                f"with several, such as {idle[0]}. Start more workers, with --nthreads 1 each."
+                f"a worker makes one call at a time, however many threads it has. Got {len(threaded)} "
+                f"with several, such as {threaded[0]}. Start more workers, with --nthreads 1 each."
             )
             warnings.warn(LazyvoxWarning(msg), stacklevel=4)
         return found

@@ -8,10 +8,11 @@ import numpy as np
 from lazyvox._typing import FloatArray, IntArray
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.spool import SpooledReader
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.image.cleaning import MOST_THREADS, CleaningJob
 from lazyvox.lazyimage.series import Series
+from lazyvox.planning.arguments import check_choice, checked_integer
 from lazyvox.runtime.cores import numeric_threads
 from lazyvox.seedmaps.space import Band, CleanSpace, clean_space
 from lazyvox.signal.cleaner import Cleaner
@@ -108,7 +109,9 @@ class SeedCleaning:
         ParameterTypeError
             If an option is of the wrong type.
         """
-        order = _checked_order(self.drift_order)
+        order = checked_integer(
+            0 if self.drift_order is None else self.drift_order, "drift_order", 0, 20
+        )
         options = self._options
         if self.is_spooled and self.drift_order is not None:
             degree = {} if order == 1 else {"trend_degree": order}
@@ -133,12 +136,8 @@ class SeedCleaning:
     @property
     def _options(self) -> CleaningOptions:
         """The options that cleaning of signals has too."""
-        if self.filter not in FILTERS:
-            msg = f"`filter` must be one of {', '.join(FILTERS)}. Got {self.filter!r}."
-            raise ParameterError(msg)
-        if self.censored not in {"drop", "keep"}:
-            msg = f"`censored` must be 'drop' or 'keep'. Got {self.censored!r}."
-            raise ParameterError(msg)
+        check_choice(self.filter, "filter", FILTERS)
+        check_choice(self.censored, "censored", ("drop", "keep"))
         if self.filter == "cosine" and self.low_pass is not None:
             msg = (
                 f"`low_pass` has no effect with filter='cosine', which removes slow changes only. "
@@ -174,18 +173,6 @@ class SeedCleaning:
             raise ParameterError(msg, parameter="t_r")
         check_seconds(t_r)
         return Band(self.high_pass, self.low_pass, t_r)
-
-
-def _checked_order(order: object) -> int:
-    if order is None:
-        return 0
-    if isinstance(order, bool) or not isinstance(order, int | np.integer):
-        msg = f"`drift_order` must be a whole number or None. Got {order!r}."
-        raise ParameterTypeError(msg)
-    if not 0 <= order <= 20:
-        msg = f"`drift_order` must be from 0 to 20. Got {order}."
-        raise ParameterError(msg, value=int(order))
-    return int(order)
 
 
 def _regressors(run: Any) -> FloatArray:

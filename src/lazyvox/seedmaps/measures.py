@@ -7,7 +7,7 @@ import numpy as np
 
 from lazyvox._typing import FloatArray
 from lazyvox.connectome.fisher import fisher_z
-from lazyvox.errors import ParameterError
+from lazyvox.planning.arguments import check_choice
 
 __all__ = ["MEASURES", "Measure", "RelationSums", "checked_measure"]
 
@@ -20,11 +20,7 @@ _SAME = 1e-12
 
 def checked_measure(measure: object) -> Measure:
     """Return a measure, or raise `ParameterError` if it is none."""
-    for known in MEASURES:
-        if measure == known:
-            return known
-    msg = f"`measure` must be one of {', '.join(MEASURES)}. Got {measure!r}."
-    raise ParameterError(msg, value=measure if isinstance(measure, str) else None)
+    return check_choice(measure, "measure", MEASURES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from lazyvox._typing import Array, FloatArray, IntArray
-from lazyvox.errors import ParameterError
+from lazyvox.planning.arguments import check_choice
 from lazyvox.signal.volumes import RunVolumes
 
 __all__ = ["CENSORED", "Censored", "Filling", "check_censored"]
@@ -75,11 +75,7 @@ def check_censored(value: object) -> Censored:
     ParameterError
         If it is something else.
     """
-    for known in CENSORED:
-        if isinstance(value, str) and value == known:
-            return known
-    msg = f"`censored` must be one of {', '.join(map(repr, CENSORED))}. Got {value!r}."
-    raise ParameterError(msg)
+    return check_choice(value, "censored", CENSORED)
 
 
 def _neighbours(run: RunVolumes) -> tuple[IntArray, IntArray, IntArray]:

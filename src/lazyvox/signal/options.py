@@ -6,12 +6,13 @@ Types and categories are those that nilearn raises; what must hold is said in ea
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
+from lazyvox.planning.arguments import check_choice, check_flag, checked_integer
 
 __all__ = [
     "BooleanStandardizeWarning",
@@ -78,32 +79,6 @@ class Padding:
     padtype: str | None = "odd"
     padlen: int | None = None
     copy: bool = False
-
-
-def check_flag(value: object, name: str) -> bool:
-    """Return a boolean option.
-
-    Parameters
-    ----------
-    value : object
-        What was given.
-    name : str
-        Name of the option.
-
-    Returns
-    -------
-    bool
-        The value.
-
-    Raises
-    ------
-    ParameterTypeError
-        If it is not a boolean.
-    """
-    if not isinstance(value, bool | np.bool_):
-        msg = f"`{name}` must be True or False. Got {value!r} of type {type(value).__name__}."
-        raise ParameterTypeError(msg)
-    return bool(value)
 
 
 def check_number(value: object, name: str) -> float | None:
@@ -277,24 +252,11 @@ def check_padding(keywords: Mapping[str, object]) -> Padding:
             msg = f"Unknown keyword {name!r}. Further keywords are {', '.join(known)}."
             raise ParameterTypeError(msg)
     given = {name.removeprefix(_PREFIX): value for name, value in keywords.items()}
-    padtype = given.get("padtype", "odd")
-    if padtype not in {"odd", "even", "constant", None}:
-        msg = f"`butterworth__padtype` must be 'odd', 'even', 'constant' or None. Got {padtype!r}."
-        raise ParameterError(msg)
+    padtypes = ("odd", "even", "constant", None)
     padlen = given.get("padlen")
     return Padding(
-        _check_whole(given.get("order", 5), "order", 1),
-        None if padtype is None else str(padtype),
-        None if padlen is None else _check_whole(padlen, "padlen", 0),
-        check_flag(given.get("copy", False), "copy"),
+        checked_integer(given.get("order", 5), f"{_PREFIX}order", 1),
+        check_choice(given.get("padtype", "odd"), f"{_PREFIX}padtype", padtypes),
+        None if padlen is None else checked_integer(padlen, f"{_PREFIX}padlen"),
+        check_flag(given.get("copy", False), f"{_PREFIX}copy"),
     )
-
-
-def _check_whole(value: object, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        msg = f"`{name}` must be a whole number. Got {value!r} of type {type(value).__name__}."
-        raise ParameterTypeError(msg)
-    if value < least:
-        msg = f"`{name}` must be at least {least}. Got {value}."
-        raise ParameterError(msg)
-    return int(value)

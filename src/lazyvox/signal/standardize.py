@@ -7,7 +7,8 @@ import numpy as np
 from lazyvox._typing import Array, DType, FloatArray
 from lazyvox.array.residuals import polynomials
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
-from lazyvox.signal.options import Standardize, check_flag, check_standardize
+from lazyvox.planning.arguments import check_flag
+from lazyvox.signal.options import Standardize, check_standardize
 from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.run_cleaning import remove_space
 

@@ -7,7 +7,7 @@ import numpy as np
 from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.array.residuals import polynomials
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
-from lazyvox.signal.options import check_flag
+from lazyvox.planning.arguments import check_flag
 from lazyvox.signal.products import N_COLUMNS
 from lazyvox.signal.run_cleaning import remove_space
 from lazyvox.signal.standardize import warn_of_one_volume

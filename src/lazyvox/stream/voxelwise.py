@@ -9,11 +9,11 @@ from lazyvox._typing import Array, override
 from lazyvox.array.reductions import (
     REDUCTIONS,
     Reduction,
-    checked_count,
     checked_percentile,
     reduction_of_residuals,
 )
 from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.planning.arguments import checked_integer
 from lazyvox.stream.consumer import Consumer, ResultT
 
 if TYPE_CHECKING:
@@ -277,8 +277,8 @@ class Variance(Voxelwise):
     _name = "var"
 
     def __init__(self, ddof: int = 0, *, detrend: int | None = None) -> None:
-        self._option = checked_count(ddof, "ddof")
-        self._detrend = None if detrend is None else checked_count(detrend, "detrend")
+        self._option = checked_integer(ddof, "ddof")
+        self._detrend = None if detrend is None else checked_integer(detrend, "detrend")
 
 
 class Std(Variance):
@@ -350,7 +350,7 @@ class AR1(Voxelwise):
     _name = "ar1"
 
     def __init__(self, *, detrend: int = 0) -> None:
-        self._detrend = checked_count(detrend, "detrend")
+        self._detrend = checked_integer(detrend, "detrend")
 
 
 class Median(Voxelwise):

@@ -8,13 +8,13 @@ from typing import Any, Self
 import numpy as np
 
 from lazyvox._typing import FloatArray
-from lazyvox.array.reductions import checked_count
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.labels import read_atlas
 from lazyvox.extraction.lut import Lut, names_of_labels
 from lazyvox.geometry.affines import voxel_volume
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, name_of
+from lazyvox.planning.arguments import checked_integer
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.logs import log_info
 from lazyvox.runtime.progress import ProgressLike
@@ -232,7 +232,7 @@ def prepare_stats(
         If a number is outside of what is possible.
     """
     percentiles = _checked_percentiles(options.percentiles)
-    checked_count(options.ddof, "ddof")
+    checked_integer(options.ddof, "ddof")
     if options.lut is not None and options.labels_img is None:
         msg = "`lut` names the regions of `labels_img`, which is missing."
         raise ParameterError(msg)

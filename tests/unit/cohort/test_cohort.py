@@ -227,7 +227,7 @@ def test_shares_are_disjoint_and_complete(study):
             "`matrix` concerns the signals of `atlases`",
         ),
         ({"atlases": "atlas.nii.gz"}, ParameterTypeError, "`atlases` must be a dict"),
-        ({**ONE, "matrix": "tangent"}, ParameterError, "`matrix` must be of correlation"),
+        ({**ONE, "matrix": "tangent"}, ParameterError, "`matrix` must be one of 'correlation'"),
         (
             {"atlases": {"A 1": "atlas.nii.gz", "A_1": "atlas.nii.gz"}},
             ParameterError,

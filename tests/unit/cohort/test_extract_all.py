@@ -131,7 +131,7 @@ def test_nothing_to_do():
         ),
         ({"out_dir": "x", "names": ["a"]}, ParameterError, "`names` must have 3"),
         ({"out_dir": "x", "ending": ".xls"}, ParameterError, r"must end in .* Got '.xls'"),
-        ({"out_dir": "a.nii.gz"}, lv.OutputError, "`out_dir` must be a folder"),
+        ({"out_dir": "a.nii.gz"}, lv.OutputError, "outputs must be in a folder"),
         ({"on_error": "skip"}, ParameterError, "`on_error` must be"),
         ({"n_jobs": 0}, ParameterError, "n_jobs must be"),
         ({"strategy": "mode"}, ParameterError, "`strategy`"),

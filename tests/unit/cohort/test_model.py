@@ -247,7 +247,7 @@ def test_runs_that_take_more_than_the_one_like_them_wait_for_the_whole_budget(ta
         ({"contrasts": ["face", "x=a", "x=b"]}, "`contrasts` must be given once for each name"),
         ({"glm": False}, "`contrasts` concerns `glm`, which is not asked for"),
         ({"glm": False, "contrasts": (), "noise_model": "ols"}, "`noise_model` concerns `glm`"),
-        ({"hrf_model": "gamma"}, "`hrf_model` must be one of glover, spm"),
+        ({"hrf_model": "gamma"}, "`hrf_model` must be one of 'glover', 'spm'"),
         ({"noise_model": "arma"}, "`noise_model`"),
         ({"drift_order": -1}, "`drift_order` must be a number of at least 0"),
         ({"slice_time_ref": 2}, "`slice_time_ref` must be from 0 to 1"),

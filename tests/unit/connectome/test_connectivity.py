@@ -116,8 +116,8 @@ def test_scales_of_columns_do_not_matter_to_empirical_partial_correlation():
          r"small enough to be squared"),
         (np.array([[1e-200, 1], [-1e-200, 2]]), {"kind": "covariance"}, ParameterError,
          r"large enough to be squared"),
-        (np.eye(3), {"kind": "tangent"}, ParameterError, r"`kind` must be one of correlation, "),
-        (np.eye(3), {"estimator": "oas"}, ParameterError, r"`estimator` must be one of ledoit-wolf"),
+        (np.eye(3), {"kind": "tangent"}, ParameterError, r"`kind` must be one of 'correlation', "),
+        (np.eye(3), {"estimator": "oas"}, ParameterError, r"`estimator` must be one of 'ledoit-wolf'"),
         (np.eye(3), {"names": ["a"]}, ParameterError, r"must name each of 3 columns\. Got 1 names"),
     ],
 )  # fmt: skip

@@ -210,7 +210,12 @@ def test_nothing_to_do(jobs):
         ((len, []), {"memory": "none"}, lv.ParameterError, "memory"),
         ((len, [], 2), {}, lv.ParameterTypeError, "lists of arguments.* by their names"),
         ((len, ["a"], [1, 2]), {}, lv.ParameterError, "must have 1 items.* Got 2"),
-        ((len, []), {"on_error": "skip"}, lv.ParameterError, "`on_error` must be raise"),
+        (
+            (len, []),
+            {"on_error": "skip"},
+            lv.ParameterError,
+            "`on_error` must be one of .raise., .return.",
+        ),
         ((len, []), {"context": "fork"}, lv.ParameterError, "`context` must be one of spawn"),
         ((len, []), {"size_of": 3}, lv.ParameterTypeError, "`size_of` must be a function"),
     ],

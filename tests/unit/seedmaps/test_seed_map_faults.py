@@ -64,8 +64,16 @@ BEFORE = {
         lv.ParameterError,
         "`seeds` must not write files themselves",
     ),
-    "measure": ({"measure": "r"}, lv.ParameterError, "`measure` must be one of correlation, fi"),
-    "filter": ({"filter": "fft"}, lv.ParameterError, "`filter` must be one of fourier, cosine, b"),
+    "measure": (
+        {"measure": "r"},
+        lv.ParameterError,
+        "`measure` must be one of 'correlation', 'fi",
+    ),
+    "filter": (
+        {"filter": "fft"},
+        lv.ParameterError,
+        "`filter` must be one of 'fourier', 'cosine', 'b",
+    ),
     "edges exchanged": (
         {"high_pass": 0.2, "low_pass": 0.1},
         lv.ParameterError,
@@ -93,13 +101,21 @@ BEFORE = {
         lv.ParameterError,
         "filter='cosine' needs `t_r` and `high_pass`",
     ),
-    "censored": ({"censored": "zero"}, lv.ParameterError, "`censored` must be 'drop' or 'keep'"),
+    "censored": (
+        {"censored": "zero"},
+        lv.ParameterError,
+        "`censored` must be one of 'drop', 'keep'",
+    ),
     "runs": ({"runs": "apart"}, lv.ParameterError, "`runs` must be the run of each volume"),
-    "drift order": ({"drift_order": -1}, lv.ParameterError, "`drift_order` must be from 0 to 20"),
+    "drift order": (
+        {"drift_order": -1},
+        lv.ParameterError,
+        "`drift_order` must be an integer from 0 to 20",
+    ),
     "drift order, no number": (
         {"drift_order": True},
         lv.ParameterTypeError,
-        "`drift_order` must be a whole number or None. Got True",
+        "`drift_order` must be an integer from 0 to 20. Got True",
     ),
     "table of another length": (
         {"confounds": TABLE[:30]},

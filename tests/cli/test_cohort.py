@@ -1,7 +1,9 @@
 """`lazyvox cohort`: a study by one command, its plan, its failures, and its end and beginning."""
 
+import errno
 import inspect
 import json
+import os
 import time
 
 import click
@@ -232,6 +234,38 @@ def test_what_cannot_be_done_is_refused(lazyvox, folder, argv, code, message):
     assert done.code == code
     assert message in done.err
     assert not (folder / "out").exists()
+
+
+def test_failures_and_warnings_are_listed_in_the_words_of_the_command(lazyvox, folder):
+    rows = ["sub\tbold\tconfounds", "01\trun.nii.gz\tc.tsv", "02\trun.nii.gz\tn/a"]
+    (folder / "runs.tsv").write_text("\n".join(rows) + "\n")
+    (folder / "c.tsv").write_text("b\n" + "0\n" * 40)
+    argv = (*BASE, *ATLAS, "--confound-columns", "a")
+    python = run_cohort(
+        None, "py", table="runs.tsv", atlases={"Q": "atlas.nii.gz"}, confound_columns="a", n_jobs=1
+    )
+    assert lazyvox(*argv).code == 3
+    for out, named in (("py", "`confound_columns`"), ("out", "--confound-columns")):
+        lines = (folder / out / "failures.tsv").read_text().splitlines()
+        assert len(lines) == 3
+        assert named in "".join(lines)
+    assert "`confound_columns`" in python.failed[0].message
+    text = (folder / "out/failures.tsv").read_text()
+    assert "`" not in text
+    assert "Error" not in text
+
+
+def test_words_of_python_are_no_messages_of_the_command(lazyvox, folder, monkeypatch):
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/a.tsv")
+
+    monkeypatch.setattr("lazyvox.cohort.one_run.write_sidecars", full)
+    done = lazyvox(*BASE, "--qc", "--debug")
+    assert done.code == 3
+    rows = [line.split("\t") for line in (folder / "out/failures.tsv").read_text().splitlines()]
+    assert rows[1][2:] == ["write", "out/a.tsv: No space left on device"]
+    assert "OSError: [Errno 28]" in done.err
+    assert "in _make_outputs" in done.err
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,13 @@ from lazyvox._version import __version__
 from lazyvox.cli.cleaning_options import CleaningChoice, study_cleaning_options
 from lazyvox.cli.job import print_json
 from lazyvox.cli.model_options import MODEL_OPTIONS, contrast_option, model_options
-from lazyvox.cli.outcome import SomeFailedError, WrongUsageError, options_named, spelled
+from lazyvox.cli.outcome import (
+    SomeFailedError,
+    WrongUsageError,
+    described,
+    options_named,
+    print_traceback,
+)
 from lazyvox.cli.settings import (
     PATH,
     Command,
@@ -38,9 +44,7 @@ from lazyvox.cohort import (
 from lazyvox.cohort.chosen_runs import run_filter, split_texts
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
-from lazyvox.cohort.plans import PlannedRun
 from lazyvox.connectome import KINDS
-from lazyvox.errors import LazyvoxError
 from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.store.files.paths import absolute_path, expand_home, printable
 
@@ -79,11 +83,18 @@ _LISTS = ("--participant-label", "--session-label", "--task", "--run", "--space"
 _NAMED = {
     "atlases": "--atlas",
     "bids_dir": "BIDS_DIR",
+    "confounds": "the confounds",
     "contrasts": "--contrast",
+    "design": "the design",
+    "events": "the events",
+    "imgs": "the run",
     "labels_img": "--atlas",
+    "lut": "--atlas",
     "maps_img": "--atlas",
     "mask_img": "--mask",
+    "motion": "the motion parameters",
     "out": "OUT",
+    "sample_mask": "thresholds such as --fd-threshold",
     "confound_columns": "--confound-columns",
     "confound_strategy": "--confound-strategy",
     **{
@@ -262,7 +273,9 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         _check_group(ctx)
         with options_named(**_NAMED), settings.budget():
             wanted = _wanted(given)
-            group = prepare_group(bids_dir, out, given["table"], wanted)
+            group = replace(
+                prepare_group(bids_dir, out, given["table"], wanted), wording=_in_words
+            )
             _make_group(group, settings, is_dry=given["dry_run"] or settings.explain)
         return
     _check_array(given, settings)
@@ -272,6 +285,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         study = prepare_cohort(
             bids_dir, out, given["table"], _wanted(given), options, given["events_dir"]
         )
+        study = replace(study, wording=_in_words)
         if given["sbatch"]:
             plan = study.plan(n_jobs=n_jobs)
             click.echo(_script(study, plan, given["array_size"], ctx.meta[_ARGUMENTS]), nl=False)
@@ -280,7 +294,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
             study = study.share(given["array_size"], given["array_index"])
         if given["dry_run"] or settings.explain:
             plan = study.plan(n_jobs=n_jobs, scheduler=given["scheduler"])
-            _print(replace(plan, runs=tuple(map(_in_words, plan.runs))), settings)
+            _print(plan, settings)
             return
         _run(study, n_jobs, given["scheduler"], settings)
 
@@ -326,22 +340,24 @@ def _make_group(group: Group, settings: Settings, *, is_dry: bool) -> None:
         return
     result = group.run(progress=settings.progress)
     _print(result, settings)
+    _print_tracebacks(result.failed, settings)
     if result.failed:
         first = result.failed[0]
         n_all = len(result.failed) + len(result.sets)
-        msg = f"{len(result.failed)} of {n_all} results failed; the first: {_spelled(first)}"
+        msg = f"{len(result.failed)} of {n_all} results failed; the first: {first.message}"
         raise SomeFailedError(msg)
 
 
 def _run(study: Cohort, n_jobs: int, scheduler: str | None, settings: Settings) -> None:
     result = study.run(n_jobs=n_jobs, progress=settings.progress, scheduler=scheduler)
     _print(result, settings)
+    _print_tracebacks(result.failed, settings)
     if result.failed:
         path = printable(str(Dataset(study.out, study.part).failures))
         first = result.failed[0]
         msg = (
             f"{len(result.failed)} of {len(study.runs)} runs failed, listed in {path}; the first "
-            f"is {first.run}, at the step {first.step}: {_spelled(first)}"
+            f"is {first.run}, at the step {first.step}: {first.message}"
         )
         raise SomeFailedError(msg)
 
@@ -362,17 +378,15 @@ def _script(study: Cohort, plan: CohortPlan, size: int, arguments: list[str]) ->
 """
 
 
-def _in_words(run: PlannedRun) -> PlannedRun:
-    """Return the plan of a run with the words of the command line about its problem."""
-    failed = run.failed
-    if failed is None:
-        return run
-    return replace(run, failed=replace(failed, error=LazyvoxError(_spelled(failed))))
+def _in_words(problem: Exception) -> str:
+    """Return the text of an error or warning in the words of the command line."""
+    return described(problem, **_NAMED)
 
 
-def _spelled(failed: Failed) -> str:
-    known = isinstance(failed.error, LazyvoxError)
-    return spelled(failed.error, **_NAMED) if known else failed.message
+def _print_tracebacks(failed: Sequence[Failed], settings: Settings) -> None:
+    if settings.debug:
+        for one in failed:
+            print_traceback(one.error)
 
 
 def _print(found: Any, settings: Settings) -> None:

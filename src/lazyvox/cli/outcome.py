@@ -21,6 +21,7 @@ __all__ = [
     "Outcome",
     "SomeFailedError",
     "WrongUsageError",
+    "described",
     "one_line",
     "options_named",
     "print_error",
@@ -162,7 +163,7 @@ class Outcome:
             if self._show_traceback:
                 print_traceback(error)
             self.code = error.exit_code if isinstance(error, click.ClickException) else 1
-            text = one_line(_describe(error))
+            text = one_line(described(error))
         else:
             return
         print_error(text)
@@ -259,12 +260,25 @@ def options_named(**options: str) -> Iterator[None]:
         warnings.showwarning = shown
 
 
-def _describe(error: Exception) -> str:
-    """Return the message of an error."""
+def described(error: Exception, **options: str) -> str:
+    """Return the message of an error or warning, whatever it is, in the words of the command line.
+
+    Parameters
+    ----------
+    error : Exception
+        The error or warning.
+    **options : str
+        Options for parameters that have another one than usual.
+
+    Examples
+    --------
+    >>> described(PermissionError(13, "Permission denied", "out/a.tsv"))
+    'out/a.tsv: Permission denied'
+    """
     if isinstance(error, click.ClickException):
         return _describe_usage(error)
-    if isinstance(error, LazyvoxError | LazyvoxWarning):
-        return spelled(error)
+    if isinstance(error, LazyvoxError | Warning):
+        return spelled(error, **options)
     if isinstance(error, MemoryError):
         return "the system gave no more memory. Pass a smaller --memory, or raise its limits."
     if isinstance(error, OSError) and error.strerror:

@@ -4,8 +4,8 @@ from lazyvox.cohort.api import prepare_cohort, run_cohort
 from lazyvox.cohort.atlases import Atlas
 from lazyvox.cohort.extract_all import extract_all
 from lazyvox.cohort.group import Group, GroupResult, GroupSet, prepare_group, run_group
-from lazyvox.cohort.one_run import Done, Failed
 from lazyvox.cohort.options import CohortOptions
+from lazyvox.cohort.outcomes import Done, Failed
 from lazyvox.cohort.plans import CohortPlan, CohortResult, PlannedRun
 from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.cohort.study import Cohort

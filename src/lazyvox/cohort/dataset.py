@@ -10,8 +10,8 @@ from typing import Any
 from lazyvox._version import __version__
 from lazyvox.bids.sidecars import dataset_description, generated_by
 from lazyvox.cohort.finished import FinishedOutputs
-from lazyvox.cohort.one_run import Done, Failed
 from lazyvox.cohort.options import CohortOptions
+from lazyvox.cohort.outcomes import Done, Failed
 from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.cohort.staging import UNFINISHED, sweep_unfinished

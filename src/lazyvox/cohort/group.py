@@ -12,7 +12,7 @@ from lazyvox.cohort.chosen_runs import find_study, run_filter
 from lazyvox.cohort.dataset import check_own, parameters_mark
 from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.group_results import GroupTable, MapMoments, MatrixMoments
-from lazyvox.cohort.one_run import Failed
+from lazyvox.cohort.outcomes import Failed, Wording, in_python
 from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
 from lazyvox.planning.memory import counted, format_bytes
@@ -156,11 +156,14 @@ class Group:
         What each result is made of.
     missing : tuple of str
         Runs that have no output at all.
+    wording : callable
+        Gives the text of errors.
     """
 
     out: str
     sets: tuple[GroupSet, ...]
     missing: tuple[str, ...]
+    wording: Wording = in_python
 
     @property
     def peak_bytes(self) -> int:
@@ -209,7 +212,8 @@ class Group:
                 try:
                     self._make(one, budget, reporter.advance)
                 except (LazyvoxError, OSError) as error:
-                    failed.append(Failed(one.name, _first(one, self.out), _FOLDER, error))
+                    first = _first(one, self.out)
+                    failed.append(Failed(one.name, first, _FOLDER, error, self.wording))
                 else:
                     made.append(one)
         return GroupResult(self.out, tuple(made), self.missing, tuple(failed))

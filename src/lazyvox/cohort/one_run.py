@@ -1,6 +1,7 @@
 """The work on one run, and its files."""
 
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,22 +10,20 @@ from socket import gethostname
 from typing import Any, TypeVar, cast
 
 from lazyvox.cohort.options import CohortOptions
+from lazyvox.cohort.outcomes import Done, Failed
 from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.prepared_run import PreparedRun, Step, check_peak, prepare_run
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.cohort.side_files import SideFacts, write_coverage, write_sidecars
 from lazyvox.cohort.staging import staged
 from lazyvox.connectome import Connectivity, connectivity
-from lazyvox.errors import (
-    LazyvoxError,
-    OutputError,
-)
+from lazyvox.errors import LazyvoxError, LazyvoxWarning, OutputError
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.peak import peak_memory
 from lazyvox.store.files.paths import printable
 from lazyvox.stream.prepared_pass import PassPart
 
-__all__ = ["Done", "Failed", "ReadPart", "RunTask", "join_parts", "read_part", "work_on"]
+__all__ = ["ReadPart", "RunTask", "join_parts", "read_part", "work_on"]
 
 ResultT = TypeVar("ResultT")
 
@@ -60,65 +59,14 @@ class ReadPart:
         Time that it took.
     peak_bytes : int
         Memory that was measured above what the process held before.
-    warnings : tuple of str
-        What was remarked on the way.
+    remarks : tuple of Warning
+        Warnings on the way.
     """
 
     passes: tuple[PassPart, ...]
     seconds: float
     peak_bytes: int
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A run whose outputs are in place.
-
-    Attributes
-    ----------
-    run : str
-        Its entities.
-    seconds : float
-        Time that it took.
-    peak_bytes : int
-        Memory that was measured above what the process held before.
-    warnings : tuple of str
-        What was remarked on the way.
-    """
-
-    run: str
-    seconds: float
-    peak_bytes: int
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A run that failed; none of its outputs of this attempt is there.
-
-    Attributes
-    ----------
-    run : str
-        Its entities.
-    file : str
-        Its image.
-    step : str
-        "find", "open", "confounds", "model", "plan", "mask", "read", "matrix", "write" or "process".
-    error : Exception
-        What was raised.
-    """
-
-    run: str
-    file: str
-    step: str
-    error: Exception
-
-    @property
-    def message(self) -> str:
-        """The error in one line."""
-        known = isinstance(self.error, LazyvoxError)
-        text = str(self.error) if known else f"{type(self.error).__name__}: {self.error}"
-        return " ".join(text.split())
+    remarks: tuple[Warning, ...] = ()
 
 
 def work_on(task: RunTask, share: int) -> Done | Failed:
@@ -194,9 +142,7 @@ def join_parts(task: RunTask, parts: Sequence[Any], share: int) -> Any:
         done,
         seconds=done.seconds + sum(part.seconds for part in parts),
         peak_bytes=max(done.peak_bytes, *(part.peak_bytes for part in parts)),
-        warnings=tuple(
-            dict.fromkeys([*(text for part in parts for text in part.warnings), *done.warnings])
-        ),
+        remarks=(*(one for part in parts for one in part.remarks), *done.remarks),
     )
 
 
@@ -207,7 +153,7 @@ def _finished(task: RunTask, share: int, read: Callable[[PreparedRun], None]) ->
 
 def _measured(
     task: RunTask, share: int, work: Callable[[Step], ResultT]
-) -> tuple[ResultT, float, int, tuple[str, ...]] | Failed:
+) -> tuple[ResultT, float, int, tuple[Warning, ...]] | Failed:
     """Return what work on a run returns, the time, the peak and the warnings; or its failure."""
     step, began = Step(), time.perf_counter()
     try:
@@ -219,9 +165,17 @@ def _measured(
             warnings.simplefilter("always")
             result = work(step)
     except Exception as error:  # noqa: BLE001 - the other runs go on
+        if not isinstance(error, LazyvoxError):
+            # Tracebacks do not travel.
+            error.add_note(traceback.format_exc())
         return Failed(task.run.label, task.run.bold, step.name, error)
-    texts = tuple(dict.fromkeys(" ".join(str(one.message).split()) for one in remarks))
-    return result, time.perf_counter() - began, peak.increment, texts
+    told = {str(one.message): _carried(one.message) for one in remarks}
+    return result, time.perf_counter() - began, peak.increment, tuple(told.values())
+
+
+def _carried(remark: Warning | str) -> Warning:
+    """Return a warning that travels to other processes, as those of other packages may not."""
+    return remark if isinstance(remark, LazyvoxWarning) else LazyvoxWarning(str(remark))
 
 
 def _prepared(task: RunTask, step: Step) -> PreparedRun:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import override
-from lazyvox.cohort.one_run import Done, Failed
 from lazyvox.cohort.options import CohortOptions
+from lazyvox.cohort.outcomes import Done, Failed
 from lazyvox.cohort.runs import RunFiles
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.store.files.paths import printable

@@ -9,8 +9,9 @@ from typing import Any
 
 from lazyvox.cohort.dataset import Dataset, fingerprint
 from lazyvox.cohort.likeness import likeness
-from lazyvox.cohort.one_run import Done, Failed, RunTask, join_parts, read_part, work_on
+from lazyvox.cohort.one_run import RunTask, join_parts, read_part, work_on
 from lazyvox.cohort.options import CohortOptions
+from lazyvox.cohort.outcomes import Done, Failed, Wording, in_python
 from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.plans import CohortPlan, CohortResult, PlannedRun
 from lazyvox.cohort.prepared_run import Step, check_peak, prepare_run
@@ -52,12 +53,15 @@ class Cohort:
         What is asked for.
     part : str
         Added to the names of log and failures, where processes share the folder.
+    wording : callable
+        Gives the text of errors and warnings.
     """
 
     runs: tuple[RunFiles, ...]
     out: str
     options: CohortOptions
     part: str = ""
+    wording: Wording = in_python
 
     def __post_init__(self) -> None:
         """Refuse runs whose outputs would have one name."""
@@ -238,11 +242,13 @@ class Cohort:
         with closing(made):
             for call, answer in made:
                 run = due[call.number].files
-                is_lost = isinstance(answer, Raised)
-                yield (
-                    run,
-                    Failed(run.label, run.bold, "process", answer.error) if is_lost else answer,
-                )
+                if isinstance(answer, Raised):
+                    yield run, self._failed(run, "process", answer.error)
+                else:
+                    yield run, replace(answer, wording=self.wording)
+
+    def _failed(self, run: RunFiles, step: str, error: Exception) -> Failed:
+        return Failed(run.label, run.bold, step, error, self.wording)
 
     def _planned(
         self,
@@ -253,7 +259,7 @@ class Cohort:
         budget: int,
     ) -> PlannedRun:
         if run.problem is not None:
-            return PlannedRun(run, failed=Failed(run.label, run.bold, "find", run.problem))
+            return PlannedRun(run, failed=self._failed(run, "find", run.problem))
         step = Step()
         try:
             if dataset.is_finished(run, self.options, fingerprint(run, self.options)):
@@ -277,7 +283,7 @@ class Cohort:
                 output_bytes=self.options.output_bytes(grid),
             )
         except Exception as error:  # noqa: BLE001 - the other runs go on
-            return PlannedRun(run, failed=Failed(run.label, run.bold, step.name, error))
+            return PlannedRun(run, failed=self._failed(run, step.name, error))
 
     def _in_parts(
         self, planned: tuple[PlannedRun, ...], n_workers: int, budget: int
@@ -302,8 +308,7 @@ class Cohort:
                 prepared = prepare_run(one.files, self.options, step)
                 n_parts = prepared.most_parts(wanted, budget)
         except Exception as error:  # noqa: BLE001 - the other runs go on
-            failed = Failed(one.files.label, one.files.bold, step.name, error)
-            return PlannedRun(one.files, failed=failed)
+            return PlannedRun(one.files, failed=self._failed(one.files, step.name, error))
         peak = one.peak_bytes + prepared.parts_bytes(budget)
         if n_parts == 1 or peak > budget:
             return one

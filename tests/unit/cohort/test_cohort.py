@@ -365,7 +365,7 @@ def test_errors_name_the_parameters_of_the_study(study):
 
 
 def test_a_result_counts_runs_with_warnings():
-    done = (Done("sub-01", 1.0, 1, ("rank",)), Done("sub-02", 1.0, 1))
+    done = (Done("sub-01", 1.0, 1, (UserWarning("rank"),)), Done("sub-02", 1.0, 1))
     assert str(CohortResult("out", done, (), ())).endswith(
         "out: 2 runs done, 0 finished before, 0 failed; 1 with warnings, listed in logs/"
     )

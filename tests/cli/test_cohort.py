@@ -240,16 +240,15 @@ def test_failures_and_warnings_are_listed_in_the_words_of_the_command(lazyvox, f
     rows = ["sub\tbold\tconfounds", "01\trun.nii.gz\tc.tsv", "02\trun.nii.gz\tn/a"]
     (folder / "runs.tsv").write_text("\n".join(rows) + "\n")
     (folder / "c.tsv").write_text("b\n" + "0\n" * 40)
-    argv = (*BASE, *ATLAS, "--confound-columns", "a")
-    python = run_cohort(
-        None, "py", table="runs.tsv", atlases={"Q": "atlas.nii.gz"}, confound_columns="a", n_jobs=1
-    )
+    argv = (*BASE, *ATLAS, "--confound-strategy", "bogus")
+    options = {"atlases": {"Q": "atlas.nii.gz"}, "confound_strategy": "bogus", "n_jobs": 1}
+    python = run_cohort(None, "py", table="runs.tsv", **options)
     assert lazyvox(*argv).code == 3
-    for out, named in (("py", "`confound_columns`"), ("out", "--confound-columns")):
+    for out, named in (("py", "`confound_strategy`"), ("out", "--confound-strategy")):
         lines = (folder / out / "failures.tsv").read_text().splitlines()
         assert len(lines) == 3
         assert named in "".join(lines)
-    assert "`confound_columns`" in python.failed[0].message
+    assert "`confound_strategy`" in python.failed[0].message
     text = (folder / "out/failures.tsv").read_text()
     assert "`" not in text
     assert "Error" not in text

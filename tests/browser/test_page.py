@@ -153,6 +153,33 @@ def test_all_modules_are_asked_for_at_the_start():
     assert set(links) == {path.name for path in folder.glob("*.js")} - {"start.js"} | libraries
 
 
+WORK = """
+window.work = {};
+for (const name of ['compileShader', 'drawArrays', 'texSubImage3D']) {
+  const call = WebGL2RenderingContext.prototype[name];
+  WebGL2RenderingContext.prototype[name] = function (...given) {
+    if (!performance.getEntriesByName('first-image').length) work[name] = (work[name] ?? 0) + 1;
+    return call.apply(this, given);
+  };
+}"""
+
+
+def test_a_first_image_is_one_drawing(open_page, url, browser):
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    added = browser.execute_cdp_cmd(command, {"source": WORK})
+    try:
+        page = open_page(url)
+        work = page.run("return work")
+        assert (work["compileShader"], work["drawArrays"]) == (2, 3)
+        # The volume, and the four textures of one or eight voxels that NiiVue begins with.
+        assert work["texSubImage3D"] < 16
+        asked = "return performance.getEntriesByType('resource').map((one) => one.name)"
+        names = [name.removeprefix(url) for name in page.run(asked)]
+        assert (names.count("info"), names.count("volume/0")) == (1, 1)
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
 def test_one_volume_has_no_time(open_page, run):
     img = nibabel.Nifti1Image(run.overlay, run.affine)
     with lv.view(img, open_browser=False) as view:

@@ -103,6 +103,19 @@ export async function getVolume(address, signal = null) {
   return parseVolume(await (await ask(address, signal)).arrayBuffer());
 }
 
+/** Ask for the first volume, until the server has it.
+ * @returns {Promise<import('./nifti.js').Volume>} */
+export async function firstVolume() {
+  for (;;) {
+    try {
+      return await getVolume('volume/0');
+    } catch (error) {
+      if (!(error instanceof NotYet)) throw error;
+      await pause(100);
+    }
+  }
+}
+
 /** @param {string} address
  * @param {?AbortSignal} [signal]
  * @returns {Promise<Blob>} */

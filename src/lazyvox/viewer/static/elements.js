@@ -30,3 +30,13 @@ export function shown(value) {
   if (size !== 0 && (size >= 1e6 || size < 1e-3)) return value.toExponential(3);
   return String(Number(value.toPrecision(size >= 1e4 ? 6 : 4)));
 }
+
+/** Give a canvas as many pixels as the screen has where it is; what it shows is lost where that changes.
+ * @param {HTMLCanvasElement} canvas
+ * @returns {number} Pixels of the screen for each of the page. */
+export function fitToScreen(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  return ratio;
+}

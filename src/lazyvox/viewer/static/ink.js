@@ -3,6 +3,7 @@
  * voxels and are one pixel thin at any size of a voxel, as textures of voxels could not be.
  * @module ink
  */
+import { fitToScreen } from './elements.js';
 import { PLANES } from './geometry.js';
 
 const LETTERS = { 0: ['L', 'R'], 1: ['P', 'A'], 2: ['I', 'S'] };
@@ -39,15 +40,10 @@ export class Ink {
 
   /** @returns {CanvasRenderingContext2D} With the page's pixels as units. */
   #cleared() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    const ratio = window.devicePixelRatio || 1;
-    const size = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (this.canvas.width !== size[0] || this.canvas.height !== size[1]) {
-      [this.canvas.width, this.canvas.height] = size;
-    }
+    const ratio = fitToScreen(this.canvas);
     const context = this.canvas.getContext('2d');
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
+    context.clearRect(0, 0, this.canvas.clientWidth, this.canvas.clientHeight);
     return context;
   }
 

@@ -2,8 +2,7 @@
  * The page of lazyvox view: opens the run and joins the parts.
  * @module main
  */
-import { getJson, watchState } from './api.js';
-import { Courses } from './courses.js';
+import { watchState } from './api.js';
 import { bindAtlas, bindDisplay, offerMaps } from './display.js';
 import { at } from './elements.js';
 import { Ink } from './ink.js';
@@ -12,7 +11,7 @@ import { Overlays } from './overlays.js';
 import { bindReadout, bindTime, togglePlay } from './readout.js';
 import { Scene } from './scene.js';
 import { Status } from './status.js';
-import { View, firstVolume } from './view.js';
+import { View } from './view.js';
 import { Player } from './volumes.js';
 
 /** @param {any} info */
@@ -43,7 +42,7 @@ function describeCleaning({ confounds, n_left_out: nLeftOut, shape }) {
 /** Follow the server: progress, banner, and results once they are there.
  * @param {View} view
  * @param {Status} status
- * @param {Courses} courses */
+ * @param {import('./courses.js').Courses} courses */
 function followServer(view, status, courses) {
   watchState((state) => {
     status.setState(state);
@@ -58,7 +57,7 @@ function followServer(view, status, courses) {
 /** What tests read back and call.
  * @param {View} view
  * @param {Overlays} overlays
- * @param {Courses} courses */
+ * @param {import('./courses.js').Courses} courses */
 function hooks(view, overlays, courses) {
   return {
     state: () => ({
@@ -84,10 +83,14 @@ function hooks(view, overlays, courses) {
   };
 }
 
-async function main() {
+/**
+ * @param {Promise<any>} asked - The server's answer about the run.
+ * @param {Promise<import('./nifti.js').Volume>} volume - The first one.
+ */
+export async function main(asked, volume) {
   const status = new Status();
   const scene = new Scene(at('slices'));
-  const [info, first] = await Promise.all([getJson('info'), firstVolume(), scene.attach()]);
+  const [info, first] = await Promise.all([asked, volume, scene.attach()]);
   describe(info);
   describeCleaning(info);
   document.body.classList.toggle('still', (info.shape[3] ?? 1) === 1);
@@ -104,6 +107,7 @@ async function main() {
   at('waiting').remove();
   at('planes').removeAttribute('aria-busy');
 
+  const { Courses } = await import('./courses.js');
   const overlays = new Overlays(view, at('overlays'), at('no-overlays'));
   const courses = new Courses(view);
   const readout = bindReadout(view, overlays);
@@ -137,5 +141,3 @@ async function main() {
   await overlays.open();
   window.lazyvoxView.isComplete = true;
 }
-
-export const ready = main();

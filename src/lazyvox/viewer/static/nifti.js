@@ -27,16 +27,23 @@ export function parseVolume(buffer) {
   if (buffer.byteLength < OFFSET || header.getInt32(0, true) !== 348) {
     throw new Error('The server sent no volume.');
   }
-  const shape = [1, 2, 3].map((axis) => header.getInt16(40 + 2 * axis, true));
+  const { shape, affine } = gridOf(header);
   const type = TYPES[header.getInt16(70, true)];
   const count = shape[0] * shape[1] * shape[2];
   if (!type || buffer.byteLength < OFFSET + count * type.BYTES_PER_ELEMENT) {
     throw new Error('The server sent a volume of another type or size than it says.');
   }
-  const affine = [0, 1, 2].map((row) => [0, 1, 2, 3].map((n) => header.getFloat32(280 + 16 * row + 4 * n, true)));
   const stored = new type(buffer, OFFSET, count);
   const values = scaled(stored, header.getFloat32(112, true), header.getFloat32(116, true));
   return { shape, affine, buffer, values };
+}
+
+/** @param {DataView} header
+ * @returns {{shape: number[], affine: number[][]}} */
+function gridOf(header) {
+  const shape = [1, 2, 3].map((axis) => header.getInt16(40 + 2 * axis, true));
+  const affine = [0, 1, 2].map((row) => [0, 1, 2, 3].map((n) => header.getFloat32(280 + 16 * row + 4 * n, true)));
+  return { shape, affine };
 }
 
 /**
@@ -54,19 +61,32 @@ function scaled(stored, slope, inter) {
 }
 
 /**
- * The file of a volume of zeros on the same grid, as the renderer takes it.
+ * The file of a volume of zeros of the same extent that has two voxels on each axis.
  * @param {ArrayBuffer} buffer - A file that the server sent.
  * @returns {ArrayBuffer}
  */
-export function emptyLike(buffer) {
-  const { shape } = parseVolume(buffer);
-  const empty = new ArrayBuffer(OFFSET + shape[0] * shape[1] * shape[2]);
-  new Uint8Array(empty).set(new Uint8Array(buffer, 0, OFFSET));
-  const header = new DataView(empty);
+export function standIn(buffer) {
+  const file = new ArrayBuffer(OFFSET + 8);
+  new Uint8Array(file).set(new Uint8Array(buffer, 0, OFFSET));
+  const header = new DataView(file);
+  const { shape, affine } = gridOf(header);
   header.setInt16(40, 3, true);
   header.setInt16(70, 2, true);
   header.setInt16(72, 8, true);
   header.setFloat32(112, 1, true);
   header.setFloat32(116, 0, true);
-  return empty;
+  // The sform alone is valid.
+  header.setInt16(252, 0, true);
+  header.setInt16(254, 1, true);
+  shape.forEach((length, axis) => {
+    header.setInt16(42 + 2 * axis, 2, true);
+    header.setFloat32(80 + 4 * axis, (header.getFloat32(80 + 4 * axis, true) * length) / 2, true);
+    // The corner of the first voxel, at -0.5, stays where it is.
+    affine.forEach((row) => {
+      row[3] += row[axis] * (length - 2) / 4;
+      row[axis] *= length / 2;
+    });
+  });
+  affine.flat().forEach((value, n) => header.setFloat32(280 + 4 * n, value, true));
+  return file;
 }

@@ -4,12 +4,14 @@
  * NiiVue cuts and shows the volume; its textures are written in place. Its own way from values to pixels colours
  * the volume by one draw call for each slice and makes the gradients of a 3D rendering each time. Where no graphics
  * card is, that and its shader take 110 ms for a volume of 61 x 73 x 61; colouring here, writing in place and the
- * shader below take 15 ms.
+ * shader below take 15 ms. At its start it compiles forty shaders, of meshes and 3D renderings for the most part:
+ * 1.7 s of processor time of the 3.9 s that a first image took. It knows a stand-in of eight voxels only.
  * @module scene
  */
 import { Niivue, NVImage, SLICE_TYPE } from './vendor/niivue.js';
+import { fitToScreen } from './elements.js';
 import { Grid, PLANES, layOut, layOutOne } from './geometry.js';
-import { emptyLike } from './nifti.js';
+import { standIn } from './nifti.js';
 
 const SLICES = { sagittal: SLICE_TYPE.SAGITTAL, coronal: SLICE_TYPE.CORONAL, axial: SLICE_TYPE.AXIAL };
 
@@ -20,6 +22,7 @@ const OPTIONS = {
   interactive: false,
   isNearestInterpolation: true,
   isOrientationTextVisible: false,
+  isResizeCanvas: false,
   logLevel: 'error',
 };
 
@@ -34,9 +37,31 @@ void main() {
   color = vec4(mix(texture(volume, texPos).rgb, above.rgb, above.a), 1.0);
 }`;
 
+/** WebGL that neither compiles nor draws, for what NiiVue prepares and slices do not need. */
+const IDLE = {
+  compileShader: () => {},
+  linkProgram: () => {},
+  getProgramParameter: () => true,
+  getUniformLocation: () => null,
+  useProgram: () => {},
+  drawArrays: () => {},
+};
+
+/** NiiVue that draws when it is asked to, not with every change; without its letters and the reflections of its
+ * meshes, two pictures to decode. */
+class Slices extends Niivue {
+  async initText() {}
+
+  drawScene() {}
+
+  draw() {
+    super.drawScene();
+  }
+}
+
 /** The three planes of a volume. */
 export class Scene {
-  #niivue = new Niivue(OPTIONS);
+  #niivue = new Slices(OPTIONS);
   #isReady = false;
   #size = [0, 0];
   /** @type {Grid} */
@@ -53,13 +78,21 @@ export class Scene {
     this.canvas = canvas;
   }
 
-  /** Prepare what needs no volume; the browser compiles shaders while a first one is on its way. */
+  /** Prepare what needs no volume, while a first one is on its way. */
   async attach() {
-    if (!document.createElement('canvas').getContext('webgl2')) {
+    const gl = this.canvas.getContext('webgl2', { antialias: false });
+    if (!gl) {
       throw new Error('The planes are drawn with WebGL 2, which this browser does not offer. Allow it in the '
         + 'settings of the browser, or use another browser.');
     }
+    Object.assign(gl, IDLE);
     await this.#niivue.attachToCanvas(this.canvas, false);
+    this.#endIdling();
+    this.#niivue.setCustomSliceShader(SHADER);
+  }
+
+  #endIdling() {
+    for (const name of Object.keys(IDLE)) delete this.#niivue.gl[name];
   }
 
   /**
@@ -69,25 +102,23 @@ export class Scene {
    */
   async open(volume, info) {
     const niivue = this.#niivue;
-    // NiiVue gets the grid only. A second volume makes it show the texture of overlays.
-    const empty = emptyLike(volume.buffer);
+    const file = standIn(volume.buffer);
+    // NiiVue gets the grid only. A second volume makes it interpolate overlays too.
     const [base, overlay] = await Promise.all(
-      ['base.nii', 'overlay.nii'].map((name) => NVImage.new(empty, name, 'gray', 1, null, 0, 1, false)));
+      ['base.nii', 'overlay.nii'].map((name) => NVImage.new(file, name, 'gray', 1, null, 0, 1, false)));
     this.grid = new Grid(volume.shape, info.affine, info.zooms, base.permRAS);
-    // Each step would colour all volumes anew; the last one makes the textures, and what it would draw into them
-    // is written in place later.
-    niivue.updateGLVolume = () => {};
+    Object.assign(niivue.gl, IDLE);
     niivue.addVolume(base);
     niivue.addVolume(overlay);
-    delete niivue.updateGLVolume;
-    niivue.gl.drawArrays = () => {};
-    niivue.setCustomSliceShader(SHADER);
-    delete niivue.gl.drawArrays;
+    this.#endIdling();
+    const { gl } = niivue;
+    const dims = [3, ...this.grid.drawnShape];
+    niivue.volumeTexture = niivue.rgbaTex(niivue.volumeTexture, gl.TEXTURE0, dims);
+    niivue.overlayTexture = niivue.rgbaTex(niivue.overlayTexture, gl.TEXTURE2, dims);
+    niivue.setInterpolation(true);
     this.#isReady = true;
-    this.setBase(new Uint32Array(volume.values.length));
-    this.setOverlay(new Uint32Array(volume.values.length));
-    new ResizeObserver(() => this.resize()).observe(this.canvas.parentElement);
-    this.resize();
+    this.#layOut();
+    new ResizeObserver(() => this.isLaidOut || this.resize()).observe(this.canvas.parentElement);
   }
 
   /** Whether the planes are laid out for the room that there is. */
@@ -98,6 +129,11 @@ export class Scene {
 
   /** Lay the planes out anew. */
   resize() {
+    this.#layOut();
+    this.draw();
+  }
+
+  #layOut() {
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
     if (!this.#isReady || width < 20 || height < 20) return;
     this.#size = [width, height];
@@ -107,8 +143,6 @@ export class Scene {
       sliceType: SLICES[tile.plane],
       position: [tile.left / width, tile.top / height, tile.width / width, tile.height / height],
     })));
-    this.#niivue.resizeListener();
-    this.onDraw();
   }
 
   /** Show one plane alone, or by null all three.
@@ -131,6 +165,7 @@ export class Scene {
   /** @param {boolean} isSmooth - Whether pixels between voxels are interpolated. */
   setSmooth(isSmooth) {
     this.#niivue.setInterpolation(!isSmooth);
+    this.draw();
   }
 
   /** @param {boolean} isRadiological - Whether the left of the body is shown on the right. */
@@ -143,7 +178,7 @@ export class Scene {
     return this.#niivue.opts.isRadiologicalConvention;
   }
 
-  /** Cut the planes through a voxel.
+  /** Cut the planes through a voxel, from the next drawing on.
    * @param {number[]} voxel */
   setCrosshair(voxel) {
     const drawn = this.grid.toDrawn(voxel);
@@ -151,11 +186,12 @@ export class Scene {
     drawn.forEach((index, axis) => {
       crosshairPos[axis] = (index + 0.5) / this.grid.drawnShape[axis];
     });
-    this.draw();
   }
 
   draw() {
-    this.#niivue.drawScene();
+    if (!this.#isReady) return;
+    fitToScreen(this.canvas);
+    this.#niivue.draw();
     this.onDraw();
   }
 

@@ -2,6 +2,7 @@
  * Starts the page, and says what is wrong where it cannot.
  * @module start
  */
+import { firstVolume, getJson } from './api.js';
 
 /** @param {Error & {hint?: ?string}} error */
 function show(error) {
@@ -14,6 +15,9 @@ function show(error) {
   document.getElementById('waiting')?.remove();
 }
 
-const ready = import('./main.js').then((main) => main.ready);
+// The server reads while the browser takes the libraries in.
+const asked = [getJson('info'), firstVolume()];
+asked.forEach((answer) => answer.catch(() => {}));
+const ready = import('./main.js').then(({ main }) => main(...asked));
 window.lazyvoxView = { ready };
 ready.catch(show);

@@ -8,19 +8,6 @@ import { VolumeLoader } from './volumes.js';
 
 /** @typedef {'volume'|'mean'|'std'|'tsnr'} ImageKind */
 
-/** Ask for the first volume, until the server has it.
- * @returns {Promise<import('./nifti.js').Volume>} */
-export async function firstVolume() {
-  for (;;) {
-    try {
-      return await getVolume('volume/0');
-    } catch (error) {
-      if (!(error instanceof NotYet)) throw error;
-      await pause(100);
-    }
-  }
-}
-
 /**
  * Events: `time` when another volume is on the screen, `voxel` when the crosshair has moved, `look` when image,
  * window or colours have changed, `values` when the values that are shown have, and `failure` with the error as
@@ -104,8 +91,9 @@ export class View extends EventTarget {
     this.grid = this.scene.grid;
     this.pixels = new Uint32Array(first.values.length);
     this.loader.keep(0, first);
+    this.voxel = this.grid.shape.map((length) => Math.floor(length / 2));
+    this.scene.setCrosshair(this.voxel);
     this.#present(0, first);
-    this.moveTo(this.grid.shape.map((length) => Math.floor(length / 2)));
   }
 
   /** @param {string} type
@@ -192,6 +180,7 @@ export class View extends EventTarget {
   moveTo(voxel) {
     this.voxel = this.grid.clamp(voxel);
     this.scene.setCrosshair(this.voxel);
+    this.scene.draw();
     this.#tell('voxel');
   }
 

@@ -42,6 +42,37 @@ def lazyvox(folder, capsys):
 
 
 @pytest.fixture
+def refuses(lazyvox, folder):
+    """Run a command that must fail with one line, print nothing else, and leave no file."""
+
+    def call(*argv: object, code: int = 1, message: str) -> None:
+        before = sorted(folder.rglob("*"))
+        done = lazyvox(*argv)
+        assert (done.code, done.out) == (code, "")
+        assert message in done.err
+        assert done.err.startswith("lazyvox: error: ")
+        assert done.err.count("\n") == 1
+        assert sorted(folder.rglob("*")) == before
+
+    return call
+
+
+@pytest.fixture
+def short_run(folder) -> str:
+    """Name of a run of which the second half is missing."""
+    content = (folder / "run.nii.gz").read_bytes()
+    (folder / "short.nii.gz").write_bytes(content[: len(content) // 2])
+    return "short.nii.gz"
+
+
+@pytest.fixture
+def full_disk(monkeypatch) -> None:
+    """Every spool is a file, for which there is no room."""
+    monkeypatch.setattr("lazyvox.store.files.spool.SMALL_SPOOL_BYTES", 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
+
+
+@pytest.fixture
 def start(folder):
     """Start a command in a process of its own; whatever still runs at the end is killed."""
     started = []

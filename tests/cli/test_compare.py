@@ -119,15 +119,10 @@ def test_a_way_that_dies_is_a_row_and_the_code_is_3(lazyvox, folder, monkeypatch
     ],
     ids=["mask", "output", "exists", "file", "folder", "method", "jobs"],
 )  # fmt: skip
-def test_wrong_usage(lazyvox, folder, argv, message):
+def test_wrong_usage(refuses, folder, argv, message):
     (folder / "old").mkdir()
     (folder / "old" / "compare.csv").write_text("old")
-    before = names(folder)
-    done = lazyvox("compare", "run.nii.gz", *argv)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
-    assert done.err.count("\n") == 1
-    assert names(folder) == before
+    refuses("compare", "run.nii.gz", *argv, code=2, message=message)
 
 
 @pytest.mark.parametrize(

@@ -100,13 +100,10 @@ def test_quiet_prints_nothing_and_explain_writes_nothing(lazyvox, regions, folde
          "--plot old.png: the file exists. Pass --overwrite to replace it"),
     ],
 )  # fmt: skip
-def test_wrong_usage(lazyvox, regions, folder, argv, message):
+def test_wrong_usage(refuses, regions, folder, argv, message):
     for name in ("old.tsv", "old.png"):
         (folder / name).write_text("old")
-    before = sorted(folder.iterdir())
-    done = lazyvox("connectivity", regions, *argv)
-    assert (done.code, done.out, done.err) == (2, "", f"lazyvox: error: {message}\n")
-    assert sorted(folder.iterdir()) == before
+    refuses("connectivity", regions, *argv, code=2, message=f"error: {message}\n")
 
 
 def test_wrong_data_is_one_line_and_leaves_nothing(lazyvox, regions, folder):
@@ -261,13 +258,9 @@ class TestSeveralTables:
             (["none.tsv"], 1, "must have a region with values. Got NaN only"),
         ],
     )
-    def test_refused(self, lazyvox, tables, folder, argv, code, message):
+    def test_refused(self, refuses, tables, folder, argv, code, message):
         (folder / "other.tsv").write_text("a\tx\tc\n1\t2\t3\n2\t2\t1\n")
         (folder / "holes.tsv").write_text("a\tb\tc\n1\t2\t3\nn/a\t2\t1\n")
         (folder / "none.tsv").write_text("a\tb\tc\nn/a\tn/a\tn/a\nn/a\tn/a\tn/a\n")
-        before = sorted(folder.iterdir())
         more = tables[:1] if argv == ["same"] else argv
-        done = lazyvox("connectivity", tables[0], *more, "-o", "c.tsv")
-        assert done.code == code
-        assert message in done.err
-        assert sorted(folder.iterdir()) == before
+        refuses("connectivity", tables[0], *more, "-o", "c.tsv", code=code, message=message)

@@ -141,7 +141,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("argv", "message"), REFUSED, ids=[case[1][:40] for case in REFUSED])
-def test_outputs_that_cannot_be_are_refused_first(lazyvox, dataset, argv, message):
+def test_outputs_that_cannot_be_are_refused_first(refuses, dataset, argv, message):
     (dataset / "taken").mkdir()
     taken = RUN.replace("desc-preproc_bold.nii.gz", "label-left_timeseries.json")
     (dataset / "taken" / taken).write_text("old")
@@ -149,12 +149,7 @@ def test_outputs_that_cannot_be_are_refused_first(lazyvox, dataset, argv, messag
         # Both have the name x, and with means the same statistic.
         (dataset / "x.tsv").write_text("x\ty\tz\n0\t0\t0\n")
         (dataset / "x.nii.gz").write_bytes((dataset / "atlas.nii.gz").read_bytes())
-    before = names_in(dataset)
-    done = lazyvox("extract", *argv)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
-    assert done.err.count("\n") == 1
-    assert names_in(dataset) == before
+    refuses("extract", *argv, code=2, message=message)
     assert names_in(dataset / "results") == []
 
 

@@ -113,13 +113,10 @@ USAGE = [
 
 
 @pytest.mark.parametrize(("argv", "message"), USAGE, ids=[" ".join(case[0]) for case in USAGE])
-def test_wrong_usage_is_told_before_the_run_is_opened(lazyvox, folder, argv, message):
+def test_wrong_usage_is_told_before_the_run_is_opened(refuses, folder, argv, message):
     (folder / "old.nii").write_text("old")
     (folder / "run.nii.gz").write_bytes(b"no image")
-    before = sorted(folder.iterdir())
-    done = lazyvox("tstat", "run.nii.gz", *argv)
-    assert (done.code, done.out, done.err) == (2, "", f"lazyvox: error: {message}\n")
-    assert sorted(folder.iterdir()) == before
+    refuses("tstat", "run.nii.gz", *argv, code=2, message=f"error: {message}\n")
 
 
 FAILING = [
@@ -135,25 +132,15 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("argv", "code", "message"), FAILING)
-def test_failed_work_is_one_line_and_leaves_nothing(lazyvox, folder, argv, code, message):
-    before = sorted(folder.iterdir())
-    done = lazyvox("tstat", "run.nii.gz", "--median", "m.nii", *argv)
-    assert (done.code, done.out) == (code, "")
-    assert message in done.err
-    assert done.err.count("\n") == 1
-    assert sorted(folder.iterdir()) == before
+def test_failed_work_is_one_line_and_leaves_nothing(refuses, argv, code, message):
+    refuses("tstat", "run.nii.gz", "--median", "m.nii", *argv, code=code, message=message)
 
 
-def test_a_truncated_run_and_a_full_disk_leave_nothing(lazyvox, folder, monkeypatch):
-    content = (folder / "run.nii.gz").read_bytes()
-    (folder / "short.nii.gz").write_bytes(content[: len(content) // 2])
-    before = sorted(folder.iterdir())
-    done = lazyvox("tstat", "short.nii.gz", "--median", "m.nii", "--mean", "mean.nii")
-    assert done.code == 1
-    assert "short.nii.gz" in done.err
-    monkeypatch.setattr(spool, "SMALL_SPOOL_BYTES", 0)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
-    done = lazyvox("tstat", "run.nii.gz", "--median", "m.nii")
-    assert done.code == 1
-    assert "the folder of temporary files" in done.err
-    assert sorted(folder.iterdir()) == before
+def test_a_truncated_run_leaves_nothing(refuses, short_run):
+    refuses("tstat", short_run, "--median", "m.nii", "--mean", "mean.nii", message=short_run)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_leaves_nothing(refuses):
+    argv = ("tstat", "run.nii.gz", "--median", "m.nii")
+    refuses(*argv, message="the folder of temporary files")

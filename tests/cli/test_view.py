@@ -105,14 +105,10 @@ def test_explain_reads_and_serves_nothing(lazyvox):
         (["atlas.tsv"], 1, "atlas.tsv"),
     ],
 )
-def test_what_is_refused(lazyvox, folder, argv, code, message):
+def test_what_is_refused(refuses, folder, argv, code, message):
     np.savetxt(folder / "short.tsv", np.zeros((3, 2)), delimiter="\t", header="a\tb", comments="")
     np.savetxt(folder / "short.par", np.zeros((3, 6)))
-    done = lazyvox("view", *argv, NO_BROWSER)
-    assert (done.code, done.out) == (code, "")
-    assert message in done.err
-    assert done.err.startswith("lazyvox: error: ")
-    assert done.err.count("\n") == 1
+    refuses("view", *argv, NO_BROWSER, code=code, message=message)
 
 
 def test_a_port_that_is_taken(lazyvox):

@@ -38,19 +38,27 @@ def seen(page, values, affine, plane, *, is_mirrored=False):
     nx, ny = cut.shape
     assert (nx, ny) == (drawn.shape[across], drawn.shape[up])
     x, y = np.nonzero(cut)
-    share = (nx - x - 0.5) / nx if is_mirrored else (x + 0.5) / nx
-    columns = tile["left"] + share * tile["width"]
-    rows = tile["top"] + (1 - (y + 0.5) / ny) * tile["height"]
+    frame = state["frame"]
+    shares = [
+        0.5 + ((n + 0.5) / length - frame["centre"][axis]) * frame["zoom"]
+        for n, length, axis in ((x, nx, across), (y, ny, up))
+    ]
+    # The letters of the sides lie over a plane that fills its place.
+    margin = 22 / min(tile["width"], tile["height"]) if frame["zoom"] > 1 else 0
+    is_seen = np.all([(margin < one) & (one < 1 - margin) for one in shares], axis=0)
+    share, height = (one[is_seen] for one in shares)
+    columns = tile["left"] + (1 - share if is_mirrored else share) * tile["width"]
+    rows = tile["top"] + (1 - height) * tile["height"]
     pixels = picture[np.floor(rows).astype(int), np.floor(columns).astype(int)]
-    return pixels, cut[x, y]
+    return pixels, cut[x[is_seen], y[is_seen]]
 
 
-def assert_shown(page, values, affine, colors="gray", **how):
+def assert_shown(page, values, affine, colors="gray", n_least=50, **how):
     """Compare all three planes with the values."""
     lut = page.run("return lazyvoxView.colormap(arguments[0])", colors)
     for plane in AXES:
         pixels, expected = seen(page, values, affine, plane, **how)
-        assert len(expected) > 50
+        assert len(expected) > n_least
         wanted = through(lut, expected, page.state["window"])
         assert np.abs(pixels.astype(int) - wanted).max() <= 1, plane
 
@@ -81,6 +89,35 @@ def test_volumes_and_voxels(open_page, written, tmp_path, orientation):
                 pixel = picture[int(tile["y"]), int(tile["x"])]
                 wanted = through(lut, run.values[(*voxel, t)], state["window"])
                 assert np.abs(pixel.astype(int) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", ["LAS", "PSR"])
+def test_zoomed_planes(open_page, written, tmp_path, orientation):
+    run = written(tmp_path, orientation)
+    with lv.view(run.path, open_browser=False) as view:
+        page = open_page(view.url)
+        plain(page)
+        page.run("lazyvoxView.moveTo([12, 9, 10])")
+        page.press("+", "+", "+")
+        assert page.state["frame"]["zoom"] == pytest.approx(2**1.5)
+        assert_shown(page, run.values[..., 0], run.affine, n_least=15)
+        # Where the pixel under the crosshair was, it is still.
+        page.press("+", "-")
+        lut = page.run("return lazyvoxView.colormap('gray')")
+        picture, state = page.picture(), page.state
+        wanted = through(lut, run.values[12, 9, 10, 0], state["window"])
+        for tile in state["planes"]:
+            assert tile["left"] < tile["x"] < tile["left"] + tile["width"]
+            pixel = picture[int(tile["y"]), int(tile["x"])]
+            assert np.abs(pixel.astype(int) - wanted).max() <= 1
+        page.run("document.getElementById('radiological').click()")
+        for plane, is_mirrored in (("axial", True), ("coronal", True), ("sagittal", False)):
+            pixels, values = seen(
+                page, run.values[..., 0], run.affine, plane, is_mirrored=is_mirrored
+            )
+            wanted = through(lut, values, state["window"])
+            assert len(values) > 15
+            assert np.abs(pixels.astype(int) - wanted).max() <= 1
 
 
 def test_colours_window_and_sides(page, run):

@@ -182,6 +182,107 @@ def test_wheel_and_right_button(page):
     assert high - low > 1.1 * (window[1] - window[0])
 
 
+def tile_of(page, plane):
+    """Return where a plane is, from the corner of the window."""
+    (tile,) = (one for one in page.state["planes"] if one["plane"] == plane)
+    frame = page.run(
+        "const {x, y} = document.getElementById('slices').getBoundingClientRect(); return [x, y]"
+    )
+    return {**tile, "left": tile["left"] + frame[0], "top": tile["top"] + frame[1]}
+
+
+def turn_wheel(page, x, y, pixels):
+    """Turn the wheel with Ctrl at a place of the window."""
+    page.browser.execute_cdp_cmd(
+        "Input.dispatchMouseEvent",
+        {"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": pixels, "modifiers": 2},
+    )
+
+
+def drag(page, start, by, *, button="left", modifiers=0):
+    """Press a button at a place of the window, move, release."""
+    both = {"button": button, "clickCount": 1, "modifiers": modifiers}
+    steps = (
+        ("mousePressed", (0, 0)),
+        ("mouseMoved", (by[0] / 2, by[1] / 2)),
+        ("mouseMoved", by),
+        ("mouseReleased", by),
+    )
+    for kind, (dx, dy) in steps:
+        place = {"type": kind, "x": start[0] + dx, "y": start[1] + dy, **both}
+        page.browser.execute_cdp_cmd("Input.dispatchMouseEvent", place)
+
+
+def test_zoom_and_pan_by_mouse(page):
+    axial = tile_of(page, "axial")
+    # Not between two voxels.
+    x, y = axial["left"] + 0.725 * axial["width"], axial["top"] + 0.31 * axial["height"]
+    hover = "document.getElementById('hover').textContent"
+    drag(page, (x, y), (0, 0))
+    voxel = page.state["voxel"]
+    for _ in range(3):
+        turn_wheel(page, x, y, -100)
+    page.wait("Math.abs(lazyvoxView.state().frame.zoom - 2 ** 1.5) < 1e-6")
+    # The voxel that was under the pointer is there still.
+    drag(page, (x, y), (0, 0))
+    assert page.state["voxel"] == voxel
+    assert page.text("zoom") == "283 %"
+    before = tile_of(page, "axial")
+    drag(page, (x, y), (-40, 25), button="middle")
+    after = tile_of(page, "axial")
+    assert after["x"] - before["x"] == pytest.approx(-40, abs=1e-6)
+    assert after["y"] - before["y"] == pytest.approx(25, abs=1e-6)
+    assert page.state["voxel"] == voxel
+    n_overlays = len(page.state["overlays"])
+    drag(page, (x, y), (40, -25), modifiers=8)
+    assert tile_of(page, "axial")["x"] == pytest.approx(before["x"], abs=1e-6)
+    # A press with Shift that does not move is a click still.
+    drag(page, (x, y), (0, 0), modifiers=8)
+    page.wait(f"lazyvoxView.state().overlays.length === {n_overlays + 1}")
+    assert ", ".join(map(str, voxel)) in page.run(f"return {hover}")
+    # What is shown stays inside of the volume, and comes to the crosshair where that goes away.
+    drag(page, (x, y), (2000, 2000), button="middle")
+    centre = page.state["frame"]["centre"]
+    assert centre[0] == pytest.approx(0.5 / 2**1.5)
+    page.run("lazyvoxView.moveTo([17, 3, 9])")
+    (inside,) = (one for one in page.state["planes"] if one["plane"] == "axial")
+    assert inside["left"] <= inside["x"] <= inside["left"] + inside["width"]
+    assert inside["top"] <= inside["y"] <= inside["top"] + inside["height"]
+    page.press("0")
+    assert page.state["frame"] == {"zoom": 1, "centre": [0.5, 0.5, 0.5]}
+    page.find("zoom-in").click()
+    page.wait("lazyvoxView.state().frame.zoom > 1.4")
+    page.find("zoom-out").click()
+    turn_wheel(page, x, y, 100)
+    page.wait("lazyvoxView.state().frame.zoom === 1")
+
+
+def test_two_fingers_zoom_and_move(page):
+    page.resize((390, 844), is_phone=True)
+    page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        axial = tile_of(page, "axial")
+        x, y = axial["left"] + axial["width"] / 2, axial["top"] + axial["height"] / 2
+
+        def touch(kind, *places):
+            points = [{"x": x + dx, "y": y + dy, "id": n} for n, (dx, dy) in enumerate(places)]
+            page.browser.execute_cdp_cmd(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+            )
+
+        touch("touchStart", (-20, 0))
+        touch("touchStart", (-20, 0), (20, 0))
+        touch("touchMove", (-40, 0), (40, 0))
+        touch("touchMove", (-60, 10), (60, 10))
+        page.wait("lazyvoxView.state().frame.zoom > 2.9")
+        assert page.state["frame"]["zoom"] == pytest.approx(3)
+        touch("touchEnd")
+        assert page.run("return visualViewport.scale") == 1
+        assert page.state["series"] is None
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
 def test_one_plane_alone(page):
     page.press("2", "z")
     page.wait("lazyvoxView.isLaidOut() && lazyvoxView.state().planes.length === 1")

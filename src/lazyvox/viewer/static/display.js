@@ -27,6 +27,14 @@ export function bindDisplay(view, ink) {
     ink.draw(view.voxel);
   });
 
+  at('zoom-out').addEventListener('click', () => view.zoomSteps(-1));
+  at('zoom-in').addEventListener('click', () => view.zoomSteps(1));
+  at('zoom-reset').addEventListener('click', () => view.zoomOut());
+  const showZoom = () => {
+    at('zoom').textContent = `${Math.round(100 * view.scene.frame.zoom)} %`;
+  };
+  view.addEventListener('frame', showZoom);
+
   const refresh = () => {
     const [low, high] = view.window;
     const size = Math.floor(Math.log10(high - low || 1));

@@ -32,8 +32,13 @@ export class Ink {
   draw(voxel) {
     const context = this.#cleared();
     for (const tile of this.scene.tiles) {
+      context.save();
+      context.beginPath();
+      context.rect(tile.left, tile.top, tile.width, tile.height);
+      context.clip();
       if (this.labels) this.#outline(context, tile, voxel);
       if (this.isCrosshairShown) this.#crosshair(context, tile, voxel);
+      context.restore();
       this.#letters(context, tile);
     }
   }
@@ -48,11 +53,11 @@ export class Ink {
   }
 
   #crosshair(context, tile, voxel) {
-    const { x, y } = this.scene.placeOf(tile, voxel);
+    const { grid, frame: { zoom } } = this.scene;
+    const { x, y } = this.scene.onTile(tile, this.scene.placeOf(voxel));
     const { across, up } = PLANES[tile.plane];
-    const { drawnShape } = this.scene.grid;
-    const freeX = Math.max(FREE, (0.5 * tile.width) / drawnShape[across] + 2);
-    const freeY = Math.max(FREE, (0.5 * tile.height) / drawnShape[up] + 2);
+    const freeX = Math.max(FREE, (0.5 * zoom * tile.width) / grid.drawnShape[across] + 2);
+    const freeY = Math.max(FREE, (0.5 * zoom * tile.height) / grid.drawnShape[up] + 2);
     context.strokeStyle = 'rgba(92, 200, 255, 0.85)';
     context.lineWidth = 1;
     context.beginPath();
@@ -91,30 +96,38 @@ export class Ink {
 
   /** Draw the borders between regions, each half of a border in the colour of its side. */
   #outline(context, tile, voxel) {
-    const { grid } = this.scene;
+    const { grid, frame } = this.scene;
     const { across, up, through } = PLANES[tile.plane];
     const [nx, ny] = [grid.drawnShape[across], grid.drawnShape[up]];
-    const [dx, dy] = [tile.width / nx, tile.height / ny];
     const first = grid.start + grid.steps[through] * grid.toDrawn(voxel)[through];
-    const isMirrored = this.scene.isMirrored(tile.plane);
     const label = (x, y) => (x < 0 || y < 0 || x >= nx || y >= ny
       ? 0
-      : this.labels[first + grid.steps[across] * (isMirrored ? nx - 1 - x : x) + grid.steps[up] * (ny - 1 - y)]);
+      : this.labels[first + grid.steps[across] * x + grid.steps[up] * y]);
     /** @type {Map<number, Path2D>} */
     const paths = new Map();
-    const edge = (owner, fromX, fromY, toX, toY) => {
+    const corner = (x, y) => {
+      const place = [0, 0, 0];
+      [place[across], place[up]] = [x / nx, y / ny];
+      return this.scene.onTile(tile, place);
+    };
+    const edge = (owner, from, to) => {
       if (!paths.has(owner)) paths.set(owner, new Path2D());
       const path = paths.get(owner);
-      path.moveTo(tile.left + fromX * dx, tile.top + fromY * dy);
-      path.lineTo(tile.left + toX * dx, tile.top + toY * dy);
+      path.moveTo(from.x, from.y);
+      path.lineTo(to.x, to.y);
     };
-    for (let y = 0; y <= ny; y++) {
-      for (let x = 0; x <= nx; x++) {
+    const seen = (axis, length) => [
+      Math.max(0, Math.floor(frame.place(axis, 0) * length)), Math.min(length, Math.ceil(frame.place(axis, 1) * length)),
+    ];
+    const [left, right] = seen(across, nx);
+    const [bottom, top] = seen(up, ny);
+    for (let y = bottom; y <= top; y++) {
+      for (let x = left; x <= right; x++) {
         const here = label(x, y);
         const before = label(x - 1, y);
-        const above = label(x, y - 1);
-        if (here !== before) edge(here || before, x, y, x, y + 1);
-        if (here !== above) edge(here || above, x, y, x + 1, y);
+        const below = label(x, y - 1);
+        if (here !== before) edge(here || before, corner(x, y), corner(x, y + 1));
+        if (here !== below) edge(here || below, corner(x, y), corner(x + 1, y));
       }
     }
     context.lineWidth = 1.25;

@@ -31,68 +31,167 @@ function isTakenBy(target, key) {
  * @property {(text: string) => void} say
  */
 
+/** Pixels of the page up to which a press is a click. */
+const STILL = 4;
+
 /**
- * Click and drag move the crosshair, the wheel the slice, a drag with the right button the window.
+ * Click and drag move the crosshair, a drag with Shift or the middle button what is shown, a drag with the right
+ * button the window. The wheel moves the slice, and zooms with Ctrl; two fingers zoom and move.
  * @param {import('./view.js').View} view
  * @param {Actions} actions
  */
 export function bindPointer(view, actions) {
   const planes = at('planes');
   const pick = (event) => view.scene.pick(event.clientX, event.clientY, view.voxel);
-  /** @type {?{x: number, y: number, window: number[]}} */
-  let windowing = null;
-  let isMoving = false;
+  /** @type {?Drag} */
+  let drag = null;
+  bindFingers(view, planes, () => {
+    drag = null;
+  });
 
   planes.addEventListener('contextmenu', (event) => event.preventDefault());
+  // The middle button would scroll the page.
+  planes.addEventListener('mousedown', (event) => event.button === 1 && event.preventDefault());
   planes.addEventListener('pointerdown', (event) => {
-    const found = pick(event);
+    if (event.pointerType === 'touch' && !event.isPrimary) return;
+    const found = view.scene.placeAt(event.clientX, event.clientY, view.voxel);
     if (event.button === 2) {
-      windowing = { x: event.clientX, y: event.clientY, window: view.window };
-      planes.setPointerCapture(event.pointerId);
-    } else if (event.button === 0 && found) {
-      view.plane = found.plane;
-      view.moveTo(found.voxel);
-      if (event.shiftKey) {
-        actions.correlate(view.voxel);
-      } else {
-        isMoving = true;
-        planes.setPointerCapture(event.pointerId);
-      }
+      drag = windowDrag(view, event, planes.clientWidth);
+    } else if (found && (event.button === 1 || (event.button === 0 && event.shiftKey))) {
+      drag = panDrag(view, event, found.tile, () => event.button === 0 && correlateAt(pick(event)));
+    } else if (found && event.button === 0) {
+      choose(pick(event));
+      drag = { move: crosshairTo, end: () => actions.series(view.voxel) };
+    } else {
+      return;
     }
+    planes.setPointerCapture(event.pointerId);
   });
   planes.addEventListener('pointermove', (event) => {
-    const found = pick(event);
-    actions.hover(found?.voxel ?? null);
-    if (windowing) {
-      view.window = draggedWindow(windowing, event, planes.clientWidth);
-    } else if (isMoving && found?.plane === view.plane) {
-      view.moveTo(found.voxel);
-    }
+    actions.hover(pick(event)?.voxel ?? null);
+    drag?.move(event);
   });
-  const end = () => {
-    if (isMoving) actions.series(view.voxel);
-    isMoving = false;
-    windowing = null;
-  };
-  planes.addEventListener('pointerup', end);
+  planes.addEventListener('pointerup', () => {
+    drag?.end();
+    drag = null;
+  });
   planes.addEventListener('pointercancel', () => {
-    isMoving = false;
-    windowing = null;
+    drag = null;
   });
   planes.addEventListener('pointerleave', () => actions.hover(null));
 
+  const choose = (found) => {
+    view.plane = found.plane;
+    view.moveTo(found.voxel);
+  };
+  const crosshairTo = (event) => {
+    const found = pick(event);
+    if (found?.plane === view.plane) view.moveTo(found.voxel);
+  };
+  const correlateAt = (found) => {
+    choose(found);
+    actions.correlate(view.voxel);
+  };
+  bindWheel(view, planes);
+}
+
+/** @typedef {{move: (event: PointerEvent) => void, end: () => void}} Drag */
+
+/** A drag that sets the window.
+ * @param {import('./view.js').View} view
+ * @param {PointerEvent} from
+ * @param {number} size
+ * @returns {Drag} */
+function windowDrag(view, { clientX: x, clientY: y }, size) {
+  const start = { x, y, window: view.window };
+  return {
+    move: (event) => {
+      view.window = draggedWindow(start, event, size);
+    },
+    end: () => {},
+  };
+}
+
+/** A drag that moves what is shown; one that moves nothing is a click.
+ * @param {import('./view.js').View} view
+ * @param {PointerEvent} from
+ * @param {import('./geometry.js').Tile} tile
+ * @param {() => void} onClick
+ * @returns {Drag} */
+function panDrag(view, { clientX, clientY }, tile, onClick) {
+  let [x, y] = [clientX, clientY];
+  let isClick = true;
+  return {
+    move: (event) => {
+      isClick &&= Math.hypot(event.clientX - x, event.clientY - y) <= STILL;
+      if (isClick) return;
+      view.pan(tile, event.clientX - x, event.clientY - y);
+      [x, y] = [event.clientX, event.clientY];
+    },
+    end: () => {
+      if (isClick) onClick();
+    },
+  };
+}
+
+/** @param {import('./view.js').View} view
+ * @param {HTMLElement} planes */
+function bindWheel(view, planes) {
   let turned = 0;
   planes.addEventListener('wheel', (event) => {
-    const found = pick(event);
-    if (!found || event.ctrlKey) return;
+    const found = view.scene.placeAt(event.clientX, event.clientY, view.voxel);
+    if (!found) return;
     event.preventDefault();
     // A wheel turns by some 100 pixels, a touch pad by a few.
-    turned += event.deltaMode === 0 ? event.deltaY : 100 * event.deltaY;
+    const pixels = event.deltaMode === 0 ? event.deltaY : 100 * event.deltaY;
+    if (event.ctrlKey || event.metaKey) {
+      // Two fingers on a touch pad come as a wheel with Ctrl.
+      view.zoomBy(2 ** (-Math.min(50, Math.max(-50, pixels)) / 100), found.place);
+      return;
+    }
+    turned += pixels;
     const slices = Math.trunc(turned / 50);
     if (slices === 0) return;
     turned -= 50 * slices;
-    view.plane = found.plane;
-    view.moveAlong(PLANES[found.plane].through, -Math.sign(slices));
+    view.plane = found.tile.plane;
+    view.moveAlong(PLANES[found.tile.plane].through, -Math.sign(slices));
+  }, { passive: false });
+}
+
+/** Zoom and move by two fingers.
+ * @param {import('./view.js').View} view
+ * @param {HTMLElement} planes
+ * @param {() => void} onSecond - Called when a second finger is put down. */
+function bindFingers(view, planes, onSecond) {
+  /** @type {Map<number, {x: number, y: number}>} */
+  const fingers = new Map();
+  const span = () => {
+    const [a, b] = [...fingers.values()];
+    return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, length: Math.hypot(a.x - b.x, a.y - b.y) };
+  };
+  const note = (event) => fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+  planes.addEventListener('pointerdown', (event) => {
+    if (event.pointerType !== 'touch') return;
+    note(event);
+    if (fingers.size === 2) onSecond();
+  });
+  planes.addEventListener('pointermove', (event) => {
+    if (!fingers.has(event.pointerId)) return;
+    const before = fingers.size === 2 ? span() : null;
+    note(event);
+    if (!before) return;
+    const { x, y, length } = span();
+    const found = view.scene.placeAt(before.x, before.y, view.voxel);
+    if (!found) return;
+    view.pan(found.tile, x - before.x, y - before.y);
+    view.zoomBy(length / (before.length || 1), view.scene.placeAt(x, y, view.voxel)?.place ?? found.place);
+  });
+  for (const type of ['pointerup', 'pointercancel']) {
+    planes.addEventListener(type, (event) => fingers.delete(event.pointerId));
+  }
+  // Two fingers that go the same way would scroll the page.
+  planes.addEventListener('touchmove', (event) => {
+    if (event.touches.length > 1) event.preventDefault();
   }, { passive: false });
 }
 
@@ -145,6 +244,10 @@ export function bindKeys(view, actions) {
     o: () => at('atlas-outline').click(),
     x: () => at('crosshair').click(),
     z: enlarge,
+    '+': () => view.zoomSteps(1),
+    '=': () => view.zoomSteps(1),
+    '-': () => view.zoomSteps(-1),
+    0: () => view.zoomOut(),
   };
   document.addEventListener('keydown', (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

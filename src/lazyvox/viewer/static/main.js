@@ -66,7 +66,8 @@ function hooks(view, overlays, courses) {
       isSettled: view.loader.isSettled, isLabelled: overlays.labels !== null, series: courses.shown,
       overlays: overlays.list.map(({ id, name, t, threshold, max, opacity, colormap, isShown }) =>
         ({ id, name, t, threshold, max, opacity, colormap, isShown })),
-      planes: view.scene.tiles.map((tile) => ({ ...tile, ...view.scene.placeOf(tile, view.voxel) })),
+      frame: { zoom: view.scene.frame.zoom, centre: [...view.scene.frame.centre] },
+      planes: view.scene.tiles.map((tile) => ({ ...tile, ...view.scene.onTile(tile, view.scene.placeOf(view.voxel)) })),
     }),
     /** Time in milliseconds until a volume is on the screen, the graphics card's work included.
      * @param {number} t */

@@ -10,6 +10,7 @@
  */
 import { Niivue, NVImage, SLICE_TYPE } from './vendor/niivue.js';
 import { fitToScreen } from './elements.js';
+import { Frame } from './frame.js';
 import { Grid, PLANES, layOut, layOutOne } from './geometry.js';
 import { standIn } from './nifti.js';
 
@@ -66,6 +67,7 @@ export class Scene {
   #size = [0, 0];
   /** @type {Grid} */
   grid;
+  frame = new Frame();
   /** @type {import('./geometry.js').Tile[]} */
   tiles = [];
   /** @type {?import('./geometry.js').PlaneName} The only plane that is shown, null for all three. */
@@ -181,18 +183,26 @@ export class Scene {
   /** Cut the planes through a voxel, from the next drawing on.
    * @param {number[]} voxel */
   setCrosshair(voxel) {
-    const drawn = this.grid.toDrawn(voxel);
-    const { crosshairPos } = this.#niivue.scene;
-    drawn.forEach((index, axis) => {
-      crosshairPos[axis] = (index + 0.5) / this.grid.drawnShape[axis];
-    });
+    const place = this.placeOf(voxel);
+    Object.assign(this.#niivue.scene.crosshairPos, place);
+    this.frame.follow(place);
   }
 
   draw() {
     if (!this.#isReady) return;
     fitToScreen(this.canvas);
+    this.#frame();
     this.#niivue.draw();
     this.onDraw();
+  }
+
+  /** Have NiiVue show the part of the volume that the frame shows. */
+  #frame() {
+    const { scene, volumes: [{ extentsMinOrtho: low, extentsMaxOrtho: high }] } = this.#niivue;
+    const { zoom, centre } = this.frame;
+    const pan = centre.map((place, axis) =>
+      (low[axis] + high[axis]) / 2 - zoom * (low[axis] + place * (high[axis] - low[axis])));
+    scene.pan2Dxyzmm = [...pan, zoom];
   }
 
   /** Wait until the graphics card, or what stands for it, is done. */
@@ -208,6 +218,28 @@ export class Scene {
   }
 
   /**
+   * The place of the volume at a place of the screen.
+   * @param {number} clientX
+   * @param {number} clientY
+   * @param {number[]} crosshair - The voxel through which the planes are cut.
+   * @returns {?{tile: import('./geometry.js').Tile, place: number[]}} Shares of the axes as drawn.
+   */
+  placeAt(clientX, clientY, crosshair) {
+    const bounds = this.canvas.getBoundingClientRect();
+    const x = clientX - bounds.left;
+    const y = clientY - bounds.top;
+    const tile = this.tiles.find((one) =>
+      x >= one.left && x < one.left + one.width && y >= one.top && y < one.top + one.height);
+    if (!tile) return null;
+    const { across, up } = PLANES[tile.plane];
+    const place = this.placeOf(crosshair);
+    const share = (x - tile.left) / tile.width;
+    place[across] = this.frame.place(across, this.isMirrored(tile.plane) ? 1 - share : share);
+    place[up] = this.frame.place(up, 1 - (y - tile.top) / tile.height);
+    return { tile, place };
+  }
+
+  /**
    * The voxel at a place of the screen.
    * @param {number} clientX
    * @param {number} clientY
@@ -215,18 +247,22 @@ export class Scene {
    * @returns {?{plane: import('./geometry.js').PlaneName, voxel: number[]}}
    */
   pick(clientX, clientY, crosshair) {
-    const frame = this.canvas.getBoundingClientRect();
-    const x = clientX - frame.left;
-    const y = clientY - frame.top;
-    const tile = this.tiles.find((one) =>
-      x >= one.left && x < one.left + one.width && y >= one.top && y < one.top + one.height);
-    if (!tile) return null;
+    const found = this.placeAt(clientX, clientY, crosshair);
+    if (!found) return null;
+    const drawn = found.place.map((share, axis) => Math.floor(share * this.grid.drawnShape[axis]));
+    return { plane: found.tile.plane, voxel: this.grid.clamp(this.grid.toVoxel(drawn)) };
+  }
+
+  /** Move the volume by a drag on a plane.
+   * @param {import('./geometry.js').Tile} tile
+   * @param {number} dx - In pixels of the page.
+   * @param {number} dy */
+  pan(tile, dx, dy) {
     const { across, up } = PLANES[tile.plane];
-    const drawn = this.grid.toDrawn(crosshair);
-    const share = (x - tile.left) / tile.width;
-    drawn[across] = Math.floor((this.isMirrored(tile.plane) ? 1 - share : share) * this.grid.drawnShape[across]);
-    drawn[up] = Math.floor((1 - (y - tile.top) / tile.height) * this.grid.drawnShape[up]);
-    return { plane: tile.plane, voxel: this.grid.clamp(this.grid.toVoxel(drawn)) };
+    const by = [0, 0, 0];
+    by[across] = (this.isMirrored(tile.plane) ? dx : -dx) / tile.width;
+    by[up] = dy / tile.height;
+    this.frame.move(by);
   }
 
   /** Whether a plane shows the right of the body on the left.
@@ -235,16 +271,22 @@ export class Scene {
     return this.isRadiological && plane !== 'sagittal';
   }
 
-  /** The middle of a voxel on a plane, in pixels of the page from the corner of the canvas.
-   * @param {import('./geometry.js').Tile} tile
+  /** The middle of a voxel, as shares of the axes as drawn.
    * @param {number[]} voxel */
-  placeOf(tile, voxel) {
+  placeOf(voxel) {
+    return this.grid.toDrawn(voxel).map((index, axis) => (index + 0.5) / this.grid.drawnShape[axis]);
+  }
+
+  /** A place on a plane, in pixels of the page from the corner of the canvas; outside of the plane where it is not
+   * shown.
+   * @param {import('./geometry.js').Tile} tile
+   * @param {number[]} place - Shares of the axes as drawn. */
+  onTile(tile, place) {
     const { across, up } = PLANES[tile.plane];
-    const drawn = this.grid.toDrawn(voxel);
-    const share = (drawn[across] + 0.5) / this.grid.drawnShape[across];
+    const share = this.frame.across(across, place[across]);
     return {
       x: tile.left + (this.isMirrored(tile.plane) ? 1 - share : share) * tile.width,
-      y: tile.top + (1 - (drawn[up] + 0.5) / this.grid.drawnShape[up]) * tile.height,
+      y: tile.top + (1 - this.frame.across(up, place[up])) * tile.height,
     };
   }
 

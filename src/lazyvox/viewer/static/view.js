@@ -10,8 +10,8 @@ import { VolumeLoader } from './volumes.js';
 
 /**
  * Events: `time` when another volume is on the screen, `voxel` when the crosshair has moved, `look` when image,
- * window or colours have changed, `values` when the values that are shown have, and `failure` with the error as
- * its detail.
+ * window or colours have changed, `values` when the values that are shown have, `frame` when another part of the
+ * volume is shown, and `failure` with the error as its detail.
  */
 export class View extends EventTarget {
   t = 0;
@@ -182,6 +182,40 @@ export class View extends EventTarget {
     this.scene.setCrosshair(this.voxel);
     this.scene.draw();
     this.#tell('voxel');
+  }
+
+  /** Show more or less of the volume around a place, which stays where it is.
+   * @param {number} factor
+   * @param {number[]} [place] - Shares of the axes as drawn; by default the crosshair's. */
+  zoomBy(factor, place = this.scene.placeOf(this.voxel)) {
+    this.scene.frame.zoomBy(factor, place);
+    this.#reframe();
+  }
+
+  /** @param {number} steps - Of a key. */
+  zoomSteps(steps) {
+    this.scene.frame.zoomSteps(steps, this.scene.placeOf(this.voxel));
+    this.#reframe();
+  }
+
+  /** Show the whole planes. */
+  zoomOut() {
+    this.scene.frame.reset();
+    this.#reframe();
+  }
+
+  /** Move what is shown by a drag on a plane.
+   * @param {import('./geometry.js').Tile} tile
+   * @param {number} dx - In pixels of the page.
+   * @param {number} dy */
+  pan(tile, dx, dy) {
+    this.scene.pan(tile, dx, dy);
+    this.#reframe();
+  }
+
+  #reframe() {
+    this.scene.draw();
+    this.#tell('frame');
   }
 
   /** Move the slice of the chosen plane.

@@ -76,7 +76,8 @@ def map_images(
         Treatment of an error: "raise" ends the calls; "return" goes on with the other images,
         and puts the exception into the list, in the place of the result.
     context : {"spawn", "forkserver"}, default="spawn"
-        How processes are started.
+        How processes are started: each afresh; or, on Linux, forked from one that has made the
+        imports of `func`, which share their memory. Where imports begin threads, afresh too.
     progress : bool or callable, optional
         True shows a bar on stderr.
 
@@ -160,7 +161,7 @@ def answers_in_order(
     *,
     budget: int,
     n_workers: int,
-    context: str = "spawn",
+    context: str = "forkserver",
     on_error: OnError = "raise",
     progress: ProgressLike = None,
 ) -> list[Any]:

@@ -2,33 +2,33 @@
 
 import os
 import pickle
-import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from lazyvox.errors import LazyvoxError, ParameterError, ParameterTypeError
+from lazyvox.runtime.fork_server import ForkedProcess, ForkServer
 from lazyvox.runtime.process_results import (
     Caught,
     Failure,
     how_it_ended,
     packed,
-    packed_answer,
     packed_call,
-    packed_failure,
     raise_failure,
     start_process,
 )
+from lazyvox.runtime.process_worker import serve
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from multiprocessing.process import BaseProcess
+    from multiprocessing.context import SpawnProcess
 
 __all__ = ["CONTEXTS", "Crew"]
 
-#: A forked child inherits the locks of threads that it does not have.
+#: A forked child inherits the locks of threads that it does not have, so that it is forked, if at all,
+#: from a process that has one thread.
 CONTEXTS = ("spawn", "forkserver")
 
 #: Read when numerical libraries are loaded, so that they must be set before a process begins.
@@ -60,7 +60,8 @@ class Crew:
     n_threads : int
         Threads that numerical libraries may use in each of them.
     context : {"spawn", "forkserver"}
-        How processes are started.
+        Whether each process begins afresh, or is forked from one that has made the imports of the
+        function; that is so on Linux, where the imports begin no threads.
     """
 
     def __init__(
@@ -70,12 +71,16 @@ class Crew:
         self._name = name
         self._workers: list[_Worker] = []
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
-        self._context, self._payload = context, packed_call(name, func)
+        self._payload = packed_call(name, func)
         self._n_threads = n_threads
         # Held while processes are started: none may begin after `stop`.
         self._lock = Lock()
         self._is_stopped = False
+        self._server: ForkServer | None = None
         try:
+            if context == "forkserver" and ForkServer.is_available():
+                with self._threads_of_libraries():
+                    self._server = ForkServer(name, self._payload)
             for _ in range(n_workers):
                 self._start_one()
         except BaseException:
@@ -133,13 +138,19 @@ class Crew:
             worker.dismiss()
         for worker in self._workers:
             worker.join()
+        if self._server is not None:
+            self._server.stop()
 
     def _start_one(self) -> "_Worker":
-        worker = _Worker(self._name, self._context, self._payload)
+        worker = _Worker(self._name, self._payload)
         self._workers.append(worker)
-        with _environment(dict.fromkeys(_THREAD_VARIABLES, str(self._n_threads))):
-            worker.start()
+        with self._threads_of_libraries():
+            worker.start(self._server)
         return worker
+
+    def _threads_of_libraries(self) -> AbstractContextManager[None]:
+        """Set the number of threads of libraries in processes that are started meanwhile."""
+        return _environment(dict.fromkeys(_THREAD_VARIABLES, str(self._n_threads)))
 
     def _living(self, worker: "_Worker") -> "_Worker":
         """Return a process, or another in the place of one that is dead."""
@@ -168,23 +179,27 @@ class Crew:
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, name: str, context: str, payload: bytes) -> None:
+    def __init__(self, name: str, payload: bytes) -> None:
         import multiprocessing
 
-        made: Any = multiprocessing.get_context(context)
+        made = multiprocessing.get_context("spawn")
         self._name = name
         self._is_busy = False
         self._here: Connection
         self._here, self._there = made.Pipe()
         # Not a daemon: those may have no processes of their own.
-        self._process: BaseProcess = made.Process(
-            target=_serve, args=(self._there, payload), name=f"lazyvox-{name}", daemon=False
+        self._process: SpawnProcess | ForkedProcess = made.Process(
+            target=serve, args=(self._there, payload), name=f"lazyvox-{name}", daemon=False
         )
 
-    def start(self) -> None:
-        """Start the process; its imports run while others are started."""
+    def start(self, server: ForkServer | None) -> None:
+        """Have a server fork the process, or start it afresh; its imports run while others start."""
         with self._there:
-            start_process(self._process)
+            forked = None if server is None else server.fork(self._there)
+            if forked is None:
+                start_process(self._process)
+            else:
+                self._process = forked
 
     @property
     def is_alive(self) -> bool:
@@ -250,39 +265,6 @@ class _Worker:
             f'`if __name__ == "__main__":`.'
         )
         return LazyvoxError(msg, hint=f"{hint}; {of_scripts}", cli_hint=f"{hint}.")
-
-
-def _serve(connection: "Connection", payload: bytes) -> None:
-    """Run a worker: make calls until there are none left, or the parent is gone."""
-    # Ctrl-C reaches all processes of a terminal; the parent decides what becomes of them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with connection, Caught():
-        with Caught() as caught:
-            func, _ = pickle.loads(payload)
-        # Empty: no more calls. The end of the pipe is an exception: the parent is gone.
-        while args := connection.recv_bytes():
-            connection.send_bytes(
-                _answer(func, args) if caught.error is None else _not_found(caught.error)
-            )
-
-
-def _answer(func: Callable[..., Any], args: bytes) -> bytes:
-    with Caught() as caught:
-        return packed_answer(func(*pickle.loads(args)))
-    assert caught.error is not None
-    return packed_failure(caught.error)
-
-
-def _not_found(reason: Exception) -> bytes:
-    """Return the failure of a function that the parent knows and this process does not."""
-    error = ParameterTypeError(
-        f"a function for other processes must find there what it refers to. Got "
-        f"{type(reason).__name__}: {reason}. Put modules that it imports where Python looks for "
-        f"them, or define it in the notebook itself."
-    )
-    # So that its traceback, which shows what fails while importing, goes along.
-    error.__cause__ = reason
-    return packed_failure(error)
 
 
 @contextmanager

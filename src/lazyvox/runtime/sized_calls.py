@@ -137,7 +137,7 @@ def answers(
     *,
     budget: int,
     n_workers: int,
-    context: str = "spawn",
+    context: str = "forkserver",
     needs_more: Callable[[Any], bool] = ran_short,
 ) -> Generator[tuple[SizedCall, Any]]:
     """Make calls, and yield each with its answer as soon as it is there.
@@ -154,8 +154,8 @@ def answers(
         Bytes of the calls that are under way together.
     n_workers : int
         Processes; with one the calls are made here, each with the whole budget.
-    context : {"spawn", "forkserver"}, default="spawn"
-        How processes are started.
+    context : {"spawn", "forkserver"}, default="forkserver"
+        How processes are started; see `Crew`.
     needs_more : callable, optional
         Returns whether an answer means that the memory was too little: the call is made again
         with twice as much, at the end, as long as the budget has more.
@@ -181,7 +181,10 @@ def answers(
     ):
         ready: SimpleQueue[tuple[SizedCall, Any]] = SimpleQueue()
         waiting, under_way, held = deque(calls), 0, 0
-        while waiting or under_way:
+
+        def begin() -> None:
+            """Begin as many calls as there are idle processes, and memory for."""
+            nonlocal under_way, held
             while (
                 waiting
                 and under_way < n_workers
@@ -190,11 +193,17 @@ def answers(
                 one = waiting.popleft()
                 held, under_way = held + one.size, under_way + 1
                 workers.submit(_made_there, crew, one, ready)
+
+        begin()
+        while under_way:
             one, answer = ready.get()
             held, under_way = held - one.size, under_way - 1
-            if needs_more(answer) and one.size < budget:
+            is_short = needs_more(answer) and one.size < budget
+            if is_short:
                 waiting.append(replace(one, size=min(2 * max(one.size, 1), budget)))
-            else:
+            # Before the caller sees to the answer: no process waits for that.
+            begin()
+            if not is_short:
                 yield one, answer
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 
 import numpy as np
+import psutil
 import pytest
 
 import lazyvox as lv
@@ -288,6 +289,14 @@ def test_nothing_is_written_beside_the_runs(study):
         one.chmod(0o755)
 
 
+def kill_a_worker():
+    """Kill a process that works on runs, and not the one that it was forked from."""
+    begun = [psutil.Process(one.pid) for one in multiprocessing.active_children()]
+    workers = [child for one in begun for child in one.children()] or begun
+    workers[0].kill()
+    workers[0].wait()
+
+
 @pytest.mark.slow
 def test_500_runs_of_which_one_takes_its_process_along(study):
     rows = [f"{number:03}\trun.nii.gz\tmask.nii.gz" for number in range(500)]
@@ -303,9 +312,7 @@ def test_500_runs_of_which_one_takes_its_process_along(study):
 
     def kill(done, total):
         if done == 100:
-            process = multiprocessing.active_children()[0]
-            process.kill()
-            process.join()
+            kill_a_worker()
 
     first = lv.run_cohort(None, "out", progress=kill, **options)
     assert len(first.done) + len(first.failed) == 500
@@ -326,9 +333,7 @@ def test_a_process_that_dies_takes_one_run_with_it(study, write_run):
 
     def kill(done, total):
         if done == 1:
-            for process in multiprocessing.active_children():
-                process.kill()
-                process.join()
+            kill_a_worker()
 
     options = {**EVERYTHING, "n_jobs": 2, "progress": kill}
     result = lv.run_cohort("fmriprep", "out", **options)

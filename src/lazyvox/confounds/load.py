@@ -236,8 +236,9 @@ def _chosen(
 ) -> list[str]:
     """Return the columns that components ask for, whether the table has them or not."""
     chosen: list[str] = []
+    names = table.names
     for component in components:
-        found = columns_of(component, table.names, facts)
+        found = columns_of(component, names, facts)
         if component.kind == "compcor" and not found:
             msg = (
                 f"{table.source}: CompCor of type {component.model!r} asks for components, and "

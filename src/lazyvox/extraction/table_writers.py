@@ -36,6 +36,8 @@ __all__ = [
 #: to 1.2 KiB without dictionaries and statistics, and several times that with them.
 PARQUET_CHUNK_BYTES = 2048
 
+#: Lines that are written together; `table_memory` counts them.
+_LINES_AT_A_TIME = 4
 
 #: Labels, and coordinates of seeds, which no program computes.
 _NUMBERS = re.compile(r"[+-]*[\d.]+(_-?[\d.]+)*")
@@ -137,15 +139,14 @@ class TextForm:
 
     def line(self, *rows: Array) -> str:
         """Return the values of a row, or of several that stand side by side, as a line."""
-        return self.delimiter.join(cell for row in rows for cell in self._cells(row)) + "\n"
+        return self.delimiter.join(map(self._cells, rows)) + "\n"
 
-    def _cells(self, row: Array) -> list[str]:
-        # The shortest text that reads back as the very same number; numbers need no quotes.
+    def _cells(self, row: Array) -> str:
+        # The shortest text that reads back as the very same number; numbers need no quotes. That of
+        # a list takes half the time of as many numbers.
         values = (row.view(np.uint8) if row.dtype.kind == "b" else row).tolist()
-        cells = list(map(repr, values))
-        if self.missing == "nan" or row.dtype.kind != "f":
-            return cells
-        return [self.missing if cell == "nan" else cell for cell in cells]
+        cells = repr(values)[1:-1].replace(", ", self.delimiter)
+        return cells.replace("nan", self.missing) if row.dtype.kind == "f" else cells
 
 
 #: Text forms by ending. BIDS has n/a for what is missing; FSL and AFNI read numbers only.
@@ -162,23 +163,18 @@ class TextWriter(_Writer):
 
     def __init__(self, sink: ByteSink, spec: TableSpec, form: TextForm) -> None:
         super().__init__(sink)
-        self._lines = io.StringIO(newline="")
         self._form = form
         if form.has_names:
             names = [harmless_name(name) for name in spec.names()]
-            self._lines.write(text_line(names, form.delimiter))
-            self._flush()
+            self._write(text_line(names, form.delimiter))
 
     def write(self, rows: Array) -> None:
         """Append rows."""
-        for row in rows:
-            self._lines.write(self._form.line(row))
-            self._flush()
+        for start in range(0, len(rows), _LINES_AT_A_TIME):
+            self._write("".join(map(self._form.line, rows[start : start + _LINES_AT_A_TIME])))
 
-    def _flush(self) -> None:
-        self._sink.write(self._lines.getvalue().encode("utf-8", "surrogateescape"))
-        self._lines.seek(0)
-        self._lines.truncate()
+    def _write(self, text: str) -> None:
+        self._sink.write(text.encode("utf-8", "surrogateescape"))
 
 
 class ParquetWriter(_Writer):

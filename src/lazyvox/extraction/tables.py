@@ -424,7 +424,7 @@ def table_memory(path: str, spec: TableSpec) -> int:
     ending, n_columns = _ending(path), spec.shape[1]
     if ending == ".npy":
         return 1 << 16
-    # Names, and one row as Python floats and as text.
+    # Names, one row as Python floats, and a few as text.
     text_bytes = 400 * n_columns
     if ending in TEXT_FORMS:
         return text_bytes

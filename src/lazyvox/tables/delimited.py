@@ -9,7 +9,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
@@ -23,7 +23,14 @@ from lazyvox.store.files.identity import raise_read_error
 from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.opening import open_binary
 
-__all__ = ["DelimitedText", "is_row_numbers", "is_unnamed", "open_delimited", "to_number"]
+__all__ = [
+    "DelimitedText",
+    "is_row_numbers",
+    "is_unnamed",
+    "open_delimited",
+    "to_number",
+    "to_numbers",
+]
 
 _BLANK = " "
 #: In the order in which they are tried; blanks separate where nothing else does.
@@ -250,6 +257,14 @@ def to_number(text: str) -> float | None:
         return None if "_" in text else float(text)
     except ValueError:
         return nan if text.strip().lower() in _MISSING else None
+
+
+def to_numbers(cells: Sequence[str]) -> list[float | None]:
+    """Return `to_number` of each cell, in a fraction of the time where all hold numbers."""
+    if "_" not in "".join(cells):
+        with suppress(ValueError):
+            return [*map(float, cells)]
+    return [to_number(cell) for cell in cells]
 
 
 def _is_blank(cells: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lazyvox.tables.delimited import (
     is_unnamed,
     open_delimited,
     to_number,
+    to_numbers,
 )
 
 __all__ = [
@@ -89,18 +90,19 @@ class TextTable:
     def _read(self, places: Sequence[int], unnamed: Sequence[int]) -> FloatArray:
         """Return columns, and check those without a name; one pass over the file."""
         first = self.text.n_in_front
+        chosen = [first + place for place in places]
         values = array("d")
         without_name: list[list[str]] = [[] for _ in unnamed]
         n_rows = 0
         for line, cells in self.text.rows():
             n_rows += 1
-            for place in places:
-                number = to_number(cells[first + place])
-                if number is None:
-                    where = f"row {n_rows - 1} (line {line})"
-                    name = self.text.titles[place]
-                    raise _no_number(cells[first + place], name, where, self.source)
-                values.append(number)
+            numbers = to_numbers([cells[place] for place in chosen])
+            if None in numbers:
+                place = places[numbers.index(None)]
+                where = f"row {n_rows - 1} (line {line})"
+                name = self.text.titles[place]
+                raise _no_number(cells[first + place], name, where, self.source)
+            values.extend(cast("list[float]", numbers))
             for place, column in zip(unnamed, without_name, strict=True):
                 column.append(cells[first + place])
         for place, column in zip(unnamed, without_name, strict=True):

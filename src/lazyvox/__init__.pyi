@@ -1,7 +1,7 @@
 from . import confounds, glm, image, interop, maskers, masking, preload, signal
 from ._version import __version__
 from .array import LazyArray
-from .cohort import extract_all, run_cohort, run_group
+from .cohort import extract_all, run_cohort, run_group, run_subjects
 from .confounds import Confounds, load_confounds
 from .connectome import Connectivity, connectivity
 from .errors import (
@@ -178,6 +178,7 @@ __all__ = [
     "qc_report",
     "run_cohort",
     "run_group",
+    "run_subjects",
     "save",
     "seed_map",
     "shared",

@@ -95,6 +95,11 @@ def test_models_are_fitted_and_planned(lazyvox, folder):
     assert "at the step model: a table of events must belong to the run" in done.err
     name = "sub-02_task-rest_contrast-faceMinusHouse_stat-z_statmap.nii.gz"
     assert (folder / "out/sub-02/func" / name).is_file()
+    subjects = lazyvox("cohort", "out", "subject", "--table", "runs.tsv", "--dry-run")
+    alone = "sub-01_task-rest_contrast-faceMinusHouse, sub-02_task-rest_contrast-faceMinusHouse"
+    assert f"the only runs, whose maps stay as they are: {alone}" in subjects.out
+    assert "runs without any output: sub-03_task-rest" in subjects.out
+    assert "0 results to make, of 0 runs; 0 finished" in subjects.out
 
 
 def test_results_over_subjects_are_written_and_missing_runs_named(lazyvox, folder):
@@ -175,9 +180,15 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         (
             ("a", "out", *BASE[2:], *ATLAS),
             2,
-            "must be OUT participant (or group), with --table. Got a out",
+            "must be OUT participant (or subject, group), with --table. Got a out",
         ),
-        (("out", "group", *ATLAS), 2, "the arguments must be BIDS_DIR OUT participant (or group)"),
+        (("out", "group", *ATLAS), 2, "must be BIDS_DIR OUT participant (or subject, group)"),
+        (
+            ("out", "subject", *BASE[3:5], "--qc"),
+            2,
+            "--qc concerns the level participant, and not",
+        ),
+        ((*BASE[1:], "--qc", "--over-sessions"), 2, "--over-sessions concerns the level subject"),
         (("out", "group", *BASE[3:5], *ATLAS), 2, "--atlas concerns the level participant"),
         (("out", "group", *BASE[3:]), 2, "--jobs concerns the level participant, and not group"),
         (("out", "group", *BASE[3:5]), 1, "OUT must hold outputs of the participant level"),

@@ -38,8 +38,10 @@ from lazyvox.cohort import (
     Failed,
     Group,
     RunFilter,
+    Subjects,
     prepare_cohort,
     prepare_group,
+    prepare_subjects,
 )
 from lazyvox.cohort.chosen_runs import run_filter, split_texts
 from lazyvox.cohort.dataset import Dataset
@@ -57,7 +59,7 @@ _IMAGE_AND_TABLE = re.compile(
     r"((?:[A-Za-z][\w+.\-]*://[^/]*/)?+.+?):((?:[A-Za-z][\w+.\-]*://[^/]*/)?[^:]*)"
 )
 
-_PARTICIPANT, _GROUP = "participant", "group"
+_PARTICIPANT, _SUBJECT, _GROUP = "participant", "subject", "group"
 #: Options that the level of a group has.
 _OF_GROUP = frozenset(
     {
@@ -73,6 +75,10 @@ _OF_GROUP = frozenset(
         *("memory", "explain", "json", "quiet", "progress", "debug", "verbose"),
     }
 )
+#: Options that no other level has than that of subjects.
+_OF_SUBJECTS = frozenset({"precision_weighted", "over_sessions"})
+#: Options of the levels that work on outputs.
+_OF_LEVEL = {_SUBJECT: _OF_GROUP | _OF_SUBJECTS | {"jobs"}, _GROUP: _OF_GROUP}
 _AUTO = "auto"
 _KINDS = {kind.replace(" ", "-"): kind for kind in KINDS}
 _ARGUMENTS = "lazyvox.cohort.arguments"
@@ -157,10 +163,11 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
         "lazyvox cohort derivatives/fmriprep out participant --task faces --mask auto \\",
         '      --glm --contrast "face - house" --confound-strategy motion6',
         "lazyvox cohort out participant --table runs.tsv --atlas AAL=aal.nii.gz --dry-run",
+        "lazyvox cohort derivatives/fmriprep out subject",
         "lazyvox cohort derivatives/fmriprep out group",
     ),
 )
-@click.argument("places", metavar="[BIDS_DIR] OUT participant|group", nargs=-1, type=PATH)
+@click.argument("places", metavar="[BIDS_DIR] OUT participant|subject|group", nargs=-1, type=PATH)
 @_labels("--participant-label", "Participants")
 @_labels("--session-label", "Sessions")
 @_labels("--task", "Tasks")
@@ -236,6 +243,16 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     help="Scheduler of Dask whose workers take the runs, such as tcp://10.0.0.1:8786; --memory is "
     "then that of each run.",
 )
+@click.option(
+    "--precision-weighted",
+    is_flag=True,
+    help="With subject: weight runs by the inverse of their variance; otherwise each counts as much.",
+)
+@click.option(
+    "--over-sessions",
+    is_flag=True,
+    help="With subject: put all sessions together; otherwise each has its own maps.",
+)
 @click.option("--dry-run", is_flag=True, help="List runs, findings and the plan; write nothing.")
 @click.option(
     "--array-size",
@@ -264,22 +281,36 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
     many at a time as fit --memory, at most --jobs. The same command again does what is not
     finished. A run that fails is listed in OUT/failures.tsv, and the exit code is 3.
 
-    With group in place of participant, mean and variance over subjects of the matrices and effect
-    maps in OUT are written into OUT/group.
+    With subject in place of participant, the maps of --glm in OUT are put together over the runs of
+    each participant, as fixed effects. With group, mean and variance over subjects of the matrices
+    and effect maps in OUT are written into OUT/group.
     """
     settings = Settings.of(ctx)
     bids_dir, out, level = _places(places, has_table=given["table"] is not None)
+    _check_level(ctx, level)
+    is_dry = given["dry_run"] or settings.explain
+    if level == _SUBJECT:
+        with options_named(**_NAMED), settings.budget():
+            subjects = prepare_subjects(
+                bids_dir,
+                out,
+                given["table"],
+                _wanted(given),
+                precision_weighted=given["precision_weighted"],
+                over_sessions=given["over_sessions"],
+            )
+            _make_maps(replace(subjects, wording=_in_words), settings, is_dry=is_dry)
+        return
     if level == _GROUP:
-        _check_group(ctx)
         with options_named(**_NAMED), settings.budget():
             wanted = _wanted(given)
             group = replace(
                 prepare_group(bids_dir, out, given["table"], wanted), wording=_in_words
             )
-            _make_group(group, settings, is_dry=given["dry_run"] or settings.explain)
+            _make_group(group, settings, is_dry=is_dry)
         return
     _check_array(given, settings)
-    n_jobs = -1 if settings.jobs is None else settings.jobs
+    n_jobs = _n_jobs(settings)
     with options_named(**_NAMED), settings.budget():
         options = _options(ctx, given)
         study = prepare_cohort(
@@ -292,7 +323,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
             return
         if given["array_size"] is not None:
             study = study.share(given["array_size"], given["array_index"])
-        if given["dry_run"] or settings.explain:
+        if is_dry:
             plan = study.plan(n_jobs=n_jobs, scheduler=given["scheduler"])
             _print(plan, settings)
             return
@@ -324,13 +355,29 @@ def _check_array(given: dict[str, Any], settings: Settings) -> None:
         raise WrongUsageError(msg)
 
 
-def _check_group(ctx: click.Context) -> None:
-    """Refuse options about the work on each run: it is done."""
+def _n_jobs(settings: Settings) -> int:
+    return -1 if settings.jobs is None else settings.jobs
+
+
+def _check_level(ctx: click.Context, level: str) -> None:
+    """Refuse options about the work of other levels."""
     for param in ctx.command.params:
         name = param.name or ""
-        if name not in _OF_GROUP and is_given(ctx, name):
-            msg = f"{max(param.opts, key=len)} concerns the level participant, and not group"
+        its = _SUBJECT if name in _OF_SUBJECTS else _PARTICIPANT
+        has = name not in _OF_SUBJECTS if level == _PARTICIPANT else name in _OF_LEVEL[level]
+        if not has and is_given(ctx, name):
+            msg = f"{max(param.opts, key=len)} concerns the level {its}, and not {level}"
             raise WrongUsageError(msg)
+
+
+def _make_maps(subjects: Subjects, settings: Settings, *, is_dry: bool) -> None:
+    """Make the fixed effects over runs, or list them."""
+    if is_dry:
+        _print(subjects, settings)
+        return
+    result = subjects.run(n_jobs=_n_jobs(settings), progress=settings.progress)
+    _print(result, settings)
+    _end_of_results(result.failed, len(result.done), settings)
 
 
 def _make_group(group: Group, settings: Settings, *, is_dry: bool) -> None:
@@ -340,11 +387,14 @@ def _make_group(group: Group, settings: Settings, *, is_dry: bool) -> None:
         return
     result = group.run(progress=settings.progress)
     _print(result, settings)
-    _print_tracebacks(result.failed, settings)
-    if result.failed:
-        first = result.failed[0]
-        n_all = len(result.failed) + len(result.sets)
-        msg = f"{len(result.failed)} of {n_all} results failed; the first: {first.message}"
+    _end_of_results(result.failed, len(result.sets), settings)
+
+
+def _end_of_results(failed: Sequence[Failed], n_made: int, settings: Settings) -> None:
+    _print_tracebacks(failed, settings)
+    if failed:
+        n_all = len(failed) + n_made
+        msg = f"{len(failed)} of {n_all} results failed; the first: {failed[0].message}"
         raise SomeFailedError(msg)
 
 
@@ -399,10 +449,10 @@ def _print(found: Any, settings: Settings) -> None:
 def _places(places: tuple[str, ...], *, has_table: bool) -> tuple[str | None, str, str]:
     """Return the folder of the runs, that of the outputs, and the level."""
     names = ("OUT", _PARTICIPANT) if has_table else ("BIDS_DIR", "OUT", _PARTICIPANT)
-    if len(places) != len(names) or places[-1] not in {_PARTICIPANT, _GROUP}:
+    if len(places) != len(names) or places[-1] not in {_PARTICIPANT, *_OF_LEVEL}:
         instead = ", with --table" if has_table else ""
         shown = " ".join(map(printable, places)) or "nothing"
-        msg = f"the arguments must be {' '.join(names)} (or {_GROUP}){instead}. Got {shown}"
+        msg = f"the arguments must be {' '.join(names)} (or {', '.join(_OF_LEVEL)}){instead}. Got {shown}"
         if not places:
             msg += ". Put them in front of options that take several labels, or behind --"
         raise WrongUsageError(msg)

@@ -39,6 +39,7 @@ _IGNORED = (
     "*_stat-coverage_bold.tsv",
     "*_qc.tsv",
     "*_statmap.nii.gz",
+    "*_statmap.json",
     "*_design.tsv",
     "*_design.json",
     "*_contrasts.json",

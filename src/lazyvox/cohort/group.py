@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import PathLike, override
 from lazyvox.bids.sidecars import generated_by, write_sidecar
-from lazyvox.cohort.chosen_runs import find_study, run_filter
-from lazyvox.cohort.dataset import check_own, parameters_mark
-from lazyvox.cohort.finished import FinishedOutputs
+from lazyvox.cohort.chosen_runs import run_filter
 from lazyvox.cohort.group_results import GroupTable, MapMoments, MatrixMoments
 from lazyvox.cohort.outcomes import Failed, Wording, in_python
-from lazyvox.cohort.runs import RunFiles, RunFilter
+from lazyvox.cohort.output_sets import EFFECT, MATRIX, OutputSet, find_sets, set_lines
+from lazyvox.cohort.runs import RunFilter
 from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
@@ -21,90 +20,21 @@ from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path, printable
 
-__all__ = ["Group", "GroupResult", "GroupSet", "prepare_group", "run_group"]
+__all__ = ["Group", "GroupResult", "prepare_group", "run_group"]
 
 _FOLDER = "group"
-_EFFECT, _MATRIX = "_stat-effect_statmap.nii.gz", "_relmat.tsv"
 #: Spaces in which a voxel is another place in each subject, whatever the grid.
 _OWN_SPACES = frozenset({"T1w", "T2w", "individual", "bold", "boldref", "func", "orig"})
-#: Entities that tell apart what a result is over.
-_OVER = ("sub", "run")
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSet:
-    """Outputs of runs that one result is made of.
-
-    Attributes
-    ----------
-    name : str
-        Their name without participant and run: that of the result.
-    members : tuple of (str, tuple of str)
-        Participants in order, and the outputs of each, relative to the dataset.
-    marks : tuple of str
-        Marks of the parameters that they were made with.
-    missing : tuple of str
-        Runs of this kind that have no such output.
-    """
-
-    name: str
-    members: tuple[tuple[str, tuple[str, ...]], ...]
-    marks: tuple[str, ...]
-    missing: tuple[str, ...]
-
-    @property
-    def n_runs(self) -> int:
-        """Number of outputs."""
-        return sum(len(paths) for _, paths in self.members)
-
-    @property
-    def is_map(self) -> bool:
-        """True if they are maps, not matrices."""
-        return self.name.endswith(_EFFECT)
-
-    @property
-    def space(self) -> str | None:
-        """Space that the name has."""
-        parts = (part.partition("-") for part in self.name.split("_"))
-        return next((label for key, _, label in parts if key == "space"), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts for JSON."""
-        return {
-            "name": self.name,
-            "n_subjects": len(self.members),
-            "n_runs": self.n_runs,
-            "missing": list(self.missing),
-        }
-
-    @override
-    def __str__(self) -> str:
-        """Return the facts in one line."""
-        subjects = counted(len(self.members), "subject")
-        missing = f"; missing: {_shown(self.missing)}" if self.missing else ""
-        return f"{self.name}: {counted(self.n_runs, 'run')} of {subjects}{missing}"
-
-
-def _lines(sets: Sequence[GroupSet], missing: Sequence[str]) -> list[str]:
-    """Return a line for each result, and one about runs that have no output."""
-    lines = [str(one) for one in sets]
-    return [*lines, f"runs without any output: {_shown(missing)}"] if missing else lines
-
-
-def _moments(one: GroupSet, out: str) -> MapMoments | MatrixMoments:
+def _moments(one: OutputSet, out: str) -> MapMoments | MatrixMoments:
     """Return the moments of a result, on the grid or of the regions of its first output."""
     return (MapMoments if one.is_map else MatrixMoments)(_first(one, out), one.name)
 
 
-def _first(one: GroupSet, out: str) -> str:
+def _first(one: OutputSet, out: str) -> str:
     """Return the path of the first output that a result is made of."""
     return str(Path(out) / one.members[0][1][0])
-
-
-def _shown(runs: Sequence[str]) -> str:
-    """Return some runs by name, and how many more there are."""
-    named = ", ".join(runs[:5])
-    return f"{named} and {len(runs) - 5} more" if len(runs) > 5 else named
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +45,7 @@ class GroupResult:
     ----------
     out : str
         Folder of the dataset.
-    sets : tuple of GroupSet
+    sets : tuple of OutputSet
         The results that were made.
     missing : tuple of str
         Runs that have no output at all.
@@ -124,7 +54,7 @@ class GroupResult:
     """
 
     out: str
-    sets: tuple[GroupSet, ...]
+    sets: tuple[OutputSet, ...]
     missing: tuple[str, ...]
     failed: tuple[Failed, ...]
 
@@ -141,7 +71,7 @@ class GroupResult:
     def __str__(self) -> str:
         """Return a line for each result, and what is missing."""
         last = f"{printable(self.out)}: {counted(len(self.sets), 'result')}, {len(self.failed)} failed"
-        return "\n".join([*_lines(self.sets, self.missing), last])
+        return "\n".join([*set_lines(self.sets, self.missing), last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +82,7 @@ class Group:
     ----------
     out : str
         Folder of the dataset.
-    sets : tuple of GroupSet
+    sets : tuple of OutputSet
         What each result is made of.
     missing : tuple of str
         Runs that have no output at all.
@@ -161,7 +91,7 @@ class Group:
     """
 
     out: str
-    sets: tuple[GroupSet, ...]
+    sets: tuple[OutputSet, ...]
     missing: tuple[str, ...]
     wording: Wording = in_python
 
@@ -187,7 +117,7 @@ class Group:
             f"{counted(len(self.sets), 'result')} to make, of {counted(n_runs, 'file')}, read once and one at a time: "
             f"peak {format_bytes(self.peak_bytes)}"
         )
-        return "\n".join([*_lines(self.sets, self.missing), last])
+        return "\n".join([*set_lines(self.sets, self.missing), last])
 
     def run(self, memory: int | str | None = None, progress: ProgressLike = None) -> GroupResult:
         """Make all results.
@@ -218,19 +148,14 @@ class Group:
                     made.append(one)
         return GroupResult(self.out, tuple(made), self.missing, tuple(failed))
 
-    def _make(self, one: GroupSet, budget: int, advance: Any) -> None:
+    def _make(self, one: OutputSet, budget: int, advance: Any) -> None:
         if one.is_map and one.space in _OWN_SPACES and len(one.members) > 1:
             msg = (
                 f"{one.name}: `space` must be a standard one for maps over subjects. Got "
                 f"{one.space}, in which a voxel is another place in each subject."
             )
             raise ParameterError(msg)
-        if len(set(one.marks)) > 1:
-            msg = (
-                f"{one.name}: runs must have been made with the same parameters and version. Got "
-                f"{len(set(one.marks))} of them. Do the participant level of all runs again."
-            )
-            raise ParameterError(msg)
+        one.check_alike()
         root = Path(self.out)
         moments = _moments(one, self.out)
         if moments.nbytes > budget:
@@ -248,7 +173,7 @@ class Group:
         for table in moments.results():
             self._write(one, table, folder)
 
-    def _write(self, one: GroupSet, table: GroupTable, folder: Path) -> None:
+    def _write(self, one: OutputSet, table: GroupTable, folder: Path) -> None:
         path = str(folder / table.name)
         table.write(path)
         record = {
@@ -268,52 +193,8 @@ def prepare_group(
 ) -> Group:
     """Return the results that can be made of the outputs of runs; see `run_group`."""
     full = absolute_path(out)
-    # Spaces have results of their own.
-    every = find_study(bids_dir, table, replace(wanted, may_mix_spaces=True))
-    check_own(full)
-    finished = FinishedOutputs(full)
-    found_of = {run: finished.intact(run.label) for run in every}
-    # A space that nothing was made in was not asked for.
-    spaces = {run.name.get("space") for run in every if found_of[run]}
-    intact = {
-        run: own
-        for run, own in found_of.items()
-        if run.problem is not None or run.name.get("space") in spaces
-    }
-    found: dict[str, dict[str, list[str]]] = {}
-    marks: dict[str, list[str]] = {}
-    having: dict[str, set[RunFiles]] = {}
-    for run, outputs in intact.items():
-        for path in sorted(outputs):
-            if path.endswith((_EFFECT, _MATRIX)):
-                name = _without_run(PurePosixPath(path).name)
-                subject = f"sub-{run.name.get('sub')}"
-                found.setdefault(name, {}).setdefault(subject, []).append(path)
-                marks.setdefault(name, []).append(parameters_mark(outputs[path]))
-                having.setdefault(name, set()).add(run)
-    if not found:
-        msg = (
-            f"`out` must hold outputs of the participant level: matrices, or maps of models. Got "
-            f"{printable(full)}, which has none of {counted(len(every), 'run')}."
-        )
-        raise ParameterError(msg)
-    sets = []
-    for name in sorted(found):
-        kinds = {_kind(run) for run in having[name]}
-        missing = [r.label for r in intact if _kind(r) in kinds and r not in having[name]]
-        members = tuple((subject, tuple(found[name][subject])) for subject in sorted(found[name]))
-        sets.append(GroupSet(name, members, tuple(marks[name]), tuple(missing)))
-    return Group(full, tuple(sets), tuple(run.label for run in intact if not intact[run]))
-
-
-def _without_run(file: str) -> str:
-    """Return the name of an output without the entities that a result is over."""
-    return "_".join(part for part in file.split("_") if part.partition("-")[0] not in _OVER)
-
-
-def _kind(run: RunFiles) -> tuple[tuple[str, str], ...]:
-    """Return the entities of a run that results over others share with it."""
-    return tuple(one for one in run.name.entities if one[0] not in {*_OVER, "desc"})
+    sets, missing = find_sets(bids_dir, full, table, wanted, (EFFECT, MATRIX), ("sub", "run"))
+    return Group(full, sets, missing)
 
 
 def run_group(  # noqa: PLR0913

@@ -18,6 +18,7 @@ from lazyvox.glm.event_frames import event_designs
 from lazyvox.glm.map_files import (
     MAPS,
     describe_contrasts,
+    design_file,
     file_prefix,
     map_file,
     mask_file,
@@ -94,9 +95,7 @@ class StudyModel:
             for name in named_contrasts(self.contrasts)
             for label in MAPS
         }
-        return ModelFiles(
-            maps, mask_file(prefix), f"{prefix}design.tsv", f"{prefix}contrasts.json"
-        )
+        return ModelFiles(maps, mask_file(prefix), design_file(prefix), f"{prefix}contrasts.json")
 
     def output_bytes(self, grid: Grid) -> int:
         """Return about how many bytes the files of a run take: maps and mask, not compressed."""

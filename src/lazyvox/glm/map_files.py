@@ -16,6 +16,8 @@ __all__ = [
     "MAP_DTYPE",
     "MASK_DTYPE",
     "describe_contrasts",
+    "design_file",
+    "design_of_map",
     "file_prefix",
     "map_file",
     "mask_file",
@@ -73,7 +75,27 @@ def mask_of_map(path: str) -> str:
     >>> mask_of_map("func/sub-01_contrast-face_stat-t_statmap.nii.gz")
     'func/sub-01_mask.nii.gz'
     """
-    return mask_file(path[: path.rindex("contrast-")])
+    return mask_file(_prefix_of_map(path))
+
+
+def design_file(prefix: str) -> str:
+    """Return the name of the design matrix."""
+    return f"{prefix}design.tsv"
+
+
+def design_of_map(path: str) -> str:
+    """Return the path of the design matrix that belongs to a map.
+
+    Examples
+    --------
+    >>> design_of_map("func/sub-01_contrast-face_stat-t_statmap.nii.gz")
+    'func/sub-01_design.tsv'
+    """
+    return design_file(_prefix_of_map(path))
+
+
+def _prefix_of_map(path: str) -> str:
+    return path[: path.rindex("contrast-")]
 
 
 def write_map(img: Any, path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Results over subjects: those of NumPy over all maps and matrices, of whatever is there."""
+"""Results over runs and subjects: those of NumPy and nilearn over all maps and matrices."""
 
 import csv
 import json
+import math
 import shutil
 import warnings
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from nilearn.glm.contrasts import compute_fixed_effects
 
 import lazyvox as lv
+from lazyvox.cli.main import run as lazyvox
 from lazyvox.cohort import RunFilter, prepare_group
 from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.connectome.matrix_file import read_matrix, write_matrix
 from lazyvox.errors import ParameterError
+from lazyvox.glm import FirstLevelModel
 
 EVENTS = "onset\tduration\ttrial_type\n4\t8\tface\n20\t8\thouse\n36\t8\tface\n52\t8\thouse\n"
 OPTIONS = {
@@ -27,6 +31,8 @@ OPTIONS = {
     "n_jobs": 1,
 }
 RUNS = [("01", "go", 1), ("01", "go", 2), ("02", "go", 1), ("03", "go", 1), ("03", "rest", 1)]
+#: Sessions and runs of one participant.
+SESSIONS = [("1", "n/a"), ("2", "n/a"), ("2", "2")]
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +267,125 @@ def test_spaces_that_nothing_was_made_in_are_not_missing(finished):
     assert lv.run_cohort(None, "spaces", **OPTIONS, space="MNI").failed == ()
     result = lv.run_group(None, "spaces", table="runs.tsv")
     assert (result.missing, {one.space for one in result.sets}) == ((), {"MNI"})
+
+
+def fixed_effects_of(names, **options):
+    maps = [f"{one}contrast-face_stat-{{}}_statmap.nii.gz" for one in names]
+    mask = math.prod(nibabel.load(f"{one}mask.nii.gz").get_fdata() for one in names)
+    free = [
+        len(design) - np.linalg.matrix_rank(design)
+        for design in (np.loadtxt(f"{one}design.tsv", skiprows=1) for one in names)
+    ]
+    grid = nibabel.load(maps[0].format("effect")).affine
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = compute_fixed_effects(
+            [one.format("effect") for one in maps],
+            [one.format("variance") for one in maps],
+            nibabel.Nifti1Image(mask.astype("u1"), grid),
+            dofs=free,
+            **options,
+        )
+    return mask, dict(zip(("effect", "variance", "t", "z"), found, strict=True)), sum(free)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_fixed_effects_over_runs_are_those_of_nilearn(finished, is_weighted):
+    runs = [stem(*one) for one in RUNS[:2]]
+    mask, wanted, n_free = fixed_effects_of(runs, precision_weighted=is_weighted)
+    result = lv.run_subjects(
+        None,
+        "out",
+        table="runs.tsv",
+        participant_label="01",
+        precision_weighted=is_weighted,
+        n_jobs=1,
+    )
+    (one,) = result.done
+    assert (one.n_runs, result.failed, result.missing) == (2, (), ())
+    prefix = "out/sub-01/func/sub-01_task-go_"
+    for label, img in wanted.items():
+        mine = nibabel.load(f"{prefix}contrast-face_stat-{label}_statmap.nii.gz")
+        assert mine.get_data_dtype() == np.float32
+        values = mine.get_fdata()
+        assert not values[mask == 0].any()
+        np.testing.assert_allclose(values, img.get_fdata(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(nibabel.load(f"{prefix}mask.nii.gz").get_fdata(), mask)
+    record = json.loads(Path(f"{prefix}contrast-face_statmap.json").read_text())
+    assert (record["NumberOfRuns"], record["DegreesOfFreedom"]) == (2, n_free)
+    assert record["Parameters"] == {"precision_weighted": is_weighted}
+    assert len(record["Sources"]) == 2
+    mask_record = json.loads(Path(f"{prefix}mask.json").read_text())
+    assert mask_record["Type"] == "Brain"
+
+
+def test_fixed_effects_over_runs_are_those_of_one_model_of_them(finished):
+    lv.run_subjects(None, "out", table="runs.tsv", participant_label="01", n_jobs=1)
+    prefix = "out/sub-01/func/sub-01_task-go_"
+    model = FirstLevelModel(t_r=2.0, mask_img=f"{prefix}mask.nii.gz")
+    model.fit(["0.nii", "1.nii"], ["events.tsv"] * 2)
+    for label, kind in {"effect": "effect_size", "t": "stat", "z": "z_score"}.items():
+        mine = nibabel.load(f"{prefix}contrast-face_stat-{label}_statmap.nii.gz").get_fdata()
+        wanted = model.compute_contrast(["face", "face"], output_type=kind).get_fdata()
+        np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-4)
+
+
+def contents_of(folder):
+    return {one: one.read_bytes() for one in sorted(Path(folder).rglob("*_statmap.*"))}
+
+
+def test_fixed_effects_that_are_finished_are_not_made_again(finished):
+    options = {"table": "runs.tsv", "n_jobs": 1}
+    first = lv.run_subjects(None, "out", **options)
+    # Three participants, of which one has two tasks.
+    assert (len(first.done), first.finished) == (4, ())
+    before = contents_of("out")
+    again = lv.run_subjects(None, "out", **options)
+    assert (again.done, len(again.finished)) == ((), 4)
+    Path("out/sub-02/func/sub-02_task-go_contrast-face_stat-t_statmap.nii.gz").unlink()
+    plan = lv.plan(lv.run_subjects, None, "out", **options)
+    assert [one.label for one in plan.due] == ["sub-02_task-go_contrast-face"]
+    assert "sub-02_task-go_contrast-face: 1 run; to do" in str(plan)
+    assert "1 result to make, of 1 run; 3 finished; peak of one" in str(plan)
+    assert plan.peak_bytes == 160 * 12 * 14 * 10
+    two = lv.run_subjects(None, "out", table="runs.tsv", precision_weighted=True, n_jobs=2)
+    assert len(two.done) == 4
+    assert len(lv.run_subjects(None, "out", **options).done) == 4
+    assert contents_of("out") == before
+    assert not Path("out/.unfinished").exists()
+
+
+def test_runs_that_are_missing_or_damaged_are_named(finished):
+    Path(stem(*RUNS[1]) + "contrast-face_stat-effect_statmap.nii.gz").unlink()
+    damaged = Path(stem(*RUNS[2]) + "contrast-face_stat-variance_statmap.nii.gz")
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    argv = ["cohort", "out", "subject", "--table", "runs.tsv", "--jobs", "1"]
+    assert lazyvox(argv) == 3
+    result = lv.run_subjects(None, "out", table="runs.tsv", n_jobs=1)
+    (failed,) = result.failed
+    assert failed.run.startswith("sub-02_task-go_contrast-face")
+    assert failed.step == "subject"
+    assert not list(Path("out/sub-02/func").glob("sub-02_task-go_contrast*"))
+    lines = str(result).splitlines()
+    assert lines[0] == "sub-01_task-go_contrast-face: 1 run; missing: sub-01_task-go_run-2"
+    assert lines[-1].endswith("0 results done, 3 finished before, 1 failed")
+    little = lv.run_subjects(None, "out", table="runs.tsv", memory=1000, n_jobs=1)
+    assert "must hold the maps of one result. Got 1000 B" in little.failed[0].message
+
+
+def test_a_run_without_a_label_is_the_only_one_of_its_participant(finished):
+    rows = ["sub\tses\trun\tbold\tmask\tevents"]
+    rows += [f"01\t{ses}\t{run}\t0.nii\tmask0.nii\tevents.tsv" for ses, run in SESSIONS]
+    Path("few.tsv").write_text("\n".join(rows) + "\n")
+    options = {**OPTIONS, "table": "few.tsv", "atlases": {}, "matrix": ()}
+    assert lv.run_cohort(None, "few", **options).failed == ()
+    plan = lv.plan(lv.run_subjects, None, "few", table="few.tsv")
+    assert plan.alone == ("sub-01_ses-1_contrast-face",)
+    assert [one.label for one in plan.due] == ["sub-01_ses-2_contrast-face"]
+    (failed,) = lv.run_subjects(None, "few", table="few.tsv", n_jobs=1).failed
+    assert "each of several runs must have its own label" in failed.message
+    over = lv.run_subjects(None, "few", table="few.tsv", over_sessions=True, n_jobs=1)
+    assert [(one.name, one.n_runs) for one in over.done] == [
+        ("sub-01_contrast-face_stat-effect_statmap.nii.gz", 3)
+    ]
+    assert Path("few/sub-01/func/sub-01_contrast-face_stat-z_statmap.nii.gz").is_file()

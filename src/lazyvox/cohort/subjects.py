@@ -1,0 +1,513 @@
+"""`lazyvox.run_subjects`: fixed effects over the runs of each participant of a study."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from lazyvox._typing import BoolArray, FloatArray, PathLike, override
+from lazyvox._version import __version__
+from lazyvox.bids.names import sidecar_path
+from lazyvox.bids.sidecars import generated_by, write_sidecar
+from lazyvox.cohort.chosen_runs import run_filter
+from lazyvox.cohort.finished import FinishedOutputs
+from lazyvox.cohort.outcomes import Failed, Wording, in_python
+from lazyvox.cohort.output_sets import EFFECT, OutputSet, find_sets, shown_names
+from lazyvox.cohort.runs import RunFilter
+from lazyvox.cohort.staging import staged, sweep_unfinished
+from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
+from lazyvox.glm.design import Design
+from lazyvox.glm.design_files import read_design
+from lazyvox.glm.fixed_effects import fixed_effects
+from lazyvox.glm.map_files import MAPS, design_of_map, mask_of_map, save_mask, write_map
+from lazyvox.lazyimage.classes import image_like
+from lazyvox.lazyimage.grids import check_same_grid
+from lazyvox.lazyimage.load import as_image
+from lazyvox.planning.memory import counted, format_bytes
+from lazyvox.runtime.budget import memory_budget, resolve_budget
+from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.optional import require
+from lazyvox.runtime.progress import ProgressLike, resolve_progress
+from lazyvox.runtime.sized_calls import (
+    Raised,
+    SizedCall,
+    answers,
+    most_side_by_side,
+    resolve_processes,
+)
+from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.remote.options import carried
+
+__all__ = ["Subjects", "SubjectsResult", "prepare_subjects", "run_subjects"]
+
+#: Float64 volumes that exist at most: a run, sums over runs, statistics, and a map that is written.
+_VOLUMES = 20
+
+_STEP = "subject"
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectTask:
+    """Maps of a contrast of the runs of a participant, to be put together.
+
+    Attributes
+    ----------
+    found : OutputSet
+        The maps of effects, of one participant.
+    out : str
+        Folder of the dataset.
+    precision_weighted : bool
+        Whether runs are weighted by the inverse of their variance.
+    """
+
+    found: OutputSet
+    out: str
+    precision_weighted: bool
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The maps, relative to the dataset."""
+        return self.found.members[0][1]
+
+    @property
+    def label(self) -> str:
+        """The name of the result without its statistic."""
+        return self.found.name.removesuffix(EFFECT)
+
+    @property
+    def maps(self) -> dict[str, str]:
+        """The maps to write, by label, relative to the dataset."""
+        parts = [part for part in self.label.split("_") if part.startswith(("sub-", "ses-"))]
+        folder = PurePosixPath(*parts, "func")
+        return {label: str(folder / f"{self.label}_stat-{label}_statmap.nii.gz") for label in MAPS}
+
+    @property
+    def described(self) -> str:
+        """The name that all maps share, to which the JSON file belongs by inheritance."""
+        return self.maps["effect"].replace("_stat-effect_", "_")
+
+    @property
+    def files(self) -> list[str]:
+        """All files to write, relative to the dataset."""
+        mask = mask_of_map(self.maps["effect"])
+        sidecars = [sidecar_path(self.described), sidecar_path(mask)]
+        return [*self.maps.values(), mask, *sidecars]
+
+    @property
+    def mark(self) -> str:
+        """Fingerprint of the maps that are read, and of parameters."""
+        made_of = [__version__, self.precision_weighted, self.sources, self.found.marks]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+    def peak_bytes(self) -> int:
+        """Return the predicted peak of memory; reads a header."""
+        shape = as_image(str(Path(self.out) / self.sources[0])).shape
+        return 8 * _VOLUMES * int(np.prod(shape, dtype=np.int64))
+
+    def check(self) -> None:
+        """Refuse runs that cannot be put together.
+
+        Raises
+        ------
+        ParameterError
+            If they were made with different parameters, or one has the name of the result.
+        """
+        self.found.check_alike()
+        if self.maps["effect"] in self.sources:
+            msg = (
+                f"{self.found.name}: each of several runs must have its own label, such as run-1. "
+                f"Got one whose maps have the name of the result over all."
+            )
+            raise ParameterError(msg)
+
+
+def make_maps(task: SubjectTask, share: int) -> None:
+    """Write the maps of fixed effects of a participant, all or none, within a share of the budget.
+
+    Parameters
+    ----------
+    task : SubjectTask
+        What to put together.
+    share : int
+        Bytes of memory.
+    """
+    root = Path(task.out)
+    template: Any = as_image(str(root / task.sources[0]))
+    with memory_budget(share):
+        mask = _common_mask(root, task.sources, template)
+        free: list[int] = []
+        found = fixed_effects(
+            _runs(root, task.sources, mask, free), precision_weighted=task.precision_weighted
+        )
+        with staged(root, task.label, task.files) as stage:
+            for label, path in task.maps.items():
+                volume = np.zeros(mask.shape, order="F")
+                volume[mask] = found.pop(label)
+                img = image_like(template, volume, template.affine, is_new_kind=True)
+                write_map(img, stage / path)
+            voxels = mask.astype(np.uint8)
+            img = image_like(template, voxels, template.affine, is_new_kind=True)
+            _write_mask(task, img, stage)
+            write_sidecar(str(stage / task.described), _record(task, sum(free)), overwrite=False)
+    FinishedOutputs(root).keep(task.label, task.mark, task.files)
+
+
+def _common_mask(root: Path, sources: Sequence[str], template: Any) -> BoolArray:
+    """Return the voxels that the masks of all runs have."""
+    common = np.ones(template.shape, bool)
+    for path in sources:
+        mask = as_image(str(root / mask_of_map(path)))
+        hint = "Fixed effects need one grid, as that of a standard space: choose it with `space`."
+        check_same_grid(template, mask, hint=hint)
+        common &= np.asarray(mask.dataobj) != 0
+    return common
+
+
+def _runs(
+    root: Path, sources: Sequence[str], mask: BoolArray, free: list[int]
+) -> Iterator[tuple[FloatArray, FloatArray, int]]:
+    """Yield effect, variance and degrees of freedom of each run, and list the last."""
+    for path in sources:
+        free.append(Design.of(read_design(str(root / design_of_map(path))).values).n_free)
+        variance = path.replace("_stat-effect_", "_stat-variance_")
+        effects, variances = (_values(root / one, mask) for one in (path, variance))
+        yield effects, variances, free[-1]
+
+
+def _values(path: Path, mask: BoolArray) -> FloatArray:
+    dataobj: Any = as_image(str(path)).dataobj
+    values: FloatArray = np.asarray(dataobj)[mask].astype(np.float64)
+    return values
+
+
+def _write_mask(task: SubjectTask, img: Any, stage: Path) -> None:
+    path = mask_of_map(task.maps["effect"])
+    save_mask(img, stage / path)
+    masks = [mask_of_map(one) for one in task.sources]
+    try:
+        text = (Path(task.out) / sidecar_path(masks[0])).read_text("utf-8")
+        first = json.loads(text)
+    except (OSError, ValueError):
+        first = {}
+    # The keys of BIDS that say what kind of mask it is, and in what space.
+    kept = {key: first[key] for key in ("Type", "SpatialReference") if key in first}
+    record = {
+        "Description": "Voxels that the masks of all runs have.",
+        **kept,
+        "Sources": [f"bids::{one}" for one in masks],
+        "GeneratedBy": generated_by(),
+    }
+    write_sidecar(str(stage / path), record, overwrite=False)
+
+
+def _record(task: SubjectTask, n_free: int) -> dict[str, Any]:
+    weighted = "weighted by the inverse of their variance"
+    return {
+        "Description": f"Fixed effects over runs, {weighted if task.precision_weighted else 'each of one weight'}.",
+        "NumberOfRuns": len(task.sources),
+        "MissingRuns": list(task.found.missing),
+        "DegreesOfFreedom": n_free,
+        "Parameters": {"precision_weighted": task.precision_weighted},
+        "Sources": [f"bids::{one}" for one in task.sources],
+        "GeneratedBy": generated_by(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectsResult:
+    """Fixed effects over runs of the participants of a study.
+
+    Attributes
+    ----------
+    out : str
+        Folder of the dataset.
+    done : tuple of OutputSet
+        Results that were made.
+    finished : tuple of OutputSet
+        Results that were finished before.
+    missing : tuple of str
+        Runs that have no output at all.
+    failed : tuple of Failed
+        Results that could not be made.
+    """
+
+    out: str
+    done: tuple[OutputSet, ...]
+    finished: tuple[OutputSet, ...]
+    missing: tuple[str, ...]
+    failed: tuple[Failed, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        return {
+            "out": self.out,
+            "results": [one.to_dict() for one in self.done],
+            "finished_before": [one.name for one in self.finished],
+            "missing": list(self.missing),
+            "failed": [{"result": one.run, "message": one.message} for one in self.failed],
+        }
+
+    @override
+    def __str__(self) -> str:
+        """Return a line for each result that lacks a run, and the counts."""
+        last = (
+            f"{printable(self.out)}: {counted(len(self.done), 'result')} done, "
+            f"{len(self.finished)} finished before, {len(self.failed)} failed"
+        )
+        return "\n".join([*_missing_lines([*self.done, *self.finished], self.missing), last])
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Fixed effects over runs that can be made of the outputs of a study.
+
+    Attributes
+    ----------
+    out : str
+        Folder of the dataset.
+    due : tuple of SubjectTask
+        What is to be made.
+    finished : tuple of OutputSet
+        Results that are complete, and made of the same.
+    alone : tuple of str
+        Participants' runs without a label of their own: their maps are those over all runs.
+    missing : tuple of str
+        Runs that have no output at all.
+    wording : callable
+        Gives the text of errors.
+    """
+
+    out: str
+    due: tuple[SubjectTask, ...]
+    finished: tuple[OutputSet, ...]
+    alone: tuple[str, ...]
+    missing: tuple[str, ...]
+    wording: Wording = in_python
+
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak of one result; reads headers."""
+        return max((one.peak_bytes() for one in self.due), default=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON; reads headers."""
+        return {
+            "out": self.out,
+            "peak_bytes": self.peak_bytes,
+            "results": [one.found.to_dict() for one in self.due],
+            "finished": [one.name for one in self.finished],
+            "single_runs": list(self.alone),
+            "missing": list(self.missing),
+        }
+
+    @override
+    def __str__(self) -> str:
+        """Return the plan as text, a line for each result; reads headers."""
+        lines = [f"{_line(one.found)}; to do" for one in self.due]
+        lines += [f"{_line(one)}; finished" for one in self.finished]
+        if self.alone:
+            lines.append(f"the only runs, whose maps stay as they are: {shown_names(self.alone)}")
+        if self.missing:
+            lines.append(f"runs without any output: {shown_names(self.missing)}")
+        n_runs = sum(len(one.sources) for one in self.due)
+        lines.append(
+            f"{counted(len(self.due), 'result')} to make, of {counted(n_runs, 'run')}; "
+            f"{len(self.finished)} finished; peak of one {format_bytes(self.peak_bytes)}"
+        )
+        return "\n".join(lines)
+
+    def run(
+        self,
+        memory: int | str | None = None,
+        n_jobs: int | None = -1,
+        progress: ProgressLike = None,
+    ) -> SubjectsResult:
+        """Make all results that are not finished.
+
+        Parameters
+        ----------
+        memory, n_jobs, progress
+            As of `run_subjects`.
+
+        Returns
+        -------
+        SubjectsResult
+            What was made, and what was not.
+        """
+        stop_if_planning(self)
+        failed: list[Failed] = []
+        calls = []
+        budget = resolve_budget(memory)
+        for number, task in enumerate(self.due):
+            try:
+                calls.append(_call(number, task, budget))
+            except (LazyvoxError, OSError) as error:
+                failed.append(self._failed(task, error))
+        done = []
+        reporter = resolve_progress(progress)
+        reporter.start(len(calls), "results", _STEP)
+        n_workers = most_side_by_side(
+            [one.size for one in calls], budget, resolve_processes(n_jobs)
+        )
+        made = answers(
+            "run_subjects", carried(make_maps), calls, budget=budget, n_workers=n_workers
+        )
+        with closing(reporter), closing(made):
+            for call, answer in made:
+                task = self.due[call.number]
+                if isinstance(answer, Raised):
+                    failed.append(self._failed(task, answer.error))
+                else:
+                    done.append(task.found)
+                reporter.advance(1)
+        sweep_unfinished(Path(self.out), (one.label for one in self.due))
+        return SubjectsResult(self.out, tuple(done), self.finished, self.missing, tuple(failed))
+
+    def _failed(self, task: SubjectTask, error: Exception) -> Failed:
+        file = str(Path(self.out) / task.sources[0])
+        return Failed(task.found.name, file, _STEP, error, self.wording)
+
+
+def _call(number: int, task: SubjectTask, budget: int) -> SizedCall:
+    task.check()
+    peak = task.peak_bytes()
+    if peak > budget:
+        msg = (
+            f"the memory budget must hold the maps of one result. Got {format_bytes(budget)}; "
+            f"{task.found.name} needs {format_bytes(peak)}. Pass memory={peak} or more."
+        )
+        raise MemoryBudgetError(msg)
+    return SizedCall(number, task.label, (task,), peak)
+
+
+def _line(one: OutputSet) -> str:
+    missing = f"; missing: {shown_names(one.missing)}" if one.missing else ""
+    return f"{one.name.removesuffix(EFFECT)}: {counted(one.n_runs, 'run')}{missing}"
+
+
+def _missing_lines(sets: Sequence[OutputSet], missing: Sequence[str]) -> list[str]:
+    lines = [_line(one) for one in sets if one.missing]
+    return [*lines, f"runs without any output: {shown_names(missing)}"] if missing else lines
+
+
+def prepare_subjects(
+    bids_dir: PathLike | None,
+    out: PathLike,
+    table: PathLike | None,
+    wanted: RunFilter,
+    *,
+    precision_weighted: bool,
+    over_sessions: bool,
+) -> Subjects:
+    """Return the fixed effects that can be made of the outputs of runs; see `run_subjects`."""
+    require("nilearn", "glm", "Fixed effects over runs")
+    full = absolute_path(out)
+    over = ("run", "ses") if over_sessions else ("run",)
+    sets, missing = find_sets(bids_dir, full, table, wanted, (EFFECT,), over)
+    tasks = [SubjectTask(one, full, precision_weighted) for one in sets]
+    alone = [one for one in tasks if one.sources == (one.maps["effect"],)]
+    finished = FinishedOutputs(full)
+    is_finished = [finished.hold(one.label, one.mark, one.files) for one in tasks]
+    pairs = list(zip(tasks, is_finished, strict=True))
+    return Subjects(
+        full,
+        tuple(one for one, is_made in pairs if not is_made and one not in alone),
+        tuple(one.found for one, is_made in pairs if is_made),
+        tuple(one.label for one in alone),
+        missing,
+    )
+
+
+def run_subjects(  # noqa: PLR0913
+    bids_dir: PathLike | None,
+    out: PathLike,
+    *,
+    table: PathLike | None = None,
+    participant_label: str | Sequence[str] = (),
+    session_label: str | Sequence[str] = (),
+    task: str | Sequence[str] = (),
+    run: str | Sequence[str] = (),
+    space: str | Sequence[str] = (),
+    bids_filter_file: PathLike | None = None,
+    precision_weighted: bool = False,
+    over_sessions: bool = False,
+    memory: int | str | None = None,
+    n_jobs: int | None = -1,
+    progress: ProgressLike = None,
+) -> SubjectsResult:
+    r"""Write maps of fixed effects over the runs of each participant, of the models of a study.
+
+    Parameters
+    ----------
+    bids_dir : path-like or None
+        Folder of the runs, as of `run_cohort`: it says which runs there should be.
+    out : path-like
+        Folder of the outputs of `run_cohort` with ``glm=True``.
+    table : path-like, optional
+        Table of runs in place of `bids_dir`.
+    participant_label, session_label, task, run, space : str or sequence of str, optional
+        Labels of the runs that are wanted; by default runs in all spaces that have outputs.
+    bids_filter_file : path-like, optional
+        fMRIPrep's JSON file that chooses runs, as of `run_cohort`.
+    precision_weighted : bool, default=False
+        Whether runs are weighted by the inverse of their variance, as by FSL's fixed effects.
+        Otherwise each counts as much, as in `lazyvox.glm.FirstLevelModel` with several runs.
+    over_sessions : bool, default=False
+        Whether all sessions of a participant are put together; otherwise each has its own maps.
+    memory : int or str, optional
+        Memory budget of all results together, such as ``"4GiB"``.
+    n_jobs : int, default=-1
+        Most results at a time, each in a process of its own; with 1 they are made here.
+    progress : bool or callable, optional
+        True shows a bar on stderr.
+
+    Returns
+    -------
+    SubjectsResult
+        Results that were made, those that were finished before, the runs that are missing, and
+        what failed.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such run, or no map of one.
+    MissingDependencyError
+        If nilearn is not installed, whose statistics these are.
+
+    Notes
+    -----
+    The maps are named as those of a run, without its label ``run-``: effect, variance, t and z,
+    and the mask, the voxels that the masks of all runs have. Numbers are those of nilearn's
+    `compute_fixed_effects` with the degrees of freedom of the runs. A result whose maps of runs
+    and parameters are the same as then is not made again.
+
+    Memory: 160 bytes for each voxel of one result; it does not grow with the number of runs.
+
+    Examples
+    --------
+    >>> import lazyvox as lv
+    >>> with open("events.tsv", "w") as file:
+    ...     print("onset\tduration\ttrial_type", "4\t8\tface", sep=chr(10), file=file)
+    >>> with open("runs.csv", "w") as file:
+    ...     rows = ["01,1,run.nii.gz,events.tsv", "01,2,run.nii.gz,events.tsv"]
+    ...     print("sub,run,bold,events", *rows, sep=chr(10), file=file)
+    >>> options = {"mask": "mask.nii.gz", "glm": True, "contrasts": "face", "n_jobs": 1}
+    >>> _ = lv.run_cohort(None, "study", table="runs.csv", **options)
+    >>> print(lv.run_subjects(None, "study", table="runs.csv", n_jobs=1).done[0])
+    sub-01_contrast-face_stat-effect_statmap.nii.gz: 2 runs of 1 subject
+    """
+    wanted = run_filter(participant_label, session_label, task, run, space, bids_filter_file)
+    subjects = prepare_subjects(
+        bids_dir,
+        out,
+        table,
+        wanted,
+        precision_weighted=precision_weighted,
+        over_sessions=over_sessions,
+    )
+    return subjects.run(memory, n_jobs, progress)

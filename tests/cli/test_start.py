@@ -24,6 +24,12 @@ for command in ("mean", "std", "tsnr"):
 names = set(sys.modules)
 print(*sorted(names & {set(UNUSED)}))
 """
+OF_TABLES = """
+import sys
+from lazyvox.cli.main import run
+assert run(["connectivity", sys.argv[1], "-o", sys.argv[2], "--quiet"]) == 0
+print(*sorted(set(sys.modules) & {"nibabel", "lazyvox.image", "lazyvox.lazyimage"}))
+"""
 AFFINE = np.array([[-2.0, 0.1, 0, 3], [0.1, 3, 0.2, -4], [0, -0.2, 2.5, 5], [0, 0, 0, 1]])
 
 
@@ -32,6 +38,13 @@ def test_maps_of_a_nifti_file_need_no_nibabel_nor_other_packages(example_files, 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
     assert nibabel.load(tmp_path / "tsnr.nii.gz").shape == (12, 14, 10)
+
+
+def test_matrices_of_tables_need_no_images(tmp_path):
+    (tmp_path / "s.tsv").write_text("a\tb\n1\t2\n2\t5\n4\t3\n")
+    command = [sys.executable, "-c", OF_TABLES, f"{tmp_path}/s.tsv", f"{tmp_path}/c.tsv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
 def header_of(image_class, order, change):

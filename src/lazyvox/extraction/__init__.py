@@ -1,10 +1,6 @@
 """From images to signals: the regions, their signals, and the one call that extracts them."""
 
-from lazyvox.extraction.api import extract
-from lazyvox.extraction.labels import Labels
-from lazyvox.extraction.maps import Maps
-from lazyvox.extraction.signals import Signals
-from lazyvox.extraction.spheres import Spheres
-from lazyvox.extraction.voxels import Voxels
+import lazy_loader
 
-__all__ = ["Labels", "Maps", "Signals", "Spheres", "Voxels", "extract"]
+# The names are in __init__.pyi.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

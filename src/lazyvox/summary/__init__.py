@@ -1,7 +1,6 @@
 """Tables about images: statistics of regions, and the quality of volumes."""
 
-from lazyvox.summary.quality import qc
-from lazyvox.summary.statistics import stats
-from lazyvox.summary.table import SummaryTable
+import lazy_loader
 
-__all__ = ["SummaryTable", "qc", "stats"]
+# The names are in __init__.pyi.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,15 +1,19 @@
 """Compressed input, read from the first byte to the last, or a few bytes here and there."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from lazyvox._typing import ExitInfo
 from lazyvox.errors import ImageFileError
 from lazyvox.store.files.identity import SourceFile, raise_read_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lazyvox.store.files.source import StoredBytes
 
 __all__ = ["CompressedInput", "Pieces"]
+
+PieceT = TypeVar("PieceT", bytes, memoryview)
 
 #: Compressed bytes fetched at a time. A decoder may keep one such piece while it waits in the
 #: cursor pool, so it is small; larger pieces were not measurably faster. For the least, see the
@@ -33,6 +37,7 @@ class CompressedInput:
         self._file: StoredBytes | None = None
         self._source = source
         self._piece_bytes = piece_bytes
+        self._buffer: memoryview | None = None
         self.position = 0
 
     def __enter__(self) -> Self:
@@ -64,7 +69,7 @@ class CompressedInput:
 
     def close(self) -> None:
         """Close the descriptor; the position stays."""
-        file, self._file = self._file, None
+        file, self._file, self._buffer = self._file, None, None
         if file is not None:
             file.close()
 
@@ -80,13 +85,34 @@ class CompressedInput:
 
     def read(self, nbytes: int | None = None) -> bytes:
         """Return the next bytes, by default one piece; empty only at the end of the file."""
+        return self._advanced(
+            lambda file: file.pread(
+                self._piece_of(file) if nbytes is None else nbytes, self.position
+            )
+        )
+
+    def next_piece(self) -> memoryview:
+        """Return the next piece in a buffer that the next one takes the place of; empty at the end.
+
+        Decoders copy what they keep: pieces of their own would go through memory twice more.
+        """
+        if self._buffer is None:
+            self._buffer = memoryview(bytearray(self._piece_bytes))
+        buffer = self._buffer
+
+        def fill(file: "StoredBytes") -> memoryview:
+            piece = buffer[: self._piece_of(file)]
+            return piece[: file.preadv(piece, self.position)]
+
+        return self._advanced(fill)
+
+    def _advanced(self, read: "Callable[[StoredBytes], PieceT]") -> PieceT:
+        """Return what is read at the position, and go on behind it."""
         if self._file is None:
             msg = "bug in lazyvox: a compressed file was read outside of a session"
             raise AssertionError(msg)
         try:
-            if nbytes is None:
-                nbytes = self._file.at_hand(self.position) or self._piece_bytes
-            piece = self._file.pread(nbytes, self.position)
+            piece = read(self._file)
         except ImageFileError:
             # It was opened again, and is not the same any more.
             raise
@@ -94,6 +120,9 @@ class CompressedInput:
             raise_read_error(error, self.path, self.position)
         self.position += len(piece)
         return piece
+
+    def _piece_of(self, file: "StoredBytes") -> int:
+        return file.at_hand(self.position) or self._piece_bytes
 
 
 class Pieces:

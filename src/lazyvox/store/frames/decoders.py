@@ -20,7 +20,7 @@ class _Decompressor(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def decompress(self, data: bytes | memoryview, max_length: int = -1) -> bytes: ...
 
 
 class FrameDecoder:
@@ -85,9 +85,9 @@ class FrameDecoder:
     def _decode_piece(self, limit: int) -> bytes:
         frame = self._frame
         assert frame is not None
-        data = b""
+        data: bytes | memoryview = b""
         if self._pending or frame.needs_input:
-            data, self._pending = self._pending or self._feed.read(), b""
+            data, self._pending = self._pending or self._feed.next_piece(), b""
             if not data:
                 self._raise_truncated()
         try:

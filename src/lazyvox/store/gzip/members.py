@@ -33,7 +33,7 @@ class MemberObserver(Protocol):
     def member_begins(self, byte_offset: int, decoded_offset: int, /) -> None:
         """Record the header of a member."""
 
-    def compressed(self, feed: CompressedInput, /) -> bytes:
+    def compressed(self, feed: CompressedInput, /) -> bytes | memoryview:
         """Return the next compressed bytes; all earlier ones are decoded to their last whole byte."""
 
     def decoded(self, piece: bytes, /) -> None:
@@ -118,7 +118,7 @@ class GzipDecoder:
     def _inflate_piece(self, limit: int) -> bytes:
         inflate = self._inflate
         assert inflate is not None
-        data = b""
+        data: bytes | memoryview = b""
         if self._pending or inflate.needs_input:
             data, self._pending = self._pending or self._next_compressed(), b""
             if not data:
@@ -137,10 +137,10 @@ class GzipDecoder:
             self._end_member(inflate.unused_data)
         return piece
 
-    def _next_compressed(self) -> bytes:
+    def _next_compressed(self) -> bytes | memoryview:
         if self._observer is not None:
             return self._observer.compressed(self._feed)
-        return self._feed.read()
+        return self._feed.next_piece()
 
     def _end_member(self, rest: bytes) -> None:
         self._pending = rest

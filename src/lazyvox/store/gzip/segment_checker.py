@@ -30,9 +30,9 @@ class SegmentChecker:
     def member_begins(self, byte_offset: int, decoded_offset: int) -> None:
         """Members have checksums of their own."""
 
-    def compressed(self, feed: CompressedInput) -> bytes:
+    def compressed(self, feed: CompressedInput) -> bytes | memoryview:
         """Return the next compressed bytes."""
-        return feed.read()
+        return feed.next_piece()
 
     def decoded(self, piece: bytes) -> None:
         """Check the next decoded bytes.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from lazyvox._version import __version__
 from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.likeness import likeness
-from lazyvox.errors import MemoryBudgetError, ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.api import extract
 from lazyvox.extraction.rois import RegionOptions, RoiLike, resolve_rois
 from lazyvox.extraction.voxels import region_names
@@ -28,6 +28,7 @@ from lazyvox.lazyimage.parallel import (
 from lazyvox.lazyimage.series import as_series
 from lazyvox.planning.arguments import check_choice
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.budget_shares import within_share
 from lazyvox.runtime.dry_run import plan, stop_if_planning
 from lazyvox.runtime.sized_calls import SizedCall, most_side_by_side, resolve_processes
 from lazyvox.store.files.paths import absolute_path, file_names, printable
@@ -295,7 +296,7 @@ def _prepared(
     work: _Work, items: Sequence[_Item], budget: int, n_jobs: int, on_error: OnError
 ) -> tuple[list[_Due], dict[int, Any]]:
     """Return the images to work on, and the results of all others."""
-    share = max(budget // max(min(n_jobs, len(items)), 1), 1)
+    n_calls = min(n_jobs, len(items))
     known: dict[Any, Plan] = {}
     due: list[_Due] = []
     results: dict[int, Any] = {}
@@ -305,7 +306,7 @@ def _prepared(
             if table and FinishedOutputs(table.folder).hold(table.name, mark, table.files):
                 results[item.number] = table.result
             else:
-                due.append(_Due(item, _plan(work, item, known, share, budget), mark))
+                due.append(_Due(item, _plan(work, item, known, budget, n_calls), mark))
         except Exception as error:
             error.add_note(f"extract_all: raised for {item.what}.")
             if on_error == "raise":
@@ -314,7 +315,7 @@ def _prepared(
     return due, results
 
 
-def _plan(work: _Work, item: _Item, known: dict[Any, Plan], share: int, budget: int) -> Plan:
+def _plan(work: _Work, item: _Item, known: dict[Any, Plan], budget: int, n_calls: int) -> Plan:
     """Return the plan for an image, that of one that is alike where there is one."""
     key: Any = item.number
     if isinstance(item.img, str | os.PathLike):
@@ -322,10 +323,7 @@ def _plan(work: _Work, item: _Item, known: dict[Any, Plan], share: int, budget: 
         alike = likeness(grid, os.fspath(item.img))
         key = (*alike, item.confounds is None, item.sample_mask is None)
     if key not in known:
-        try:
-            known[key] = work.plan(item, share)
-        except MemoryBudgetError:
-            known[key] = work.plan(item, budget)
+        known[key] = within_share(functools.partial(work.plan, item), budget, n_calls)
     return known[key]
 
 

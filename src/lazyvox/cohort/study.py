@@ -19,6 +19,7 @@ from lazyvox.cohort.runs import RunFiles
 from lazyvox.errors import ImageFileError, MemoryBudgetError, ParameterError
 from lazyvox.lazyimage.series import as_series
 from lazyvox.runtime.budget import asked_budget, resolve_budget
+from lazyvox.runtime.budget_shares import within_share
 from lazyvox.runtime.cluster import CallsInParts, Cluster, SchedulerLike, connected
 from lazyvox.runtime.dry_run import stop_if_planning
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
@@ -138,12 +139,13 @@ class Cohort:
         if cluster is None:
             budget = resolve_budget(memory)
             wanted = resolve_processes(n_jobs)
-            share = max(budget // max(min(wanted, len(self.runs)), 1), 1)
+            n_calls = min(wanted, len(self.runs))
         else:
-            share = budget = cluster.share(asked_budget(memory), self.options.process_bytes)
+            # Each worker has a budget of its own.
+            budget, n_calls = cluster.share(asked_budget(memory), self.options.process_bytes), 1
             wanted = cluster.n_calls
         dataset, known = Dataset(self.out, self.part), dict[Any, PlannedRun]()
-        planned = tuple(self._planned(run, dataset, known, share, budget) for run in self.runs)
+        planned = tuple(self._planned(run, dataset, known, budget, n_calls) for run in self.runs)
         sizes = [one.peak_bytes for one in planned if one.is_due]
         if cluster is not None:
             planned = self._in_parts(planned, wanted, budget)
@@ -255,8 +257,8 @@ class Cohort:
         run: RunFiles,
         dataset: Dataset,
         known: dict[Any, PlannedRun],
-        share: int,
         budget: int,
+        n_calls: int,
     ) -> PlannedRun:
         if run.problem is not None:
             return PlannedRun(run, failed=self._failed(run, "find", run.problem))
@@ -273,7 +275,7 @@ class Cohort:
                 run.events is None,
             )
             if alike not in known:
-                known[alike] = self._plan_of(run, share, budget, step)
+                known[alike] = self._plan_of(run, budget, n_calls, step)
             like = known[alike]
             n_bytes = find_file(run.bold).identity.size
             return replace(
@@ -314,25 +316,25 @@ class Cohort:
             return one
         return replace(one, n_parts=n_parts, peak_bytes=peak)
 
-    def _plan_of(self, run: RunFiles, share: int, budget: int, step: Step) -> PlannedRun:
+    def _plan_of(self, run: RunFiles, budget: int, n_calls: int, step: Step) -> PlannedRun:
         with warnings.catch_warnings():
             # Work on the run says them again, for the log.
             warnings.simplefilter("ignore")
             prepared = prepare_run(run, self.options, step)
-        try:
+
+        def planned(share: int) -> PlannedRun:
             peak = prepared.peak_bytes(self.options, share)
-        except MemoryBudgetError:
-            share = budget
-            peak = prepared.peak_bytes(self.options, budget)
-        check_peak(peak, budget)
-        plans = [*prepared.mask_plans(share), *prepared.plans(share)]
-        return PlannedRun(
-            run,
-            peak,
-            sum(one.bytes_read for one in plans),
-            sum(one.passes for one in plans),
-            max(one.scratch_bytes for one in plans),
-        )
+            check_peak(peak, budget)
+            plans = [*prepared.mask_plans(share), *prepared.plans(share)]
+            return PlannedRun(
+                run,
+                peak,
+                sum(one.bytes_read for one in plans),
+                sum(one.passes for one in plans),
+                max(one.scratch_bytes for one in plans),
+            )
+
+        return within_share(planned, budget, n_calls)
 
 
 def _workers(

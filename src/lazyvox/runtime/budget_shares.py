@@ -9,7 +9,7 @@ from lazyvox.errors import MemoryBudgetError
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
 
-__all__ = ["side_by_side"]
+__all__ = ["side_by_side", "within_share"]
 
 ResultT = TypeVar("ResultT")
 
@@ -52,6 +52,29 @@ def side_by_side(
     for number in left:
         results[number] = calls[number](memory)
     return [results[number] for number in range(len(calls))]
+
+
+def within_share(call: Callable[[int], ResultT], budget: int, n_calls: int) -> ResultT:
+    """Return the result of a call with an even share of the budget, or with all of it if it needs more.
+
+    Parameters
+    ----------
+    call : callable
+        Takes bytes, and raises `MemoryBudgetError` before it reads anything if they are too few.
+    budget : int
+        Bytes of all calls together.
+    n_calls : int
+        Calls that are made simultaneously.
+
+    Returns
+    -------
+    object
+        What the call returns.
+    """
+    try:
+        return call(max(budget // max(n_calls, 1), 1))
+    except MemoryBudgetError:
+        return call(budget)
 
 
 def _within(

@@ -348,11 +348,22 @@ def test_fixed_effects_that_are_finished_are_not_made_again(finished):
     assert "sub-02_task-go_contrast-face: 1 run; to do" in str(plan)
     assert "1 result to make, of 1 run; 3 finished; peak of one" in str(plan)
     assert plan.peak_bytes == 160 * 12 * 14 * 10
-    two = lv.run_subjects(None, "out", table="runs.tsv", precision_weighted=True, n_jobs=2)
-    assert len(two.done) == 4
+    weighted = lv.run_subjects(None, "out", precision_weighted=True, **options)
+    assert len(weighted.done) == 4
     assert len(lv.run_subjects(None, "out", **options).done) == 4
     assert contents_of("out") == before
     assert not Path("out/.unfinished").exists()
+
+
+@pytest.mark.slow
+def test_processes_make_the_same_fixed_effects(finished):
+    lv.run_subjects(None, "out", table="runs.tsv", n_jobs=1)
+    before = contents_of("out")
+    for path in before:
+        if "_run-" not in path.name:
+            path.unlink()
+    assert len(lv.run_subjects(None, "out", table="runs.tsv", n_jobs=2).done) == 4
+    assert contents_of("out") == before
 
 
 def test_runs_that_are_missing_or_damaged_are_named(finished):

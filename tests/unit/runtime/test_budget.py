@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
-from lazyvox.errors import ParameterError
+from lazyvox.errors import MemoryBudgetError, ParameterError
 from lazyvox.runtime import budget
 from lazyvox.runtime.budget import default_budget, memory_budget, resolve_budget
+from lazyvox.runtime.budget_shares import within_share
 
 
 @pytest.fixture
@@ -83,3 +84,20 @@ def test_asynchronous_tasks_have_their_own_budget():
         return await asyncio.gather(work(111), work(222))
 
     assert asyncio.run(both()) == [111, 222]
+
+
+def test_a_call_has_its_share_and_all_where_it_needs_more():
+    asked = []
+
+    def call(n_bytes):
+        asked.append(n_bytes)
+        if n_bytes < 50:
+            msg = "too little"
+            raise MemoryBudgetError(msg)
+        return n_bytes
+
+    assert within_share(call, 200, 4) == 50
+    assert within_share(call, 60, 3) == 60
+    assert asked == [50, 20, 60]
+    with pytest.raises(MemoryBudgetError, match="too little"):
+        within_share(call, 40, 0)

@@ -31,7 +31,7 @@ help:
 	@echo "make viewer      fetch the libraries of the page of lazyvox view, with npm (10 seconds)"
 	@echo "make docs        build the documentation site, docs/_build/html/index.html (2 minutes)"
 	@echo "make docs-check  run every example of README.md and docs/"
-	@echo "make test-browser    use the page of lazyvox view in headless Chromium (1 minute)"
+	@echo "make test-browser    check the types of the page of lazyvox view, use it in headless Chromium (1 minute)"
 	@echo "make docs-browser    build the site, and check it in headless Chromium (5 minutes)"
 	@echo "make dist        build wheel and source archive, and check them in an empty environment"
 	@echo "make bench       measure every stated figure, next to nibabel and nilearn (an hour)"
@@ -60,6 +60,7 @@ test-long: lint
 	    --hypothesis-profile=long --timeout=1800 -o faulthandler_timeout=1700 $(ARGS)
 
 test-browser: environment viewer
+	@$(IN_TEST) tools/check-page
 	@PYTHONPATH=tools $(IN_TEST) -c "import chromium; chromium.install_chromium()"
 	$(IN_TEST) -m pytest -q -m browser tests/browser $(ARGS)
 

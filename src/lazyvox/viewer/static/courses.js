@@ -36,7 +36,7 @@ export class Courses {
   #controller = new AbortController();
   /** What is there already, or asked for. */
   #has = new Set();
-  /** The server's answer about the voxel whose series is shown. */
+  /** @type {any} The server's answer about the voxel whose series is shown. */
   shown = null;
 
   /** @param {import('./view.js').View} view */
@@ -113,7 +113,7 @@ export class Courses {
 
   /** Draw the values, or how far they are from their mean, in per cent of it. */
   #drawSeries() {
-    if (!this.shown) return;
+    if (!this.shown || !this.#series) return;
     const { value, region } = this.shown;
     const courses = [region?.value ?? this.times.map(() => null), value];
     this.#series.setData(at('percent').checked ? courses.map(percentOfMean) : courses);
@@ -139,11 +139,12 @@ export class Courses {
   #addPlot(measure, values) {
     if (!values || this.#has.has(measure)) return;
     this.#has.add(measure);
-    const [, name, color] = MEASURES.find(([key]) => key === measure);
+    const number = MEASURES.findIndex(([key]) => key === measure);
+    const [, name, color] = MEASURES[number];
     const host = make('div', { class: 'plot low', role: 'img', 'aria-label': `${name} of each volume`,
       'data-testid': `plot-${measure}` });
     const block = make('div', { class: 'measure' }, make('h3', { class: 'small' }, name), host);
-    block.dataset.order = String(MEASURES.findIndex(([key]) => key === measure));
+    block.dataset.order = String(number);
     const later = [...at('quality').children].find((one) => one.dataset.order > block.dataset.order);
     at('quality').insertBefore(block, later ?? null);
     const events = this.view.info.events ?? [];

@@ -3,7 +3,7 @@
  * @module display
  */
 import { IMAGE_COLORMAPS } from './colormaps.js';
-import { at, make, shown } from './elements.js';
+import { at, contextOf, make, shown } from './elements.js';
 
 /**
  * @param {import('./view.js').View} view
@@ -41,10 +41,12 @@ export function bindDisplay(view, ink) {
     const step = 10 ** (size - 1);
     // A ten-thousandth of the window is not seen.
     const unit = 10 ** (size - 4);
-    for (const [id, value] of [['window-low', low], ['window-high', high]]) {
+    const write = (id, value) => {
       at(id).step = String(step);
       at(id).value = String(Number((Math.round(value / unit) * unit).toPrecision(7)));
-    }
+    };
+    write('window-low', low);
+    write('window-high', high);
     at('shown-image').value = view.image;
     at('colormap').value = view.colormap;
     drawRamp(at('ramp'), view.scene.colormap(view.colormap));
@@ -60,7 +62,7 @@ function drawRamp(canvas, colors) {
   const pixels = new ImageData(256, 1);
   pixels.data.set(colors);
   for (let n = 3; n < pixels.data.length; n += 4) pixels.data[n] = 255;
-  canvas.getContext('2d').putImageData(pixels, 0, 0);
+  contextOf(canvas).putImageData(pixels, 0, 0);
 }
 
 /** Offer the maps over time, which the pass in the background has made. */

@@ -7,6 +7,10 @@
  * @returns {any} The element with this id. */
 export const at = (id) => document.getElementById(id);
 
+/** @param {HTMLCanvasElement} canvas
+ * @returns {CanvasRenderingContext2D} */
+export const contextOf = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+
 /** Make an element with attributes; text is text, never markup.
  * @param {string} tag
  * @param {Record<string, any>} [attributes] - One that is false is left out.

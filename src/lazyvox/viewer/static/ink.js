@@ -3,7 +3,7 @@
  * voxels and are one pixel thin at any size of a voxel, as textures of voxels could not be.
  * @module ink
  */
-import { fitToScreen } from './elements.js';
+import { contextOf, fitToScreen } from './elements.js';
 import { PLANES } from './geometry.js';
 
 const LETTERS = { 0: ['L', 'R'], 1: ['P', 'A'], 2: ['I', 'S'] };
@@ -46,7 +46,7 @@ export class Ink {
   /** @returns {CanvasRenderingContext2D} With the page's pixels as units. */
   #cleared() {
     const ratio = fitToScreen(this.canvas);
-    const context = this.canvas.getContext('2d');
+    const context = contextOf(this.canvas);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, this.canvas.clientWidth, this.canvas.clientHeight);
     return context;
@@ -100,9 +100,10 @@ export class Ink {
     const { across, up, through } = PLANES[tile.plane];
     const [nx, ny] = [grid.drawnShape[across], grid.drawnShape[up]];
     const first = grid.start + grid.steps[through] * grid.toDrawn(voxel)[through];
+    const labels = /** @type {Float32Array} */ (this.labels);
     const label = (x, y) => (x < 0 || y < 0 || x >= nx || y >= ny
       ? 0
-      : this.labels[first + grid.steps[across] * x + grid.steps[up] * y]);
+      : labels[first + grid.steps[across] * x + grid.steps[up] * y]);
     /** @type {Map<number, Path2D>} */
     const paths = new Map();
     const corner = (x, y) => {
@@ -111,8 +112,8 @@ export class Ink {
       return this.scene.onTile(tile, place);
     };
     const edge = (owner, from, to) => {
-      if (!paths.has(owner)) paths.set(owner, new Path2D());
-      const path = paths.get(owner);
+      const path = paths.get(owner) ?? new Path2D();
+      paths.set(owner, path);
       path.moveTo(from.x, from.y);
       path.lineTo(to.x, to.y);
     };

@@ -6,7 +6,7 @@ import { at } from './elements.js';
 import { PLANES } from './geometry.js';
 
 /** Whether a key belongs to a control, so that it must be left to it.
- * @param {EventTarget} target
+ * @param {?EventTarget} target
  * @param {string} key */
 function isTakenBy(target, key) {
   if (!(target instanceof HTMLElement)) return false;
@@ -186,9 +186,8 @@ function bindFingers(view, planes, onSecond) {
     view.pan(found.tile, x - before.x, y - before.y);
     view.zoomBy(length / (before.length || 1), view.scene.placeAt(x, y, view.voxel)?.place ?? found.place);
   });
-  for (const type of ['pointerup', 'pointercancel']) {
-    planes.addEventListener(type, (event) => fingers.delete(event.pointerId));
-  }
+  planes.addEventListener('pointerup', (event) => fingers.delete(event.pointerId));
+  planes.addEventListener('pointercancel', (event) => fingers.delete(event.pointerId));
   // Two fingers that go the same way would scroll the page.
   planes.addEventListener('touchmove', (event) => {
     if (event.touches.length > 1) event.preventDefault();
@@ -221,7 +220,7 @@ export function bindKeys(view, actions) {
     const isLarge = document.body.classList.toggle('large');
     view.scene.showOnly(isLarge ? view.plane : null);
   };
-  const volume = (by) => (event) => view.showTime((view.wishedTime ?? view.t) + (event.shiftKey ? 10 * by : by));
+  const volume = (by) => (event) => view.showTime(view.wishedTime + (event.shiftKey ? 10 * by : by));
   /** @type {Record<string, (event: KeyboardEvent) => void>} */
   const keys = {
     ArrowLeft: volume(-1),

@@ -97,10 +97,10 @@ export async function main(asked, volume) {
   document.body.classList.toggle('still', (info.shape[3] ?? 1) === 1);
   const ink = new Ink(at('ink'), scene);
   const view = new View(info, scene);
-  view.addEventListener('failure', (event) => status.fail(event.detail));
+  view.on('failure', (error) => status.fail(error));
   at('slices').addEventListener('webglcontextlost', () => status.setFault(
     'picture', 'The browser has taken the picture away, for want of memory say. Load the page again.'));
-  view.addEventListener('waiting', (event) => status.say(`Volume ${event.detail} has not been read yet …`));
+  view.on('waiting', (t) => status.say(`Volume ${t} has not been read yet …`));
   view.addEventListener('time', () => status.forget('Volume'));
   scene.onDraw = () => ink.draw(view.voxel);
   await view.open(first);
@@ -134,11 +134,12 @@ export async function main(asked, volume) {
   bindKeys(view, actions);
   at('correlate').addEventListener('click', () => actions.correlate(view.voxel));
   at('help-open').addEventListener('click', () => at('help').showModal());
-  Object.assign(window.lazyvoxView, hooks(view, overlays, courses));
+  const page = /** @type {any} */ (window).lazyvoxView;
+  Object.assign(page, hooks(view, overlays, courses));
 
   followServer(view, status, courses);
   await bindAtlas(view, overlays, ink).catch((error) => status.fail(error));
   readout.refresh();
   await overlays.open();
-  window.lazyvoxView.isComplete = true;
+  page.isComplete = true;
 }

@@ -7,7 +7,7 @@ import { make } from './elements.js';
 
 /**
  * @param {HTMLElement} host
- * @param {import('./overlays.js').Overlay} overlay - Changed by the controls.
+ * @param {import('./overlays.js').Look} overlay - Changed by the controls.
  * @param {() => void} onChange
  * @param {() => void} onRemove
  * @returns {{element: HTMLElement, refresh: () => void}}

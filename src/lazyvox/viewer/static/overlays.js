@@ -9,7 +9,7 @@ import { addOverlayCard } from './overlay_card.js';
 import { onGrid } from './resample.js';
 
 /**
- * @typedef {object} Overlay
+ * @typedef {object} Look
  * @property {string} id
  * @property {string} name
  * @property {boolean} isShown
@@ -18,10 +18,11 @@ import { onGrid } from './resample.js';
  * @property {number} limit - The largest threshold that makes sense.
  * @property {number} opacity
  * @property {string} colormap
- * @property {?Float32Array} values
+ * @property {Float32Array} values
  * @property {number} t - The volume that it shows.
- * @property {{element: HTMLElement, refresh: () => void}} card - Its controls.
  */
+
+/** @typedef {Look & {card: {element: HTMLElement, refresh: () => void}}} Overlay - With its controls. */
 
 /** All overlays, drawn into one texture. */
 export class Overlays {
@@ -30,6 +31,8 @@ export class Overlays {
   fill = 0;
   /** @type {?Float32Array} */
   labels = null;
+  /** @type {Map<number, number>} */
+  colors = new Map();
   #controller = new AbortController();
 
   /**
@@ -86,10 +89,9 @@ export class Overlays {
   }
 
   /** Load the labels of the atlas.
-   * @returns {Promise<?Float32Array>} */
+   * @returns {Promise<Float32Array>} */
   async openAtlas() {
     const { atlas } = this.view.info;
-    if (!atlas) return null;
     this.labels = (await getVolume('atlas')).values;
     this.colors = new Map(atlas.regions.map(({ label, color: [r, g, b] }) =>
       [label, ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0]));
@@ -100,28 +102,31 @@ export class Overlays {
    * @param {{id: string, name: string, values: Float32Array, threshold?: number, max?: number}} given
    * @returns {Overlay} */
   add({ id, name, values, threshold, max }) {
-    let overlay = this.list.find((one) => one.id === id);
-    if (overlay) {
-      Object.assign(overlay, { name, values, isShown: true });
-      overlay.card.refresh();
-    } else {
-      const top = Math.max(...robustRange(values).map(Math.abs));
-      const largest = largestOf(values);
-      overlay = {
-        id, name, values, t: 0, isShown: true, opacity: 0.8, colormap: 'warm',
-        threshold: threshold ?? roundedDown(0.5 * top), max: max ?? top, limit: max === undefined ? largest : 1,
-      };
-      this.list.push(overlay);
-      overlay.card = addOverlayCard(this.host, overlay, () => this.draw(), () => this.remove(overlay));
+    const there = this.list.find((one) => one.id === id);
+    if (there) {
+      Object.assign(there, { name, values, isShown: true });
+      there.card.refresh();
+      this.draw();
+      return there;
     }
+    const top = Math.max(...robustRange(values).map(Math.abs));
+    const largest = largestOf(values);
+    const look = {
+      id, name, values, t: 0, isShown: true, opacity: 0.8, colormap: 'warm',
+      threshold: threshold ?? roundedDown(0.5 * top), max: max ?? top, limit: max === undefined ? largest : 1,
+    };
+    const card = addOverlayCard(this.host, look, () => this.draw(), () => this.remove(look));
+    /** @type {Overlay} */
+    const overlay = Object.assign(look, { card });
+    this.list.push(overlay);
     this.draw();
     return overlay;
   }
 
-  /** @param {Overlay} overlay */
-  remove(overlay) {
-    overlay.card.element.remove();
-    this.list = this.list.filter((one) => one !== overlay);
+  /** @param {Look} look - An overlay. */
+  remove(look) {
+    this.list.find((one) => one === look)?.card.element.remove();
+    this.list = this.list.filter((one) => one !== look);
     this.draw();
   }
 

@@ -54,6 +54,10 @@ export class TimePlot {
     new ResizeObserver(() => this.resize()).observe(host);
   }
 
+  /** @param {Course[]} courses
+   * @param {boolean} hasAxis
+   * @param {string} timeLabel
+   * @returns {uPlot.Options} */
   #options(courses, hasAxis, timeLabel) {
     const axis = { stroke: INK, font: FONT, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID, size: 4 } };
     return {
@@ -74,10 +78,11 @@ export class TimePlot {
     };
   }
 
-  /** Each volume has the same width, half of it before and half behind its time. */
+  /** Each volume has the same width, half of it before and half behind its time.
+   * @returns {uPlot.Range.MinMax} */
   #range() {
     const step = this.times.length > 1 ? this.times[1] - this.times[0] : 1;
-    return [this.times[0] - step / 2, this.times.at(-1) + step / 2];
+    return [this.times[0] - step / 2, this.times[this.times.length - 1] + step / 2];
   }
 
   /** @param {(?number)[][]} courses */
@@ -145,8 +150,8 @@ export class Carpet {
    */
   constructor(host, length, onTime) {
     this.length = length;
-    this.image = host.querySelector('img');
-    this.mark = host.querySelector('.time-mark');
+    this.image = /** @type {HTMLImageElement} */ (host.querySelector('img'));
+    this.mark = /** @type {HTMLElement} */ (host.querySelector('.time-mark'));
     scrub(this.image, (event) => {
       const frame = this.image.getBoundingClientRect();
       const t = Math.floor(((event.clientX - frame.left) / frame.width) * length);

@@ -82,8 +82,8 @@ export function bindTime(view, player) {
     at('seconds').textContent = words(view.t);
     if (document.activeElement !== at('volume-number')) at('volume-number').value = String(view.t);
   };
-  view.addEventListener('wish', (event) => {
-    at('timeline').value = String(event.detail);
+  view.on('wish', (t) => {
+    at('timeline').value = String(t);
   });
   view.addEventListener('time', () => {
     if (document.activeElement === at('volume-number')) at('volume-number').value = String(view.t);

@@ -16,6 +16,7 @@ import { standIn } from './nifti.js';
 
 const SLICES = { sagittal: SLICE_TYPE.SAGITTAL, coronal: SLICE_TYPE.CORONAL, axial: SLICE_TYPE.AXIAL };
 
+/** @type {Partial<import('./vendor/niivue.js').NVConfigOptions>} */
 const OPTIONS = {
   backColor: [0.027, 0.031, 0.039, 1],
   crosshairWidth: 0,
@@ -78,6 +79,7 @@ export class Scene {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
+    this.room = /** @type {HTMLElement} */ (canvas.parentElement);
   }
 
   /** Prepare what needs no volume, while a first one is on its way. */
@@ -106,8 +108,10 @@ export class Scene {
     const niivue = this.#niivue;
     const file = standIn(volume.buffer);
     // NiiVue gets the grid only. A second volume makes it interpolate overlays too.
+    // All but the first are optional, its types say otherwise.
+    const images = /** @type {any} */ (NVImage);
     const [base, overlay] = await Promise.all(
-      ['base.nii', 'overlay.nii'].map((name) => NVImage.new(file, name, 'gray', 1, null, 0, 1, false)));
+      ['base.nii', 'overlay.nii'].map((name) => images.new(file, name, 'gray', 1, null, 0, 1, false)));
     this.grid = new Grid(volume.shape, info.affine, info.zooms, base.permRAS);
     Object.assign(niivue.gl, IDLE);
     niivue.addVolume(base);
@@ -120,12 +124,12 @@ export class Scene {
     niivue.setInterpolation(true);
     this.#isReady = true;
     this.#layOut();
-    new ResizeObserver(() => this.isLaidOut || this.resize()).observe(this.canvas.parentElement);
+    new ResizeObserver(() => this.isLaidOut || this.resize()).observe(this.room);
   }
 
   /** Whether the planes are laid out for the room that there is. */
   get isLaidOut() {
-    const { clientWidth, clientHeight } = this.canvas.parentElement;
+    const { clientWidth, clientHeight } = this.room;
     return this.#size[0] === clientWidth && this.#size[1] === clientHeight;
   }
 
@@ -136,7 +140,7 @@ export class Scene {
   }
 
   #layOut() {
-    const { clientWidth: width, clientHeight: height } = this.canvas.parentElement;
+    const { clientWidth: width, clientHeight: height } = this.room;
     if (!this.#isReady || width < 20 || height < 20) return;
     this.#size = [width, height];
     const { extent } = this.grid;
@@ -198,7 +202,7 @@ export class Scene {
 
   /** Have NiiVue show the part of the volume that the frame shows. */
   #frame() {
-    const { scene, volumes: [{ extentsMinOrtho: low, extentsMaxOrtho: high }] } = this.#niivue;
+    const { scene, volumes: [{ extentsMinOrtho: low = [], extentsMaxOrtho: high = [] }] } = this.#niivue;
     const { zoom, centre } = this.frame;
     const pan = centre.map((place, axis) =>
       (low[axis] + high[axis]) / 2 - zoom * (low[axis] + place * (high[axis] - low[axis])));
@@ -291,7 +295,7 @@ export class Scene {
   }
 
   /** @param {number} unit
-   * @param {WebGLTexture} texture
+   * @param {?WebGLTexture} texture
    * @param {Uint32Array} colors */
   #write(unit, texture, colors) {
     const { gl } = this.#niivue;

@@ -16,6 +16,8 @@ import { VolumeLoader } from './volumes.js';
 export class View extends EventTarget {
   t = 0;
   voxel = [0, 0, 0];
+  /** @type {import('./geometry.js').Grid} Of the run, from `open` on, as values and pixels are. */
+  grid;
   /** @type {import('./geometry.js').PlaneName} */
   plane = 'axial';
   /** @type {ImageKind} */
@@ -23,6 +25,8 @@ export class View extends EventTarget {
   colormap = 'gray';
   /** @type {Float32Array} */
   values;
+  /** @type {Uint32Array} Colours of the volume as drawn. */
+  pixels;
   /** Times in milliseconds from wish to pixels, the newest last, for tests and for who is curious.
    * @type {number[]} */
   latencies = [];
@@ -31,6 +35,8 @@ export class View extends EventTarget {
   /** @type {Map<ImageKind, Promise<import('./nifti.js').Volume>>} */
   #maps = new Map();
   #imageNumber = 0;
+  /** The volume that was asked for last. */
+  wishedTime = 0;
   /** Volumes that the server has read, as far as it has told. */
   #available = 0;
 
@@ -102,6 +108,13 @@ export class View extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
+  /** Call with the detail of each event of a kind.
+   * @param {string} type
+   * @param {(detail: any) => void} call */
+  on(type, call) {
+    this.addEventListener(type, (event) => call(/** @type {CustomEvent} */ (event).detail));
+  }
+
   /** @param {unknown} error */
   fail(error) {
     this.#tell('failure', error);
@@ -159,9 +172,10 @@ export class View extends EventTarget {
     }
     this.#imageNumber += 1;
     const number = this.#imageNumber;
-    if (!this.#maps.has(kind)) this.#maps.set(kind, getVolume(`map/${kind}`));
+    const asked = this.#maps.get(kind) ?? getVolume(`map/${kind}`);
+    this.#maps.set(kind, asked);
     try {
-      const map = await this.#maps.get(kind);
+      const map = await asked;
       if (number !== this.#imageNumber) return;
       if (!this.#windows.has(kind)) this.#windows.set(kind, robustRange(map.values));
       this.image = kind;

@@ -22,7 +22,7 @@ from lazyvox.errors import (
     TruncatedFileError,
 )
 from lazyvox.runtime.once import OncePerProcess
-from lazyvox.store.remote.retrying import remote_use
+from lazyvox.store.remote.retrying import PassingError, Patience, Retries, remote_use
 from lazyvox.testing import (
     ObjectServer,
     Reply,
@@ -357,8 +357,54 @@ class TestRedirects:
 
 
 @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
-def test_ctrl_c_ends_a_pass_whose_server_stalls(objects, name):
-    with ObjectServer(objects, Script(Reply(n_sent=5000, stalls=True))) as server:
+def test_a_server_that_drips_is_an_error(objects, name, caplog):
+    caplog.set_level(logging.INFO, "lazyvox")
+    drips = Reply(n_sent=300, drip_s=0.02)
+    message = (
+        rf"^http://.*{name}: the object must be readable, and the server sent \d+ bytes per "
+        r"second for \d\.\d s, and must send the 1000 of the storage option `min_speed` "
+        r"\(requested 2 times\)"
+    )
+    before = remote_use()
+    with (
+        ObjectServer(objects, lambda request: drips if request.start else None) as server,
+        lv.storage_options(timeout=1, retries=1),
+        pytest.raises(ReadError, match=message),
+    ):
+        lv.mean_img(server.url(name))
+    assert remote_use().retries - before.retries == 1
+    assert "retry 1 of 1" in caplog.text
+    assert_no_thread_is_left()
+
+
+def test_a_slow_link_is_no_error(values):
+    small = nifti_bytes(values[:2, :2, :2, :2])
+    slow = Reply(n_sent=0, drip_s=0.002)
+    with ObjectServer({"x.nii": small}, lambda request: slow) as server:
+        # Some hundred bytes per second.
+        with lv.storage_options(timeout=0.5, min_speed=20, retries=30):
+            img = lv.load(server.url("x.nii"))
+        np.testing.assert_array_equal(img.get_fdata(), values[:2, :2, :2, :2])
+
+
+def test_what_came_before_a_drip_does_not_make_retries_endless():
+    retries = Retries("x", most=2)
+    slow = Patience(timeout=30, min_speed=1e6)
+    with pytest.raises(PassingError, match=r"sent 3 bytes per second for 30\.0 s") as slowness:
+        slow.check_speed(90, 30.0)
+    for _ in range(2):
+        retries.progressed(1 << 20)
+        retries.failed(slowness.value)
+    retries.progressed(1 << 20)
+    with pytest.raises(ReadError, match=r"x: the object must .* \(requested 3 times\)"):
+        retries.failed(slowness.value)
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+@pytest.mark.parametrize("drip_s", [0, 0.01])
+def test_ctrl_c_ends_a_pass_whose_server_stalls(objects, name, drip_s):
+    reply = Reply(n_sent=5000, stalls=not drip_s, drip_s=drip_s)
+    with ObjectServer(objects, Script(reply)) as server:
         img = lv.load(server.url(name), storage_options={"timeout": 600})
         before = n_descriptors()
         begin = time.monotonic()

@@ -59,6 +59,8 @@ class Reply:
         Bytes after which the connection is closed.
     stalls : bool
         Whether the server is silent from there on, until it is closed.
+    drip_s : float
+        Seconds between single bytes that follow; 0 for none.
     """
 
     status: int | None = None
@@ -67,6 +69,7 @@ class Reply:
     ignores_range: bool = False
     n_sent: int | None = None
     stalls: bool = False
+    drip_s: float = 0
 
 
 class ObjectServer:
@@ -244,6 +247,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server_of.n_bytes += len(sent)
         try:
             self.wfile.write(sent)
+            if reply.drip_s:
+                self._drip(body[len(sent) :], reply.drip_s)
         except OSError:
             # The reader has enough.
             self.close_connection = True
@@ -253,6 +258,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server_of.is_over.wait(_LONGEST_STALL_S)
         if reply.stalls or reply.n_sent is not None:
             self.close_connection = True
+
+    def _drip(self, body: Any, seconds: float) -> None:
+        self.server_of.stalled.set()
+        for at in range(len(body)):
+            if self.server_of.is_over.wait(seconds):
+                return
+            self.wfile.write(body[at : at + 1])
 
     @override
     def finish(self) -> None:

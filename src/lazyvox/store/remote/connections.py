@@ -23,16 +23,16 @@ from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.errors import ParameterError
 from lazyvox.runtime.once import OncePerProcess, one_per_process
-from lazyvox.store.remote.retrying import raise_if_given_up
+from lazyvox.store.remote.retrying import Patience, raise_if_given_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Body", "Origin", "open_answer"]
+__all__ = ["CONNECT_S", "Body", "Origin", "open_answer"]
 
 #: How long a wait lasts before it is asked whether the read was given up, in seconds.
 _SLICE_S = 0.2
-_CONNECT_S = 15.0
+CONNECT_S = 15.0
 _HTTP_PORT = 80
 _PROXY_PORT = 8080
 #: Connections that are kept for each server.
@@ -111,25 +111,36 @@ def _proxy_of(scheme: str, host: str) -> str:
 
 
 class _PatientIO(socket.SocketIO):
-    """Received bytes of a connection; waits end at the time limit, or when the read is given up."""
+    """Received bytes of an answer; waits end with the patience, or when the read is given up."""
 
-    def __init__(self, sock: Any, timeout: float) -> None:
+    def __init__(self, sock: Any, patience: Patience) -> None:
         super().__init__(sock, "r")
-        self._socket, self._timeout = sock, timeout
+        self._socket, self._patience = sock, patience
+        self._waited, self._n_came = 0.0, 0
 
     @override
     def readinto(self, buffer: Any) -> int | None:
-        deadline = time.monotonic() + self._timeout
+        self._check_speed()
+        begin = time.monotonic()
         while True:
             # Before each piece: those of a server that drips come before any wait is over.
             raise_if_given_up()
             try:
                 n_read: int = self._socket.recv_into(buffer)
             except TimeoutError:
-                if time.monotonic() >= deadline:
-                    raise
+                if time.monotonic() - begin >= self._patience.timeout:
+                    raise self._patience.silent() from None
             else:
-                return n_read
+                break
+        # The time that is spent elsewhere, with what came before, is not the server's.
+        self._waited += time.monotonic() - begin
+        self._n_came += n_read
+        return n_read
+
+    def _check_speed(self) -> None:
+        if self._waited >= self._patience.timeout:
+            self._patience.check_speed(self._n_came, self._waited)
+            self._waited, self._n_came = 0.0, 0
 
 
 class _Prompt(io.BufferedIOBase):
@@ -197,13 +208,13 @@ class _Prompt(io.BufferedIOBase):
 class _Answer(http.client.HTTPResponse):
     """An answer that is received with patience."""
 
-    def __init__(self, sock: Any, *args: Any, timeout: float, **kwargs: Any) -> None:
+    def __init__(self, sock: Any, *args: Any, patience: Patience, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         # The plain reader gives up for good at its first timeout.
         self.fp.close()
         # As `socket.makefile` does: the socket stays open for as long as it is read from.
         sock._io_refs += 1
-        self.fp = _Prompt(_PatientIO(sock, timeout))  # type: ignore[assignment]
+        self.fp = _Prompt(_PatientIO(sock, patience))  # type: ignore[assignment]
 
     @override
     def begin(self) -> None:
@@ -296,7 +307,7 @@ class Body:
             self._connection.close()
 
 
-def open_answer(origin: Origin, url: str, headers: Mapping[str, str], timeout: float) -> Body:
+def open_answer(origin: Origin, url: str, headers: Mapping[str, str], patience: Patience) -> Body:
     """Request a URL, and return the answer when its headers are there.
 
     Parameters
@@ -307,8 +318,8 @@ def open_answer(origin: Origin, url: str, headers: Mapping[str, str], timeout: f
         An ``http://`` or ``https://`` URL.
     headers : mapping of str to str
         Headers of the request.
-    timeout : float
-        Seconds for which the server may be silent.
+    patience : Patience
+        How long the server is waited for.
 
     Returns
     -------
@@ -317,6 +328,8 @@ def open_answer(origin: Origin, url: str, headers: Mapping[str, str], timeout: f
 
     Raises
     ------
+    PassingError
+        If the server is silent or too slow.
     OSError, http.client.HTTPException
         If there is none.
     """
@@ -326,11 +339,11 @@ def open_answer(origin: Origin, url: str, headers: Mapping[str, str], timeout: f
         sent |= _proxy_headers(origin)
     while (connection := _POOL.take(origin)) is not None:
         try:
-            return _requested(origin, connection, target, sent, timeout)
+            return _requested(origin, connection, target, sent, patience)
         except _CLOSED:
             # The server had enough of it; a new one tells whether the server is there at all.
             connection.close()
-    return _requested(origin, _connect(origin), target, sent, timeout)
+    return _requested(origin, _connect(origin), target, sent, patience)
 
 
 def _requested(
@@ -338,10 +351,10 @@ def _requested(
     connection: http.client.HTTPConnection,
     target: str,
     headers: Mapping[str, str],
-    timeout: float,
+    patience: Patience,
 ) -> Body:
     def response(sock: Any, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        return _Answer(sock, *args, timeout=timeout, **kwargs)
+        return _Answer(sock, *args, patience=patience, **kwargs)
 
     connection.response_class = response  # type: ignore[assignment]
     try:
@@ -356,12 +369,12 @@ def _connect(origin: Origin) -> http.client.HTTPConnection:
     host, port = origin.reached
     if origin.scheme == "https":
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, port, timeout=_CONNECT_S, context=_tls()
+            host, port, timeout=CONNECT_S, context=_tls()
         )
         if origin.proxy:
             connection.set_tunnel(origin.host, origin.port, _proxy_headers(origin))
     else:
-        connection = http.client.HTTPConnection(host, port, timeout=_CONNECT_S)
+        connection = http.client.HTTPConnection(host, port, timeout=CONNECT_S)
     connection.connect()
     connection.sock.settimeout(_SLICE_S)
     return connection

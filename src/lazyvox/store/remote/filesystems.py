@@ -67,7 +67,7 @@ def find_transport(shown: str, access: Access, advice: str) -> Transport:
             assert address is not None, "bug in lazyvox: a file system signs no more"
             return address
 
-        return HttpObject(shown, find, access.timeout, advice)
+        return HttpObject(shown, find, access.patience, advice)
     return files
 
 

@@ -21,8 +21,8 @@ from lazyvox.errors import (
 )
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.urls import advice_on_folder, without_urls
-from lazyvox.store.remote.connections import Body, Origin, open_answer
-from lazyvox.store.remote.retrying import PassingError, note_request
+from lazyvox.store.remote.connections import CONNECT_S, Body, Origin, open_answer
+from lazyvox.store.remote.retrying import PassingError, Patience, note_request
 from lazyvox.store.remote.transport import ObjectState, raise_changed
 
 if TYPE_CHECKING:
@@ -104,18 +104,18 @@ class HttpObject:
         Its URL, for messages.
     find : callable
         Finds its address anew.
-    timeout : float
-        Seconds for which the server may be silent.
+    patience : Patience
+        How long its server is waited for.
     advice : str
         What to do where it may not be read.
     """
 
     def __init__(
-        self, shown: str, find: Callable[[], Address], timeout: float, advice: str
+        self, shown: str, find: Callable[[], Address], patience: Patience, advice: str
     ) -> None:
         self._shown = shown
         self._find = find
-        self._timeout = timeout
+        self._patience = patience
         self._advice = advice
         self._address: Address | None = None
 
@@ -155,7 +155,7 @@ class HttpObject:
         host, port = address.origin.reached
         try:
             sent = {**address.headers, **headers}
-            return open_answer(address.origin, address.url, sent, self._timeout)
+            return open_answer(address.origin, address.url, sent, self._patience)
         except ImageFileError:
             # Given up on request.
             raise
@@ -173,7 +173,8 @@ class HttpObject:
             reason = f"the host {host!a} is no name of a host"
             raise self._refusal(ReadError, reason, "Look at the spelling of the URL.") from error
         except TimeoutError as error:
-            raise PassingError(_silent(self._timeout)) from error
+            msg = f"nothing at {host} port {port} accepts a connection within {CONNECT_S:g} s"
+            raise PassingError(msg) from error
         except ConnectionRefusedError as error:
             msg = f"nothing at {host} port {port} accepts connections"
             raise PassingError(msg) from error
@@ -229,7 +230,7 @@ class HttpObject:
         if end != min(state.size, state.size if stop is None else stop):
             cause = f"the server sent the bytes {start} to {end}, not all that were requested"
             raise PassingError(cause)
-        return HttpBody(body, state, 0, end - start, self._timeout)
+        return HttpBody(body, state, 0, end - start)
 
     def _judge_whole(
         self, body: Body, start: int, stop: int | None, seen: ObjectState | None
@@ -248,7 +249,7 @@ class HttpObject:
         state = _state_of(body, int(length))
         self._compare(seen, state)
         end = state.size if stop is None else min(stop, state.size)
-        return HttpBody(body, state, start, max(end - start, 0), self._timeout)
+        return HttpBody(body, state, start, max(end - start, 0))
 
     def _compare(self, seen: ObjectState | None, now: ObjectState) -> None:
         if seen is not None and not seen.is_same(now):
@@ -303,16 +304,11 @@ class HttpBody:
         Bytes at its beginning that are not wanted.
     nbytes : int
         Bytes that are.
-    timeout : float
-        Seconds of silence that end it.
     """
 
-    def __init__(
-        self, body: Body, state: ObjectState, n_skipped: int, nbytes: int, timeout: float
-    ) -> None:
+    def __init__(self, body: Body, state: ObjectState, n_skipped: int, nbytes: int) -> None:
         self.state = state
         self._body, self._left, self._nbytes = body, nbytes, nbytes
-        self._timeout = timeout
         self._n_skipped = n_skipped
         self._n_came = 0
 
@@ -333,8 +329,6 @@ class HttpBody:
         except ImageFileError:
             # Given up on request.
             raise
-        except TimeoutError as error:
-            raise PassingError(_silent(self._timeout)) from error
         except (OSError, http.client.HTTPException) as error:
             msg = f"the connection broke ({str(error) or type(error).__name__})"
             raise PassingError(msg) from error
@@ -373,7 +367,3 @@ def _state_of(body: Body, size: int) -> ObjectState:
         except ValueError:
             mtime_ns = 0
     return ObjectState(size, mtime_ns, body.headers.get("ETag", "").strip())
-
-
-def _silent(timeout: float) -> str:
-    return f"the server was silent for {timeout:g} s"

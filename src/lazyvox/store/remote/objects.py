@@ -16,6 +16,7 @@ from lazyvox.store.files.paths import printable
 from lazyvox.store.files.urls import HIDDEN, whole_url
 from lazyvox.store.remote.http_object import Address, HttpObject
 from lazyvox.store.remote.kept_blocks import KeptBlocks
+from lazyvox.store.remote.options import OWN_OPTIONS
 
 if TYPE_CHECKING:
     from lazyvox.store.remote.options import Access
@@ -100,7 +101,7 @@ def _new_transport(shown: str, access: Access) -> Transport:
         def find() -> Address:
             return _plain_address(shown, headers, is_anonymous=is_anonymous)
 
-        return HttpObject(shown, find, access.timeout, advice)
+        return HttpObject(shown, find, access.patience, advice)
     from lazyvox.store.remote.filesystems import find_transport
 
     return find_transport(shown, access, advice)
@@ -164,7 +165,8 @@ def _checked_headers(options: Mapping[str, Any]) -> dict[str, str]:
     if unknown:
         msg = (
             f"storage options of http:// and https:// URLs must be `headers`, `anon`, "
-            f"`timeout`, `retries` or `cache_dir`. Got {', '.join(map(repr, unknown))}."
+            f"{', '.join(f'`{name}`' for name in OWN_OPTIONS[:-1])} or `{OWN_OPTIONS[-1]}`. "
+            f"Got {', '.join(map(repr, unknown))}."
         )
         raise ParameterError(msg, parameter="storage_options")
     headers = options.get("headers", {})

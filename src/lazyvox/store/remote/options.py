@@ -17,19 +17,22 @@ from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.runtime.once import one_per_process
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.files.urls import is_url
+from lazyvox.store.remote.retrying import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Access", "carried", "chosen_options", "storage_options"]
+__all__ = ["OWN_OPTIONS", "Access", "carried", "chosen_options", "storage_options"]
 
 ParamT = ParamSpec("ParamT")
 ResultT = TypeVar("ResultT")
 
 _TIMEOUT_S = 30.0
 _RETRIES = 5
+#: Bytes per second: a link that people wait for sends more, a server that drips sends less.
+_MIN_SPEED = 1000.0
 #: Options of lazyvox itself; all others are those of the file system that the URL names.
-_OWN = ("timeout", "retries", "cache_dir")
+OWN_OPTIONS = ("timeout", "min_speed", "retries", "cache_dir")
 #: Texts that are no secret: where something is, not who asks for it.
 _PUBLIC_TEXTS = frozenset(
     {"account_name", "cache_dir", "endpoint_url", "location", "org", "profile", "project"}
@@ -100,7 +103,7 @@ class Access:
     @property
     def foreign_options(self) -> dict[str, Any]:
         """Options of the file system."""
-        return {name: value for name, value in self.options.items() if name not in _OWN}
+        return {name: value for name, value in self.options.items() if name not in OWN_OPTIONS}
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -108,9 +111,11 @@ class Access:
         return self.withheld if self.token and _GIVEN.find(self.token) is None else ()
 
     @property
-    def timeout(self) -> float:
-        """Seconds for which a server may be silent."""
-        return float(self.options.get("timeout", _TIMEOUT_S))
+    def patience(self) -> Patience:
+        """Limits of waiting for a server."""
+        options = self.options
+        timeout = float(options.get("timeout", _TIMEOUT_S))
+        return Patience(timeout, float(options.get("min_speed", _MIN_SPEED)))
 
     @property
     def retries(self) -> int:
@@ -133,7 +138,8 @@ def storage_options(**options: Any) -> Iterator[None]:
         Options of the file system that a URL names, by fsspec's names: ``anon=True`` for a public
         bucket of S3, ``key`` and ``secret``, ``endpoint_url``; ``headers``, a dict, for
         ``https://``. And those of lazyvox, for all: ``timeout``, the seconds for which a server
-        may be silent (30); ``retries``, how often a request that failed is made again (5);
+        may be silent (30); ``min_speed``, the bytes per second that it must send over so many
+        seconds of waiting (1000, 0 for no bound); ``retries``, how often a request that failed is made again (5);
         ``cache_dir``, a folder in which fetched blocks are kept.
 
     Yields
@@ -144,7 +150,7 @@ def storage_options(**options: Any) -> Iterator[None]:
     Raises
     ------
     ParameterError
-        If `timeout` or `retries` is out of range.
+        If `timeout`, `min_speed` or `retries` is out of range.
     ParameterTypeError
         If one of them is of a wrong type.
 
@@ -188,6 +194,7 @@ def chosen_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
         raise ParameterTypeError(msg)
     chosen = {**(_options.get() or {}), **(options or {})}
     _check_number(chosen, "timeout", lowest=0.001)
+    _check_number(chosen, "min_speed", lowest=0)
     _check_number(chosen, "retries", lowest=0)
     folder = chosen.get("cache_dir")
     if folder is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PassingError",
+    "Patience",
     "RemoteUse",
     "Retries",
     "note_request",
@@ -46,12 +47,46 @@ class PassingError(Exception):
         What failed: the end of a sentence.
     wait : float
         Seconds that the server asks for, 0 where it asks for none.
+    enough_bytes : float
+        So many must come before another failure is the first one again.
     """
 
-    def __init__(self, cause: str, wait: float = 0) -> None:
+    def __init__(self, cause: str, wait: float = 0, enough_bytes: float = _ENOUGH_BYTES) -> None:
         super().__init__(cause)
         self.cause = cause
         self.wait = wait
+        self.enough_bytes = enough_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Limits of waiting for a server.
+
+    Attributes
+    ----------
+    timeout : float
+        Seconds for which it may be silent.
+    min_speed : float
+        Bytes that it must send for each second of waiting, over so many seconds.
+    """
+
+    timeout: float
+    min_speed: float
+
+    def silent(self) -> PassingError:
+        """Return the failure of a server that sends nothing."""
+        return PassingError(f"the server was silent for {self.timeout:g} s")
+
+    def check_speed(self, nbytes: int, waited: float) -> None:
+        """Raise `PassingError` for a server that sent so little while it was waited for."""
+        if nbytes >= self.min_speed * waited:
+            return
+        cause = (
+            f"the server sent {nbytes / waited:.0f} bytes per second for {waited:.1f} s, and "
+            f"must send the {self.min_speed:g} of the storage option `min_speed`"
+        )
+        enough = max(_ENOUGH_BYTES, self.min_speed * self.timeout)
+        raise PassingError(cause, enough_bytes=enough)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +172,18 @@ class Retries:
     most: int
     _n_failed: int = field(default=0, init=False)
     _n_came: int = field(default=0, init=False)
+    _enough_bytes: float = field(default=_ENOUGH_BYTES, init=False)
 
     def progressed(self, nbytes: int) -> None:
         """Begin anew where enough bytes came since the last failure."""
         self._n_came += nbytes
-        if self._n_came >= _ENOUGH_BYTES:
+        if self._n_came >= self._enough_bytes:
             self._n_failed = 0
 
     def failed(self, error: PassingError) -> None:
         """Wait before the next try; raise `ReadError` where there were enough of them."""
         self._n_failed += 1
-        self._n_came = 0
+        self._n_came, self._enough_bytes = 0, error.enough_bytes
         if self._n_failed > self.most:
             tries = f"{self._n_failed} times" if self._n_failed > 1 else "once"
             msg = (

@@ -31,6 +31,9 @@ __all__ = ["SubjectTask", "make_maps"]
 #: Float64 volumes that exist at most: a run, sums over runs, statistics, and a map that is written.
 _VOLUMES = 20
 
+#: Tables, and buffers for writing.
+_FIXED_BYTES = 4 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class SubjectTask:
@@ -88,7 +91,7 @@ class SubjectTask:
     def peak_bytes(self) -> int:
         """Return the predicted peak of memory; reads a header."""
         shape = as_image(str(Path(self.out) / self.sources[0])).shape
-        return 8 * _VOLUMES * int(np.prod(shape, dtype=np.int64))
+        return _FIXED_BYTES + 8 * _VOLUMES * int(np.prod(shape, dtype=np.int64))
 
     def check(self) -> None:
         """Refuse runs that cannot be put together.
@@ -175,12 +178,12 @@ def _write_mask(task: SubjectTask, img: Any, stage: Path) -> None:
         first = json.loads(text)
     except (OSError, ValueError):
         first = {}
-    # The keys of BIDS that say what kind of mask it is, and in what space.
-    kept = {key: first[key] for key in ("Type", "SpatialReference") if key in first}
+    sources = [f"bids::{one}" for one in masks]
     record = {
         "Description": "Voxels that the masks of all runs have.",
-        **kept,
-        "Sources": [f"bids::{one}" for one in masks],
+        "Type": first.get("Type", "Brain"),
+        "SpatialReference": sources[0],
+        "Sources": sources,
         "GeneratedBy": generated_by(),
     }
     write_sidecar(str(stage / path), record, overwrite=False)

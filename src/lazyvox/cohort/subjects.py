@@ -303,7 +303,7 @@ def run_subjects(  # noqa: PLR0913
     `compute_fixed_effects` with the degrees of freedom of the runs. A result whose maps of runs
     and parameters are the same as then is not made again.
 
-    Memory: 160 bytes for each voxel of one result; it does not grow with the number of runs.
+    Memory: 4 MiB, and 160 bytes for each voxel of one result; it does not grow with the number of runs.
 
     Examples
     --------

@@ -14,11 +14,13 @@ from nilearn.glm.contrasts import compute_fixed_effects
 
 import lazyvox as lv
 from lazyvox.cli.main import run as lazyvox
-from lazyvox.cohort import RunFilter, prepare_group
+from lazyvox.cohort import OutputSet, RunFilter, prepare_group
 from lazyvox.cohort.finished import FinishedOutputs
+from lazyvox.cohort.subject_maps import SubjectTask, make_maps
 from lazyvox.connectome.matrix_file import read_matrix, write_matrix
 from lazyvox.errors import ParameterError
 from lazyvox.glm import FirstLevelModel
+from lazyvox.runtime.peak import peak_memory
 
 EVENTS = "onset\tduration\ttrial_type\n4\t8\tface\n20\t8\thouse\n36\t8\tface\n52\t8\thouse\n"
 OPTIONS = {
@@ -347,7 +349,7 @@ def test_fixed_effects_that_are_finished_are_not_made_again(finished):
     assert [one.label for one in plan.due] == ["sub-02_task-go_contrast-face"]
     assert "sub-02_task-go_contrast-face: 1 run; to do" in str(plan)
     assert "1 result to make, of 1 run; 3 finished; peak of one" in str(plan)
-    assert plan.peak_bytes == 160 * 12 * 14 * 10
+    assert plan.peak_bytes == (4 << 20) + 160 * 12 * 14 * 10
     weighted = lv.run_subjects(None, "out", precision_weighted=True, **options)
     assert len(weighted.done) == 4
     assert len(lv.run_subjects(None, "out", **options).done) == 4
@@ -396,7 +398,29 @@ def test_a_run_without_a_label_is_the_only_one_of_its_participant(finished):
     (failed,) = lv.run_subjects(None, "few", table="few.tsv", n_jobs=1).failed
     assert "each of several runs must have its own label" in failed.message
     over = lv.run_subjects(None, "few", table="few.tsv", over_sessions=True, n_jobs=1)
+    record = json.loads(Path("few/sub-01/func/sub-01_mask.json").read_text())
+    assert record["SpatialReference"] == "bids::sub-01/ses-1/func/sub-01_ses-1_mask.nii.gz"
     assert [(one.name, one.n_runs) for one in over.done] == [
         ("sub-01_contrast-face_stat-effect_statmap.nii.gz", 3)
     ]
     assert Path("few/sub-01/func/sub-01_contrast-face_stat-z_statmap.nii.gz").is_file()
+
+
+def test_fixed_effects_stay_below_their_plan(tmp_path):
+    rng = np.random.default_rng(0)
+    shape, names = (64, 64, 40), [f"sub-1_run-{run}_" for run in (1, 2, 3)]
+    for name in names:
+        img = nibabel.Nifti1Image(np.ones(shape, "u1"), np.eye(4))
+        nibabel.save(img, tmp_path / f"{name}mask.nii.gz")
+        (tmp_path / f"{name}design.tsv").write_text("a\n" + "1\n0\n" * 50)
+        for label in ("effect", "variance"):
+            img = nibabel.Nifti1Image(rng.random(shape, dtype="f4"), np.eye(4))
+            nibabel.save(img, tmp_path / f"{name}contrast-x_stat-{label}_statmap.nii.gz")
+    paths = tuple(f"{name}contrast-x_stat-effect_statmap.nii.gz" for name in names)
+    found = OutputSet("sub-1_contrast-x_stat-effect_statmap.nii.gz", (("1", paths),), ("a",), ())
+    task = SubjectTask(found, str(tmp_path), precision_weighted=False)
+    FinishedOutputs(tmp_path).make_folder()
+    with peak_memory(with_children=False) as peak:
+        make_maps(task, task.peak_bytes())
+    assert 0 < peak.increment <= task.peak_bytes()
+    assert FinishedOutputs(tmp_path).hold(task.label, task.mark, task.files)

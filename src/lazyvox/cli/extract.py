@@ -10,6 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
+from lazyvox._letters import printable_text
 from lazyvox._typing import override
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.cleaning_options import CleaningChoice, PreparedCleaning, cleaning_options
@@ -335,7 +336,7 @@ def extract(
     if targets.is_stdout and not settings.explain:
         # Nothing but numbers may go to standard output.
         if remark and not settings.quiet:
-            click.echo(f"lazyvox: {remark}", err=True)
+            click.echo(f"lazyvox: {printable_text(remark)}", err=True)
         settings = replace(settings, quiet=True)
     perform(Job("extract", inputs.paths, work.plan, work.work, facts, remark), settings)
 

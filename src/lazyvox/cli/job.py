@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import click
 
+from lazyvox._letters import printable_text
 from lazyvox._typing import Shape, override
 from lazyvox._version import __version__
 from lazyvox.cli.settings import Settings
@@ -115,7 +116,7 @@ def perform(job: Job, settings: Settings) -> None:
         "inputs": [absolute_path(path) for path in job.inputs],
         **job.facts,
     }
-    remarks = [job.remark] if job.remark else []
+    remarks = [printable_text(job.remark)] if job.remark else []
     with settings.budget():
         if settings.explain or settings.as_json:
             plan = job.plan()

@@ -15,6 +15,7 @@ from typing import Any, Self, TextIO
 
 import click
 
+from lazyvox._letters import printable_text
 from lazyvox.errors import PARAMETER, LazyvoxError, LazyvoxWarning
 
 __all__ = [
@@ -196,14 +197,14 @@ def print_traceback(error: Exception) -> None:
 
 
 def one_line(message: str) -> str:
-    """Return a message in one line.
+    """Return a message in one line, as a terminal can show it.
 
     Examples
     --------
     >>> one_line("too little.   Pass more.")
     'too little. Pass more.'
     """
-    return " ".join(message.split())
+    return printable_text(" ".join(message.split()))
 
 
 def spelled(problem: Exception, **options: str) -> str:
@@ -282,7 +283,7 @@ def described(error: Exception, **options: str) -> str:
     if isinstance(error, MemoryError):
         return "the system gave no more memory. Pass a smaller --memory, or raise its limits."
     if isinstance(error, OSError) and error.strerror:
-        where = "" if error.filename is None else f"{_printable(error.filename)}: "
+        where = "" if error.filename is None else f"{printable_text(str(error.filename))}: "
         return f"{where}{error.strerror}"
     return (
         f"this should not happen: {type(error).__name__}: {error}. Run it again with --debug, and "
@@ -308,11 +309,6 @@ def _describe_usage(error: click.ClickException) -> str:
 def _help_hint(error: click.UsageError) -> str:
     path = "lazyvox" if error.ctx is None else error.ctx.command_path
     return f"see {path} --help"
-
-
-def _printable(name: object) -> str:
-    text = str(name)
-    return text if text.isprintable() else ascii(text)
 
 
 def _show_warning(

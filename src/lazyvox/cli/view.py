@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from lazyvox._letters import printable_text
 from lazyvox._version import __version__
 from lazyvox.cli.cleaning_options import confound_options
 from lazyvox.cli.confound_tables import ConfoundChoice
@@ -138,7 +139,8 @@ def _tell_removed(shown: Opened) -> None:
     """Say on stderr how voxels are cleaned before they are correlated."""
     names = shown.confound_names or []
     if names:
-        click.echo(f"lazyvox: removed before correlating: {', '.join(names)}", err=True)
+        remark = printable_text(f"removed before correlating: {', '.join(names)}")
+        click.echo(f"lazyvox: {remark}", err=True)
     if shown.n_left_out:
         n_volumes = shown.subject.grid.n_volumes
         remark = f"{shown.n_left_out} of {n_volumes} volumes are left out of correlations"

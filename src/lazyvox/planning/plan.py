@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lazyvox._letters import printable_text
 from lazyvox._typing import override
 from lazyvox.planning.memory import MemoryTerm, counted, explain_terms, format_bytes, sum_terms
 
@@ -111,10 +112,8 @@ class Plan:
         unit = counted(self.block_volumes, "volume")
         if len(self.shape) > 2 and self.slab_slices < self.shape[2]:
             unit = f"{counted(self.slab_slices, 'slice')} of one volume"
-        # Names of files may hold line breaks.
-        source = self.source if self.source.isprintable() else ascii(self.source)
         lines = [
-            f"source     {source}, shape {self.shape}, {self.dtype}",
+            f"source     {self.source}, shape {self.shape}, {self.dtype}",
             *(f"step       {step}" for step in self.steps),
             f"passes     {self.passes}",
             f"read       {format_bytes(self.bytes_read)} from disk",
@@ -129,7 +128,8 @@ class Plan:
             *explain_terms(self.memory),
             f"budget     {format_bytes(self.budget)}",
         ]
-        return Explanation("\n".join(lines))
+        # Names of files may hold line breaks.
+        return Explanation("\n".join(map(printable_text, lines)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as a dictionary that JSON can hold.

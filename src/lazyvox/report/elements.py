@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from string import Template
 
+from lazyvox._letters import printable_text
 from lazyvox.report.page import HtmlReport
 
 __all__ = ["Panel", "definitions", "escaped", "figure", "standalone", "table", "warning"]
@@ -42,11 +43,7 @@ def escaped(text: str) -> str:
     >>> escaped("a<b>")
     'a&lt;b&gt;'
     """
-    # A right-to-left override in a name would turn round what follows it.
-    shown = "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
-    return html.escape(shown, quote=True)
+    return html.escape(printable_text(text), quote=True)
 
 
 def warning(text: str) -> str:

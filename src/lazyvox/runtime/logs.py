@@ -10,6 +10,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lazyvox._letters import printable_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,7 +51,7 @@ def logged_on_stderr() -> Iterator[None]:
 
 def _in_one_line(value: object) -> object:
     """Return a value whose text, such as the name of a file, has no line breaks."""
-    return ascii(value) if isinstance(value, str) and not value.isprintable() else value
+    return printable_text(value) if isinstance(value, str) else value
 
 
 def _logger() -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from lazyvox._letters import printable_text
 from lazyvox._typing import override
 from lazyvox.errors import FileChangedError, ImageIndexError, LazyvoxError, ParameterError
 from lazyvox.viewer.lanes import GoneError, Slots
@@ -60,8 +61,8 @@ class BinaryResponse(Response):
 
 
 def json_text(value: Any) -> str:
-    """Return JSON, with null for numbers that are not finite."""
-    return json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
+    """Return JSON for a page: texts as they can be shown, null for numbers that are not finite."""
+    return json.dumps(_shown(value), allow_nan=False, separators=(",", ":"))
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -85,9 +86,11 @@ def error_response(error: LazyvoxError) -> Response:
     return failure_response(status, error.message, error.hint or None)
 
 
-def _finite(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: _shown(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_finite(one) for one in value]
+        return [_shown(one) for one in value]
+    if isinstance(value, str):
+        return printable_text(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

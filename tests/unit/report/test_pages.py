@@ -32,6 +32,7 @@ def test_hostile_names_are_shown_not_run(content):
     assert "<script" not in body
     assert "&lt;script&gt;" in body
     assert "\u202e" not in body
+    assert "a\\u202eb" in body
     assert "\0" not in body
 
 

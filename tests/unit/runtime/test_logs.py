@@ -53,7 +53,7 @@ def test_messages_go_to_stderr_while_asked_for(capsys):
         log_info("open %s", "two\nlines.nii")
     log_info("pass over %s", "other.nii.gz")
     assert capsys.readouterr().err == (
-        "lazyvox: pass over run.nii.gz\nlazyvox: open 'two\\nlines.nii'\n"
+        "lazyvox: pass over run.nii.gz\nlazyvox: open two\\nlines.nii\n"
     )
     assert not logging.getLogger("lazyvox").handlers
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lazyvox._letters import printable_text
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError, ParameterError, ParameterTypeError
 from lazyvox.store.files.urls import is_url, local_path, public_url
@@ -72,9 +73,7 @@ def printable(path: str) -> str:
     """
     if is_url(path):
         path = public_url(path)
-    if path.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in path):
-        return path
-    return ascii(path)
+    return printable_text(path)
 
 
 def split_target(path: PathLike, names: Sequence[str]) -> list[str]:

@@ -107,8 +107,16 @@ def find_runs(
     runs = wanted.take(found.runs, printable(folder))
     if has_events:
         tables = EventTables(event_roots(folder, _existing(events_dir)))
-        runs = [replace(one, events=tables.find(one.name)) for one in runs]
+        runs = [_with_events(one, tables) for one in runs]
     return [*runs, *sorted(unread, key=lambda one: one.bold)]
+
+
+def _with_events(run: RunFiles, tables: EventTables) -> RunFiles:
+    """Return a run with its table of events, or with the problem of finding it."""
+    try:
+        return replace(run, events=tables.find(run.name))
+    except ReadError as error:
+        return replace(run, problem=error)
 
 
 def _derivatives(root: str, subjects: Sequence[str]) -> tuple[str, _Found]:

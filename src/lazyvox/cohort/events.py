@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lazyvox.bids.names import BidsName, parse_name
-from lazyvox.errors import ParameterError
+from lazyvox.errors import ParameterError, ReadError
+from lazyvox.store.files.paths import printable
 
 __all__ = ["EventTables", "event_roots"]
 
@@ -38,7 +39,8 @@ def event_roots(root: str, events_dir: str | None) -> tuple[str, ...]:
         place
         for one in above
         for place in (one / "sourcedata", *sorted((one / "sourcedata").glob("*/")))
-        if place.is_dir()
+        # False, too, where it may not be looked at.
+        if os.path.isdir(place)  # noqa: PTH112
     ]
     return tuple(str(one) for one in (*above, *sources))
 
@@ -69,6 +71,11 @@ class EventTables:
         str or None
             In the deepest folder that has one, the table whose entities are all among those of
             the run; of several, the one with most.
+
+        Raises
+        ------
+        ReadError
+            If a folder before the one that has it cannot be read.
         """
         for root in self.roots:
             for folder in _places(root, run):
@@ -104,8 +111,11 @@ def _tables(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return sorted(one.name for one in entries if one.name.endswith(_SUFFIX))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        msg = f"{printable(folder)}: a folder of tables of events must be one that can be read. Got: {error.strerror}."
+        raise ReadError(msg) from error
 
 
 def _entities(file: str) -> set[tuple[str, str]]:

@@ -288,7 +288,11 @@ def _confounds(run: RunFiles, options: CohortOptions, n_volumes: int) -> tuple[A
         return None, (), kept
     if run.confounds is None:
         # Says what is wrong with what lies there, if the run was found and not listed.
-        find_table(run.bold)
+        try:
+            find_table(run.bold)
+        except LazyvoxError as error:
+            hint = "Or name it in a table of runs, in the column confounds."
+            raise type(error)(error.message, hint=hint) from error
         msg = "`table` must name the confounds of the run, in the column confounds. It names none."
         raise ParameterError(msg)
     strategy = [*options.confound_strategy, *(["scrub"] if options.limits else [])]

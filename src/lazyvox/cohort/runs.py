@@ -39,7 +39,8 @@ class RunFiles:
     events : str or None
         The table of events.
     problem : ReadError or None
-        Why a folder cannot be looked into; it stands in the place of its runs, and is their `bold`.
+        Why a folder cannot be looked into. That of a participant stands in the place of its runs,
+        and is their `bold`.
     """
 
     name: BidsName

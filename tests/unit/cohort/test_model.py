@@ -1,6 +1,8 @@
 """First-level models in a study: the numbers of the single functions, in the same pass."""
 
+import errno
 import json
+import os
 
 import nibabel
 import numpy as np
@@ -263,3 +265,18 @@ def test_a_model_of_no_run_is_refused(task, options, message):
     with pytest.raises(ParameterError, match=message):
         lv.run_cohort("raw", "out", **{**GLM, "qc": True, **options})
     assert not (task / "out").exists()
+
+
+def test_events_that_cannot_be_looked_for_fail_their_run(task, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("raw/sub-01/func"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    plan = prepare_cohort("raw", "out", None, RunFilter(), options_of()).plan(n_jobs=1)
+    first, second = plan.runs
+    assert (first.failed.step, second.failed) == ("find", None)
+    assert "raw/sub-01/func: a folder of tables of events must be" in first.failed.message

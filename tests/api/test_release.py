@@ -1,6 +1,7 @@
 """The version, the requirements and the addresses are the same wherever they are written."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -57,3 +58,13 @@ def test_the_recipe_is_yaml_once_its_template_is_filled():
         "package", "source", "build", "requirements", "test", "about", "extra"
     ]  # fmt: skip
     assert recipe["package"] == {"name": "lazyvox", "version": lazyvox.__version__}
+
+
+def test_every_file_of_the_repository_has_a_name_that_any_system_takes():
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split("\0")[:-1]
+    assert listed
+    assert [name for name in listed if not re.fullmatch(r"[\w./+-]+", name, re.ASCII)] == []

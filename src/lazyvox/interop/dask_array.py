@@ -3,6 +3,7 @@
 import math
 import pickle
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lazyvox._threads import ForkSafeLock
 from lazyvox._typing import Array, DType, Shape, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
+from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import ImageLike, as_image
 from lazyvox.planning.chunks import volume_runs
@@ -47,6 +49,8 @@ def to_dask(img: ImageLike | LazyArray, chunks: Any = "auto") -> Any:
     ------
     MissingDependencyError
         If dask is not installed.
+    ParameterError
+        If chunks are none of dask, or none of this shape.
     ImageFileError
         If the file cannot be opened.
 
@@ -78,12 +82,29 @@ def to_dask(img: ImageLike | LazyArray, chunks: Any = "auto") -> Any:
     token = tokenize(array)
     return da.from_array(
         _Voxels(array, token),
-        chunks=_auto_chunks(array) if is_auto else chunks,
+        chunks=_auto_chunks(array) if is_auto else _checked_chunks(array, chunks),
         name=f"lazyvox-{tokenize(token, 'auto' if is_auto else chunks)}",
         # Reading is safe for any number of threads.
         lock=False,
         meta=np.empty((0,) * array.ndim, array.dtype),
     )
+
+
+def _checked_chunks(array: LazyArray, chunks: Any) -> Any:
+    """Return chunks in the form of dask, whose own errors do not say what was given."""
+    from dask.array.core import normalize_chunks
+
+    try:
+        if isinstance(chunks, Mapping):
+            # dask passes over axes that are not there.
+            chunks = {range(array.ndim)[axis]: length for axis, length in chunks.items()}
+        return normalize_chunks(chunks, array.shape, dtype=array.dtype)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        msg = (
+            f'`chunks` must be "auto", or chunks of dask for shape {array.shape}: a length, a size '
+            f'such as "10MiB", a tuple with an item for each axis, or a dict of axes. Got {chunks!r}.'
+        )
+        raise ParameterError(msg, parameter="chunks", value=chunks) from error
 
 
 def _description(reader: ArrayReader) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 import lazyvox as lv
 from lazyvox import image
-from lazyvox.errors import FileChangedError, MissingDependencyError
+from lazyvox.errors import FileChangedError, MissingDependencyError, ParameterError
 from lazyvox.interop import dask_array, to_dask
 from lazyvox.planning.chunks import volume_runs
 from lazyvox.testing import CountingSource, image_over, run_like
@@ -169,3 +169,9 @@ def test_missing_package_is_named(monkeypatch):
     monkeypatch.setattr("lazyvox.runtime.optional.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"need the package dask .*pip install dask"):
         to_dask("run.nii.gz")
+
+
+@pytest.mark.parametrize("chunks", [0, "time", (1, 2), (12, 14, 10, (3, 4)), {9: 1}])
+def test_chunks_that_dask_cannot_make_are_refused(example_folder, chunks):
+    with pytest.raises(ParameterError, match=r'`chunks` must be "auto", .* Got '):
+        to_dask(example_folder / "run.nii.gz", chunks=chunks)

@@ -194,6 +194,7 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         (("out", "group", *BASE[3:5]), 1, "OUT must hold outputs of the participant level"),
         (BASE[1:], 1, "--atlas must hold an atlas, or --qc"),
         ((*BASE[1:], "--atlas", "Q"), 2, "--atlas must be NAME=FILE"),
+        ((*BASE[1:], "--atlas", "Q=atlas.nii.gz:"), 2, "--atlas must be NAME=FILE"),
         (
             ("--qc", "--participant-label", "01", *BASE[1:3]),
             2,

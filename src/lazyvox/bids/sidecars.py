@@ -16,7 +16,14 @@ from lazyvox.store.files.paths import absolute_path
 from lazyvox.store.opening import open_binary
 from lazyvox.store.write.sinks import open_sink
 
-__all__ = ["Provenance", "dataset_description", "generated_by", "hash_file", "write_sidecar"]
+__all__ = [
+    "Provenance",
+    "dataset_description",
+    "generated_by",
+    "hash_file",
+    "relation_keys",
+    "write_sidecar",
+]
 
 _BIDS_VERSION = "1.10.0"
 
@@ -120,6 +127,27 @@ class Provenance:
             "Plan": dict(self.plan),
             "PeakBytes": None if self.peak_bytes is None else int(self.peak_bytes),
         }
+
+
+def relation_keys(measure: str) -> dict[str, Any]:
+    """Return the keys by which BIDS describes a matrix of symmetric relations between regions.
+
+    Parameters
+    ----------
+    measure : str
+        Name of the values, such as "partial correlation".
+
+    Returns
+    -------
+    dict
+        The keys.
+
+    Examples
+    --------
+    >>> relation_keys("covariance")
+    {'RelationshipMeasure': 'covariance', 'Weighted': True, 'Directed': False}
+    """
+    return {"RelationshipMeasure": measure, "Weighted": True, "Directed": False}
 
 
 def _software_versions() -> dict[str, str]:

@@ -219,7 +219,8 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     "--matrix",
     metavar="KINDS",
     default="",
-    help=f"Matrices of regions to compute, with commas between: {', '.join(_KINDS)}.",
+    help=f"Matrices of regions to compute, with commas between: {', '.join(_KINDS)}; "
+    "with the shrinkage of Ledoit and Wolf, as of lazyvox connectivity.",
 )
 @click.option("--qc", is_flag=True, help="Measure the quality of every volume, as lazyvox qc.")
 @click.option(
@@ -509,7 +510,7 @@ def _model(
 def _atlas(text: str) -> Atlas:
     """Return the atlas of NAME=FILE[:TABLE]."""
     name, equals, rest = text.partition("=")
-    if not name or not equals or not rest:
+    if not name or not equals or not rest or rest.endswith(":"):
         msg = f"--atlas must be NAME=FILE, or NAME=FILE:TABLE. Got {text!r}"
         raise WrongUsageError(msg)
     parts = None if Path(rest).exists() else _IMAGE_AND_TABLE.fullmatch(rest)

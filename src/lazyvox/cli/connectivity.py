@@ -19,7 +19,7 @@ from lazyvox.bids.names import (
     sidecar_path,
     source_uri,
 )
-from lazyvox.bids.sidecars import generated_by, write_sidecar
+from lazyvox.bids.sidecars import generated_by, relation_keys, write_sidecar
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_files, check_output, files_in_folder, list_endings, stem_of
@@ -297,9 +297,7 @@ def _sidecar(
         "Sources": [
             source_uri(one, sidecar, own_root=own_root, root=dataset_root(one)) for one in sources
         ],
-        "RelationshipMeasure": matrix.measure,
-        "Weighted": True,
-        "Directed": False,
+        **relation_keys(matrix.measure),
         "Parameters": {
             "kind": matrix.kind,
             "estimator": estimator,

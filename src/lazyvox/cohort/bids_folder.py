@@ -38,6 +38,7 @@ class _Found:
     """Runs of a dataset, folders that cannot be read, and files that are none of a run by name."""
 
     runs: list[RunFiles] = field(default_factory=list)
+    subjects: list[str] = field(default_factory=list)
     unread: list[RunFiles] = field(default_factory=list)
     cifti: list[BidsName] = field(default_factory=list)
     misnamed: list[str] = field(default_factory=list)
@@ -104,7 +105,7 @@ def find_runs(
     ]
     there = {one.name.get("sub") for one in unread}
     wanted = replace(wanted, sub=tuple(label for label in wanted.sub if label not in there))
-    runs = wanted.take(found.runs, printable(folder))
+    runs = wanted.take(found.runs, printable(folder), found.subjects)
     if has_events:
         tables = EventTables(event_roots(folder, _existing(events_dir)))
         runs = [_with_events(one, tables) for one in runs]
@@ -220,8 +221,12 @@ def _folders(parent: str, key: str, labels: Sequence[str], found: _Found) -> lis
     with os.scandir(parent) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             named = _FOLDER.fullmatch(entry.name)
+            if named is None or named[1] != key:
+                continue
+            if key == "sub":
+                found.subjects.append(named[2])
             # Others are not opened: there may be 50,000 of them.
-            if named is None or named[1] != key or (labels and named[2] not in labels):
+            if labels and named[2] not in labels:
                 continue
             try:
                 # Of a link that leads nowhere, this says why.

@@ -174,7 +174,8 @@ def prepare_run(run: RunFiles, options: CohortOptions, step: Step | None = None)
     if options.mask == "auto" and mask is None:
         msg = (
             "a mask must lie beside the run, under fMRIPrep's name for it, such as "
-            "sub-01_task-rest_desc-brain_mask.nii.gz. There is none; XCP-D writes none. Pass a file."
+            "sub-01_task-rest_desc-brain_mask.nii.gz, or be in the column mask of a table of runs. "
+            "There is none; XCP-D writes none. Pass a file."
         )
         raise ParameterError(msg, parameter="mask")
     at.name = "confounds"

@@ -91,7 +91,9 @@ class RunFilter:
             bare = tuple(dict.fromkeys(one.removeprefix(f"{key}-") for one in given))
             object.__setattr__(self, key, bare)
 
-    def take(self, runs: Iterable[RunFiles], place: str) -> list[RunFiles]:
+    def take(
+        self, runs: Iterable[RunFiles], place: str, subjects: Iterable[str] = ()
+    ) -> list[RunFiles]:
         """Return the wanted runs.
 
         Parameters
@@ -100,6 +102,8 @@ class RunFilter:
             Runs.
         place : str
             Where they were found, for messages.
+        subjects : iterable of str, optional
+            Labels of participants that are there besides those of `runs`, for messages.
 
         Returns
         -------
@@ -119,10 +123,13 @@ class RunFilter:
             there = {one.name.get(key) for one in left}
             absent = [label for label in wanted if label not in there]
             if absent:
-                known = ", ".join(sorted(label for label in there if label)) or "none"
+                known = {label for label in there if label}
+                if key == "sub":
+                    # Folders of participants that are not wanted were not opened.
+                    known |= set(subjects) - set(absent)
                 msg = (
                     f"`{_PARAMETERS[key]}` must name what is there. Got {', '.join(absent)}; "
-                    f"{place} has {known}."
+                    f"{place} has {_shortened(known)}."
                 )
                 raise ParameterError(msg, value=absent[0])
             left = [one for one in left if one.name.get(key) in wanted]
@@ -157,6 +164,16 @@ class RunFilter:
     def _labels(self) -> dict[str, tuple[str, ...]]:
         return {key: getattr(self, key) for key in _PARAMETERS}
 
+
+def _shortened(labels: Iterable[str]) -> str:
+    """Return labels in their order, of many the first."""
+    shown = sorted(labels)
+    more = f" and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
+    return (", ".join(shown[:_MOST_SHOWN]) or "none") + more
+
+
+#: Labels that a message lists.
+_MOST_SHOWN = 20
 
 _PARAMETERS = {
     "sub": "participant_label",
@@ -221,8 +238,12 @@ def read_runs(table: PathLike, wanted: RunFilter) -> list[RunFiles]:
 
 
 def _check_columns(titles: Sequence[str], source: str) -> None:
-    """Refuse columns that mean nothing: a misspelled one would be part of all names."""
+    """Refuse columns that are there twice, and those that mean nothing, which names would hold."""
     known = (*_FILES, *_SPELLED, *ENTITIES)
+    twice = [one for one, n in Counter(_SPELLED.get(one, one) for one in titles).items() if n > 1]
+    if twice:
+        msg = f"{source}: every column must be there once. Got {twice[0]!r} twice. Take one out."
+        raise ParameterError(msg, parameter="table")
     unknown = [one for one in titles if one not in known]
     if unknown:
         near = get_close_matches(unknown[0], known, n=1)

@@ -1,5 +1,6 @@
 """Files beside the results of a run: JSON files with sources and parameters, and coverage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -9,11 +10,12 @@ import numpy as np
 
 from lazyvox._typing import BoolArray
 from lazyvox.bids.names import source_uri
-from lazyvox.bids.sidecars import Provenance, generated_by, write_sidecar
+from lazyvox.bids.sidecars import Provenance, generated_by, relation_keys, write_sidecar
 from lazyvox.cohort.atlases import Atlas
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.runs import RunFiles
+from lazyvox.connectome import ESTIMATORS
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, write_lines
@@ -71,6 +73,7 @@ class SideFacts:
         parameters: dict[str, Any],
         description: str = "",
         image: Atlas | None = None,
+        findings: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Return the content of the JSON file of a result."""
         uris = {one: self._uri(one, path) for one in sources if one}
@@ -83,6 +86,7 @@ class SideFacts:
             t_r=self.t_r,
             plan=None,
             peak_bytes=None,
+            findings=findings or {},
         )
         return (replace(record, description=description) if description else record).to_dict()
 
@@ -122,15 +126,15 @@ def write_sidecars(facts: SideFacts, names: OutputNames, stage: Path) -> None:
     confounds = run.confounds if options.takes_confounds else None
     tables = [
         *((atlas, path, "") for atlas, path in names.signals.items()),
-        *(
-            (atlas, path, f"{kind.capitalize()} of regions.")
-            for (atlas, kind), path in names.matrices.items()
-        ),
+        *((atlas, path, kind) for (atlas, kind), path in names.matrices.items()),
     ]
-    for name, path, description in tables:
+    for name, path, kind in tables:
         image = atlases[name]
         sources = [run.bold, image.path, image.lut, mask, confounds]
-        record = facts.record(path, sources, of_signals, description, image)
+        description = f"{kind.capitalize()} of regions." if kind else ""
+        parameters = {**of_signals, **(_of_matrix(kind) if kind else {})}
+        findings = relation_keys(kind) if kind else {}
+        record = facts.record(path, sources, parameters, description, image, findings)
         write_sidecar(str(stage / path), record, overwrite=False)
     if options.glm is not None and names.model is not None:
         of_model = {name: every[name] for name in _OF_MODEL if name in every}
@@ -144,6 +148,11 @@ def write_sidecars(facts: SideFacts, names: OutputNames, stage: Path) -> None:
         write_sidecar(str(stage / path), record, overwrite=False)
         path = names.in_folder(names.model.mask)
         write_sidecar(str(stage / path), facts.mask_record(path, mask), overwrite=False)
+
+
+def _of_matrix(kind: str) -> dict[str, Any]:
+    """Return the parameters of a matrix; a study leaves those of `connectivity` as they are."""
+    return {"kind": kind, "estimator": ESTIMATORS[0], "fisher_z": False}
 
 
 def write_coverage(path: Path, signals: Signals) -> None:

@@ -69,6 +69,11 @@ def test_outputs_are_those_of_the_single_functions(study):
     matrix = read(study / "out" / f"{stem}_atlas-Q_stat-correlation_relmat.tsv")
     wanted = lv.connectivity(signals).values
     np.testing.assert_allclose(np.array([r[1:] for r in matrix[1:]], float), wanted, atol=1e-12)
+    beside = json.loads(
+        (study / "out" / f"{stem}_atlas-Q_stat-correlation_relmat.json").read_text()
+    )
+    assert beside["RelationshipMeasure"] == beside["Parameters"]["kind"] == "correlation"
+    assert beside["Parameters"]["estimator"] == "ledoit-wolf"
     coverage = read(study / "out" / f"{stem}_atlas-Q_stat-coverage_bold.tsv")
     assert [float(row[-1]) for row in coverage[1:]] == pytest.approx(signals.coverage)
     quality = lv.qc(run, mask_img=mask)

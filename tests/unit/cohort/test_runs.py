@@ -67,6 +67,17 @@ def test_a_label_of_no_run_is_refused(study, wanted, message):
         find_runs(study / "fmriprep", wanted)
 
 
+def test_participants_that_are_there_are_listed_all(study):
+    with pytest.raises(ParameterError, match=r"Got 7; .*fmriprep has 01, 02\.$"):
+        find_runs(study / "fmriprep", RunFilter(sub=("01", "7")))
+
+
+def test_of_many_labels_a_message_has_the_first(tmp_path):
+    touch(tmp_path, *(f"sub-{n}/func/sub-{n}_desc-preproc_bold.nii.gz" for n in range(10, 40)))
+    with pytest.raises(ParameterError, match=r"has 10, 11, .* 28, 29 and 10 more\.$"):
+        find_runs(tmp_path, RunFilter(sub=("10", "7")))
+
+
 def test_one_of_several_spaces_and_pipelines_must_be_chosen(tmp_path):
     names = [f"sub-1/func/sub-1_space-{one}_desc-preproc_bold.nii.gz" for one in ("A", "B")]
     touch(tmp_path / "one", *names)
@@ -104,6 +115,8 @@ def test_a_table_names_runs_and_entities(tmp_path):
         ("task\tbold\nrest\tx.nii\n", "line 2: every run must have a sub"),
         ("sub\tbold\n1\tx.nii\n1\ty.nii\n", "Got sub-1 twice"),
         ("sub\tbold\n", "a table of runs must have a row for each run. It has none"),
+        ("sub\tsub\tbold\n1\t2\tx.nii\n", "every column must be there once. Got 'sub' twice"),
+        ("sub\tsubject\tbold\n1\t2\tx.nii\n", "Got 'sub' twice"),
         ("sub\tbold\n1\tn/a\n", "line 2: the column bold must hold a path"),
     ],
 )

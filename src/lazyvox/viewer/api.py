@@ -56,6 +56,7 @@ class View:
 
     def __init__(self, server: Server) -> None:
         self.url = server.url
+        self._port, self._hub_path = server.port, server.hub_path
         self._thread = threading.Thread(target=server.run, name="lazyvox-view", daemon=True)
         start(self._thread)
         # Who forgets to close it shall keep neither threads nor file: the thread holds no view.
@@ -82,9 +83,12 @@ class View:
         """Return a frame with the page, for notebooks."""
         if not self._stop.alive:
             return "<p>The viewer is closed: call <code>lazyvox.view</code> again.</p>"
+        source = html.escape(self._hub_path or self.url)
         return (
-            f'<iframe src="{html.escape(self.url)}" width="100%" height="{_FRAME_HEIGHT}" '
+            f'<iframe src="{source}" width="100%" height="{_FRAME_HEIGHT}" '
             f'title="lazyvox viewer" style="border:0" allowfullscreen></iframe>'
+            f'<p><small><a href="{source}" target="_blank" rel="noopener">Open in a tab</a>'
+            f"{'' if self._hub_path else _elsewhere(self._port)}</small></p>"
         )
 
 
@@ -143,7 +147,8 @@ def view(  # noqa: PLR0913
     Returns
     -------
     View
-        Its `url` is the address of the page. It is shown until it is closed or forgotten.
+        Its `url` is the address of the page. It is shown until it is closed or forgotten. In a
+        notebook of a JupyterHub its frame comes through jupyter-server-proxy, where that is installed.
 
     Raises
     ------
@@ -254,6 +259,15 @@ def serve(
         cli_hint = "Leave --host out, and come by ssh -L from elsewhere."
         warnings.warn(LazyvoxWarning(msg, hint=hint, cli_hint=cli_hint), stacklevel=3)
     return server
+
+
+def _elsewhere(port: int) -> str:
+    """Return what to do where the browser does not run on the machine of the notebook."""
+    return (
+        f". Nothing to see? The notebook runs on another machine than the browser: forward the port by "
+        f"<code>ssh -L {port}:127.0.0.1:{port}</code>, or, on a JupyterHub, install "
+        f"<code>jupyter-server-proxy</code> there, and call <code>lazyvox.view</code> again."
+    )
 
 
 def _in_notebook() -> bool:

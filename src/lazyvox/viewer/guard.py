@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lazyvox.viewer.hub import HubProxy
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -64,16 +66,26 @@ class Guard:
         Paths that take POST, behind the token.
     is_local : bool
         Whether the server listens on the loopback address only.
+    proxy : HubProxy, optional
+        The only proxy whose requests are taken, under the name of its own host.
     """
 
     def __init__(
-        self, app: "ASGIApp", token: str, port: int, posting: frozenset[str], *, is_local: bool
+        self,
+        app: "ASGIApp",
+        token: str,
+        port: int,
+        posting: frozenset[str],
+        *,
+        is_local: bool,
+        proxy: HubProxy | None = None,
     ) -> None:
         self._app = app
         self._token = token
         self._port = port
         self._posting = posting
         self._is_local = is_local
+        self._proxy = proxy
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer a request, or hand it on."""
@@ -95,7 +107,7 @@ class Guard:
 
     def _refusal(self, scope: "Scope") -> _Refusal | None:
         hosts = _values(scope, b"host")
-        if len(hosts) != 1 or not self._is_own(hosts[0]):
+        if len(hosts) != 1 or not (self._is_own(hosts[0]) or self._is_proxied(scope, hosts[0])):
             return _Refusal(403, "The address of the request is not that of the viewer.")
         for origin in _values(scope, b"origin"):
             # https where a proxy of the user's own stands before it.
@@ -108,6 +120,10 @@ class Guard:
         if scope["method"] not in methods:
             return _Refusal(405, f"Only {methods[0]} is answered here.", ", ".join(methods))
         return None
+
+    def _is_proxied(self, scope: "Scope", host: str) -> bool:
+        prefixes = _values(scope, b"x-forwarded-prefix")
+        return self._proxy is not None and self._proxy.is_from(host, prefixes)
 
     def _is_own(self, host: str) -> bool:
         """Return whether a value of the field Host means this server, and no name of others'."""

@@ -16,6 +16,7 @@ from lazyvox._typing import override
 from lazyvox.errors import ParameterError
 from lazyvox.viewer.app import POSTING, make_app
 from lazyvox.viewer.guard import Guard, new_token
+from lazyvox.viewer.hub import hub_proxy
 from lazyvox.viewer.opened import Opened
 from lazyvox.viewer.session import Session
 
@@ -88,6 +89,10 @@ class Server:
         What is shown.
     url : str
         Address of the page.
+    port : int
+        Port that the server listens on.
+    hub_path : str or None
+        Path of the page at the JupyterHub that the notebook runs in, where that leads to this machine.
     is_local : bool
         Whether only this machine can ask it.
 
@@ -100,12 +105,16 @@ class Server:
     def __init__(self, opened: Opened, *, host: str, port: int, ends_alone: bool) -> None:
         self.opened = opened
         self._socket = _listening(host, port)
-        address, bound = self._socket.getsockname()[:2]
+        address, self.port = self._socket.getsockname()[:2]
         self.is_local = ipaddress.ip_address(address).is_loopback
         token, session = new_token(), Session(opened)
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{bound}/{token}/"
-        app = Guard(make_app(session, token), token, bound, POSTING, is_local=self.is_local)
+        self.url = f"http://{shown}:{self.port}/{token}/"
+        # A command has no notebook.
+        proxy = None if ends_alone else hub_proxy(self.port)
+        self.hub_path = None if proxy is None else f"{proxy.prefix}/{token}/"
+        page = make_app(session, token)
+        app = Guard(page, token, self.port, POSTING, is_local=self.is_local, proxy=proxy)
         config = uvicorn.Config(
             app,
             http=_Connection,

@@ -193,3 +193,74 @@ def test_a_port_that_is_taken(view):
     for host in ("no.such.host.invalid", "192.0.2.7"):
         with pytest.raises(ParameterError, match=r"`host` must be an address of this machine"):
             view(host=host)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A notebook of JupyterHub on a machine that has jupyter-server-proxy."""
+    (tmp_path / "jupyter_server_proxy.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me@x/")
+    monkeypatch.delenv("JUPYTERHUB_PUBLIC_URL", raising=False)
+    return monkeypatch
+
+
+def proxied(client, **fields):
+    """Return fields of a request that jupyter-server-proxy hands on."""
+    given = {
+        "Host": "hub.example.org",
+        "X-Forwarded-Prefix": f"/user/me@x/proxy/{client.url.port}",
+        **fields,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def test_a_hub_hands_its_requests_on(hub, view):
+    client = view()
+    assert client.get("info", headers=proxied(client)).status == 200
+    for origin in ("https://hub.example.org", "http://hub.example.org"):
+        fields = proxied(client, Origin=origin)
+        assert client.get("close", method="POST", headers=fields).status == 204
+    assert client.get("info").status == 200
+    path = f"/user/me@x/proxy/{client.url.port}{client.url.path}"
+    assert f'<iframe src="{path}"' in client.view._repr_html_()
+    assert "ssh" not in client.view._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"X-Forwarded-Prefix": None}, OWN),
+        ({"X-Forwarded-Prefix": "/user/me@x/proxy/1"}, OWN),
+        ({"X-Forwarded-Prefix": "/"}, OWN),
+        ({"Origin": "https://evil.com"}, PAGES),
+        ({"Origin": "null"}, PAGES),
+    ],
+)
+def test_other_ways_through_a_hub_are_refused(hub, view, fields, message):
+    client = view()
+    assert error(client.get("info", headers=proxied(client, **fields))) == (403, message)
+    prefix = "/guess/"
+    assert error(client.get("info", headers=proxied(client), prefix=prefix)) == (403, TOKEN)
+
+
+def test_a_hub_that_says_its_address_has_no_other(hub, view):
+    hub.setenv("JUPYTERHUB_PUBLIC_URL", "https://Hub.example.org/user/me@x/")
+    client = view()
+    assert client.get("info", headers=proxied(client)).status == 200
+    answer = client.get("info", headers=proxied(client, Host="evil.com"))
+    assert error(answer) == (403, OWN)
+
+
+def test_without_a_hub_or_its_proxy_nothing_is_handed_on(hub, view, tmp_path):
+    hub.delenv("JUPYTERHUB_SERVICE_PREFIX")
+    client = view()
+    assert error(client.get("info", headers=proxied(client))) == (403, OWN)
+    hub.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me@x/")
+    (tmp_path / "jupyter_server_proxy.py").unlink()
+    client = view()
+    assert error(client.get("info", headers=proxied(client))) == (403, OWN)
+    port = client.url.port
+    frame = client.view._repr_html_()
+    assert f"ssh -L {port}:127.0.0.1:{port}" in frame
+    assert "jupyter-server-proxy" in frame

@@ -91,6 +91,7 @@ def test_quiet_prints_nothing_and_explain_writes_nothing(lazyvox, regions, folde
     ("argv", "message"),
     [
         ([], "missing option -o/--output: where should the result go?"),
+        (["-o", "matrices"], "--output matrices: the name must end in .tsv, .csv, .npy, or in / for a folder"),
         (["-o", "c.txt"], "--output c.txt: the name must end in .tsv, .csv, .npy"),
         (["-o", "old.tsv"], "--output old.tsv: the file exists. Pass --overwrite to replace it"),
         (["-o", "regions.tsv", "--overwrite"],

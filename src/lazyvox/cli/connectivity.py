@@ -235,6 +235,12 @@ def _choose_outputs(
             check_files([*matrices, *map(sidecar_path, matrices)], signals, settings)
     else:
         matrices = _files(output, signals, kinds)
+        if output is not None and not Path(output).suffix:
+            msg = (
+                f"--output {printable(output)}: the name must end in "
+                f"{list_endings(MATRIX_ENDINGS)}, or in / for a folder"
+            )
+            raise WrongUsageError(msg)
         check_output(output, MATRIX_ENDINGS, signals, settings, files=matrices)
     plots = _files(plot, signals, kinds)
     if plot is not None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from nibabel.brikhead import AFNIHeader
 from nibabel.nifti2 import Nifti2Image
-from nibabel.orientations import aff2axcodes
 from nibabel.spatialimages import SpatialImage
 from nibabel.wrapstruct import WrapStruct
 
@@ -20,7 +19,7 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.formats import ForeignFormatError, read_image_file
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.describe import repetition_time
+from lazyvox.lazyimage.describe import orientation, repetition_time
 from lazyvox.lazyimage.load import as_image
 from lazyvox.planning.blocks import Costs, choose_layout
 from lazyvox.planning.memory import format_bytes
@@ -248,7 +247,7 @@ def _facts(spec: ArraySpec, affine: Array, header: Any, storage: _Storage) -> Fa
         voxel_sizes=voxel_sizes(affine),
         affine=tuple(tuple(row) for row in affine.tolist()),
         origin=tuple(affine[:3, 3].tolist()),
-        orientation=_orientation(affine),
+        orientation=orientation(affine),
         **_space(header),
         t_r=repetition_time(header) if len(spec.shape) > 3 else None,
         compression=storage.compression,
@@ -279,13 +278,6 @@ def _space(header: Any) -> dict[str, Any]:
     text = bytes(header["descrip"].item()) if "descrip" in fields else b""
     described = text.split(b"\0")[0].decode("latin-1").strip()
     return {**codes, "space": space, "units": units, "description": described}
-
-
-def _orientation(affine: Array) -> str:
-    if not np.isfinite(affine).all():
-        return "???"
-    axcodes: Any = aff2axcodes
-    return "".join(letter or "?" for letter in axcodes(affine))
 
 
 def _type_name(dtype: DType) -> str:

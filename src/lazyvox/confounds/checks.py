@@ -1,7 +1,7 @@
 """Requirements of a table of confounds, and the errors where they are not met."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import numpy as np
@@ -12,6 +12,12 @@ from lazyvox.tables.delimited import to_number
 from lazyvox.tables.numeric import Table
 
 __all__ = ["check_names", "check_numbers", "check_present"]
+
+#: Columns that only thresholds look at, with the names of these.
+_THRESHOLDS = {
+    "framewise_displacement": "fd_threshold",
+    "std_dvars": "std_dvars_threshold",
+}
 
 
 def check_names(table: Table) -> None:
@@ -24,9 +30,9 @@ def check_names(table: Table) -> None:
         raise ParameterError(msg)
 
 
-def check_present(names: Sequence[str], table: Table) -> None:
-    """Raise one error about all columns that the table has not."""
-    missing = [name for name in dict.fromkeys(names) if name not in table.names]
+def check_present(chosen: Sequence[str], limited: Iterable[str], table: Table) -> None:
+    """Raise one error about all columns that the table has not, those with thresholds too."""
+    missing = [name for name in dict.fromkeys([*chosen, *limited]) if name not in table.names]
     if not missing:
         return
     close = [one for name in missing for one in get_close_matches(name, table.names, n=2)]
@@ -34,9 +40,12 @@ def check_present(names: Sequence[str], table: Table) -> None:
     hint = f"{'Near them are' if near else 'It has'} {_listed(near or table.names)}"
     msg = (
         f"{table.source}: the table must have every column that is asked for. Missing: "
-        f"{_listed(missing)}. {hint}. Correct the names, or choose another strategy."
+        f"{_listed(missing)}. {hint}."
     )
-    raise ParameterError(msg)
+    if set(missing) <= set(_THRESHOLDS) - set(chosen):
+        limits = " and ".join(f"{_THRESHOLDS[name]}=inf" for name in missing)
+        raise ParameterError(msg, hint=f"Choose volumes without it: pass {limits}.")
+    raise ParameterError(msg, hint="Correct the names, or choose another strategy.")
 
 
 def _listed(names: Sequence[str]) -> str:

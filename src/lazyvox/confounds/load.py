@@ -207,7 +207,7 @@ def _load(
     """Read the columns of the components, censor, fill the first row, and subtract means."""
     chosen = _chosen(table, components, facts)
     scrubs = limits.columns if any(one.kind == "scrub" for one in components) else {}
-    check_present([*chosen, *scrubs], table)
+    check_present(chosen, scrubs, table)
     flags = [name for name in table.names if _FLAGS[1] in name]
     flags += [name for name in chosen if any(flag in name for flag in _FLAGS)]
     names = sorted(set(chosen) - set(flags))

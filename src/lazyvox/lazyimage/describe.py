@@ -6,19 +6,47 @@ from typing import Any
 
 import numpy as np
 
+from lazyvox._typing import Array
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import ParameterError
 from lazyvox.formats.fields import time_unit
 from lazyvox.geometry.affines import voxel_sizes
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["describe", "describe_html", "repetition_time", "set_repetition_time"]
+__all__ = ["describe", "describe_html", "orientation", "repetition_time", "set_repetition_time"]
 
 #: Length in seconds of the units of time that are not seconds.
 _SECONDS = {"msec": 1e-3, "usec": 1e-6}
 
 #: Largest number of seconds that is finite in any of these units, in float32.
 _LONGEST = float(np.finfo(np.float32).max) * 1e-6
+
+
+def orientation(affine: Array) -> str:
+    """Return the directions in which the axes of voxels grow, such as "RAS".
+
+    Parameters
+    ----------
+    affine : ndarray of shape (4, 4)
+        Voxel indices to world coordinates, in mm.
+
+    Returns
+    -------
+    str
+        A letter for each axis; "?" where the affine does not say.
+
+    Examples
+    --------
+    >>> orientation(np.diag([-2.0, 2, 2, 1]))
+    'LAS'
+    """
+    if not np.isfinite(affine).all():
+        return "???"
+    # A series that is opened by its header alone does without nibabel.
+    from nibabel.orientations import aff2axcodes
+
+    axcodes: Any = aff2axcodes
+    return "".join(letter or "?" for letter in axcodes(affine))
 
 
 def describe(img: Any) -> str:

@@ -46,7 +46,7 @@ class PreparedReport:
         Plan
             The plan.
         """
-        plans = [prepare().plan(memory, n_jobs) for prepare in self.prepare]
+        plans = self._plans(memory, n_jobs)
         largest = max(plans, key=lambda plan: plan.peak_bytes)
         if len(plans) == 1:
             return largest
@@ -58,6 +58,9 @@ class PreparedReport:
             bytes_decoded=sum(plan.bytes_decoded for plan in plans),
             scratch_bytes=max(plan.scratch_bytes for plan in plans),
         )
+
+    def _plans(self, memory: int | str | None, n_jobs: int) -> list[Plan]:
+        return [prepare().plan(memory, n_jobs) for prepare in self.prepare]
 
     def run(
         self, memory: int | str | None = None, n_jobs: int = 1, progress: ProgressLike = None
@@ -78,19 +81,32 @@ class PreparedReport:
         HtmlReport
             The page.
         """
-        level = 2
-        if len(self.prepare) > 1:
-            # What is wrong with the last run is said before the first one is read.
-            level = 3
-            self.plan(memory, n_jobs)
+        # What is wrong with the last run is said before the first one is read.
+        titles = _titles([plan.source for plan in self._plans(memory, n_jobs)])
+        level = 3 if len(titles) > 1 else 2
         sections: list[Section] = []
-        for prepare in self.prepare:
+        for prepare, title in zip(self.prepare, titles, strict=True):
             with peak_memory(with_children=False) as peak:
                 found = prepare().run(memory, n_jobs, progress)
-                section = section_of(found, Path(found.plan.source).name, level, peak)
+                section = section_of(found, title, level, peak)
             sections.append(section)
             del found
         return page_of(sections)
+
+
+def _titles(sources: Sequence[str]) -> list[str]:
+    """Return the names of files, with as many of their folders as tell them apart.
+
+    Examples
+    --------
+    >>> _titles(["/a/1/run.nii.gz", "/a/2/run.nii.gz"])
+    ['1/run.nii.gz', '2/run.nii.gz']
+    """
+    parts = [Path(one).parts for one in sources]
+    n_shown = 1
+    while n_shown < max(map(len, parts)) and len({one[-n_shown:] for one in parts}) < len(parts):
+        n_shown += 1
+    return ["/".join(one[-n_shown:]) for one in parts]
 
 
 def prepare_report(

@@ -16,6 +16,7 @@ from lazyvox.connectome.heat_map import draw_heat_map
 from lazyvox.connectome.matrix import connectivity_values
 from lazyvox.errors import LazyvoxError
 from lazyvox.geometry.affines import is_invertible, voxel_sizes
+from lazyvox.lazyimage.describe import orientation
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.quality.drawings import draw_regions, draw_spectrum, draw_time, shown_courses
 from lazyvox.quality.run import MATRIX_DPI, RunFindings
@@ -149,6 +150,7 @@ def _facts(run: RunFindings) -> dict[str, str]:
         "file": run.plan.source,
         "shape": " x ".join(map(str, (*grid.shape, grid.n_volumes))),
         "voxels": f"{size} mm, {grid.dtype}",
+        "orientation": orientation(grid.affine),
         "mask": f"{n_taken} of {grid.n_voxels} voxels" if run.mask is not None else "none",
         "repetition time": "not in the header" if grid.t_r is None else f"{grid.t_r:.4g} s",
         "duration": _duration(grid.n_volumes, grid.t_r),

@@ -211,6 +211,15 @@ def test_refused(folder, options, error, text):
         lv.qc_report(imgs, **rest)
 
 
+def test_runs_of_one_name_have_titles_that_differ(folder):
+    for number in "12":
+        (folder / number).mkdir()
+        (folder / number / "run.nii.gz").write_bytes((folder / "run.nii.gz").read_bytes())
+    page = HtmlPage(lv.qc_report(["1/run.nii.gz", "2/run.nii.gz"], **MASKED).html)
+    assert page.texts["h2"] == ["1/run.nii.gz", "2/run.nii.gz"]
+    assert "RAS" in page.texts["dd"]
+
+
 def test_all_runs_are_checked_before_one_is_read(folder):
     content = (folder / "run.nii.gz").read_bytes()
     (folder / "short.nii.gz").write_bytes(content[: len(content) // 2])

@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_RADIUS",
     "MOTION_COLUMNS",
     "MOTION_FORMATS",
+    "check_has_motion",
     "displacement_of_run",
     "framewise_displacement",
     "has_motion",
@@ -104,10 +105,17 @@ def framewise_displacement(
     return _displacement(read_motion(motion, motion_format), radius)
 
 
+def check_has_motion(motion_format: str | None, *, has_motion: bool) -> None:
+    """Raise `ParameterError` where there is a format of motion, and no motion."""
+    if motion_format is not None and not has_motion:
+        msg = "`motion_format` is that of `motion`, which is missing."
+        raise ParameterError(msg, parameter="motion_format")
+
+
 def displacement_of_run(
     motion: PathLike | Any, motion_format: str | None, radius: float, n_volumes: int
-) -> FloatArray:
-    """Return the framewise displacement of a run.
+) -> FloatArray | None:
+    """Return the framewise displacement of a run, None where no motion is given.
 
     Parameters
     ----------
@@ -119,14 +127,17 @@ def displacement_of_run(
 
     Returns
     -------
-    ndarray of shape (n_volumes,), float64
+    ndarray of shape (n_volumes,), float64, or None
         In mm, NaN at first.
 
     Raises
     ------
     ParameterError
-        If the table is none of motion, or of another number of volumes.
+        If the table is none of motion, or of another number of volumes, or only its format is given.
     """
+    check_has_motion(motion_format, has_motion=motion is not None)
+    if motion is None:
+        return None
     if motion_format is None and _is_done(motion):
         found = _read_done(motion, radius)
     else:

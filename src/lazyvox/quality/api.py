@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lazyvox._typing import PathLike
+from lazyvox.confounds.displacement import check_has_motion
 from lazyvox.errors import ParameterError
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.planning.plan import Plan
@@ -139,9 +140,7 @@ def prepare_report(
     if motion and len(motion) != len(imgs):
         msg = f"`motion` must have a table for each run. Got {len(motion)} for {len(imgs)} runs."
         raise ParameterError(msg, parameter="motion", value=len(motion))
-    if not motion and options.motion_format is not None:
-        msg = "`motion_format` is that of `motion`, which is missing."
-        raise ParameterError(msg, parameter="motion_format")
+    check_has_motion(options.motion_format, has_motion=bool(motion))
     tables = list(motion) or [None] * len(imgs)
 
     def of(img: ImageLike, table: Any) -> Callable[[], PreparedRun]:

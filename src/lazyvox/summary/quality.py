@@ -10,7 +10,7 @@ import numpy as np
 from lazyvox._typing import Array, FloatArray, PathLike, override
 from lazyvox.array.ranks import Ranks
 from lazyvox.confounds.displacement import displacement_of_run
-from lazyvox.errors import ParameterError, ParameterTypeError
+from lazyvox.errors import ParameterTypeError
 from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, as_series
 from lazyvox.planning.plan import Plan
@@ -316,13 +316,7 @@ def prepare_qc(
     if mask_img is not None:
         mask = read_mask(mask_img, series.grid, name="mask_img")
         voxels = Voxels(np.flatnonzero(mask.reshape(-1, order="F")))
-    displacement = None
-    if motion is not None:
-        n_volumes = series.grid.n_volumes
-        displacement = displacement_of_run(motion, motion_format, radius, n_volumes)
-    elif motion_format is not None:
-        msg = "`motion_format` is that of `motion`, which is missing."
-        raise ParameterError(msg)
+    displacement = displacement_of_run(motion, motion_format, radius, series.grid.n_volumes)
     taking = Scan(series) if scan is None else scan
     return PreparedQuality(taking, taking.add(_QualityMeasures(voxels)), displacement)
 

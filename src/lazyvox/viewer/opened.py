@@ -233,10 +233,5 @@ def _displacement(options: ViewOptions, grid: Grid) -> list[float] | None:
     motion = options.motion
     if motion is None and has_motion(options.confounds):
         motion = options.confounds
-    if motion is None:
-        if options.motion_format is not None:
-            msg = "`motion_format` is that of `motion`, which is missing."
-            raise ParameterError(msg, parameter="motion_format")
-        return None
     found = displacement_of_run(motion, options.motion_format, options.radius, grid.n_volumes)
-    return [float(one) for one in found]
+    return None if found is None else [float(one) for one in found]

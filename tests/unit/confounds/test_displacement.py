@@ -97,3 +97,9 @@ def test_what_is_no_table_is_refused(tmp_path):
         framewise_displacement(object(), motion_format="spm")
     with pytest.raises(lv.ImageNotFoundError, match="no such file"):
         framewise_displacement(tmp_path / "rp_none.txt")
+
+
+def test_a_format_belongs_to_motion():
+    assert displacement_of_run(None, None, 50, 3) is None
+    with pytest.raises(lv.ParameterError, match="which is missing"):
+        displacement_of_run(None, "spm", 50, 3)

@@ -134,40 +134,48 @@ def find_sets(
         If there is no such output.
     """
     # Spaces have results of their own.
-    every = find_study(bids_dir, table, replace(wanted, may_mix_spaces=True))
+    runs = find_study(bids_dir, table, replace(wanted, may_mix_spaces=True))
     check_own(out)
-    finished = FinishedOutputs(out)
-    found_of = {run: finished.intact(run.label) for run in every}
-    # A space that nothing was made in was not asked for.
-    spaces = {run.name.get("space") for run in every if found_of[run]}
-    intact = {
-        run: own
-        for run, own in found_of.items()
-        if run.problem is not None or run.name.get("space") in spaces
-    }
+    intact = _intact_outputs(runs, out)
     found: dict[str, dict[str, list[str]]] = {}
     marks: dict[str, list[str]] = {}
-    having: dict[str, set[RunFiles]] = {}
+    having: dict[str, dict[RunFiles, None]] = {}
+    alike: dict[Any, list[RunFiles]] = {}
     for run, outputs in intact.items():
+        alike.setdefault(_kind(run, over), []).append(run)
         for path in sorted(one for one in outputs if one.endswith(endings)):
             name = _without(PurePosixPath(path).name, over)
             subject = f"sub-{run.name.get('sub')}"
             found.setdefault(name, {}).setdefault(subject, []).append(path)
             marks.setdefault(name, []).append(outputs[path])
-            having.setdefault(name, set()).add(run)
+            having.setdefault(name, {})[run] = None
     if not found:
         msg = (
             f"`out` must hold outputs of the participant level: matrices, or maps of models. Got "
-            f"{printable(out)}, which has none of {counted(len(every), 'run')}."
+            f"{printable(out)}, which has none of {counted(len(runs), 'run')}."
         )
         raise ParameterError(msg)
     sets = []
     for name in sorted(found):
-        kinds = {_kind(run, over) for run in having[name]}
-        missing = [r.label for r in intact if _kind(r, over) in kinds and r not in having[name]]
+        kinds = dict.fromkeys(_kind(run, over) for run in having[name])
+        every = [run for kind in kinds for run in alike[kind]]
+        missing = [run.label for run in every if run not in having[name]]
         members = tuple((subject, tuple(found[name][subject])) for subject in sorted(found[name]))
         sets.append(OutputSet(name, members, tuple(marks[name]), tuple(missing)))
     return tuple(sets), tuple(run.label for run in intact if not intact[run])
+
+
+def _intact_outputs(runs: Sequence[RunFiles], out: str) -> dict[RunFiles, dict[str, str]]:
+    """Return the fingerprints of the outputs of runs, but for spaces that nothing was made in."""
+    finished = FinishedOutputs(out)
+    found_of = {run: finished.intact(run.label) for run in runs}
+    # Such a space was not asked for.
+    spaces = {run.name.get("space") for run in runs if found_of[run]}
+    return {
+        run: own
+        for run, own in found_of.items()
+        if run.problem is not None or run.name.get("space") in spaces
+    }
 
 
 def _without(file: str, over: Sequence[str]) -> str:

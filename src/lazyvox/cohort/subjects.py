@@ -227,17 +227,16 @@ def prepare_subjects(
     over = ("run", "ses") if over_sessions else ("run",)
     sets, missing = find_sets(bids_dir, full, table, wanted, (EFFECT,), over)
     tasks = [SubjectTask(one, full, precision_weighted) for one in sets]
-    alone = [one for one in tasks if one.sources == (one.maps["effect"],)]
-    finished = FinishedOutputs(full)
-    is_finished = [finished.hold(one.label, one.mark, one.files) for one in tasks]
-    pairs = list(zip(tasks, is_finished, strict=True))
-    return Subjects(
-        full,
-        tuple(one for one, is_made in pairs if not is_made and one not in alone),
-        tuple(one.found for one, is_made in pairs if is_made),
-        tuple(one.label for one in alone),
-        missing,
-    )
+    records = FinishedOutputs(full)
+    due, finished, alone = [], [], []
+    for one in tasks:
+        if one.sources == (one.maps["effect"],):
+            alone.append(one.label)
+        elif records.hold(one.label, one.mark, one.files):
+            finished.append(one.found)
+        else:
+            due.append(one)
+    return Subjects(full, tuple(due), tuple(finished), tuple(alone), missing)
 
 
 def run_subjects(  # noqa: PLR0913

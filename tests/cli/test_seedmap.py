@@ -155,7 +155,7 @@ FAILURES = [
     (["run.nii.gz", "--seed", "800,0,0", *OUT], "--seed: every sphere must hold a voxel of the image. 1 of 1 hold none: 800_0_0"),
     (["run.nii.gz", "--seeds", "lost.tsv", *OUT], "--seeds: every sphere must hold a voxel of the image. 1 of 2 hold none: lost"),
     (["run.nii.gz", "--seed", "-16,-19,-13", *OUT], "--seed: the signal of every seed must vary over time. 1 of 1 do not: -16_-19_-13."),
-    (["run.nii.gz", "--mask", "atlas.nii.gz", *OUT], "It looks like labels: pass --labels for one signal per label."),
+    (["run.nii.gz", "--mask", "atlas.nii.gz", *OUT], "It looks like labels: pass it as --labels to lazyvox extract for one signal per label."),
     (["run.nii.gz", "--mask", "run.nii.gz", *OUT], "it must be 3D, or 4D with one volume. Got shape (12, 14, 10, 40).\n"),
     (["run.nii.gz", "--mask", "absent.nii.gz", *OUT], "absent.nii.gz: no such file."),
     (["absent.nii.gz", *SEED, *OUT], "absent.nii.gz: no such file."),

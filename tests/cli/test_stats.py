@@ -96,7 +96,7 @@ FAILING = [
     (["-o", "t.xlsx"], 2, "--output t.xlsx: the name must end in .tsv, .csv, .json"),
     (["-o", "old.tsv"], 2, "--output old.tsv: the file exists. Pass --overwrite to replace it"),
     (["--mask", "absent.nii"], 1, "absent.nii: no such file"),
-    (["--mask", "atlas.nii.gz"], 1, "It looks like labels: pass --labels"),
+    (["--mask", "atlas.nii.gz"], 1, "It looks like labels: pass it as --labels to lazyvox extract"),
     (["--memory", "1MB"], 1, "Pass --memory "),
     (["--ddof", "-1"], 2, "Invalid value for '--ddof'"),
 ]  # fmt: skip

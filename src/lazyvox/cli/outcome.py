@@ -101,7 +101,7 @@ _OPTIONS = {
 
 #: An argument as Python writes it, which is no part of a path or of a quoted text.
 _ARGUMENT = re.compile(
-    r"(?<![-\w/.'\"])([a-z]\w*)=(True\b|'[^']*'|\"[^\"]*\"|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
+    r"(?<![-\w/.'\"])([a-z]\w*)=(True\b|inf\b|'[^']*'|\"[^\"]*\"|-?\d+(?:\.\d+)?(?:e-?\d+)?)"
 )
 
 
@@ -221,6 +221,8 @@ def spelled(problem: Exception, **options: str) -> str:
     --------
     >>> spelled(LazyvoxError("`t_r` must be above 0. Got t_r=-2.", hint="Pass n_jobs=1."))
     '--t-r must be above 0. Got --t-r -2. Pass --jobs 1.'
+    >>> spelled(LazyvoxError("Pass std_dvars_threshold=inf."))
+    'Pass --std-dvars-threshold inf.'
     """
     if not isinstance(problem, LazyvoxError | LazyvoxWarning):
         return str(problem)

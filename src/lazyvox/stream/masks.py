@@ -322,6 +322,6 @@ def _refuse_mask(region: RegionImage, rules: str) -> NoReturn:
         )
     elif is_integral(values, region.slope):
         hint = "It looks like labels: pass {} for one signal per label."
-        ways = ("lazyvox.Labels(...)", "--labels")
+        ways = ("lazyvox.Labels(...)", "it as --labels to lazyvox extract")
     in_python, on_command_line = (hint.format(way) for way in ways)
     raise RegionError(msg, hint=in_python, cli_hint=on_command_line)

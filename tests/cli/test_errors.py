@@ -94,7 +94,7 @@ FAILURES = [
     ([*MASK, "--sample-mask", "far.txt", "-o", "o.npy"], "--sample-mask must name volumes from 0 to 39. Got 0 to 99."),
     ([*MASK, "--sample-mask", "words.txt", "-o", "o.npy"], "Got 'two' on line 2."),
     (["extract", "run.nii.gz", "--mask", "mask5.nii", "-o", "o.npy"], "mask5.nii) has shape (5, 5, 5)"),
-    (["extract", "run.nii.gz", "--mask", "atlas.nii.gz", "-o", "o.npy"], "pass --labels for one signal per label"),
+    (["extract", "run.nii.gz", "--mask", "atlas.nii.gz", "-o", "o.npy"], "pass it as --labels to lazyvox extract for one signal per label"),
     (["convert", "run.nii.gz", "o.nii", "--dtype", "uint8"], "Pass --scale auto, or another dtype"),
     (["mean", "run5.nii", "-o", "o.nii"], 'Take a part of it first: `lazyvox slice` with ":, :, :, :, 0"'),
     (["mean", "run.nii.gz", "-o", "o.nii", "--memory", "1MB"], "Pass --memory "),

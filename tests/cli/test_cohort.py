@@ -202,7 +202,7 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         ),
         ((*BASE[1:], *ATLAS, *ATLAS), 1, "--atlas must have names that differ"),
         ((*BASE[1:], *ATLAS, "--matrix", "tangent"), 2, "--matrix must be of correlation"),
-        ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must name what is there"),
+        ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must be among those of the runs"),
         (
             (*BASE[1:], *ATLAS, "--bids-filter-file", "runs.tsv"),
             1,

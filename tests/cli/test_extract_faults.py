@@ -51,7 +51,7 @@ USAGE = [
 
 FAILURES = [
     (["no_t_r.nii", *LABELS[1:], "--high-pass", "0.01"],
-     "no_t_r.nii: filtering needs the seconds between volumes. The header does not say them. Pass --t-r SECONDS."),
+     "no_t_r.nii: filtering needs the seconds between volumes. The header has none. Pass --t-r SECONDS."),
     ([*LABELS, "--high-pass", "0.2", "--low-pass", "0.1"], "--high-pass must be below --low-pass: frequencies between them are kept. Got --high-pass 0.2 Hz and --low-pass 0.1 Hz."),
     ([*LABELS, "--high-pass", "0.1", "--sample-mask", "few.txt"], "needs at least 19 volumes. Got 2. Pass --filter cosine."),
     ([*LABELS, "run.nii.gz", "--detrend", "--sample-mask", "few.txt"], "--sample-mask of run 1 (counted from 0) must keep at least one of 40 volumes. Got none."),

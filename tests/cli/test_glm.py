@@ -205,8 +205,8 @@ def test_nothing_is_left_of_a_failure(lazyvox, runs, folder, monkeypatch):
         (["--contrast", "0 * face"], 1, "--contrast must have finite weights, and one that is"),
         (["--contrast", "face * 1e400"], 1, "Got NaN or infinity of 'face * 1e400'"),
         (["--contrast", "\xe9=face"], 2, "must have letters (a to z) or digits, for names of fil"),
-        (["--drift-order", "3"], 1, "--drift-order is that of --drift-model polynomial"),
-        (["--drift-model", "none", "--high-pass", "0.1"], 2, "--high-pass is that of --drift-mod"),
+        (["--drift-order", "3"], 1, "--drift-order needs --drift-model polynomial"),
+        (["--drift-model", "none", "--high-pass", "0.1"], 2, "--high-pass needs --drift-mod"),
         (["--t-r", "0.002"], 1, "--t-r must be from 0.01 to 100 s for responses to events"),
         (["small.nii.gz", "--events", "events1.tsv"], 1, "images must share one voxel grid"),
         (["--confounds", "twice.tsv"], 1, "twice.tsv: the names of columns must differ. Got 'a'"),
@@ -264,7 +264,7 @@ def test_faults_of_tables_and_headers_are_said(lazyvox, runs, folder):
     img.header.set_zooms((3.0, 3, 3, 0))
     nib.save(img, "silent.nii.gz")
     done = lazyvox("glm", "silent.nii.gz", *runs[1:], "-o", "out")
-    assert "the header does not say it. Pass --t-r SECONDS" in done.err
+    assert "the header has none. Pass --t-r SECONDS" in done.err
     done = lazyvox("glm", "mask.nii.gz", *runs[1:], "-o", "out3d")
     assert "mask.nii.gz: a run must be 4D. Got shape (12, 14, 10)" in done.err
 

@@ -86,8 +86,8 @@ def test_explain_reads_and_serves_nothing(lazyvox):
             "no such option: --prot; did you mean --port or --host?",
         ),
         (["run.nii.gz", "--lut", "atlas.tsv"], 1, "--lut has the names of the regions of --atlas"),
-        (["run.nii.gz", "--radius", "40"], 2, "--radius is that of --motion, which is missing"),
-        (["run.nii.gz", "--motion-format", "fsl"], 1, "--motion-format is that of --motion"),
+        (["run.nii.gz", "--radius", "40"], 2, "--radius needs --motion, which is missing"),
+        (["run.nii.gz", "--motion-format", "fsl"], 1, "--motion-format needs --motion"),
         (["run.nii.gz", "--mask", "run.nii.gz"], 1, "--mask"),
         (["run.nii.gz", "--events", "atlas.tsv"], 1, "must have the columns onset and duration"),
         (

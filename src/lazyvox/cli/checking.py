@@ -226,8 +226,8 @@ def _tail_problems(spec: ArraySpec, zero_tail: int, path: str) -> list[str]:
         return [text]
     if n_volumes == 1 and share > _SUSPICIOUS_SHARE:
         msg = (
-            f"{printable(path)}: the last {share:.0%} of the voxels are all zero. Masks may be so; "
-            f"so is a copy that stopped."
+            f"{printable(path)}: the last {share:.0%} of the voxels are all zero, as in "
+            f"masks, and after a copy that stopped."
         )
         warnings.warn(msg, LazyvoxWarning, stacklevel=2)
     return []

@@ -170,7 +170,7 @@ class CleaningChoice:
         if self.is_filtered and self.t_r is None and series.grid.t_r is None and silent:
             msg = (
                 f"{printable(silent[0])}: filtering needs the seconds between volumes. The header "
-                f"does not say them. Pass --t-r SECONDS."
+                f"has none. Pass --t-r SECONDS."
             )
             raise ParameterError(msg)
         if self.censored != "drop" and keep is None and not confounds.confounds:
@@ -280,7 +280,7 @@ _KEEP_MEAN = click.option(
     is_flag=True,
     expose_value=False,
     callback=keep,
-    help="Last, bring the mean of each voxel over the volumes that are kept to what it was.",
+    help="At the end, restore the mean of each voxel over the volumes that are kept.",
 )
 
 _JOIN_RUNS = click.option(
@@ -356,7 +356,7 @@ _CONFOUNDS = (
         type=click.IntRange(min=0),
         expose_value=False,
         callback=keep,
-        help="Leave out stretches of fewer volumes between those that are left out; 5 by default.",
+        help="Leave out segments of fewer than N volumes between censored volumes, too; 5 by default.",
     ),
 )
 
@@ -367,8 +367,8 @@ _CENSORED = click.option(
     show_default=True,
     expose_value=False,
     callback=keep,
-    help="Volumes that --confounds censor or --sample-mask leaves out: drop their rows, keep "
-    "the volumes all the same, write zeros, or interpolate between the nearest kept volumes.",
+    help="Treatment of the volumes that --confounds censor or --sample-mask leaves out: drop their "
+    "rows, keep the volumes, write zeros, or interpolate between the nearest kept volumes.",
 )
 
 _KEEP_CENSORED = click.option(
@@ -378,8 +378,8 @@ _KEEP_CENSORED = click.option(
     show_default=True,
     expose_value=False,
     callback=keep,
-    help="Volumes that --confounds censor or --sample-mask leaves out: drop them, or keep those "
-    "that are censored all the same.",
+    help="Treatment of the volumes that --confounds censor or --sample-mask leaves out: drop them "
+    "all, or keep the censored ones.",
 )
 
 #: Options about tables that are found beside the runs of a study.
@@ -396,8 +396,8 @@ _OF_FOUND_TABLES = (
         show_default=True,
         expose_value=False,
         callback=keep,
-        help="Volumes that thresholds or scrub leave out: drop their rows, keep the volumes all the "
-        "same, write zeros, or interpolate between the nearest kept volumes.",
+        help="Treatment of the volumes that thresholds or scrub leave out: drop their rows, keep the "
+        "volumes, write zeros, or interpolate between the nearest kept volumes.",
     ),
 )
 

@@ -197,8 +197,8 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     "--mask",
     metavar="auto|FILE",
     type=PATH,
-    help="Mask that regions, measures of quality and GLM maps are confined to: a file, or auto for that "
-    "beside each run. Without, that of GLM maps is computed, in a pass over each run before.",
+    help="Mask for regions, measures of quality and GLM maps: a file, or auto for the mask beside each "
+    "run. Without it, the mask of GLM maps is computed in an extra pass over each run.",
 )
 @click.option(
     "--strategy",
@@ -211,7 +211,7 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     "--min-coverage",
     type=click.FloatRange(0, 1),
     metavar="PART",
-    help="Part of its voxels that must hold signal for a region to have values.",
+    help="Give n/a for regions of which a smaller part of the voxels holds signal.",
 )
 @click.option("--resample", is_flag=True, help="Bring atlases to the grid of each run.")
 @study_cleaning_options

@@ -90,7 +90,7 @@ def _methods_option(ways: Sequence[Way]) -> Callable[[_Command], _Command]:
         "--methods",
         metavar="NAMES",
         callback=choose,
-        help=f"Methods, with commas between; by default all: {names}. {families} stand for all of "
+        help=f"Methods, with commas between; by default all: {names}. {families} select all of "
         "theirs.",
     )
     return option

@@ -168,8 +168,8 @@ class _Matrices:
 @click.option(
     "--fisher-z",
     is_flag=True,
-    help="Write arctanh of the correlations, at most 4 in absolute value, which is the diagonal "
-    "too (3dNetCorr -fish_z).",
+    help="Write Fisher's z, arctanh of the correlations, clipped to 4, as on the diagonal "
+    "(3dNetCorr -fish_z).",
 )
 @click.option(
     "--plot",

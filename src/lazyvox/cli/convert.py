@@ -41,7 +41,7 @@ _TYPES = (
     "--compresslevel",
     type=int,
     metavar="N",
-    help="0 to 9 for gzip and Zarr, by default 1; 1 to 22 for zstd.",
+    help="Compression level: 0 to 9 for gzip and Zarr, by default 1; 1 to 22 for zstd.",
 )
 @click.option(
     "--seekable",

@@ -296,7 +296,7 @@ def _largest(img: Any) -> float:
     type=click.FloatRange(min=0),
     default=0.01,
     show_default=True,
-    help="Fastest of the cosines.",
+    help="Frequency of the fastest of the cosines, in Hz.",
 )
 @click.option(
     "--t-r",
@@ -355,7 +355,7 @@ def glm(
             raise WrongUsageError(msg)
     choice = ModelChoice(**options)
     if choice.drift_model != "cosine" and is_given(ctx, "high_pass"):
-        msg = f"--high-pass is that of --drift-model cosine. Got it with {choice.drift_model}"
+        msg = f"--high-pass needs --drift-model cosine. Got it with {choice.drift_model}"
         raise WrongUsageError(msg)
     confounds = chosen(ctx, ConfoundChoice)
     inputs = FirstLevelInputs(runs, events, designs, confounds, contrasts, choice, settings.n_jobs)

@@ -152,8 +152,8 @@ class FirstLevelInputs:
         silent = [path for path, period in found.items() if period is None]
         if silent:
             msg = (
-                f"{printable(silent[0])}: `t_r` is needed with events, and the header does not say "
-                f"it. Pass --t-r SECONDS."
+                f"{printable(silent[0])}: `t_r` is needed with events, and the header has "
+                f"none. Pass --t-r SECONDS."
             )
             raise ParameterError(msg)
         if len(set(found.values())) > 1:

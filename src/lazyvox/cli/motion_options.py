@@ -19,7 +19,7 @@ def motion_options(command: Any) -> Any:
         default=50.0,
         show_default=True,
         metavar="MM",
-        help="Radius of the sphere on which rotations are lengths.",
+        help="Radius of the sphere on which rotations are converted to mm.",
     )
     motion_format = click.option(
         "--motion-format",
@@ -35,5 +35,5 @@ def motion_options(command: Any) -> Any:
 def check_radius(ctx: click.Context, *, has_motion: bool) -> None:
     """Refuse a radius without a motion table."""
     if not has_motion and is_given(ctx, "radius"):
-        msg = "--radius is that of --motion, which is missing"
+        msg = "--radius needs --motion, which is missing"
         raise WrongUsageError(msg)

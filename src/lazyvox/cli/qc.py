@@ -28,7 +28,7 @@ __all__ = ["qc"]
     ),
 )
 @click.argument("run", type=PATH)
-@click.option("--mask", metavar="MASK", type=PATH, help="Voxels to take, those of the brain say.")
+@click.option("--mask", metavar="MASK", type=PATH, help="Voxels to measure, such as the brain.")
 @click.option(
     "--motion",
     metavar="TABLE",

@@ -59,7 +59,7 @@ class _WrittenPage:
     ),
 )
 @runs_argument
-@click.option("--mask", metavar="MASK", type=PATH, help="Voxels to take, those of the brain say.")
+@click.option("--mask", metavar="MASK", type=PATH, help="Voxels to measure, such as the brain.")
 @click.option(
     "--motion",
     "--confounds",

@@ -63,8 +63,8 @@ def _zooms(ctx: click.Context, param: click.Parameter, value: str | None) -> Any
     "--zooms",
     metavar="MM",
     callback=_zooms,
-    help="Voxel size instead, or three, as in 2,2,3: the axes point where they did, the first "
-    "voxel has its centre where it had, and the grid covers the last.",
+    help="Voxel size, or three, as in 2,2,3, in place of --like: the axes keep their directions, "
+    "the first voxel keeps its centre, and the grid covers the last voxel.",
 )
 @click.option(
     "--interpolation",

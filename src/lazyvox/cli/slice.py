@@ -55,7 +55,7 @@ class _IndexCommand(Command):
     metavar="RANGES",
     help="In place of INDEX: whole volumes, as ranges such as 4: or :-10 or ::2, and numbers, "
     "separated by commas. They count from 0, negative ones from the end; the stop of a range is "
-    "not part of it. The result is 4D, but for one number by itself.",
+    "not part of it. The result is 4D, or 3D for a single number.",
 )
 @output_option(_OUTPUT_TEXT)
 @common_options

@@ -54,7 +54,7 @@ __all__ = ["view"]
     "--mask",
     metavar="MASK",
     type=PATH,
-    help="Voxels to measure and correlate, those of the brain say.",
+    help="Voxels to measure and correlate, such as the brain.",
 )
 @click.option(
     "--events",
@@ -76,8 +76,8 @@ __all__ = ["view"]
     metavar="ADDRESS",
     default=LOOPBACK,
     show_default=True,
-    help="Address to listen on. Any other lets other machines ask, over a connection that is not "
-    "encrypted.",
+    help="Address to listen on. Any but the loopback address lets other machines see the run, over a "
+    "connection that is not encrypted.",
 )
 @click.option(
     "--port",

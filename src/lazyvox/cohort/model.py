@@ -282,7 +282,7 @@ def prepare_model(
         raise ParameterError(msg, hint="Pass `events_dir`, or a table of runs with paths.")
     seconds = t_r or series.grid.t_r
     if seconds is None:
-        msg = "`t_r` is needed with events, and the header does not say it."
+        msg = "`t_r` is needed with events, and the header has none."
         raise ParameterError(msg)
     frame = None
     if confounds is not None:

@@ -137,7 +137,7 @@ class CohortOptions:
         """Refuse what cannot be done to any run."""
         if not self.atlases and not self.qc and self.glm is None:
             msg = (
-                "`atlases` must hold an atlas, or `qc` or `glm` must be true: nothing else is asked "
+                "`atlases` must hold an atlas, or `qc` or `glm` must be true: otherwise no result is asked "
                 "for of the runs."
             )
             raise ParameterError(msg)

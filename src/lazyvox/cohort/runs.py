@@ -128,8 +128,8 @@ class RunFilter:
                     # Folders of participants that are not wanted were not opened.
                     known |= set(subjects) - set(absent)
                 msg = (
-                    f"`{_PARAMETERS[key]}` must name what is there. Got {', '.join(absent)}; "
-                    f"{place} has {_shortened(known)}."
+                    f"`{_PARAMETERS[key]}` must be among those of the runs. Got "
+                    f"{', '.join(absent)}; {place} has {_shortened(known)}."
                 )
                 raise ParameterError(msg, value=absent[0])
             left = [one for one in left if one.name.get(key) in wanted]
@@ -138,8 +138,8 @@ class RunFilter:
             left = [one for one in left if test.holds(one.name)]
             if there and not left:
                 msg = (
-                    f"`bids_filter_file`: {test.entity!r} must be that of a run. None of the "
-                    f"{len(there)} runs in {place} has it so."
+                    f"`bids_filter_file`: a run must have the {test.entity!r} that is asked for. "
+                    f"None of the {len(there)} runs in {place} has it."
                 )
                 raise ParameterError(msg)
         spaces = sorted({one.name.get("space") or "none (the native one)" for one in left})

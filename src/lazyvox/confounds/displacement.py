@@ -108,7 +108,7 @@ def framewise_displacement(
 def check_has_motion(motion_format: str | None, *, has_motion: bool) -> None:
     """Raise `ParameterError` where there is a format of motion, and no motion."""
     if motion_format is not None and not has_motion:
-        msg = "`motion_format` is that of `motion`, which is missing."
+        msg = "`motion_format` needs `motion`, which is missing."
         raise ParameterError(msg, parameter="motion_format")
 
 

@@ -72,7 +72,7 @@ class ModelChoice:
             msg = f"`drift_order` must be a number of at least 0. Got {self.drift_order!r}."
             raise ParameterError(msg)
         if self.drift_order != 1 and self.drift_model != "polynomial":
-            msg = f"`drift_order` is that of drift_model='polynomial'. Got {self.drift_order} with {self.drift_model}."
+            msg = f"`drift_order` needs drift_model='polynomial'. Got {self.drift_order} with {self.drift_model}."
             raise ParameterError(msg)
         if not 0 <= self.slice_time_ref <= 1:
             msg = f"`slice_time_ref` must be from 0 to 1. Got {self.slice_time_ref!r}."

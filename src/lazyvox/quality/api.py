@@ -135,7 +135,7 @@ def prepare_report(
         If an argument does not fit the runs.
     """
     if not imgs:
-        msg = "`imgs` must be a run at least. Got an empty list."
+        msg = "`imgs` must hold at least one run. Got an empty list."
         raise ParameterError(msg, parameter="imgs")
     if motion and len(motion) != len(imgs):
         msg = f"`motion` must have a table for each run. Got {len(motion)} for {len(imgs)} runs."
@@ -172,7 +172,7 @@ def qc_report(  # noqa: PLR0913
     imgs : image, path, or list of them
         A 4D image, or several runs, each of which has its own section.
     mask_img : image or path, optional
-        The voxels to take, those of the brain say, on the grid of the runs; by default all.
+        The voxels to measure, such as those of the brain, on the grid of the runs; by default all.
     motion : path-like, DataFrame or ndarray of shape (n_volumes, 6), or list of them, optional
         Motion parameters of each run, fMRIPrep's table of confounds among them.
     motion_format : {"fmriprep", "fsl", "afni", "spm"}, optional

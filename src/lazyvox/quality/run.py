@@ -72,7 +72,7 @@ class ReportOptions:
         if self.labels_img is None:
             for name in ("lut", "resample"):
                 if getattr(self, name):
-                    msg = f"`{name}` is that of `labels_img`, which is missing."
+                    msg = f"`{name}` needs `labels_img`, which is missing."
                     raise ParameterError(msg, parameter=name)
 
 

@@ -168,7 +168,7 @@ class SeedCleaning:
         if t_r is None:
             msg = (
                 "`high_pass` and `low_pass` need `t_r`, the seconds between volumes. The header "
-                "does not say them. Pass `t_r`."
+                "has none. Pass `t_r`."
             )
             raise ParameterError(msg, parameter="t_r")
         check_seconds(t_r)

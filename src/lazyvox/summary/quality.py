@@ -339,7 +339,7 @@ def qc(
     img : image or path
         A 4D image, one run.
     mask_img : image or path, optional
-        The voxels to take, those of the brain say; by default all of them.
+        The voxels to measure, such as those of the brain; by default all of them.
     motion : path-like, DataFrame or ndarray of shape (n_volumes, 6), optional
         Motion parameters, for the framewise displacement, or a table with fMRIPrep's column
         framewise_displacement, which is taken where a parameter is missing.

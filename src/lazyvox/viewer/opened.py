@@ -222,9 +222,7 @@ def _shown_atlas(img: ImageLike, lut: Lut | None, grid: Grid) -> ShownAtlas:
     placed = np.asanyarray(regions.region_atlas(grid).dataobj)
     name = Path(as_series(img).grid.name).name
     if placed.dtype.itemsize > 4:
-        msg = (
-            f"{name}: the viewer takes labels of up to 32 bits. Got larger ones: number them anew."
-        )
+        msg = f"{name}: the viewer takes labels of up to 32 bits. Got larger ones. Renumber them."
         raise RegionError(msg, parameter="atlas")
     return ShownAtlas(name, placed, regions.names_by_label)
 

@@ -91,7 +91,9 @@ def test_runs_of_a_study_are_chosen(study, write_run):
     result = lv.run_cohort("fmriprep", "out", participant_label=["02", "03"], **options)
     assert [one.run for one in result.done] == ["sub-03_task-rest_space-MNI"]
     write(path, {"task": "rset"})
-    with pytest.raises(ParameterError, match=r"'task' must be that of a run. None of the 3 runs"):
+    with pytest.raises(
+        ParameterError, match=r"a run must have the 'task' that is asked for. None of the 3 runs"
+    ):
         lv.run_cohort("fmriprep", "out", **options)
     with pytest.raises(ImageNotFoundError, match="there must be a filter file"):
         lv.run_cohort("fmriprep", "out", **{**options, "bids_filter_file": "none.json"})

@@ -56,9 +56,12 @@ def test_labels_are_taken_with_and_without_their_key(study):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (RunFilter(sub=("01", "7")), r"`participant_label` must name what is there. Got 7"),
+        (
+            RunFilter(sub=("01", "7")),
+            r"`participant_label` must be among those of the runs. Got 7",
+        ),
         (RunFilter(sub=("7",)), "preprocessed runs of sub-7"),
-        (RunFilter(task=("go",)), "`task` must name what is there. Got go; .* has rest"),
+        (RunFilter(task=("go",)), "`task` must be among those of the runs. Got go; .* has rest"),
         (RunFilter(ses=("a",)), "has none"),
     ],
 )
@@ -169,7 +172,7 @@ def test_labels_choose_among_folders_that_cannot_be_read(study):
     with pytest.raises(ReadError, match=r"sub-03: a folder of runs must be one that can be read"):
         find_runs(folder, RunFilter(sub=("03",)))
     with pytest.raises(
-        ParameterError, match=r"`participant_label` must name what is there\. Got 9"
+        ParameterError, match=r"`participant_label` must be among those of the runs\. Got 9"
     ):
         find_runs(folder, RunFilter(sub=("01", "03", "9")))
 

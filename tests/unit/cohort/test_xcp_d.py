@@ -160,7 +160,7 @@ def test_cifti_is_said_to_be_left_out(xcp_d):
     wanted = RunFilter(task=("go",), space=("MNI",))
     with (
         pytest.warns(LazyvoxWarning, match="CIFTI is not supported"),
-        pytest.raises(ParameterError, match=r"`task` must name what is there. Got go"),
+        pytest.raises(ParameterError, match=r"`task` must be among those of the runs. Got go"),
     ):
         find_runs("xcp_d", wanted)
     for one in xcp_d.glob("*.nii.gz"):

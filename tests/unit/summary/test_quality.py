@@ -133,7 +133,7 @@ REFUSED = [
     ({"img": [image_of(values_of())]}, lv.ParameterTypeError, "`img` must be one run"),
     ({"img": image_of(values_of("c8"))}, lv.ParameterTypeError, "need real voxels"),
     ({"motion": np.zeros((3, 6)), "motion_format": "spm"}, lv.ParameterError, "a row for each volume"),
-    ({"motion_format": "spm"}, lv.ParameterError, "`motion_format` is that of `motion`"),
+    ({"motion_format": "spm"}, lv.ParameterError, "`motion_format` needs `motion`"),
     ({"mask_img": image_of(np.zeros(SHAPE[:3]))}, lv.RegionError, "at least one voxel"),
 ]  # fmt: skip
 

@@ -25,12 +25,20 @@ def folder(tmp_path_factory):
     lv.save(nib.Nifti1Image(np.ones((48, 48, 30), "u1"), AFFINE), path / "mask.nii")
     large = rng.normal(100, 9, (150, 150, 100, 4)).astype("f4")
     lv.save(nib.Nifti1Image(large, AFFINE), path / "large.nii")
+    lv.save(nib.Nifti1Image(large[..., 0].astype("f8"), AFFINE), path / "volume.nii")
+    np.save(path / "signals.npy", rng.normal(size=(20_000, 100)))
+    lv.interop.to_zarr(path / "large.nii", path / "large.zarr", chunks=(75, 150, 100, -1))
     return path
 
 
 def cleaned(path):
     with lv.memory_budget("600MiB"):
         return clean_img(path, standardize="psc")
+
+
+def minus_volumes(folder):
+    volume = lv.load(folder / "volume.nii")
+    return lv.load(folder / "large.nii") - volume - 2 * volume - 3 * volume
 
 
 CALLS = {
@@ -43,6 +51,9 @@ CALLS = {
     "state": lambda path: partial(
         lv.save, lv.load(path / "large.nii").std(-1), path / "std.nii", overwrite=True
     ),
+    "volumes": lambda path: partial(lv.max_img, minus_volumes(path)),
+    "signals": lambda path: partial(lv.connectivity, str(path / "signals.npy")),
+    "chunks": lambda path: partial(lv.mean_img, str(path / "large.zarr")),
     "compression": lambda path: partial(
         lv.save,
         smooth_img(str(path / "run.nii"), 3),

@@ -1,6 +1,7 @@
 """Files written block by block are read back by nibabel bit for bit."""
 
 import gzip
+import tracemalloc
 
 import nibabel
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from lazyvox.errors import OutputExistsError, ScalingError
 from lazyvox.formats.encode import auto_scale
 from lazyvox.formats.output import plan_output
-from lazyvox.formats.writer import ImageWriter
+from lazyvox.formats.writer import ENCODING_BYTES, ImageWriter
 from lazyvox.testing import own_threads
 
 SHAPE = (7, 5, 4, 6)
@@ -218,6 +219,28 @@ def test_bytes_do_not_depend_on_threads(tmp_path):
     contents = {path.read_bytes() for path in tmp_path.iterdir()}
     assert len(contents) == 1
     assert own_threads() == threads
+
+
+@pytest.mark.parametrize("order", "FC")
+@pytest.mark.parametrize(
+    ("values", "stored", "slope"),
+    [
+        ("f8", "i2", 0.5),
+        ("f8", "u1", 1),
+        ("f4", "f8", None),
+        ("i2", ">f4", None),
+        ("c16", "c8", None),
+    ],
+)
+def test_values_are_encoded_in_the_memory_that_is_said(tmp_path, values, stored, slope, order):
+    block = np.ones((250, 200, 100), values, order=order)
+    spec = {"dtype": stored, "slope": slope, "inter": None if slope is None else 0}
+    write(tmp_path / "first.nii", block[:2], blocks=[block[:2]], **spec)
+    tracemalloc.start()
+    write(tmp_path / "a.nii", block, blocks=[block], **spec)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ENCODING_BYTES / 16 < peak <= ENCODING_BYTES < block.nbytes
 
 
 def test_memory_is_known_before(tmp_path):

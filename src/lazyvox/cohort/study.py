@@ -175,6 +175,9 @@ class Cohort:
             What became of them.
         """
         with _workers(scheduler, n_jobs) as cluster:
+            if cluster is not None:
+                # Their imports take about as long as planning some hundred runs.
+                cluster.send_ahead(carried(work_on))
             return self._run(self._plan(memory, n_jobs, cluster), progress, cluster)
 
     def _run(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lazyvox._threads import ForkSafeLock
+from lazyvox._threads import ForkSafeLock, Workers
 from lazyvox._version import __version__
 from lazyvox.errors import (
     LazyvoxError,
@@ -80,6 +80,7 @@ class Cluster:
         self._client = client
         self.address: str = client.scheduler_info(n_workers=0)["address"]
         self._workers = self._found_workers()
+        self._sent_ahead: list[Any] = []
 
     @property
     def n_calls(self) -> int:
@@ -126,6 +127,19 @@ class Cluster:
             hint = "Start workers with more memory."
             raise ParameterError(msg, value=wanted, hint=hint)
         return wanted
+
+    def send_ahead(self, func: Callable[..., Any]) -> None:
+        """Have the workers make the imports of a function, and do not wait for that.
+
+        Parameters
+        ----------
+        func : callable
+            Function that they will be asked to call.
+        """
+        self._sent_ahead = [
+            self._client.submit(_received, func, workers=[address], pure=False)
+            for address in self._workers
+        ]
 
     def answers(
         self,
@@ -322,6 +336,10 @@ def _version_there() -> Callable[[], str]:
     return version
 
 
+def _received(func: Callable[..., Any]) -> None:
+    """Do nothing: a function that has come was unpickled, and so its modules are imported."""
+
+
 def _call(version: str, func: Callable[..., Any], args: tuple[Any, ...], size: int) -> Any:
     """Make one call, in a worker."""
     if version != __version__:
@@ -329,8 +347,10 @@ def _call(version: str, func: Callable[..., Any], args: tuple[Any, ...], size: i
         msg = f"workers must have lazyvox {version}. This one has {__version__}."
         raise LazyvoxError(msg, hint="Start workers in the same environment.")
     try:
-        with _ALONE.of_this_process():
-            return func(*args, size)
+        # Workers of Dask walk the stack of the thread that they call this in a hundred times a second:
+        # a few percent of the time of a call, as deep as its stack is.
+        with _ALONE.of_this_process(), Workers(1, "lazyvox-call") as workers:
+            return workers.submit(func, *args, size).result()
     except MemoryBudgetError as error:
         # Another worker has no more: it would be made again in vain.
         return Raised(error)

@@ -18,7 +18,7 @@ PieceT = TypeVar("PieceT", bytes, memoryview)
 #: Compressed bytes fetched at a time. A decoder may keep one such piece while it waits in the
 #: cursor pool, so it is small; larger pieces were not measurably faster. For the least, see the
 #: pieces of `lazyvox.store.cursors`.
-PIECE_BYTES = 112 * 1024
+PIECE_BYTES = 60 * 1024
 
 #: Parts that are shorter are fetched many at a time.
 _SHORT_PART = 128 << 10

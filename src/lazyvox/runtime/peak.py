@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from lazyvox.runtime.cgroup import PROC_ROOT, read_text
-from lazyvox.runtime.resident import Usage, tree_usage
+from lazyvox.runtime.resident import Usage, resident_usage, tree_usage
 
 __all__ = ["PeakMemory", "peak_memory"]
 
@@ -49,9 +49,16 @@ class PeakMemory:
         with self._lock:
             return max(self._growth, self._mark - self._entry[0].rss - self._mapped_growth)
 
+    def _usage(self) -> tuple[Usage, Usage]:
+        """Return the memory of this process, and that of all that are measured."""
+        if self._with_children:
+            return tree_usage(os.getpid())
+        own = resident_usage()
+        return own, own
+
     def _sample(self) -> None:
         """Take one sample into account."""
-        own, total = tree_usage(os.getpid())
+        own, total = self._usage()
         with self._lock:
             self._growth = max(self._growth, total.growth_since(self._entry[1]))
             # Pages of files may be shared with strangers: the mark must not count them in full.
@@ -71,7 +78,7 @@ class PeakMemory:
     def _start(self) -> None:
         """Begin to measure."""
         _MARKS.add(self)
-        self._entry = tree_usage(os.getpid())
+        self._entry = self._usage()
         self._is_open = True
         if self._with_children:
             self._thread.start()
@@ -151,7 +158,7 @@ def peak_memory(*, with_children: bool = True) -> Iterator[PeakMemory]:
     with_children : bool, default=True
         Whether samples are taken in between, which costs up to a fifth of a core. Without them the
         peak of this process is measured all the same where the kernel keeps a high-water mark
-        (Linux); that of children is not.
+        (Linux); that of children is not, and pages that others share count in full.
 
     Yields
     ------

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from lazyvox.runtime.cgroup import PROC_ROOT, read_text
 
-__all__ = ["Usage", "own_usage", "process_memory", "tree_pss", "tree_usage"]
+__all__ = [
+    "Usage",
+    "own_usage",
+    "process_memory",
+    "resident_usage",
+    "tree_pss",
+    "tree_usage",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,19 @@ def _statm_resident(folder: Path) -> int:
     """Return the resident bytes in a process's statm, 0 where there is none."""
     fields = read_text(folder / "statm").split()
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+
+
+def resident_usage() -> Usage:
+    """Return the memory of this process, with pages that others share in full.
+
+    The kernel knows these sums; for those of `own_usage` it looks at every page.
+    """
+    lines = read_text(PROC_ROOT / "self" / "status").splitlines()
+    fields = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    if "RssFile" not in fields:
+        return own_usage(os.getpid())
+    resident, *mapped = (int(fields[name][0]) * 1024 for name in ("VmRSS", "RssFile", "RssShmem"))
+    return Usage(resident, resident, sum(mapped), sum(mapped))
 
 
 def own_usage(pid: int) -> Usage:

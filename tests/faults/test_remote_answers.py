@@ -207,9 +207,9 @@ def test_urls_that_name_nothing_are_refused(url, kind, message):
 def test_a_folder_of_zarr_is_named():
     with (
         ObjectServer({}) as server,
-        pytest.raises(ImageNotFoundError, match=r"Zarr must be local"),
+        pytest.raises(ImageNotFoundError, match=r"The URL of a folder of Zarr ends in \.zarr"),
     ):
-        lv.load(server.url("x.zarr"), storage_options=OPTIONS)
+        lv.load(server.url("x.zarr/0/zarr.json"), storage_options=OPTIONS)
 
 
 def test_damaged_blocks_beside_one_another_are_fetched_again(plain, values, tmp_path):

@@ -170,6 +170,9 @@ class ChunkedReader(ArrayReader):
             stored[place] = parts[axis]
         try:
             values = np.asarray(self.stored[tuple(stored)])
+        except ImageFileError:
+            # Of an object: it says which one.
+            raise
         except (OSError, ValueError, RuntimeError) as error:
             msg = (
                 f"{printable(self.path)}: the chunk at {tuple(one.start for one in parts)} could "

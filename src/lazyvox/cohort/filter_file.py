@@ -3,14 +3,14 @@
 import json
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from lazyvox._typing import PathLike
 from lazyvox.bids.names import BidsName
-from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError
+from lazyvox.errors import ImageFileError, LazyvoxWarning, ParameterError
 from lazyvox.store.files.paths import absolute_path, printable
+from lazyvox.store.opening import open_binary
 
 __all__ = ["EntityTest", "read_filter"]
 
@@ -109,10 +109,10 @@ def read_filter(path: PathLike) -> tuple[EntityTest, ...]:
     full = absolute_path(path)
     shown = printable(full)
     try:
-        given: Any = json.loads(Path(full).read_text("utf-8"))
-    except FileNotFoundError as error:
-        msg = f"{shown}: there must be a filter file. There is none."
-        raise ImageNotFoundError(msg) from error
+        with open_binary(full) as file:
+            given: Any = json.load(file)
+    except ImageFileError:
+        raise
     except (OSError, ValueError) as error:
         msg = f"{shown}: a filter file must be JSON. {error}."
         raise _error(msg) from error

@@ -1,22 +1,29 @@
 """Signals in any form, files among them: names, shape, and the values when they are wanted."""
 
 import os
-import warnings
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.table_writers import load_parquet
-from lazyvox.store.files.identity import identify
 from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.urls import is_url
-from lazyvox.tables.numeric import FrameTable, check_distinct, has_titles, is_frame, open_text
+from lazyvox.store.opening import find_file, open_binary
+from lazyvox.tables.numeric import (
+    FrameTable,
+    TextTable,
+    check_distinct,
+    has_titles,
+    is_frame,
+    open_text,
+)
 
 __all__ = ["SIGNAL_ENDINGS", "SignalsTable", "open_signals", "signals_table"]
 
@@ -47,7 +54,7 @@ class SignalsTable:
     @property
     def n_bytes(self) -> int:
         """Size of the file."""
-        return identify(self.path).size if self.path else 0
+        return find_file(self.path).identity.size if self.path else 0
 
     @property
     def shown(self) -> str:
@@ -112,11 +119,8 @@ def open_signals(path: PathLike) -> SignalsTable:
         If pyarrow is needed and not installed.
     """
     full = absolute_path(path)
-    if is_url(full):
-        msg = f"{printable(full)}: signals must be in a local file. Got a URL. Download it first."
-        raise ParameterError(msg)
-    identify(full)
-    ending = Path(full).suffix.lower()
+    find_file(full)
+    ending = Path(urlsplit(full).path if is_url(full) else full).suffix.lower()
     openers = {
         ".npy": _open_npy,
         ".parquet": _open_parquet,
@@ -150,26 +154,20 @@ def _open_text(path: str) -> SignalsTable:
 
 def _open_numbers(path: str) -> SignalsTable:
     """Open a file of numbers alone; lines that begin with # are comments, as AFNI's are."""
-    try:
-        with warnings.catch_warnings():
-            # An empty file is an error, said below.
-            warnings.simplefilter("ignore", UserWarning)
-            array = np.loadtxt(path, ndmin=2)
-    except ValueError as error:
+    text = open_text(path, "a table of signals", has_comments=True).text
+    if has_titles(text.titles):
         msg = (
-            f"{printable(path)}: the file must hold rows of as many numbers each ({error}). Names "
-            f"of regions are in .tsv and .csv files."
+            f"{printable(path)}: the file must hold numbers alone. Got {text.titles[0]!r} in the "
+            f"first line. Names of regions are in .tsv and .csv files."
         )
-        raise ParameterError(msg) from error
-    if not array.size:
-        msg = f"{printable(path)}: signals must have a row for each volume. The file has none."
         raise ParameterError(msg)
-    return _without_names(path, array)
+    table = TextTable(text.without_titles())
+    return SignalsTable(path, table.names, (table.n_rows(), len(table.names)), table.read_all)
 
 
 def _open_npy(path: str) -> SignalsTable:
     try:
-        found: object = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = _load_npy(path)
     except (ValueError, EOFError) as error:
         msg = f"{printable(path)}: the file must hold one array of numbers ({error})."
         raise ParameterError(msg) from error
@@ -178,6 +176,13 @@ def _open_npy(path: str) -> SignalsTable:
         msg = f"{printable(path)}: signals must have the shape (volumes, regions). Got {got}."
         raise ParameterError(msg)
     return _without_names(path, found)
+
+
+def _load_npy(path: str) -> object:
+    if not is_url(path):
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    with open_binary(path) as file:
+        return np.load(file, allow_pickle=False)
 
 
 def _without_names(path: str, array: Array) -> SignalsTable:
@@ -191,7 +196,7 @@ def _open_parquet(path: str) -> SignalsTable:
     from pyarrow.lib import ArrowException
 
     try:
-        with closing(parquet.ParquetFile(path)) as file:
+        with open_binary(path) as raw, closing(parquet.ParquetFile(raw)) as file:
             names = tuple(str(name) for name in file.schema_arrow.names)
             shape = (int(file.metadata.num_rows), len(names))
     except ArrowException as error:
@@ -199,7 +204,8 @@ def _open_parquet(path: str) -> SignalsTable:
         raise ParameterError(msg) from error
 
     def read() -> Array:
-        table = parquet.read_table(path)
+        with open_binary(path) as raw:
+            table = parquet.read_table(raw)
         values = np.empty(shape, np.float64)
         for number, (name, column) in enumerate(zip(names, table.columns, strict=True)):
             array = column.to_numpy()

@@ -121,7 +121,7 @@ def from_zarr(store: Any, *, level: int = 0) -> LazyImage:
 
     Parameters
     ----------
-    store : path-like, zarr.abc.store.Store or zarr.Group
+    store : path-like, URL, zarr.abc.store.Store or zarr.Group
         NIfTI-Zarr, or any other OME-Zarr image, on Zarr 2 or 3. Of one without a NIfTI header the
         affine is made of scales and translations, in mm.
     level : int, default=0

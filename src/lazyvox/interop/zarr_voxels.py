@@ -2,24 +2,24 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
-from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from lazyvox._typing import Shape, override
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.formats.nifti_zarr import stored_axes
+from lazyvox.lazyimage.zarr_objects import ReadOnlyStore
 
 __all__ = ["VoxelStore"]
 
 _CHUNKS = "0/c/"
 
 
-class VoxelStore(Store):  # type: ignore[misc] # mypy does not read zarr
+class VoxelStore(ReadOnlyStore):
     """A read-only store: metadata in memory, and chunks that are read out of a lazy array.
 
     Parameters
@@ -33,7 +33,7 @@ class VoxelStore(Store):  # type: ignore[misc] # mypy does not read zarr
     """
 
     def __init__(self, array: LazyArray, chunks: Shape, metadata: dict[str, bytes]) -> None:
-        super().__init__(read_only=True)
+        super().__init__()
         self._array = array
         self._chunks = chunks
         self._metadata = metadata
@@ -64,21 +64,6 @@ class VoxelStore(Store):  # type: ignore[misc] # mypy does not read zarr
         return f"voxels of {self._array.reader.path}"
 
     @property
-    def supports_writes(self) -> bool:
-        """False."""
-        return False
-
-    @property
-    def supports_deletes(self) -> bool:
-        """False."""
-        return False
-
-    @property
-    def supports_partial_writes(self) -> bool:
-        """False."""
-        return False
-
-    @property
     def supports_listing(self) -> bool:
         """True."""
         return True
@@ -94,10 +79,6 @@ class VoxelStore(Store):  # type: ignore[misc] # mypy does not read zarr
         kind = prototype or default_buffer_prototype()
         held = MemoryStore({key: kind.buffer.from_bytes(content)})
         return await held.get(key, kind, byte_range)
-
-    async def get_partial_values(self, prototype: Any, key_ranges: Iterable[Any]) -> list[Any]:
-        """Return the bytes of several keys, or parts of them."""
-        return [await self.get(key, prototype, part) for key, part in key_ranges]
 
     async def exists(self, key: str) -> bool:
         """Return whether the store has a key."""
@@ -125,25 +106,6 @@ class VoxelStore(Store):  # type: ignore[misc] # mypy does not read zarr
             if name not in seen:
                 seen.add(name)
                 yield name
-
-    async def set(self, key: str, value: Any) -> None:
-        """Refuse."""
-        del key, value
-        self._refuse()
-
-    async def set_partial_values(self, key_start_values: Any) -> None:
-        """Refuse."""
-        del key_start_values
-        self._refuse()
-
-    async def delete(self, key: str) -> None:
-        """Refuse."""
-        del key
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        msg = f"{self}: the store is a view of an image, and cannot be written to."
-        raise ValueError(msg)
 
     def _number(self, key: str) -> tuple[int, ...] | None:
         """Return the number of a chunk along the axes of the store, None of another key."""

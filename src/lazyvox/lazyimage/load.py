@@ -135,10 +135,10 @@ def load(
         file = open_image_file(path)
     except ForeignFormatError as error:
         full_path = absolute_path(path)
-        if is_url(full_path):
-            raise
         if is_zarr_folder(full_path):
             return _load_zarr(full_path, dtype=dtype, mmap=mmap)
+        if is_url(full_path):
+            raise
         foreign: LazyImage = _load_foreign(full_path, error, dtype=dtype, mmap=mmap)
         return foreign
     img = image_of_file(file, mmap=mmap)

@@ -37,6 +37,8 @@ _BLANK = " "
 _SEPARATORS = ("\t", ",", ";", _BLANK)
 _SEPARATOR_OF = {".tsv": "\t", ".csv": ","}
 _GZIP_MAGIC = b"\x1f\x8b"
+#: In the place of a line that is a comment; no cell can be it.
+_COMMENT = "\0"
 _UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}
 #: Values that table writers put where there is none; BIDS prescribes n/a.
 _MISSING = {"", "n/a", "na", "nan", "-nan", "<na>", "#n/a", "null", "none"}
@@ -119,6 +121,8 @@ class DelimitedText:
             if self.has_titles:
                 next(lines)
             for line, cells in lines:
+                if cells == [_COMMENT]:
+                    continue
                 if _is_blank(cells):
                     # Empty lines at the end are harmless, between rows a volume may be missing.
                     blank = blank or line
@@ -269,7 +273,7 @@ def to_numbers(cells: Sequence[str]) -> list[float | None]:
 
 def _is_blank(cells: Sequence[str]) -> bool:
     """Return whether a line holds nothing, not even a separator."""
-    return not cells or (len(cells) == 1 and not cells[0].strip())
+    return not cells or (len(cells) == 1 and (not cells[0].strip() or cells[0] == _COMMENT))
 
 
 @contextmanager
@@ -294,7 +298,7 @@ def _checked_lines(table: DelimitedText, file: TextIOWrapper) -> Iterator[str]:
             if "\0" in text:
                 _refuse_bytes(table, line, "bytes of zero, as in UTF-16 or an image")
             is_comment = table.has_comments and text.lstrip().startswith("#")
-            yield "\n" if is_comment else text
+            yield f"{_COMMENT}\n" if is_comment else text
     except UnicodeDecodeError as error:
         # Text is decoded in pieces: the error stands in one of the lines that come next.
         before = error.object[: error.start]

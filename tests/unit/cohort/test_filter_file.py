@@ -95,7 +95,7 @@ def test_runs_of_a_study_are_chosen(study, write_run):
         ParameterError, match=r"a run must have the 'task' that is asked for. None of the 3 runs"
     ):
         lv.run_cohort("fmriprep", "out", **options)
-    with pytest.raises(ImageNotFoundError, match="there must be a filter file"):
+    with pytest.raises(ImageNotFoundError, match="no such file"):
         lv.run_cohort("fmriprep", "out", **{**options, "bids_filter_file": "none.json"})
 
 

@@ -102,5 +102,3 @@ def test_wrong_arguments_are_refused(run, tmp_path):
         lv.load(run, storage_options="anon")
     with pytest.raises(OutputError, match="reads objects and does not write them"):
         lv.save(lv.load(run), run)
-    with pytest.raises(ParameterError, match="signals must be in a local file"):
-        lv.connectivity("https://host/signals.tsv")

@@ -74,6 +74,18 @@ class TestS3:
         np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
         np.testing.assert_allclose(lv.mean_img(img).dataobj, values.mean(3), rtol=1e-6)
 
+    def test_a_folder_of_zarr_is_read(self, options, s3, values, tmp_path):
+        pytest.importorskip("zarr")
+        (tmp_path / "x.nii").write_bytes(nifti_bytes(values))
+        lv.interop.to_zarr(tmp_path / "x.nii", tmp_path / "x.zarr")
+        for path in (tmp_path / "x.zarr").rglob("*"):
+            if path.is_file():
+                key = str(path.relative_to(tmp_path))
+                s3[1].put_object(Bucket="bucket", Key=key, Body=path.read_bytes())
+        img = lv.load("s3://bucket/x.zarr", storage_options=options)
+        np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+        assert SECRET.encode() not in pickle.dumps(img)
+
     def test_a_header_and_a_volume_take_two_requests(self, options):
         before = remote_use().requests
         img = lv.load("s3://bucket/a/x.nii", storage_options=options)

@@ -106,9 +106,9 @@ def without_urls(text: str) -> str:
 
 
 def advice_on_folder(url: str) -> str:
-    """Return a sentence for who named a folder of Zarr; empty for other URLs."""
-    is_zarr = is_url(url) and ".zarr" in urlsplit(url).path.lower()
-    return "Folders of Zarr must be local: copy it to this machine." if is_zarr else ""
+    """Return a sentence for who may have named a folder of Zarr; empty for other URLs."""
+    is_zarr = ".zarr" in urlsplit(url).path.lower()
+    return "The URL of a folder of Zarr ends in .zarr, that of its root." if is_zarr else ""
 
 
 def _hidden(url: str) -> str:

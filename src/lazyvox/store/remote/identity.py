@@ -12,8 +12,10 @@ from lazyvox.store.remote.kept_blocks import KEPT_BLOCK_BYTES
 from lazyvox.store.remote.objects import transport_of
 from lazyvox.store.remote.open_object import (
     FETCH_BYTES,
+    HEAD_BYTES,
     MOST_AT_ONCE,
     OpenObject,
+    Range,
     first_bytes,
     keep_piece,
 )
@@ -21,7 +23,7 @@ from lazyvox.store.remote.options import Access, chosen_options
 from lazyvox.store.remote.retrying import Retries
 from lazyvox.store.remote.transport import ObjectState, raise_changed
 
-__all__ = ["ObjectIdentity", "find_object"]
+__all__ = ["ObjectIdentity", "find_object", "whole_object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +128,37 @@ def find_object(shown: str, access: Access | None = None) -> tuple[SourceFile, b
     keep_piece(shown, state, 0, head)
     log_info("found %s: %s bytes, ETag %s", shown, state.size, state.etag or "none")
     return SourceFile(shown, ObjectIdentity(state, access)), head
+
+
+def whole_object(shown: str, access: Access) -> bytes:
+    """Return all bytes of the object behind a URL, by one request.
+
+    Parameters
+    ----------
+    shown : str
+        Its URL, without credentials.
+    access : Access
+        Its options.
+
+    Returns
+    -------
+    bytes
+        Its content, all of one version.
+
+    Raises
+    ------
+    ImageFileError
+        If it cannot be had; the message says why.
+    """
+    transport = transport_of(shown, access)
+    piece = Range(transport, None, 0, None, Retries(shown, access.retries))
+    try:
+        head = bytearray(HEAD_BYTES)
+        n_read = piece.readinto(memoryview(head))
+        assert piece.seen is not None, "bug in lazyvox: an object was read that was not found"
+        content = bytearray(piece.seen.size)
+        content[:n_read] = head[:n_read]
+        piece.readinto(memoryview(content)[n_read:])
+    finally:
+        piece.close()
+    return bytes(content)

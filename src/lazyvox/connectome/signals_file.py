@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from lazyvox._typing import Array, PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.table_writers import load_parquet
 from lazyvox.store.files.paths import absolute_path, printable
-from lazyvox.store.files.urls import is_url
+from lazyvox.store.files.urls import is_url, without_query
 from lazyvox.store.opening import find_file, open_binary
 from lazyvox.tables.numeric import (
     FrameTable,
@@ -120,7 +119,7 @@ def open_signals(path: PathLike) -> SignalsTable:
     """
     full = absolute_path(path)
     find_file(full)
-    ending = Path(urlsplit(full).path if is_url(full) else full).suffix.lower()
+    ending = Path(without_query(full) if is_url(full) else full).suffix.lower()
     openers = {
         ".npy": _open_npy,
         ".parquet": _open_parquet,

@@ -6,10 +6,12 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from typing import ClassVar
 
 import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 import lazyvox as lv
 from lazyvox.errors import (
@@ -20,6 +22,7 @@ from lazyvox.errors import (
     ParameterError,
 )
 from lazyvox.store import open_source
+from lazyvox.store.files.urls import public_url
 from lazyvox.store.remote import objects
 from lazyvox.store.remote.retrying import remote_use
 from lazyvox.testing import check_byte_source, compress, nifti_bytes
@@ -156,6 +159,63 @@ class TestS3:
         ]
         assert answers[1].stdout.strip() == str(int(img.dataobj[..., 11].sum())), answers[1].stderr
         assert "`key`, `secret` hold secrets and do not leave the process" in answers[0].stderr
+
+
+class _NoKey(MemoryFileSystem):
+    """Google's or Azure's file system of somebody whose login signs nothing."""
+
+    protocol = ("gs", "abfs")
+    cachable = False
+    given: ClassVar[dict[str, object]] = {}
+
+    def __init__(self, **options):
+        _NoKey.given = options
+        super().__init__()
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.rpartition("://")[2])
+
+    def sign(self, path, expiration=100, **options):
+        msg = "you need a private key to sign credentials."
+        raise AttributeError(msg)
+
+
+class TestCloudsWithoutKeys:
+    @pytest.fixture(autouse=True)
+    def cloud(self, values, monkeypatch):
+        for scheme in _NoKey.protocol:
+            monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, scheme, _NoKey)
+        files = _NoKey()
+        for name, form in (("x.nii", "none"), ("x.nii.gz", "gzip")):
+            files.pipe_file(f"/bucket/{name}", compress(nifti_bytes(values), form))
+        yield
+        files.rm("/bucket", recursive=True)
+
+    @pytest.mark.parametrize("scheme", ["gs", "abfs"])
+    @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+    def test_an_image_is_read_by_calls(self, values, scheme, name):
+        img = lv.load(f"{scheme}://bucket/{name}", storage_options={"project": scheme})
+        np.testing.assert_array_equal(img.dataobj[..., 7], values[..., 7])
+        np.testing.assert_allclose(lv.mean_img(img).dataobj, values.mean(3), rtol=1e-6)
+        copy = pickle.loads(pickle.dumps(img))
+        np.testing.assert_array_equal(copy.dataobj[..., 3], values[..., 3])
+
+    def test_anon_is_said_as_the_file_system_says_it(self):
+        lv.load("gs://bucket/x.nii", storage_options={"anon": True})
+        assert _NoKey.given == {"token": "anon"}
+        lv.load("abfs://bucket/x.nii", storage_options={"anon": True})
+        assert _NoKey.given == {"anon": True}
+
+    def test_an_object_is_needed(self):
+        with pytest.raises(ParameterError, match=r"in it, as gs://BUCKET/FOLDER/run\.nii\.gz"):
+            lv.load("gs://bucket")
+
+    def test_the_container_of_azure_is_no_user(self):
+        url = "abfs://data@account.dfs.core.windows.net/x.nii"
+        assert public_url(url) == url
+        assert public_url("abfs://me:word@host/x.nii") == "abfs://***@host/x.nii"
+        assert public_url("https://me@host/x.nii") == "https://***@host/x.nii"
 
 
 class TestOthers:

@@ -19,6 +19,7 @@ __all__ = [
     "public_url",
     "url_beside",
     "whole_url",
+    "without_query",
     "without_urls",
 ]
 
@@ -33,6 +34,8 @@ _SECRET = re.compile(
 )
 #: A user and a part of a password where a host and a port should be.
 _PASSWORD_WITH_SLASH = re.compile(r"[^/@\[\]]*:[^/@]*[^/@0-9][^/@]*/.*@")
+#: Azure names a container where others name a user.
+_CONTAINER = re.compile(r"(?:abfss?|az|wasbs?)$", re.IGNORECASE)
 _LOCAL = ("file://", "local://")
 _MOST_KEPT = 1 << 17
 
@@ -100,6 +103,11 @@ def url_beside(url: str, ending: str) -> str:
     return urlunsplit(parts._replace(path=parts.path + ending))
 
 
+def without_query(url: str) -> str:
+    """Return a URL up to the end of its path."""
+    return url.partition("#")[0].partition("?")[0]
+
+
 def without_urls(text: str) -> str:
     """Return a text, such as the message of another package, with no credentials in its URLs."""
     return _IN_TEXT.sub(lambda match: _hidden(match[0]), text)
@@ -107,7 +115,7 @@ def without_urls(text: str) -> str:
 
 def advice_on_folder(url: str) -> str:
     """Return a sentence for who may have named a folder of Zarr; empty for other URLs."""
-    is_zarr = ".zarr" in urlsplit(url).path.lower()
+    is_zarr = ".zarr" in without_query(url).lower()
     return "The URL of a folder of Zarr ends in .zarr, that of its root." if is_zarr else ""
 
 
@@ -123,7 +131,8 @@ def _hidden_link(url: str) -> str:
     place, slash, path = rest.partition("/")
     if _PASSWORD_WITH_SLASH.match(rest):
         place, slash, path = rest.rpartition("@")[0] + "@", "", rest.rpartition("@")[2]
-    if "@" in place:
+    user = place.rpartition("@")[0]
+    if user and (":" in user or not _CONTAINER.match(head)):
         place = f"{HIDDEN}@{place.rpartition('@')[2]}"
     # Fragments are never sent, and hold tokens at times.
     path, hash_, fragment = path.partition("#")

@@ -36,7 +36,10 @@ __all__ = ["find_transport"]
 
 #: Longer than an address is used.
 _SIGNED_S = 3600
-_BUCKETS = ("s3://", "s3a://", "gs://", "gcs://")
+_S3 = ("s3://", "s3a://")
+_GOOGLE = ("gs://", "gcs://")
+#: A read in order goes on: requests for less take most of their time to begin.
+_AHEAD_BYTES = 1 << 20
 #: Fields of a description that change with the content, whatever the file system.
 _MARKS = ("etag", "md5", "sha", "generation", "versionid", "checksum", "crc32c")
 _TIMES = ("mtime", "lastmodified", "last_modified", "modified", "updated", "created")
@@ -80,15 +83,16 @@ class _Files:
 
         self._shown, self._advice = shown, advice
         try:
-            self._files, self._path = url_to_fs(whole_url(shown), **access.foreign_options)
+            options = _spelled(shown, access.foreign_options)
+            self._files, self._path = url_to_fs(whole_url(shown), **options)
         except ImportError as error:
             raise _missing(error, shown) from error
         except Exception as error:  # noqa: BLE001 - packages of all kinds, each with its errors
             self._refuse_url(error)
-        if self._shown.lower().startswith(_BUCKETS) and "/" not in self._path.strip("/"):
+        if self._shown.lower().startswith(_S3 + _GOOGLE) and "/" not in self._path.strip("/"):
             msg = (
                 f"{printable(shown)}: a URL must name a bucket and an object in it, as "
-                f"s3://BUCKET/FOLDER/run.nii.gz."
+                f"{shown.partition(':')[0]}://BUCKET/FOLDER/run.nii.gz."
             )
             raise ParameterError(msg)
 
@@ -101,10 +105,13 @@ class _Files:
             url = self._files.sign(self._path, expiration=_SIGNED_S)
         except NotImplementedError:
             return None
-        except (TypeError, ValueError, AttributeError) as error:
-            # S3 looks at its options when it is first used.
-            self._refuse_url(error)
         except Exception as error:  # noqa: BLE001 - packages of all kinds, each with its errors
+            if not self._shown.lower().startswith(_S3):
+                # Logins of people, and public buckets, have no key to sign with: calls need none.
+                return None
+            if isinstance(error, TypeError | ValueError | AttributeError):
+                # S3 looks at its options when it is first used.
+                self._refuse_url(error)
             self._fail(error, None)
         return Address.of(str(url), {}) if str(url).startswith("http") else None
 
@@ -186,19 +193,30 @@ class _Bytes:
     def __init__(self, files: _Files, state: ObjectState, start: int, stop: int) -> None:
         self.state = state
         self._files, self._at, self._stop = files, start, stop
+        self._held = memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill a buffer, or a part of it; 0 behind the last byte that was asked for."""
-        stop = min(self._at + len(buffer), self._stop)
-        if stop <= self._at:
-            return 0
-        data = self._files.read(self._at, stop, self.state)
-        buffer[: len(data)] = data
-        self._at = stop
-        return len(data)
+        if not self._held:
+            stop = min(self._at + max(len(buffer), _AHEAD_BYTES), self._stop)
+            if stop <= self._at:
+                return 0
+            self._held = memoryview(self._files.read(self._at, stop, self.state))
+            self._at = stop
+        piece, self._held = self._held[: len(buffer)], self._held[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _spelled(shown: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return options as a file system names them: `anon` is a token of Google's."""
+    if shown.lower().startswith(_GOOGLE) and "anon" in options:
+        is_anonymous = options.pop("anon")
+        return {**({"token": "anon"} if is_anonymous else {}), **options}
+    return options
 
 
 def _public_cause(error: Exception) -> Exception | None:

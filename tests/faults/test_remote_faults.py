@@ -139,7 +139,11 @@ class TestPassing:
             r"\(ExpiredToken\)",
         ),
         (Reply(status=302, headers={"Location": "/x.nii"}), ReadError, "redirects more than 8"),
-        (Reply(status=302, headers={"Location": "ftp://h/x"}), ReadError, "names a 'ftp' address"),
+        (
+            Reply(status=302, headers={"Location": "ftp://h/x"}),
+            ReadError,
+            "redirects to a 'ftp' address, which is neither",
+        ),
     ],
 )
 def test_what_does_not_pass_is_named_with_its_url(objects, reply, kind, message):

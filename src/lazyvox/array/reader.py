@@ -429,18 +429,9 @@ class FileReader(ArrayReader):
     @property
     @override
     def content_key(self) -> tuple[Any, ...]:
-        """The file, or the object as it was found, and the place of the values in it."""
-        if isinstance(self.source, SourceFile) and self.source.fetch_bytes:
-            found = self.source.identity
-            return (
-                "object",
-                f"<{self.path}>",
-                found.size,
-                found.mtime_ns,
-                found.validator,
-                self.spec,
-            )
-        return ("file", Path(self.path), self.spec)
+        """The file or object as it was found, and the place of the values in it."""
+        found = self.source if isinstance(self.source, SourceFile) else Path(self.path)
+        return ("file", found, self.spec)
 
 
 class FileSession:

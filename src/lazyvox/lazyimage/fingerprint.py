@@ -7,6 +7,7 @@ in memory with all of their values.
 import hashlib
 import os
 import pickle
+from contextlib import closing
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,9 @@ from nibabel.spatialimages import SpatialImage
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.reader import ArrayReader
 from lazyvox.lazyimage.dataobj import lazy_dataobj
+from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.urls import is_url
-from lazyvox.store.opening import find_file, open_binary
+from lazyvox.store.opening import find_file
 
 __all__ = ["fingerprint"]
 
@@ -50,9 +52,11 @@ def fingerprint(thing: Any) -> Any:
         return ("array", _of_reader(thing.reader), window, repr(thing.conversion))
     if isinstance(thing, np.ndarray):
         return _of_values(thing)
+    if isinstance(thing, SourceFile):
+        return _of_file(thing)
     is_name = isinstance(thing, str) and (is_url(thing) or Path(thing).is_file())
     if isinstance(thing, os.PathLike) or is_name:
-        return _of_file(str(thing))
+        return _of_file(find_file(str(thing)))
     return _of_parts(thing)
 
 
@@ -101,14 +105,12 @@ def _of_volumes(array: LazyArray) -> tuple[Any, ...]:
     return (array.shape, str(array.dtype), digest.hexdigest())
 
 
-def _of_file(path: str) -> tuple[Any, ...]:
-    found = find_file(path)
+def _of_file(found: SourceFile) -> tuple[Any, ...]:
     identity = found.identity
     if identity.validator:
         return (found.path, identity.size, identity.mtime_ns, identity.validator)
     digest = hashlib.blake2b(digest_size=16)
-    with open_binary(path) as file:
-        digest.update(file.read(_END_BYTES))
-        file.seek(max(identity.size - _END_BYTES, 0))
-        digest.update(file.read(_END_BYTES))
+    with closing(found.open_stored()) as file:
+        digest.update(file.pread(_END_BYTES, 0))
+        digest.update(file.pread(_END_BYTES, max(identity.size - _END_BYTES, 0)))
     return (found.path, identity.size, identity.mtime_ns, digest.hexdigest())

@@ -183,7 +183,9 @@ def image_of_file(file: ImageFile, *, mmap: bool = False) -> LazyImage:
     dataobj, path = array_of_file(file), file.source.path
     if mmap:
         if not isinstance(file.source, PlainSource) or file.source.fetch_bytes:
-            found = "an object over a network" if is_url(path) else file.source.compression
+            found = (
+                "an object over a network" if file.source.fetch_bytes else file.source.compression
+            )
             msg = (
                 f"{printable(path)}: mmap=True needs an uncompressed file on a disk. Got {found}. "
                 f"Load it without mmap, or convert it to .nii."

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from lazyvox.errors import (
 from lazyvox.store.files.descriptors import OpenFile
 from lazyvox.store.files.paths import printable
 from lazyvox.store.files.source import StoredBytes
+from lazyvox.store.files.urls import scheme_with_one_slash
 
 __all__ = [
     "ONE_FETCH_BYTES",
@@ -36,9 +36,6 @@ FileKey: TypeAlias = tuple[str, int, int, int]
 
 #: Bytes that `Identity.prefetch` fetches at most.
 ONE_FETCH_BYTES = 4 << 20
-
-#: A URL with one slash, made a path.
-_ONE_SLASH = re.compile(r"/(s3a?|https?|gc?s|abfs|az):/")
 
 #: Names of similar files that a message about a missing file lists at most.
 _MOST_NAMES = 3
@@ -193,6 +190,11 @@ class SourceFile:
         """Bytes that a session holds of what it fetches over a network; 0 for files on disks."""
         return self.identity.fetch_bytes
 
+    @property
+    def is_fetched(self) -> bool:
+        """True for an object that is fetched over a network."""
+        return self.fetch_bytes > 0
+
     def open_stored(self) -> StoredBytes:
         """Open it; raises `FileChangedError` where it is gone, or another one by now."""
         return self.identity.open_at(self.path)
@@ -257,8 +259,8 @@ def identify(path: str) -> FileIdentity:
 
 def _advice_on_missing(path: str) -> str:
     """Return a sentence that helps with a missing file; empty where there is none to give."""
-    if slip := _ONE_SLASH.search(path):
-        return f" A URL has two slashes: {slip[1]}://"
+    if scheme := scheme_with_one_slash(path):
+        return f" A URL has two slashes: {scheme}://"
     link = Path(path)
     if link.is_symlink():
         target = str(link.readlink())

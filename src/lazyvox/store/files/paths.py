@@ -1,20 +1,15 @@
 """Paths as users write them, as files are opened by them, and as messages show them."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lazyvox._letters import printable_text
 from lazyvox._typing import PathLike
 from lazyvox.errors import ImageFileError, ParameterError, ParameterTypeError
-from lazyvox.store.files.urls import is_url, local_path, public_url
+from lazyvox.store.files.urls import is_url, local_path, public_url, scheme_with_one_slash
 
 __all__ = ["absolute_path", "expand_home", "file_names", "printable", "split_target"]
-
-
-#: A URL that was made a path of `pathlib`.
-_FALLEN_URL = re.compile(r"(?:https?|s3|gs|gcs|az|abfs|ftp|file):/[^/]")
 
 
 def expand_home(path: str) -> str:
@@ -59,7 +54,8 @@ def absolute_path(path: PathLike) -> str:
         if local is None:
             return public_url(text)
         text = local
-    if isinstance(path, os.PathLike) and _FALLEN_URL.match(text):
+    scheme = scheme_with_one_slash(text) if isinstance(path, os.PathLike) else ""
+    if scheme and text.startswith(scheme):
         msg = f"a URL must be a text: pathlib leaves out one of its slashes. Got {text!a}."
         raise ParameterError(msg, parameter="path", hint="Pass the text of the URL.")
     # Not resolve(): links stay as they are, the name that the user gave is the one in messages.

@@ -17,6 +17,7 @@ __all__ = [
     "is_url",
     "local_path",
     "public_url",
+    "scheme_with_one_slash",
     "url_beside",
     "whole_url",
     "without_query",
@@ -27,6 +28,7 @@ __all__ = [
 HIDDEN = "***"
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?:://|::)")
+_ONE_SLASH = re.compile(r"(?:^|/)(https?|s3a?|gc?s|az|abfss?|ftp|file):/(?!/)")
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s'\"<>]+")
 _SECRET = re.compile(
     r"sig|token|secret|pass|pwd|cred|auth|key|session|x-amz-|x-goog-|policy|jwt|bearer|ticket|hmac",
@@ -68,6 +70,12 @@ _WHOLE = one_per_process(_WholeUrls())
 def is_url(path: str) -> bool:
     """Return whether a text is a URL, or one behind another as ``simplecache::s3://a/b``."""
     return _URL.match(path) is not None
+
+
+def scheme_with_one_slash(path: str) -> str:
+    """Return the scheme of a URL that was made a path, and lost a slash by it; else nothing."""
+    found = _ONE_SLASH.search(path)
+    return found[1] if found else ""
 
 
 def local_path(url: str) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lazyvox.errors import AccessPointError, ImageFileError
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.urls import is_url, url_beside
+from lazyvox.store.files.urls import url_beside
 from lazyvox.store.index.file import GzidxFile, gzidx_object, open_gzidx, read_small_file
 from lazyvox.store.index.folder import (
     INDEX_ENDING,
@@ -58,7 +58,7 @@ def cache_paths(source: SourceFile) -> tuple[str, str]:
 
 def judge_places(source: SourceFile) -> Iterator[Verdict]:
     """Yield the verdicts on the index beside the file, and on those in the cache."""
-    if is_url(source.path):
+    if source.is_fetched:
         yield _judge_object(source)
     else:
         trusted = frozenset({os.geteuid(), 0, *_owner(source.path)})

@@ -11,7 +11,6 @@ from lazyvox._version import __version__
 from lazyvox.errors import AccessPointError, OutputError
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.urls import is_url
 from lazyvox.store.gzip.access_points import AccessPoint, AccessPoints, points_of
 from lazyvox.store.index.cache import remember_index
 from lazyvox.store.index.file import GzidxFile, open_gzidx
@@ -59,7 +58,7 @@ class IndexWriter:
             cache_folder().create()
             self._paths = cache_paths(source)
         else:
-            if is_url(source.path):
+            if source.is_fetched:
                 raise url_refusal(source.path)
             self._paths = beside_paths(source.path)
             for target in self._paths:

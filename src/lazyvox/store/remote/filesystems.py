@@ -144,8 +144,7 @@ class _Files:
         except Exception as error:  # noqa: BLE001 - packages of all kinds, each with its errors
             self._fail(error, seen)
         if found.get("type") == "directory":
-            msg = f"{printable(self._shown)}: the URL must name an object, it is a folder."
-            raise ImageIsADirectoryError(msg, hint=advice_on_folder(self._shown))
+            raise self._folder_refusal()
         size = found.get("size")
         if not isinstance(size, int):
             msg = (
@@ -173,10 +172,13 @@ class _Files:
             cli = f"{self._advice} --storage-option anon=true reads public buckets."
             raise ImagePermissionError(msg, hint=hint, cli_hint=cli) from cause
         if isinstance(error, IsADirectoryError):
-            msg = f"{shown}: the URL must name an object, it is a folder."
-            raise ImageIsADirectoryError(msg) from cause
+            raise self._folder_refusal() from cause
         msg = f"its file system fails ({type(error).__name__}: {said})"
         raise PassingError(msg) from cause
+
+    def _folder_refusal(self) -> ImageIsADirectoryError:
+        msg = f"{printable(self._shown)}: the URL must name an object, it is a folder."
+        return ImageIsADirectoryError(msg, hint=advice_on_folder(self._shown))
 
     def _refuse_url(self, error: Exception) -> NoReturn:
         said = without_urls(str(error)) or type(error).__name__

@@ -85,7 +85,7 @@ class Address:
         url = urljoin(self.url, location)
         scheme = urlsplit(url).scheme
         if scheme not in {"http", "https"}:
-            msg = f"it names a {scheme!r} address"
+            msg = f"to a {scheme!r} address, which is neither http:// nor https://"
             raise ValueError(msg)
         origin = Origin.of(url)
         if self.origin.scheme == "https" and scheme == "http":
@@ -144,9 +144,7 @@ class HttpObject:
             try:
                 address = address.followed(location)
             except ValueError as error:
-                raise self._refusal(
-                    ReadError, f"the server redirects, and not well: {error}"
-                ) from error
+                raise self._refusal(ReadError, f"the server redirects {error}") from error
         reason = f"the server redirects more than {_MOST_REDIRECTS} times"
         raise self._refusal(ReadError, reason)
 
@@ -221,8 +219,8 @@ class HttpObject:
             got = body.headers.get("Content-Range")
             raise self._refusal(
                 ReadError,
-                f"the server must send the bytes from {start} on and say how many there are. It "
-                f"says {got!r}",
+                f"the header `Content-Range` of an answer must say that it holds the bytes from "
+                f"{start} on. " + (f"Got {got!r}" if got else "The answer has none"),
             )
         state = _state_of(body, int(said[3]))
         self._compare(seen, state)

@@ -37,6 +37,34 @@ def run_writer():
 
 
 @pytest.fixture
+def contents():
+    """Function that returns the bytes of every output below a folder, without the log."""
+
+    def of(folder):
+        files = [one for one in sorted(Path(folder).rglob("*")) if one.is_file()]
+        return {
+            one.relative_to(folder).as_posix(): one.read_bytes()
+            for one in files
+            if "logs" not in one.parts
+        }
+
+    return of
+
+
+@pytest.fixture
+def touch():
+    """Function that makes empty files below a folder."""
+
+    def make(folder, *names):
+        for name in names:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    return make
+
+
+@pytest.fixture
 def study(example_folder, monkeypatch) -> Path:
     """Folder with derivatives of two participants in "fmriprep"; it is the current one."""
     monkeypatch.chdir(example_folder)

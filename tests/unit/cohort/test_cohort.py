@@ -42,16 +42,6 @@ def read(path):
         return list(csv.reader(file, delimiter="\t"))
 
 
-def contents(folder):
-    """Return the bytes of every output, without the log."""
-    files = [one for one in sorted(folder.rglob("*")) if one.is_file()]
-    return {
-        one.relative_to(folder).as_posix(): one.read_bytes()
-        for one in files
-        if "logs" not in one.parts
-    }
-
-
 def test_outputs_are_those_of_the_single_functions(study):
     result = lv.run_cohort("fmriprep", "out", **EVERYTHING)
     assert (len(result.done), result.failed) == (2, ())
@@ -109,14 +99,14 @@ def test_quality_is_that_of_volumes_as_they_are(study):
     assert tables[0].read_bytes() == tables[1].read_bytes()
 
 
-def test_processes_write_the_same_bytes(study):
+def test_processes_write_the_same_bytes(study, contents):
     one = lv.run_cohort("fmriprep", "one", **EVERYTHING)
     two = lv.run_cohort("fmriprep", "two", **{**EVERYTHING, "n_jobs": 2})
     assert len(one.done) == len(two.done) == 2
     assert contents(study / "one") == contents(study / "two")
 
 
-def test_what_is_finished_is_not_done_again(study):
+def test_what_is_finished_is_not_done_again(study, contents):
     lv.run_cohort("fmriprep", "out", **EVERYTHING)
     before = contents(study / "out")
     again = lv.run_cohort("fmriprep", "out", **EVERYTHING)

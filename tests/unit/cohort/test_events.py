@@ -10,13 +10,6 @@ from lazyvox.cohort.runs import RunFilter
 RUN = parse_name("sub-1_ses-a_task-go_run-2_space-MNI_desc-preproc_bold.nii.gz")
 
 
-def touch(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
 @pytest.mark.parametrize(
     ("names", "wanted"),
     [
@@ -37,7 +30,7 @@ def touch(folder, *names):
         (["sub-1_events.tsv", "events.tsv", "no name_events.tsv"], None),
     ],
 )
-def test_the_nearest_table_that_fits_is_taken(tmp_path, names, wanted):
+def test_the_nearest_table_that_fits_is_taken(tmp_path, names, wanted, touch):
     touch(tmp_path, *names)
     found = EventTables((str(tmp_path),)).find(RUN)
     assert found == (None if wanted is None else str(tmp_path / wanted))
@@ -54,7 +47,7 @@ def test_the_nearest_table_that_fits_is_taken(tmp_path, names, wanted):
         ("fmriprep", "fmriprep/sourcedata/raw/task-go_events.tsv"),
     ],
 )
-def test_tables_are_looked_for_in_the_raw_dataset(tmp_path, derivatives, events):
+def test_tables_are_looked_for_in_the_raw_dataset(tmp_path, derivatives, events, touch):
     bold = f"{derivatives}/sub-1/func/sub-1_task-go_space-MNI_desc-preproc_bold.nii.gz"
     touch(tmp_path, bold, events)
     (run,) = find_runs(tmp_path / derivatives, RunFilter(), has_events=True)
@@ -63,7 +56,7 @@ def test_tables_are_looked_for_in_the_raw_dataset(tmp_path, derivatives, events)
     assert run.events is None
 
 
-def test_a_given_dataset_is_the_only_one(tmp_path):
+def test_a_given_dataset_is_the_only_one(tmp_path, touch):
     touch(tmp_path, "task-go_events.tsv", "other/task-go_events.tsv")
     given = str(tmp_path / "other")
     assert event_roots(str(tmp_path), given) == (given,)

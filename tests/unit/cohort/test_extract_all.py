@@ -19,11 +19,6 @@ def runs(example_folder, monkeypatch):
     return ["a.nii.gz", "b.nii.gz", "c.nii.gz"]
 
 
-def contents(folder):
-    files = [one for one in sorted(Path(folder).rglob("*")) if one.is_file()]
-    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in files}
-
-
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_signals_are_those_of_extract(n_jobs, runs):
     rng = np.random.default_rng(0)
@@ -43,7 +38,7 @@ def test_signals_are_those_of_extract(n_jobs, runs):
             assert signals[key].names == wanted[key].names
 
 
-def test_tables_are_made_once(runs, monkeypatch):
+def test_tables_are_made_once(runs, monkeypatch, contents):
     masks = [None, range(20), None]
     options = {"out_dir": "tables", "sample_masks": masks, "detrend": True}
     paths = lv.extract_all(runs, "atlas.nii.gz", n_jobs=1, **options)
@@ -76,7 +71,7 @@ def test_region_sets_have_tables_of_their_own(runs):
 
 
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_an_error_is_that_of_its_image(n_jobs, runs):
+def test_an_error_is_that_of_its_image(n_jobs, runs, contents):
     whole = Path(runs[1]).read_bytes()
     Path(runs[1]).write_bytes(whole[: len(whole) // 2])
     options = {"out_dir": "tables", "n_jobs": n_jobs}

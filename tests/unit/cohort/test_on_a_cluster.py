@@ -36,15 +36,6 @@ ASKED = {
 }
 
 
-def contents(folder):
-    files = [one for one in sorted(folder.rglob("*")) if one.is_file()]
-    return {
-        one.relative_to(folder).as_posix(): one.read_bytes()
-        for one in files
-        if "logs" not in one.parts
-    }
-
-
 @pytest.fixture(scope="module")
 def workers():
     """A scheduler and a worker in this process: as real ones do, they pickle what they are sent."""
@@ -59,7 +50,7 @@ def workers():
         yield made
 
 
-def test_outputs_are_those_of_processes_here(study, workers):
+def test_outputs_are_those_of_processes_here(study, workers, contents):
     done = lv.run_cohort("fmriprep", "far", scheduler=workers.scheduler_address, **ASKED)
     assert (len(done.done), done.failed) == (2, ())
     lv.run_cohort("fmriprep", "near", n_jobs=1, **ASKED)
@@ -92,7 +83,7 @@ def long_run(study, monkeypatch):
     return plain
 
 
-def test_a_long_run_is_read_in_parts(study, long_run, workers):
+def test_a_long_run_is_read_in_parts(study, long_run, workers, contents):
     asked = {**ASKED, "scrub": 0, "fd_threshold": 0.5, "standardize": "psc"}
     part = study_module.read_part
     with pytest.MonkeyPatch.context() as patch:
@@ -214,7 +205,7 @@ def test_workers_of_another_version_are_refused(study, workers, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_loses_no_run(study, write_run):
+def test_a_worker_that_dies_loses_no_run(study, write_run, contents):
     for subject in ("03", "04", "05", "06"):
         write_run(study / "fmriprep", subject, study)
     with distributed.LocalCluster(

@@ -11,13 +11,6 @@ from lazyvox.cohort.runs import RunFilter, read_runs
 from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError, ReadError
 
 
-def touch(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
 def labels(runs):
     return [one.label for one in runs]
 
@@ -30,7 +23,7 @@ def test_a_run_is_found_with_its_mask_and_confounds(study):
     assert second.folder == "sub-02/func"
 
 
-def test_derivatives_inside_of_a_raw_dataset_are_found(study):
+def test_derivatives_inside_of_a_raw_dataset_are_found(study, touch):
     raw = study / "raw"
     touch(raw, "sub-01/func/sub-01_task-rest_bold.nii.gz")
     (raw / "derivatives").mkdir()
@@ -38,7 +31,7 @@ def test_derivatives_inside_of_a_raw_dataset_are_found(study):
     assert len(find_runs(raw, RunFilter())) == 2
 
 
-def test_runs_of_xcp_d_and_sessions_are_found(tmp_path):
+def test_runs_of_xcp_d_and_sessions_are_found(tmp_path, touch):
     name = "sub-1_ses-a_task-rest_run-1_space-MNI_desc-{}_bold.nii.gz"
     names = [name.format(one) for one in ("denoised", "denoisedSmoothed")]
     touch(tmp_path, *(f"sub-1/ses-a/func/{one}" for one in names))
@@ -75,13 +68,13 @@ def test_participants_that_are_there_are_listed_all(study):
         find_runs(study / "fmriprep", RunFilter(sub=("01", "7")))
 
 
-def test_of_many_labels_a_message_has_the_first(tmp_path):
+def test_of_many_labels_a_message_has_the_first(tmp_path, touch):
     touch(tmp_path, *(f"sub-{n}/func/sub-{n}_desc-preproc_bold.nii.gz" for n in range(10, 40)))
     with pytest.raises(ParameterError, match=r"has 10, 11, .* 28, 29 and 10 more\.$"):
         find_runs(tmp_path, RunFilter(sub=("10", "7")))
 
 
-def test_one_of_several_spaces_and_pipelines_must_be_chosen(tmp_path):
+def test_one_of_several_spaces_and_pipelines_must_be_chosen(tmp_path, touch):
     names = [f"sub-1/func/sub-1_space-{one}_desc-preproc_bold.nii.gz" for one in ("A", "B")]
     touch(tmp_path / "one", *names)
     with pytest.raises(ParameterError, match=r"`space` must be chosen.*runs in A, B"):

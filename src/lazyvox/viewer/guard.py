@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["Guard", "new_token"]
 
 #: No script, style or connection but those of the server itself: the renderer needs neither
-#: WebAssembly nor workers, and makes pictures out of its own code. Frames: notebooks on this machine
-#: show the page in one.
+#: WebAssembly nor workers nor pictures. Frames: notebooks on this machine show the page in one.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self' http://127.0.0.1:* http://localhost:* vscode-webview:"
 )

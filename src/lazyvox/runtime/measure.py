@@ -4,6 +4,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +79,12 @@ def _measured(func: Callable[..., Any], args: tuple[Any, ...]) -> Measurement:
     return Measurement(seconds, cpu_seconds, peak.bytes, peak.increment, result)
 
 
-def _serve(connection: "Connection", payload: bytes) -> None:
-    """Run in the child: do the call, send its costs or its error."""
+def _serve(connection: "Connection") -> None:
+    """Run in the child: receive the call, do it, send its costs or its error."""
     answer = b""
     with connection:
         with Caught() as caught:
-            func, args = pickle.loads(payload)
+            func, args = pickle.loads(connection.recv_bytes())
             answer = pickle.dumps(_measured(func, args))
         connection.send_bytes(answer if caught.error is None else packed_failure(caught.error))
 
@@ -98,7 +99,7 @@ def _received(process: "SpawnProcess", connection: "Connection") -> Measurement 
         if connection.poll(0):
             answer: Measurement | Failure = pickle.loads(connection.recv_bytes())
             return answer
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         process.join(_EXIT_TIMEOUT_S)
     msg = (
         f"measure: the process must return from the function. Got: {how_it_ended(process.exitcode)} before it returned. "
@@ -146,12 +147,15 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(there, payload), name="lazyvox-measure")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there,), name="lazyvox-measure")
     answer: Measurement | Failure | None = None
     try:
         with there:
             start_process(process)
+        # As an argument of the process, a long call would wait forever for one that has ended.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            here.send_bytes(payload)
         answer = _received(process, here)
     finally:
         here.close()

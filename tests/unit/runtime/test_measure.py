@@ -249,3 +249,14 @@ def test_programs_from_standard_input_have_processes_too():
     command = [sys.executable, "-"]
     done = subprocess.run(command, input=PROGRAM, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("42\n", "")
+
+
+@pytest.mark.parametrize("n_bytes", [1, 1 << 20], ids=["short", "longer than a pipe"])
+def test_a_script_without_a_guard_is_told(tmp_path, n_bytes):
+    script = tmp_path / "script.py"
+    script.write_text(f"import lazyvox\nprint(lazyvox.measure(len, bytes({n_bytes})))\n")
+    done = subprocess.run(
+        [sys.executable, script], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "a script that calls measure outside of `if __name__" in done.stderr

@@ -1,19 +1,20 @@
 """The reader of an array that is stored in chunks, such as one of a Zarr store."""
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from lazyvox._typing import Array, DType, IntArray, Shape, override
-from lazyvox.array.reader import ArrayReader, FileReader
-from lazyvox.errors import FileChangedError, ImageFileError, ReadError
+from lazyvox.array.reader import AbsentChunks, ArrayReader, FileReader
+from lazyvox.errors import FileChangedError, ImageFileError, LazyvoxWarning, ReadError
 from lazyvox.planning.blocks import iter_steps
 from lazyvox.planning.chunks import grown_tile
 from lazyvox.planning.indexing import Axis, View, axis_of
-from lazyvox.planning.memory import MemoryTerm
+from lazyvox.planning.memory import MemoryTerm, counted
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.store.files.byte_stores import StoreSource
 from lazyvox.store.files.identity import SourceFile
@@ -28,6 +29,28 @@ _KEPT_BYTES = 8 << 20
 
 #: Copies of a chunk while it is read: compressed, decoded, in the order of the image.
 _COPIES = 3
+
+
+class ChunkObjects(Protocol):
+    """Chunks as objects of a store, some of which may be absent."""
+
+    @property
+    def fill_value(self) -> Any:
+        """Value of absent chunks."""
+
+    @property
+    def are_all_written(self) -> bool:
+        """True if all chunks were written, so that an absent one was lost."""
+
+    @property
+    def n_objects(self) -> int:
+        """Number of objects, present or not."""
+
+    def is_absent(self, start: Shape, values: Array) -> bool:
+        """Return whether the chunk with its first value at `start` is not in the store."""
+
+    def count_absent(self) -> int:
+        """Return the number of objects that the store does not hold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +72,8 @@ class ChunkedReader(ArrayReader):
         A file of the store that every rewriting replaces.
     stored_bytes : int
         Bytes of the store on disk.
+    objects : ChunkObjects or None
+        Says which chunks the store holds; None where all are there.
     """
 
     stored: Any
@@ -56,6 +81,7 @@ class ChunkedReader(ArrayReader):
     path: str = field()
     mark: SourceFile | None = None
     stored_bytes: int = field(default=0)
+    objects: ChunkObjects | None = None
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -158,8 +184,19 @@ class ChunkedReader(ArrayReader):
                 msg = f"{printable(self.path)}: the store was deleted or moved. Load it again."
                 raise FileChangedError(msg) from error
 
-    def decode(self, number: tuple[int, ...]) -> Array:
-        """Return the values of a chunk, by its number along each axis."""
+    @property
+    @override
+    def absent_chunks(self) -> AbsentChunks | None:
+        """Chunks that the store does not hold, if any; asks it for each."""
+        objects = self.objects
+        n_absent = 0 if objects is None else objects.count_absent()
+        if objects is None or not n_absent:
+            return None
+        fill, are_lost = str(objects.fill_value), objects.are_all_written
+        return AbsentChunks(n_absent, objects.n_objects, fill, are_lost)
+
+    def decode(self, number: tuple[int, ...], absent: set[tuple[int, ...]]) -> Array:
+        """Return the values of a chunk, by its number along each axis; an absent one is noted."""
         pairs = zip(number, self.chunks, self.shape, strict=True)
         parts = [slice(n * chunk, min((n + 1) * chunk, length)) for n, chunk, length in pairs]
         order = [axis for axis, place in enumerate(self.place) if place is not None]
@@ -170,6 +207,8 @@ class ChunkedReader(ArrayReader):
             stored[place] = parts[axis]
         try:
             values = np.asarray(self.stored[tuple(stored)])
+            start = tuple(part.start or 0 for part in stored)
+            is_absent = self.objects is not None and self.objects.is_absent(start, values)
         except ImageFileError:
             # Of an object: it says which one.
             raise
@@ -179,8 +218,34 @@ class ChunkedReader(ArrayReader):
                 f"not be read: {error}"
             )
             raise ReadError(msg) from error
+        if is_absent:
+            self._check_absent(start)
+            absent.add(number)
         moved = values.transpose([self._place_of(axis) for axis in order])
         return moved.reshape([one.stop - one.start for one in parts], order="F")
+
+    def _check_absent(self, start: Shape) -> None:
+        """Refuse an absent chunk of a store that was written with all of its chunks."""
+        if self.objects is not None and self.objects.are_all_written:
+            msg = (
+                f"{printable(self.path)}: the store must hold every chunk, as all were written. The "
+                f"chunk of the array {self.stored.path!r} at {start} is missing, as after a copy that "
+                f"stopped. Copy the store again; where a program left out chunks of zeros on "
+                f"purpose, remove the attribute lazyvox of the array."
+            )
+            raise ReadError(msg)
+
+    def warn_of_absent(self, n_absent: int) -> None:
+        """Say how many chunks were not in the store."""
+        fill = None if self.objects is None else self.objects.fill_value
+        verb = "is" if n_absent == 1 else "are"
+        msg = (
+            f"{printable(self.path)}: {counted(n_absent, 'chunk')} {verb} not in the store, and read "
+            f"as its fill value {fill}. Zarr leaves out chunks without other values; after a copy that "
+            f"stopped, chunks are missing too."
+        )
+        hint = "Compare the number of files with that of the original."
+        warnings.warn(LazyvoxWarning(msg, hint=hint), stacklevel=3)
 
     def _place_of(self, axis: int) -> int:
         place = self.place[axis]
@@ -202,6 +267,7 @@ class ChunkedSession:
             for axis, chunk in zip(axes, reader.chunks, strict=True)
         ]
         self._row: _Row | None = None
+        self._absent: set[tuple[int, ...]] = set()
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -212,6 +278,8 @@ class ChunkedSession:
         self._drop_row()
         if exc[0] is None:
             self._reader.check()
+            if self._absent:
+                self._reader.warn_of_absent(len(self._absent))
 
     def read(self, axes: tuple[Axis, ...], out: Array, /) -> None:
         """Fill `out` with the values at `axes`, chunk by chunk."""
@@ -229,7 +297,7 @@ class ChunkedSession:
         if is_last:
             # Nothing else of these chunks is wanted later.
             for some in product(*parts):
-                values = self._reader.decode(tuple(part.number for part in some))
+                values = self._reader.decode(tuple(part.number for part in some), self._absent)
                 inside = _index([part.inside for part in some])
                 target[_index([part.places for part in some])] = values[inside]
             return
@@ -251,7 +319,7 @@ class ChunkedSession:
     def _row_of(self, volumes: tuple[int, ...]) -> "_Row":
         if self._row is None or self._row.volumes != volumes:
             self._drop_row()
-            self._row = _Row(self._reader, volumes)
+            self._row = _Row(self._reader, volumes, self._absent)
         return self._row
 
     def _drop_row(self) -> None:
@@ -267,9 +335,12 @@ class _Row:
     file are long.
     """
 
-    def __init__(self, reader: ChunkedReader, volumes: tuple[int, ...]) -> None:
+    def __init__(
+        self, reader: ChunkedReader, volumes: tuple[int, ...], absent: set[tuple[int, ...]]
+    ) -> None:
         self.volumes = volumes
         self._reader = reader
+        self._absent = absent
         self._shape = (*reader.shape[:3], *reader.chunk_lengths(volumes))
         self._tile = reader.tile
         nbytes = math.prod(self._shape) * reader.dtype.itemsize
@@ -313,7 +384,7 @@ class _Row:
                 (part.start + one.start) // chunk
                 for part, one, chunk in zip(parts, inside, chunks, strict=True)
             )
-            values[inside] = self._reader.decode((*where, *self.volumes))
+            values[inside] = self._reader.decode((*where, *self.volumes), self._absent)
         starts = [part.start for part in parts] + [0] * (values.ndim - n_space)
         whole = 0
         while whole < values.ndim - 1 and values.shape[whole] == self._shape[whole]:

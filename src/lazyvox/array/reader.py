@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lazyvox.store.files.source import ByteReader, ByteSource
 
 __all__ = [
+    "AbsentChunks",
     "ArrayReader",
     "ArraySession",
     "FileReader",
@@ -46,6 +47,28 @@ MAX_GAP_BYTES = 64 * 1024
 
 #: Scratch memory for values that have to be picked out of what was read.
 MAX_RUN_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentChunks:
+    """Chunks that a store does not hold.
+
+    Attributes
+    ----------
+    n : int
+        Their number.
+    of : int
+        Number of all chunks.
+    fill_value : str
+        Value that they are read as.
+    are_lost : bool
+        Whether all chunks were written, so that these were lost.
+    """
+
+    n: int
+    of: int
+    fill_value: str
+    are_lost: bool
 
 
 class ArraySession(Protocol):
@@ -120,6 +143,11 @@ class ArrayReader(ABC):
         """Start a session as a part of one on an array that is computed from this one."""
         del sessions
         return self.open(axes, memory=0)
+
+    @property
+    def absent_chunks(self) -> AbsentChunks | None:
+        """Chunks that the store does not hold, if any; may take a question for each chunk."""
+        return None
 
     @property
     def sources(self) -> tuple[LazyArray, ...]:

@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +11,14 @@ import numpy as np
 
 from lazyvox._typing import Array, DType, override
 from lazyvox.array.block_reading import iter_blocks
+from lazyvox.array.reader import AbsentChunks
 from lazyvox.errors import LazyvoxWarning
 from lazyvox.formats import ForeignFormatError, ImageFile, read_image_file
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.reading_plan import plan_passes
 from lazyvox.planning.blocks import DECODER, TARGET_BLOCK_BYTES, BlockLayout
-from lazyvox.planning.memory import MemoryTerm, format_bytes
+from lazyvox.planning.memory import MemoryTerm, counted, format_bytes
 from lazyvox.planning.plan import Plan
 from lazyvox.planning.spec import ArraySpec
 from lazyvox.runtime.budget import resolve_budget
@@ -47,6 +50,8 @@ class Check:
         Bytes of zeros at the end of the voxels.
     surplus_bytes : int
         Bytes behind the voxels that no header tells of.
+    absent : AbsentChunks or None
+        Chunks that a Zarr store does not hold.
     problems : tuple of str
         Why the image is not good; empty where it is.
     """
@@ -55,6 +60,7 @@ class Check:
     non_finite: int = 0
     zero_tail_bytes: int = 0
     surplus_bytes: int = 0
+    absent: AbsentChunks | None = None
     problems: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,6 +70,7 @@ class Check:
             "non_finite": self.non_finite,
             "zero_tail_bytes": self.zero_tail_bytes,
             "surplus_bytes": self.surplus_bytes,
+            "absent_chunks": 0 if self.absent is None else self.absent.n,
             "problems": list(self.problems),
         }
 
@@ -73,7 +80,14 @@ class Check:
         if self.problems:
             return f"failed: {'; '.join(self.problems)}"
         has_sum = self.compression in {"gzip", "bzip2", "zstd"}
-        return f"passed: {'checksum, ' if has_sum else ''}size, finite values"
+        passed = f"passed: {'checksum, ' if has_sum else ''}size, finite values"
+        if self.absent is None:
+            return passed
+        return (
+            f"{passed}; {self.absent.n} of {counted(self.absent.of, 'chunk')} not in the store, read as its "
+            f"fill value {self.absent.fill_value}: right where zarr left out empty chunks, and wrong after "
+            f"a copy that stopped"
+        )
 
 
 def check_image(path: str, *, progress: ProgressLike) -> Check:
@@ -99,9 +113,8 @@ def check_image(path: str, *, progress: ProgressLike) -> Check:
     full = absolute_path(path)
     reporter = resolve_progress(progress)
     try:
-        with warnings.catch_warnings():
-            # Reading the header has said so already.
-            warnings.simplefilter("ignore", LazyvoxWarning)
+        # Reading the header has said so already.
+        with _without_warnings():
             file = read_image_file(full)
     except ForeignFormatError:
         return _check_foreign(full, reporter)
@@ -162,21 +175,43 @@ def _check_file(file: ImageFile, reporter: Progress) -> Check:
     surplus = 0 if file.format.startswith("MGH") else surplus
     _warn_of_surplus(source.path, surplus)
     problems = [*values.problems(), *_tail_problems(spec, values.zero_tail, source.path)]
-    return Check(source.compression, values.non_finite, values.zero_tail, surplus, tuple(problems))
+    return Check(
+        source.compression,
+        values.non_finite,
+        values.zero_tail,
+        surplus,
+        problems=tuple(problems),
+    )
 
 
 def _check_foreign(path: str, reporter: Progress) -> Check:
     array = lazy_dataobj(as_image(path))
+    absent = array.reader.absent_chunks
+    if absent is not None and absent.are_lost:
+        text = (
+            f"{absent.n} of {counted(absent.of, 'chunk')} missing, though all were written, as after a copy "
+            f"that stopped"
+        )
+        return Check("unknown", absent=absent, problems=(text,))
     values = _Values(array.dtype)
     n_values = max(_piece_bytes(array.dtype) // array.dtype.itemsize, 1)
     volumes = ArrayProgress(reporter, array.shape, array.dtype.itemsize)
     volumes.start(printable(path))
-    with iter_blocks(array, n_values) as blocks:
+    with _without_warnings(), iter_blocks(array, n_values) as blocks:
         for block in blocks:
             values.take(block.values.reshape(-1, order="F").view(np.uint8))
             volumes.advance(block.values.size)
     volumes.close()
-    return Check("unknown", values.non_finite, values.zero_tail, 0, tuple(values.problems()))
+    problems = tuple(values.problems())
+    return Check("unknown", values.non_finite, values.zero_tail, absent=absent, problems=problems)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Context without warnings of what the report says anyway."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LazyvoxWarning)
+        yield
 
 
 class _Values:

@@ -13,6 +13,7 @@ from lazyvox._typing import Array, Shape
 from lazyvox.errors import OutputError, OutputExistsError, ParameterError
 from lazyvox.formats.nifti_zarr import axis_names, ome_attributes, stored_axes, stored_header
 from lazyvox.formats.output_spec import OutputSpec
+from lazyvox.formats.zarr_chunks import ALL_CHUNKS
 from lazyvox.formats.zarr_names import ZARR_MARKS
 from lazyvox.planning.blocks import TARGET_BLOCK_BYTES, iter_steps
 from lazyvox.planning.chunks import ChunkTiles, choose_tiles, chunk_shape
@@ -239,8 +240,9 @@ def _new_array(group: Any, output: OutputSpec, chunks: Shape, level: int | None)
         compressors=None if level is None else (blosc, Crc32cCodec()),
         fill_value=0,
         dimension_names=axis_names(len(order)),
-        # -0.0 equals the fill value and is another one.
-        config={"write_empty_chunks": dtype.kind not in "iu"},
+        # A chunk that is not there is then an error, as after a copy that stopped.
+        config={"write_empty_chunks": True},
+        attributes=ALL_CHUNKS,
     )
 
 

@@ -151,7 +151,8 @@ def from_zarr(store: Any, *, level: int = 0) -> LazyImage:
     Memory: O(1). A pass over the volumes of an image whose chunks hold many of them decodes each
     chunk once: those that do not fit 8 MiB are kept in a temporary file meanwhile. An image of a
     folder that is written anew is refused when it is read. A chunk with a checksum that is not its
-    own is an error; one that is not there holds the fill value, as Zarr has it.
+    own is an error, and so is a missing one where all were written, as by `to_zarr`. Others that
+    are not there hold the fill value, as Zarr has it; they are counted in a warning.
 
     Examples
     --------

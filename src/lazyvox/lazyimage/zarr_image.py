@@ -15,6 +15,7 @@ from lazyvox.errors import (
     UnsupportedFormatError,
 )
 from lazyvox.formats.nifti_zarr import header_of_group
+from lazyvox.formats.zarr_chunks import StoredChunks
 from lazyvox.formats.zarr_names import ZARR_MARKS
 from lazyvox.lazyimage.classes import LazyImage, lazy_image
 from lazyvox.runtime.optional import require
@@ -41,7 +42,8 @@ def load_zarr(store: Any, level: int = 0) -> LazyImage:
         mark = _first_mark(opened, stored.array.path)
     elif isinstance(store, str):
         mark, nbytes = _state_of(path, stored.array.path)
-    reader = ChunkedReader(stored.array, stored.place, path, mark, nbytes)
+    objects = StoredChunks(stored.array)
+    reader = ChunkedReader(stored.array, stored.place, path, mark, nbytes, objects)
     spec = stored.file.array
     dataobj = LazyArray.over(reader, Conversion(spec.slope, spec.inter))
     name = path if isinstance(store, str) else None

@@ -215,9 +215,9 @@ def test_reading_decodes_the_chunks_that_are_needed(tmp_path, monkeypatch):
     decoded = []
     decode = ChunkedReader.decode
 
-    def counted(self, number):
+    def counted(self, number, absent):
         decoded.append(number)
-        return decode(self, number)
+        return decode(self, number, absent)
 
     monkeypatch.setattr(ChunkedReader, "decode", counted)
     img = from_zarr(tmp_path / "a.zarr")

@@ -51,6 +51,7 @@ def test_level_out_of_range_names_the_option(level, example_folder, lazyvox):
     assert "--compresslevel must be from 0 to 9 for a Zarr store" in done.err
 
 
+@pytest.mark.filterwarnings("default:.*not in the store:lazyvox.errors.LazyvoxWarning")
 def test_check_counts_the_chunks_that_are_not_there(example_folder, lazyvox):
     lv.save(lv.load(example_folder / "run.nii.gz"), example_folder / "run.zarr")
     for number in (5, 7):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
-from lazyvox.runtime.process_results import start_process
+from lazyvox.runtime.process_results import send_call, start_process
 from lazyvox.runtime.process_worker import Callee, ignore_interrupts, serve
 
 if TYPE_CHECKING:
@@ -87,10 +87,11 @@ class ForkServer:
         self._here, there = made.Pipe()
         # Not a daemon: those may have no processes of their own.
         self._process: SpawnProcess = made.Process(
-            target=_run_server, args=(there, payload), name=f"lazyvox-{name}-server", daemon=False
+            target=_run_server, args=(there,), name=f"lazyvox-{name}-server", daemon=False
         )
         with there:
             start_process(self._process)
+        send_call(self._here, payload)
 
     @staticmethod
     def is_available() -> bool:
@@ -136,15 +137,15 @@ class ForkServer:
         self._here.close()
 
 
-def _run_server(control: "Connection", payload: bytes) -> None:
+def _run_server(control: "Connection") -> None:
     """Import what a function needs, and fork workers until the parent ends."""
     ignore_interrupts()
-    callee = Callee.unpickled(payload)
-    is_alone = _is_alone()
-    # A collection writes to every object that it looks at: those of now stay shared.
-    gc.collect()
-    gc.freeze()
     with control, suppress(EOFError, OSError):
+        callee = Callee.unpickled(control.recv_bytes())
+        is_alone = _is_alone()
+        # A collection writes to every object that it looks at: those of now stay shared.
+        gc.collect()
+        gc.freeze()
         _fork_workers(control, callee, is_alone=is_alone)
 
 

@@ -4,7 +4,6 @@ import os
 import pickle
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from lazyvox.runtime.process_results import (
     packed_call,
     packed_failure,
     raise_failure,
+    send_call,
     start_process,
 )
 from lazyvox.runtime.resident import process_memory, tree_pss
@@ -153,9 +153,7 @@ def measure(func: Callable[..., Any], *args: Any) -> Measurement:
     try:
         with there:
             start_process(process)
-        # As an argument of the process, a long call would wait forever for one that has ended.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            here.send_bytes(payload)
+        send_call(here, payload)
         answer = _received(process, here)
     finally:
         here.close()

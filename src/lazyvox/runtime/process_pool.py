@@ -17,6 +17,7 @@ from lazyvox.runtime.process_results import (
     packed,
     packed_call,
     raise_failure,
+    send_call,
     start_process,
 )
 from lazyvox.runtime.process_worker import serve
@@ -142,10 +143,10 @@ class Crew:
             self._server.stop()
 
     def _start_one(self) -> "_Worker":
-        worker = _Worker(self._name, self._payload)
+        worker = _Worker(self._name)
         self._workers.append(worker)
         with self._threads_of_libraries():
-            worker.start(self._server)
+            worker.start(self._server, self._payload)
         return worker
 
     def _threads_of_libraries(self) -> AbstractContextManager[None]:
@@ -179,7 +180,7 @@ class Crew:
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, name: str, payload: bytes) -> None:
+    def __init__(self, name: str) -> None:
         import multiprocessing
 
         made = multiprocessing.get_context("spawn")
@@ -189,10 +190,10 @@ class _Worker:
         self._here, self._there = made.Pipe()
         # Not a daemon: those may have no processes of their own.
         self._process: SpawnProcess | ForkedProcess = made.Process(
-            target=serve, args=(self._there, payload), name=f"lazyvox-{name}", daemon=False
+            target=serve, args=(self._there,), name=f"lazyvox-{name}", daemon=False
         )
 
-    def start(self, server: ForkServer | None) -> None:
+    def start(self, server: ForkServer | None, payload: bytes) -> None:
         """Have a server fork the process, or start it afresh; its imports run while others start."""
         with self._there:
             forked = None if server is None else server.fork(self._there)
@@ -200,6 +201,8 @@ class _Worker:
                 start_process(self._process)
             else:
                 self._process = forked
+        if forked is None:
+            send_call(self._here, payload)
 
     @property
     def is_alive(self) -> bool:

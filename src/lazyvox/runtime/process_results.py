@@ -5,11 +5,15 @@ import pickle
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from lazyvox.errors import LazyvoxError, ParameterTypeError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 __all__ = [
     "Caught",
@@ -20,6 +24,7 @@ __all__ = [
     "packed_call",
     "packed_failure",
     "raise_failure",
+    "send_call",
     "start_process",
 ]
 
@@ -108,6 +113,15 @@ def start_process(process: Any) -> None:
         process.start()
     finally:
         main.__file__ = path
+
+
+def send_call(connection: "Connection", payload: bytes) -> None:
+    """Send a packed call to a process that was started, or to none if it has ended: how it did is seen later.
+
+    As an argument of the process, a long call would wait forever for one that ends without reading it.
+    """
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.send_bytes(payload)
 
 
 def packed_answer(answer: Any) -> bytes:

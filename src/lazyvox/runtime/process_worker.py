@@ -49,19 +49,20 @@ class Callee:
         return packed_failure(caught.error)
 
 
-def serve(connection: "Connection", payload: bytes | Callee) -> None:
+def serve(connection: "Connection", callee: Callee | None = None) -> None:
     """Make calls until there are none left, or the parent is gone.
 
     Parameters
     ----------
     connection : Connection
         Where arguments come from, and answers go.
-    payload : bytes or Callee
-        The function, packed or not.
+    callee : Callee, optional
+        The function; by default it comes first, packed.
     """
     ignore_interrupts()
-    callee = payload if isinstance(payload, Callee) else Callee.unpickled(payload)
     with connection, Caught():
+        if callee is None:
+            callee = Callee.unpickled(connection.recv_bytes())
         # Empty: no more calls. The end of the pipe is an exception: the parent is gone.
         while args := connection.recv_bytes():
             connection.send_bytes(callee.answer(args))

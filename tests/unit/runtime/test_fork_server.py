@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -88,3 +89,18 @@ def test_a_server_that_dies_takes_no_call_with_it():
         assert parent == os.getpid()
     psutil.wait_procs([psutil.Process(first)] if psutil.pid_exists(first) else [], DEADLINE_S)
     assert not psutil.pid_exists(first) or psutil.Process(first).status() == "zombie"
+
+
+@pytest.mark.parametrize("context", ["spawn", "forkserver"])
+def test_a_script_without_a_guard_is_told_for_a_function_longer_than_a_pipe(tmp_path, context):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import lazyvox\ncontent = bytes(1 << 20)\n"
+        "lazyvox.map_images(lambda img: len(content), ['a.nii', 'b.nii'], n_jobs=2, "
+        f"context={context!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], check=False, capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert done.returncode == 1
+    assert "a script that calls map_images outside of `if __name__" in done.stderr

@@ -364,10 +364,12 @@ def _check_level(ctx: click.Context, level: str) -> None:
     """Refuse options about the work of other levels."""
     for param in ctx.command.params:
         name = param.name or ""
-        its = _SUBJECT if name in _OF_SUBJECTS else _PARTICIPANT
+        its = "level subject" if name in _OF_SUBJECTS else "level participant"
+        if name in _OF_LEVEL[_SUBJECT] - _OF_LEVEL[_GROUP] - _OF_SUBJECTS:
+            its = "levels participant and subject"
         has = name not in _OF_SUBJECTS if level == _PARTICIPANT else name in _OF_LEVEL[level]
         if not has and is_given(ctx, name):
-            msg = f"{max(param.opts, key=len)} concerns the level {its}, and not {level}"
+            msg = f"{max(param.opts, key=len)} concerns the {its}, and not {level}"
             raise WrongUsageError(msg)
 
 

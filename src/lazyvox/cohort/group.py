@@ -14,6 +14,7 @@ from lazyvox.cohort.outcomes import Failed, Wording, in_python
 from lazyvox.cohort.output_sets import EFFECT, MATRIX, OutputSet, find_sets, set_lines
 from lazyvox.cohort.runs import RunFilter
 from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
+from lazyvox.glm.map_files import mask_of_map
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.dry_run import stop_if_planning
@@ -193,8 +194,15 @@ def prepare_group(
 ) -> Group:
     """Return the results that can be made of the outputs of runs; see `run_group`."""
     full = absolute_path(out)
-    sets, missing = find_sets(bids_dir, full, table, wanted, (EFFECT, MATRIX), ("sub", "run"))
+    sets, missing = find_sets(
+        bids_dir, full, table, wanted, (EFFECT, MATRIX), ("sub", "run"), _masks
+    )
     return Group(full, sets, missing)
+
+
+def _masks(path: str) -> list[str]:
+    """Return the mask of a map."""
+    return [mask_of_map(path)] if path.endswith(EFFECT) else []
 
 
 def run_group(  # noqa: PLR0913

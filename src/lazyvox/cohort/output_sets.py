@@ -1,6 +1,6 @@
 """Outputs of the runs of a study that one result is made of, and the runs that have none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,6 +19,8 @@ __all__ = ["EFFECT", "MATRIX", "OutputSet", "find_sets", "set_lines", "shown_nam
 #: Endings of outputs that results over several runs are made of.
 EFFECT, MATRIX = "_stat-effect_statmap.nii.gz", "_relmat.tsv"
 
+_KINDS_OF = {EFFECT: "maps of models (`glm`)", MATRIX: "matrices"}
+
 
 @dataclass(frozen=True, slots=True)
 class OutputSet:
@@ -34,12 +36,15 @@ class OutputSet:
         Fingerprints of the outputs.
     missing : tuple of str
         Runs of this kind that have no such output.
+    torn : tuple of str
+        Files that belong to the outputs and were not made by the same call, or are not as it left them.
     """
 
     name: str
     members: tuple[tuple[str, tuple[str, ...]], ...]
     marks: tuple[str, ...]
     missing: tuple[str, ...]
+    torn: tuple[str, ...] = ()
 
     @property
     def n_runs(self) -> int:
@@ -58,12 +63,19 @@ class OutputSet:
         return next((label for key, _, label in parts if key == "space"), None)
 
     def check_alike(self) -> None:
-        """Refuse outputs that were made with different parameters."""
+        """Refuse outputs that were made with different parameters, or of which other files are gone."""
         n_kinds = len({parameters_mark(mark) for mark in self.marks})
         if n_kinds > 1:
             msg = (
                 f"{self.name}: runs must have been made with the same parameters and version. Got "
                 f"{n_kinds} of them. Do the participant level of all runs again."
+            )
+            raise ParameterError(msg)
+        if self.torn:
+            msg = (
+                f"{self.name}: maps must have the mask, design and variance of the call that made them. "
+                f"Got {printable(self.torn[0])}, which is missing, damaged or of a later call. Do the "
+                f"participant level again, with all contrasts in one call; or remove the old maps."
             )
             raise ParameterError(msg)
 
@@ -103,6 +115,7 @@ def find_sets(
     wanted: RunFilter,
     endings: tuple[str, ...],
     over: Sequence[str],
+    needed: Callable[[str], Sequence[str]],
 ) -> tuple[tuple[OutputSet, ...], tuple[str, ...]]:
     """Return the outputs of runs, together with those that are alike but for some entities.
 
@@ -120,6 +133,8 @@ def find_sets(
         Endings of the names of the outputs.
     over : sequence of str
         Entities that results are over.
+    needed : callable
+        Returns the files that belong to an output, and are read with it.
 
     Returns
     -------
@@ -139,6 +154,7 @@ def find_sets(
     intact = _intact_outputs(runs, out)
     found: dict[str, dict[str, list[str]]] = {}
     marks: dict[str, list[str]] = {}
+    torn: dict[str, list[str]] = {}
     having: dict[str, dict[RunFiles, None]] = {}
     alike: dict[Any, list[RunFiles]] = {}
     for run, outputs in intact.items():
@@ -148,10 +164,13 @@ def find_sets(
             subject = f"sub-{run.name.get('sub')}"
             found.setdefault(name, {}).setdefault(subject, []).append(path)
             marks.setdefault(name, []).append(outputs[path])
+            others = [one for one in needed(path) if outputs.get(one) != outputs[path]]
+            torn.setdefault(name, []).extend(others)
             having.setdefault(name, {})[run] = None
     if not found:
+        wanted_outputs = " or ".join(_KINDS_OF[ending] for ending in endings)
         msg = (
-            f"`out` must hold outputs of the participant level: matrices, or maps of models. Got "
+            f"`out` must hold {wanted_outputs} of the participant level. Got "
             f"{printable(out)}, which has none of {counted(len(runs), 'run')}."
         )
         raise ParameterError(msg)
@@ -161,7 +180,9 @@ def find_sets(
         every = [run for kind in kinds for run in alike[kind]]
         missing = [run.label for run in every if run not in having[name]]
         members = tuple((subject, tuple(found[name][subject])) for subject in sorted(found[name]))
-        sets.append(OutputSet(name, members, tuple(marks[name]), tuple(missing)))
+        sets.append(
+            OutputSet(name, members, tuple(marks[name]), tuple(missing), tuple(torn[name]))
+        )
     return tuple(sets), tuple(run.label for run in intact if not intact[run])
 
 

@@ -26,7 +26,7 @@ from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.runtime.budget import memory_budget
 
-__all__ = ["SubjectTask", "make_maps"]
+__all__ = ["SubjectTask", "files_of_run", "make_maps"]
 
 #: Float64 volumes that exist at most: a run, sums over runs, statistics, and a map that is written.
 _VOLUMES = 20
@@ -94,12 +94,15 @@ class SubjectTask:
         return _FIXED_BYTES + 8 * _VOLUMES * int(np.prod(shape, dtype=np.int64))
 
     def check(self) -> None:
-        """Refuse runs that cannot be put together.
+        """Refuse runs that cannot be put together; reads a header.
 
         Raises
         ------
         ParameterError
-            If they were made with different parameters, or one has the name of the result.
+            If they were made with different parameters, files of theirs are gone, or one has the
+            name of the result.
+        ImageFileError
+            If the first map is none.
         """
         self.found.check_alike()
         if self.maps["effect"] in self.sources:
@@ -108,6 +111,7 @@ class SubjectTask:
                 f"Got one whose maps have the name of the result over all."
             )
             raise ParameterError(msg)
+        self.peak_bytes()
 
 
 def make_maps(task: SubjectTask, share: int) -> None:
@@ -149,6 +153,12 @@ def _common_mask(root: Path, sources: Sequence[str], template: Any) -> BoolArray
         hint = "Fixed effects need one grid, as that of a standard space: choose it with `space`."
         check_same_grid(template, mask, hint=hint)
         common &= np.asarray(mask.dataobj) != 0
+    if not common.any():
+        msg = (
+            f"the masks of runs must have voxels in common. Got {len(sources)} masks that have none, "
+            f"the first {mask_of_map(sources[0])}."
+        )
+        raise ParameterError(msg)
     return common
 
 
@@ -158,9 +168,33 @@ def _runs(
     """Yield effect, variance and degrees of freedom of each run, and list the last."""
     for path in sources:
         free.append(Design.of(read_design(str(root / design_of_map(path))).values).n_free)
-        variance = path.replace("_stat-effect_", "_stat-variance_")
-        effects, variances = (_values(root / one, mask) for one in (path, variance))
+        effects, variances = (_values(root / one, mask) for one in (path, _variance_of(path)))
         yield effects, variances, free[-1]
+
+
+def files_of_run(path: str) -> list[str]:
+    """Return the files that are read with a map of effects: variance, mask and design.
+
+    Parameters
+    ----------
+    path : str
+        The map.
+
+    Returns
+    -------
+    list of str
+        Their paths.
+
+    Examples
+    --------
+    >>> files_of_run("sub-01_contrast-a_stat-effect_statmap.nii.gz")[1:]
+    ['sub-01_mask.nii.gz', 'sub-01_design.tsv']
+    """
+    return [_variance_of(path), mask_of_map(path), design_of_map(path)]
+
+
+def _variance_of(path: str) -> str:
+    return path.replace("_stat-effect_", "_stat-variance_")
 
 
 def _values(path: Path, mask: BoolArray) -> FloatArray:

@@ -13,7 +13,7 @@ from lazyvox.cohort.outcomes import Failed, Wording, in_python
 from lazyvox.cohort.output_sets import EFFECT, OutputSet, find_sets, shown_names
 from lazyvox.cohort.runs import RunFilter
 from lazyvox.cohort.staging import sweep_unfinished
-from lazyvox.cohort.subject_maps import SubjectTask, make_maps
+from lazyvox.cohort.subject_maps import SubjectTask, files_of_run, make_maps
 from lazyvox.errors import LazyvoxError, MemoryBudgetError
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
@@ -47,6 +47,8 @@ class SubjectsResult:
         Results that were made.
     finished : tuple of OutputSet
         Results that were finished before.
+    alone : tuple of str
+        Participants' runs without a label of their own: their maps are those over all runs.
     missing : tuple of str
         Runs that have no output at all.
     failed : tuple of Failed
@@ -56,6 +58,7 @@ class SubjectsResult:
     out: str
     done: tuple[OutputSet, ...]
     finished: tuple[OutputSet, ...]
+    alone: tuple[str, ...]
     missing: tuple[str, ...]
     failed: tuple[Failed, ...]
 
@@ -65,18 +68,20 @@ class SubjectsResult:
             "out": self.out,
             "results": [one.to_dict() for one in self.done],
             "finished_before": [one.name for one in self.finished],
+            "single_runs": list(self.alone),
             "missing": list(self.missing),
-            "failed": [{"result": one.run, "message": one.message} for one in self.failed],
+            "failed": _facts(self.failed),
         }
 
     @override
     def __str__(self) -> str:
-        """Return a line for each result that lacks a run, and the counts."""
+        """Return a line for each result that lacks a run, one about single runs, and the counts."""
         last = (
             f"{printable(self.out)}: {counted(len(self.done), 'result')} done, "
             f"{len(self.finished)} finished before, {len(self.failed)} failed"
         )
-        return "\n".join([*_missing_lines([*self.done, *self.finished], self.missing), last])
+        lines = [_line(one) for one in (*self.done, *self.finished) if one.missing]
+        return "\n".join([*lines, *_remarks(self.alone, self.missing), last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +114,16 @@ class Subjects:
     @property
     def peak_bytes(self) -> int:
         """Predicted peak of one result; reads headers."""
-        return max((one.peak_bytes() for one in self.due), default=0)
+        return max((one.peak_bytes() for one in self._checked()[0]), default=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan for JSON; reads headers."""
+        able, failed = self._checked()
         return {
             "out": self.out,
             "peak_bytes": self.peak_bytes,
-            "results": [one.found.to_dict() for one in self.due],
+            "results": [one.found.to_dict() for one in able],
+            "failed": _facts(failed),
             "finished": [one.name for one in self.finished],
             "single_runs": list(self.alone),
             "missing": list(self.missing),
@@ -125,16 +132,16 @@ class Subjects:
     @override
     def __str__(self) -> str:
         """Return the plan as text, a line for each result; reads headers."""
-        lines = [f"{_line(one.found)}; to do" for one in self.due]
+        able, failed = self._checked()
+        lines = [f"{_line(one.found)}; to do" for one in able]
+        lines += [f"cannot be done: {one.message}" for one in failed]
         lines += [f"{_line(one)}; finished" for one in self.finished]
-        if self.alone:
-            lines.append(f"the only runs, whose maps stay as they are: {shown_names(self.alone)}")
-        if self.missing:
-            lines.append(f"runs without any output: {shown_names(self.missing)}")
-        n_runs = sum(len(one.sources) for one in self.due)
+        lines += _remarks(self.alone, self.missing)
+        n_runs = sum(len(one.sources) for one in able)
         lines.append(
-            f"{counted(len(self.due), 'result')} to make, of {counted(n_runs, 'run')}; "
-            f"{len(self.finished)} finished; peak of one {format_bytes(self.peak_bytes)}"
+            f"{counted(len(able), 'result')} to make, of {counted(n_runs, 'run')}; "
+            f"{len(self.finished)} finished; {len(failed)} that cannot be done; "
+            f"peak of one {format_bytes(self.peak_bytes)}"
         )
         return "\n".join(lines)
 
@@ -157,13 +164,13 @@ class Subjects:
             What was made, and what was not.
         """
         stop_if_planning(self)
-        failed: list[Failed] = []
+        able, failed = self._checked()
         calls = []
         budget = resolve_budget(memory)
-        for number, task in enumerate(self.due):
+        for number, task in enumerate(able):
             try:
                 calls.append(_call(number, task, budget))
-            except (LazyvoxError, OSError) as error:
+            except MemoryBudgetError as error:
                 failed.append(self._failed(task, error))
         done = []
         reporter = resolve_progress(progress)
@@ -176,14 +183,28 @@ class Subjects:
         )
         with closing(reporter), closing(made):
             for call, answer in made:
-                task = self.due[call.number]
+                task = able[call.number]
                 if isinstance(answer, Raised):
                     failed.append(self._failed(task, answer.error))
                 else:
                     done.append(task.found)
                 reporter.advance(1)
         sweep_unfinished(Path(self.out), (one.label for one in self.due))
-        return SubjectsResult(self.out, tuple(done), self.finished, self.missing, tuple(failed))
+        return SubjectsResult(
+            self.out, tuple(done), self.finished, self.alone, self.missing, tuple(failed)
+        )
+
+    def _checked(self) -> tuple[list[SubjectTask], list[Failed]]:
+        """Return what can be made, and what cannot; reads headers."""
+        able, failed = [], []
+        for task in self.due:
+            try:
+                task.check()
+            except (LazyvoxError, OSError) as error:
+                failed.append(self._failed(task, error))
+            else:
+                able.append(task)
+        return able, failed
 
     def _failed(self, task: SubjectTask, error: Exception) -> Failed:
         file = str(Path(self.out) / task.sources[0])
@@ -191,7 +212,6 @@ class Subjects:
 
 
 def _call(number: int, task: SubjectTask, budget: int) -> SizedCall:
-    task.check()
     peak = task.peak_bytes()
     if peak > budget:
         msg = (
@@ -202,14 +222,22 @@ def _call(number: int, task: SubjectTask, budget: int) -> SizedCall:
     return SizedCall(number, task.label, (task,), peak)
 
 
+def _facts(failed: Sequence[Failed]) -> list[dict[str, str]]:
+    return [{"result": one.run, "message": one.message} for one in failed]
+
+
 def _line(one: OutputSet) -> str:
     missing = f"; missing: {shown_names(one.missing)}" if one.missing else ""
     return f"{one.name.removesuffix(EFFECT)}: {counted(one.n_runs, 'run')}{missing}"
 
 
-def _missing_lines(sets: Sequence[OutputSet], missing: Sequence[str]) -> list[str]:
-    lines = [_line(one) for one in sets if one.missing]
-    return [*lines, f"runs without any output: {shown_names(missing)}"] if missing else lines
+def _remarks(alone: Sequence[str], missing: Sequence[str]) -> list[str]:
+    """Return lines about runs of which no result is made."""
+    remarks = {
+        "the only runs, whose maps stay as they are": alone,
+        "runs without any output": missing,
+    }
+    return [f"{remark}: {shown_names(names)}" for remark, names in remarks.items() if names]
 
 
 def prepare_subjects(
@@ -225,7 +253,7 @@ def prepare_subjects(
     require("nilearn", "glm", "Fixed effects over runs")
     full = absolute_path(out)
     over = ("run", "ses") if over_sessions else ("run",)
-    sets, missing = find_sets(bids_dir, full, table, wanted, (EFFECT,), over)
+    sets, missing = find_sets(bids_dir, full, table, wanted, (EFFECT,), over, files_of_run)
     tasks = [SubjectTask(one, full, precision_weighted) for one in sets]
     records = FinishedOutputs(full)
     due, finished, alone = [], [], []

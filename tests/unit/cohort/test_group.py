@@ -216,7 +216,7 @@ def test_maps_in_the_space_of_each_subject_are_refused(finished):
 def test_what_does_not_fit_the_budget_or_is_not_there_is_refused(finished):
     (first, *_) = lv.run_group(None, "out", table="runs.tsv", memory=1000).failed
     assert "must hold the moments of one result" in first.message
-    with pytest.raises(ParameterError, match="must hold outputs of the participant level"):
+    with pytest.raises(ParameterError, match=r"must hold maps of models \(`glm`\) or matrices"):
         lv.run_group(None, "empty", table="runs.tsv")
     with pytest.raises(ParameterError, match="`bids_dir` or `table` must say"):
         lv.run_group(None, "out")
@@ -348,7 +348,7 @@ def test_fixed_effects_that_are_finished_are_not_made_again(finished):
     plan = lv.plan(lv.run_subjects, None, "out", **options)
     assert [one.label for one in plan.due] == ["sub-02_task-go_contrast-face"]
     assert "sub-02_task-go_contrast-face: 1 run; to do" in str(plan)
-    assert "1 result to make, of 1 run; 3 finished; peak of one" in str(plan)
+    assert "1 result to make, of 1 run; 3 finished; 0 that cannot be done" in str(plan)
     assert plan.peak_bytes == (4 << 20) + 160 * 12 * 14 * 10
     weighted = lv.run_subjects(None, "out", precision_weighted=True, **options)
     assert len(weighted.done) == 4
@@ -382,8 +382,38 @@ def test_runs_that_are_missing_or_damaged_are_named(finished):
     lines = str(result).splitlines()
     assert lines[0] == "sub-01_task-go_contrast-face: 1 run; missing: sub-01_task-go_run-2"
     assert lines[-1].endswith("0 results done, 3 finished before, 1 failed")
-    little = lv.run_subjects(None, "out", table="runs.tsv", memory=1000, n_jobs=1)
-    assert "must hold the maps of one result. Got 1000 B" in little.failed[0].message
+    options = {"table": "runs.tsv", "n_jobs": 1, "precision_weighted": True}
+    little = lv.run_subjects(None, "out", memory=1000, **options)
+    assert "must hold the maps of one result. Got 1000 B" in little.failed[-1].message
+
+
+def test_maps_whose_mask_and_design_a_later_call_replaced_are_refused(finished):
+    later = {**OPTIONS, "contrasts": "house", "atlases": {}, "matrix": (), "hrf_model": "spm"}
+    assert lv.run_cohort(None, "out", **later).failed == ()
+    plan = lv.plan(lv.run_subjects, None, "out", table="runs.tsv")
+    assert "4 results to make, of 5 runs; 0 finished; 4 that cannot be done" in str(plan)
+    assert len(plan.to_dict()["failed"]) == 4
+    result = lv.run_subjects(None, "out", table="runs.tsv", n_jobs=1)
+    assert all("_contrast-house_" in one.name for one in result.done)
+    assert "contrast-face_" in result.failed[0].run
+    message = (
+        "design and variance of the call that made them. Got sub-01/func/sub-01_task-go_run-1_"
+    )
+    assert message in result.failed[0].message
+    group = lv.run_group(None, "out", table="runs.tsv")
+    assert ["_contrast-face_" in one.run for one in group.failed] == [True, True]
+
+
+def test_masks_without_a_voxel_in_common_are_refused(finished):
+    path = Path(stem(*RUNS[1]) + "mask.nii.gz")
+    img = nibabel.load(path)
+    nibabel.save(nibabel.Nifti1Image(0 * np.asarray(img.dataobj), img.affine), path)
+    (record,) = Path("out/logs/finished").glob("sub-01_task-go_run-2.json")
+    sizes = json.loads(record.read_text())
+    sizes["sub-01/func/sub-01_task-go_run-2_mask.nii.gz"][1] = path.stat().st_size
+    record.write_text(json.dumps(sizes))
+    (failed,) = lv.run_subjects(None, "out", table="runs.tsv", n_jobs=1).failed
+    assert "must have voxels in common. Got 2 masks" in failed.message
 
 
 def test_a_run_without_a_label_is_the_only_one_of_its_participant(finished):
@@ -394,6 +424,9 @@ def test_a_run_without_a_label_is_the_only_one_of_its_participant(finished):
     assert lv.run_cohort(None, "few", **options).failed == ()
     plan = lv.plan(lv.run_subjects, None, "few", table="few.tsv")
     assert plan.alone == ("sub-01_ses-1_contrast-face",)
+    only = lv.run_subjects(None, "few", table="few.tsv", session_label="1", n_jobs=1)
+    assert "whose maps stay as they are: sub-01_ses-1_contrast-face\n" in str(only)
+    assert only.to_dict()["single_runs"] == ["sub-01_ses-1_contrast-face"]
     assert [one.label for one in plan.due] == ["sub-01_ses-2_contrast-face"]
     (failed,) = lv.run_subjects(None, "few", table="few.tsv", n_jobs=1).failed
     assert "each of several runs must have its own label" in failed.message

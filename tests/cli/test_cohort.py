@@ -123,6 +123,51 @@ def test_results_over_subjects_are_written_and_missing_runs_named(lazyvox, folde
     assert lazyvox(*argv, "--memory", "100").code == 3
 
 
+@pytest.mark.filterwarnings("default:.*cannot be done:lazyvox.errors.LazyvoxWarning")
+def test_plans_and_scripts_say_which_runs_cannot_be_done(lazyvox, folder):
+    table, script = folder / "runs.tsv", ("--array-size", 2, "--sbatch")
+    good = table.read_text()
+    table.write_text(good.replace("02\trest\trun", "02\trest\tno"))
+    plan = lazyvox(*BASE, *ATLAS, "--dry-run")
+    assert (plan.code, "3 runs: 2 to do, 0 finished, 1 that cannot be done" in plan.out) == (
+        3,
+        True,
+    )
+    said = "1 of 3 runs cannot be done; the first is sub-02_task-rest: "
+    assert f"lazyvox: error: {said}" in plan.err
+    plan = lazyvox(*BASE, *ATLAS, "--explain", "--json")
+    assert (plan.code, json.loads(plan.out)["runs"][0]["problem"]) == (3, None)
+    printed = lazyvox(*BASE, *ATLAS, *script)
+    assert (printed.code, "#!/bin/bash" in printed.out) == (0, True)
+    assert f"lazyvox: warning: {said}" in printed.err
+    table.write_text(good.replace("run.nii", "no.nii"))
+    refused = lazyvox(*BASE, *ATLAS, *script)
+    assert (refused.code, refused.out) == (3, "")
+    assert "--sbatch needs runs to do, and there are none: 3 of 3 runs cannot be" in refused.err
+    table.write_text(good)
+    assert lazyvox(*BASE, *ATLAS).code == 0
+    refused = lazyvox(*BASE, *ATLAS, *script)
+    assert (refused.code, refused.out) == (2, "")
+    assert "there are none: 3 of 3 are finished" in refused.err
+
+
+def test_estimator_of_matrices_is_recorded_and_part_of_what_is_finished(lazyvox, folder):
+    argv = (*BASE, *ATLAS, "--matrix", "correlation,covariance", "--estimator", "empirical")
+    assert lazyvox(*argv).code == 0
+    func = folder / "out/sub-01/func"
+    table = func / "sub-01_task-rest_atlas-Q_stat-mean_timeseries.tsv"
+    for kind, stat in (("correlation", "pearsoncorrelation"), ("covariance", "covariance")):
+        path = func / f"sub-01_task-rest_atlas-Q_stat-{stat}_relmat.tsv"
+        record = json.loads(path.with_suffix(".json").read_text())
+        assert record["Parameters"]["estimator"] == "empirical"
+        made = ("connectivity", table, "--kind", kind, "--estimator", "empirical", "-o", "a.tsv")
+        assert lazyvox(*made, "--overwrite").code == 0
+        assert path.read_bytes() == (folder / "a.tsv").read_bytes()
+    assert "estimator" not in json.loads(table.with_suffix(".json").read_text())["Parameters"]
+    assert "3 finished before" in lazyvox(*argv).out
+    assert "3 runs done, 0 finished before" in lazyvox(*argv[:-1], "ledoit-wolf").out
+
+
 def test_all_options_about_cleaning_of_extract_are_there():
     def options(decorator):
         return {one.name for one in decorator(click.Command("x")).params}
@@ -167,6 +212,10 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
     assert "#SBATCH --mem=1152M" in lines
     assert "--sbatch" not in done.out
     assert "--atlas 'my q=atlas.nii.gz' \\" in done.out
+    (folder / "events.tsv").write_text("onset\tduration\ttrial_type\n0\t2\ta\n20\t2\ta\n")
+    rows = (folder / "runs.tsv").read_text().splitlines()
+    rows = [f"{rows[0]}\tevents", *(f"{row}\tevents.tsv" for row in rows[1:])]
+    (folder / "runs.tsv").write_text("\n".join(rows) + "\n")
     model = ("--glm", "--contrast", "a", "--mask", "mask.nii.gz")
     done = lazyvox(*BASE, "--array-size", 8, "--sbatch", "--memory", "1GiB", *model)
     # nilearn is imported in the process that plans and in that which works.
@@ -202,6 +251,11 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
         ),
         ((*BASE[1:], *ATLAS, *ATLAS), 1, "--atlas must have names that differ"),
         ((*BASE[1:], *ATLAS, "--matrix", "tangent"), 2, "--matrix must be of correlation"),
+        (
+            (*BASE[1:], *ATLAS, "--estimator", "empirical"),
+            1,
+            "--estimator concerns the matrices of --matrix, of which there are none",
+        ),
         ((*BASE[1:], *ATLAS, "--task", "go"), 1, "--task must be among those of the runs"),
         (
             (*BASE[1:], *ATLAS, "--bids-filter-file", "runs.tsv"),

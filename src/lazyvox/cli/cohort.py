@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from lazyvox._typing import override
 from lazyvox._version import __version__
 from lazyvox.cli.cleaning_options import CleaningChoice, study_cleaning_options
+from lazyvox.cli.estimator_option import estimator_option
 from lazyvox.cli.job import print_json
 from lazyvox.cli.model_options import MODEL_OPTIONS, contrast_option, model_options
 from lazyvox.cli.outcome import (
@@ -47,6 +49,7 @@ from lazyvox.cohort.chosen_runs import run_filter, split_texts
 from lazyvox.cohort.dataset import Dataset
 from lazyvox.cohort.model import StudyModel, study_model
 from lazyvox.connectome import KINDS
+from lazyvox.errors import LazyvoxWarning
 from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.store.files.paths import absolute_path, expand_home, printable
 
@@ -219,9 +222,10 @@ def _labels(option: str, what: str) -> Callable[[_Decorated], _Decorated]:
     "--matrix",
     metavar="KINDS",
     default="",
-    help=f"Matrices of regions to compute, with commas between: {', '.join(_KINDS)}; "
-    "with the shrinkage of Ledoit and Wolf, as of lazyvox connectivity.",
+    help=f"Matrices of regions to compute, with commas between: {', '.join(_KINDS)}; as by lazyvox "
+    "connectivity.",
 )
+@estimator_option
 @click.option("--qc", is_flag=True, help="Measure the quality of every volume, as lazyvox qc.")
 @click.option(
     "--glm",
@@ -280,7 +284,8 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
     BIDS_DIR is a folder of fMRIPrep's or XCP-D's derivatives, or a raw dataset with one in
     derivatives/. OUT becomes a BIDS dataset. Each run is read once, in a process of its own, as
     many at a time as fit --memory, at most --jobs. The same command again does what is not
-    finished. A run that fails is listed in OUT/failures.tsv, and the exit code is 3.
+    finished. A run that fails is listed in OUT/failures.tsv, and the exit code is 3; so it is of
+    --dry-run where a run cannot be done.
 
     With subject in place of participant, the maps of --glm in OUT are put together over the runs of
     each participant, as fixed effects. With group, mean and variance over subjects of the matrices
@@ -320,6 +325,7 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         study = replace(study, wording=_in_words)
         if given["sbatch"]:
             plan = study.plan(n_jobs=n_jobs)
+            _check_has_work(plan)
             click.echo(_script(study, plan, given["array_size"], ctx.meta[_ARGUMENTS]), nl=False)
             return
         if given["array_size"] is not None:
@@ -327,6 +333,8 @@ def cohort(ctx: click.Context, /, places: tuple[str, ...], **given: Any) -> None
         if is_dry:
             plan = study.plan(n_jobs=n_jobs, scheduler=given["scheduler"])
             _print(plan, settings)
+            if failed := plan.failed:
+                raise SomeFailedError(_cannot(failed, len(plan.runs)))
             return
         _run(study, n_jobs, given["scheduler"], settings)
 
@@ -431,6 +439,24 @@ def _script(study: Cohort, plan: CohortPlan, size: int, arguments: list[str]) ->
 """
 
 
+def _check_has_work(plan: CohortPlan) -> None:
+    """Say which runs a script could not do, and refuse one that had nothing to do."""
+    failed, n_runs = plan.failed, len(plan.runs)
+    if failed and not plan.due:
+        msg = f"--sbatch needs runs to do, and there are none: {_cannot(failed, n_runs)}"
+        raise SomeFailedError(msg)
+    if not plan.due:
+        msg = f"--sbatch needs runs to do, and there are none: {n_runs} of {n_runs} are finished"
+        raise WrongUsageError(msg)
+    if failed:
+        warnings.warn(LazyvoxWarning(f"{_cannot(failed, n_runs)}."), stacklevel=2)
+
+
+def _cannot(failed: Sequence[Failed], n_runs: int) -> str:
+    first = failed[0]
+    return f"{len(failed)} of {n_runs} runs cannot be done; the first is {first.run}: {first.message.rstrip('.')}"
+
+
 def _in_words(problem: Exception) -> str:
     """Return the text of an error or warning in the words of the command line."""
     return described(problem, **_NAMED)
@@ -491,6 +517,7 @@ def _options(ctx: click.Context, given: dict[str, Any]) -> CohortOptions:
         t_r=cleaning.t_r,
         censored=cleaning.censored,
         matrix=tuple(_KINDS[one] for one in matrices),
+        estimator=given["estimator"],
         qc=given["qc"],
         glm=_model(ctx, given, cleaning.high_pass),
     )

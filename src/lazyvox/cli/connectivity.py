@@ -20,11 +20,18 @@ from lazyvox.bids.names import (
     source_uri,
 )
 from lazyvox.bids.sidecars import generated_by, relation_keys, write_sidecar
+from lazyvox.cli.estimator_option import estimator_option
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import check_files, check_output, files_in_folder, list_endings, stem_of
 from lazyvox.cli.settings import PATH, Command, Settings, common_options, examples, output_option
-from lazyvox.connectome import ESTIMATORS, KINDS, Connectivity, Estimator, mean_connectivity
+from lazyvox.connectome import (
+    KINDS,
+    Connectivity,
+    Estimator,
+    matrix_label,
+    mean_connectivity,
+)
 from lazyvox.connectome.api import ConnectivityWork
 from lazyvox.connectome.heat_map import draw_heat_map, picture_memory
 from lazyvox.connectome.matrix_file import MATRIX_ENDINGS
@@ -157,14 +164,7 @@ class _Matrices:
     metavar="NAME",
     help=f"Measures to compute: {', '.join(_KINDS)}. May be given several times.",
 )
-@click.option(
-    "--estimator",
-    type=click.Choice(ESTIMATORS),
-    default=ESTIMATORS[0],
-    show_default=True,
-    metavar="NAME",
-    help="Estimator of the covariance: ledoit-wolf, with shrinkage, or empirical.",
-)
+@estimator_option
 @click.option(
     "--fisher-z",
     is_flag=True,
@@ -230,7 +230,9 @@ def _choose_outputs(
     """Return the files that will be written, or raise the usage error that they would be."""
     is_folder = output is not None and (Path(output).is_dir() or output.endswith(os.sep))
     if is_folder and output is not None:
-        matrices = _in_folder(output, signals, [_label(one, estimator, fisher_z) for one in kinds])
+        matrices = _in_folder(
+            output, signals, [matrix_label(one, estimator, fisher_z=fisher_z) for one in kinds]
+        )
         if not settings.explain:
             check_files([*matrices, *map(sidecar_path, matrices)], signals, settings)
     else:
@@ -264,19 +266,6 @@ def _files(path: str | None, signals: Sequence[str], kinds: Sequence[str]) -> tu
 def _stems(signals: Sequence[str]) -> list[str]:
     """Return a name for each table: its file's without the ending."""
     return [Path(stem_of(path)).stem for path in signals]
-
-
-def _label(kind: str, estimator: str, fisher_z: bool) -> str:  # noqa: FBT001
-    """Return the label of the entity "stat".
-
-    Examples
-    --------
-    >>> _label("correlation", "empirical", True), _label("partial-correlation", "x", False)
-    ('pearsoncorrelationfisherz', 'partialcorrelation')
-    """
-    # Values that are drawn towards 0 are not Pearson's.
-    plain = "pearson" if kind == "correlation" and estimator == "empirical" else ""
-    return plain + kind.replace("-", "") + "fisherz" * fisher_z
 
 
 def _in_folder(folder: str, signals: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:

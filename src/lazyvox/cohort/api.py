@@ -14,6 +14,7 @@ from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.plans import CohortResult
 from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.cohort.study import Cohort
+from lazyvox.connectome import Estimator
 from lazyvox.errors import LazyvoxWarning, ParameterError
 from lazyvox.glm.model_choice import ModelChoice
 from lazyvox.planning.memory import counted
@@ -57,6 +58,7 @@ def run_cohort(  # noqa: PLR0913
     t_r: float | None = None,
     censored: str = "drop",
     matrix: str | Sequence[str] = (),
+    estimator: Estimator = "ledoit-wolf",
     qc: bool = False,
     glm: bool = False,
     contrasts: str | Sequence[str] = (),
@@ -110,6 +112,8 @@ def run_cohort(  # noqa: PLR0913
         Smoothing and cleaning; see `lazyvox.extract`.
     matrix : str or sequence of str, optional
         Kinds of connectivity to compute of each table; see `lazyvox.connectivity`.
+    estimator : {"ledoit-wolf", "empirical"}, default="ledoit-wolf"
+        Estimator of the covariance of these.
     qc : bool, default=False
         Whether the quality of volumes is measured; see `lazyvox.qc`.
     glm : bool, default=False
@@ -180,7 +184,11 @@ def run_cohort(  # noqa: PLR0913
     """
     options = CohortOptions(
         atlases=opened_atlases(atlases or {}),
-        mask=None if mask is None else mask if mask == "auto" else absolute_path(mask),
+        mask=None
+        if mask is None
+        else mask
+        if isinstance(mask, str) and mask == "auto"
+        else absolute_path(mask, "mask"),
         strategy=split_texts(strategy, "strategy"),
         min_coverage=min_coverage,
         resample=resample,
@@ -198,6 +206,7 @@ def run_cohort(  # noqa: PLR0913
         t_r=t_r,
         censored=censored,
         matrix=split_texts(matrix, "matrix"),
+        estimator=estimator,
         qc=qc,
         glm=study_model(
             glm,

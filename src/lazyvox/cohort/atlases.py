@@ -70,8 +70,8 @@ class Atlas:
         ImageFileError
             If a file cannot be read.
         """
-        path = absolute_path(image)
-        table = None if lut is None else absolute_path(lut)
+        path = absolute_path(image, "atlases")
+        table = None if lut is None else absolute_path(lut, "atlases")
         shape = as_image(path).shape
         n_regions = shape[3] if len(shape) > 3 else _count_labels(path)
         hashes = tuple(hash_file(one) for one in (path, table) if one is not None)

@@ -207,7 +207,10 @@ def _make_outputs(task: RunTask, step: Step, read: Callable[[PreparedRun], None]
         held = sum(one.values.nbytes for one in signals.values())
         held += sum(one.values.nbytes for one in matrices.values())
         made: Any = connectivity(
-            signals[atlas], cast("Any", kind), memory=max(resolve_budget(None) - held, 1)
+            signals[atlas],
+            cast("Any", kind),
+            estimator=task.options.estimator,
+            memory=max(resolve_budget(None) - held, 1),
         )
         matrices[atlas, kind] = made
     step.name = "write"

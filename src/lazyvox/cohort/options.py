@@ -8,7 +8,7 @@ import numpy as np
 from lazyvox.cohort.atlases import Atlas
 from lazyvox.cohort.model import StudyModel
 from lazyvox.cohort.runs import RunFiles
-from lazyvox.connectome import KINDS
+from lazyvox.connectome import ESTIMATORS, KINDS, Estimator
 from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.coverage import checked_coverage
@@ -105,6 +105,8 @@ class CohortOptions:
         Treatment of the volumes that are censored.
     matrix : tuple of str
         Kinds of connectivity.
+    estimator : str
+        Estimator of their covariance.
     qc : bool
         Whether the quality of volumes is measured.
     glm : StudyModel or None
@@ -130,6 +132,7 @@ class CohortOptions:
     t_r: float | None = None
     censored: str = "drop"
     matrix: tuple[str, ...] = ()
+    estimator: Estimator = "ledoit-wolf"
     qc: bool = False
     glm: StudyModel | None = None
 
@@ -161,6 +164,10 @@ class CohortOptions:
             raise ParameterError(msg)
         for one in self.matrix:
             check_choice(one, "matrix", KINDS)
+        check_choice(self.estimator, "estimator", ESTIMATORS)
+        if self.estimator != ESTIMATORS[0] and not self.matrix:
+            msg = f"`estimator` concerns the matrices of `matrix`, of which there are none. Got {self.estimator!r}."
+            raise ParameterError(msg)
         if self.matrix and len(self.strategies.given) > 1:
             msg = (
                 f"`matrix` needs one signal for each region, and so one `strategy`. Got "

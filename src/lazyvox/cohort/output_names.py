@@ -13,6 +13,7 @@ from lazyvox.bids.names import (
 from lazyvox.cohort.model import ModelFiles
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.runs import RunFiles
+from lazyvox.connectome import matrix_label
 
 __all__ = ["OutputNames"]
 
@@ -61,7 +62,9 @@ class OutputNames:
             if not one.is_maps
         }
         matrices = {
-            (atlas, kind): str(folder / relmat_name(parse_name(path), kind))
+            (atlas, kind): str(
+                folder / relmat_name(parse_name(path), matrix_label(kind, options.estimator))
+            )
             for atlas, path in signals.items()
             for kind in options.matrix
         }

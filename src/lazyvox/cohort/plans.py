@@ -106,6 +106,11 @@ class CohortPlan:
         """Runs that would be worked on."""
         return [one for one in self.runs if one.is_due]
 
+    @property
+    def failed(self) -> list[Failed]:
+        """Runs that cannot be worked on."""
+        return [one.failed for one in self.runs if one.failed is not None]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the facts for JSON."""
         return {
@@ -122,9 +127,8 @@ class CohortPlan:
         lines = [self._line(one) for one in self.runs]
         due = self.due
         n_finished = sum(one.is_finished for one in self.runs)
-        n_failed = sum(one.failed is not None for one in self.runs)
         lines.append(
-            f"{counted(len(self.runs), 'run')}: {len(due)} to do, {n_finished} finished, {n_failed} that "
+            f"{counted(len(self.runs), 'run')}: {len(due)} to do, {n_finished} finished, {len(self.failed)} that "
             f"cannot be done"
         )
         if due:

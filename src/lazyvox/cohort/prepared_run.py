@@ -275,7 +275,7 @@ def _matrix_bytes(options: CohortOptions, n_rows: int) -> int:
     for atlas in options.atlases:
         shape = (n_rows, atlas.n_regions)
         table = SignalsTable("", ("",) * atlas.n_regions, shape, lambda: np.empty(0))
-        work = ConnectivityWork((table,), ("correlation",), "ledoit-wolf", fisher_z=False)
+        work = ConnectivityWork((table,), ("correlation",), options.estimator, fisher_z=False)
         making = max(making, sum_terms(work.plan().memory))
         held += 8 * n_rows * atlas.n_regions
         held += 8 * len(options.matrix) * atlas.n_regions**2

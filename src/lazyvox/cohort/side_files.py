@@ -15,7 +15,6 @@ from lazyvox.cohort.atlases import Atlas
 from lazyvox.cohort.options import CohortOptions
 from lazyvox.cohort.output_names import OutputNames
 from lazyvox.cohort.runs import RunFiles
-from lazyvox.connectome import ESTIMATORS
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, write_lines
@@ -25,7 +24,7 @@ __all__ = ["SideFacts", "write_coverage", "write_sidecars"]
 _COVERAGE_TITLES = ("region", "label", "n_voxels", "n_covered", "coverage")
 
 #: Options that the signals of an atlas do not depend on.
-_NOT_OF_SIGNALS = frozenset({"atlases", "matrix", "qc", "mask", "glm"})
+_NOT_OF_SIGNALS = frozenset({"atlases", "matrix", "estimator", "qc", "mask", "glm"})
 
 #: Options that a model depends on, besides its own.
 _OF_MODEL = (
@@ -132,7 +131,7 @@ def write_sidecars(facts: SideFacts, names: OutputNames, stage: Path) -> None:
         image = atlases[name]
         sources = [run.bold, image.path, image.lut, mask, confounds]
         description = f"{kind.capitalize()} of regions." if kind else ""
-        parameters = {**of_signals, **(_of_matrix(kind) if kind else {})}
+        parameters = {**of_signals, **(_of_matrix(kind, options) if kind else {})}
         findings = relation_keys(kind) if kind else {}
         record = facts.record(path, sources, parameters, description, image, findings)
         write_sidecar(str(stage / path), record, overwrite=False)
@@ -150,9 +149,9 @@ def write_sidecars(facts: SideFacts, names: OutputNames, stage: Path) -> None:
         write_sidecar(str(stage / path), facts.mask_record(path, mask), overwrite=False)
 
 
-def _of_matrix(kind: str) -> dict[str, Any]:
-    """Return the parameters of a matrix; a study leaves those of `connectivity` as they are."""
-    return {"kind": kind, "estimator": ESTIMATORS[0], "fisher_z": False}
+def _of_matrix(kind: str, options: CohortOptions) -> dict[str, Any]:
+    """Return the parameters of a matrix, those of `connectivity`; a study has no Fisher's z."""
+    return {"kind": kind, "estimator": options.estimator, "fisher_z": False}
 
 
 def write_coverage(path: Path, signals: Signals) -> None:

@@ -1,7 +1,14 @@
 """Matrices of connectivity between the columns of signals."""
 
 from lazyvox.connectome.api import Connectivity, connectivity, mean_connectivity
-from lazyvox.connectome.matrix import ESTIMATORS, KINDS, Estimator, Kind, connectivity_values
+from lazyvox.connectome.matrix import (
+    ESTIMATORS,
+    KINDS,
+    Estimator,
+    Kind,
+    connectivity_values,
+    matrix_label,
+)
 
 __all__ = [
     "ESTIMATORS",
@@ -11,5 +18,6 @@ __all__ = [
     "Kind",
     "connectivity",
     "connectivity_values",
+    "matrix_label",
     "mean_connectivity",
 ]

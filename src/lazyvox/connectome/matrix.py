@@ -13,7 +13,7 @@ from lazyvox.connectome.fisher import fisher_z as to_z
 from lazyvox.errors import LazyvoxWarning, ParameterError, ParameterTypeError
 from lazyvox.planning.arguments import check_choice
 
-__all__ = ["ESTIMATORS", "KINDS", "Estimator", "Kind", "connectivity_values"]
+__all__ = ["ESTIMATORS", "KINDS", "Estimator", "Kind", "connectivity_values", "matrix_label"]
 
 Kind = Literal["correlation", "partial correlation", "covariance"]
 Estimator = Literal["ledoit-wolf", "empirical"]
@@ -21,6 +21,35 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 
 _FLOAT64_EPSILON = float(np.finfo(np.float64).eps)
+
+
+def matrix_label(kind: str, estimator: str, *, fisher_z: bool = False) -> str:
+    """Return the label of a matrix in the names of BIDS, of the entity "stat".
+
+    Parameters
+    ----------
+    kind : str
+        Measure, with spaces or hyphens.
+    estimator : str
+        Estimator of the covariance.
+    fisher_z : bool
+        Whether correlations are Fisher's z of them.
+
+    Returns
+    -------
+    str
+        The label.
+
+    Examples
+    --------
+    >>> matrix_label("correlation", "empirical", fisher_z=True)
+    'pearsoncorrelationfisherz'
+    >>> matrix_label("partial correlation", "ledoit-wolf")
+    'partialcorrelation'
+    """
+    # Values that are drawn towards 0 are not Pearson's.
+    plain = "pearson" if kind == "correlation" and estimator == "empirical" else ""
+    return plain + kind.replace("-", "").replace(" ", "") + "fisherz" * fisher_z
 
 
 def connectivity_values(

@@ -248,6 +248,19 @@ def test_what_cannot_be_done_is_refused(study, options, kind, message):
     assert not (study / "out").exists()
 
 
+def test_images_in_the_place_of_paths_are_answered_with_the_path(study):
+    img = lv.load("atlas.nii.gz")
+    name = "Got LazyNifti1Image. An image is none: pass the name of its file, .*atlas.nii.gz"
+    with pytest.raises(ParameterTypeError, match=rf"`atlases` must be a str.* {name}"):
+        lv.run_cohort("fmriprep", "out", atlases={"Q": img})
+    with pytest.raises(ParameterTypeError, match=rf"`mask` must be a str.* {name}"):
+        lv.run_cohort("fmriprep", "out", atlases={"Q": "atlas.nii.gz"}, mask=img)
+    with pytest.raises(
+        ParameterTypeError, match="An image is none: save it, and pass the name of"
+    ):
+        lv.run_cohort("fmriprep", "out", atlases={"Q": lv.image.math_img("img * 1", img=img)})
+
+
 def test_the_folder_of_outputs_must_be_another_and_writable(study):
     with pytest.raises(ParameterError, match="`out` must be another folder"):
         lv.run_cohort("fmriprep", "fmriprep", qc=True)

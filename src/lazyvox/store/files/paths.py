@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lazyvox._letters import printable_text
 from lazyvox._typing import PathLike
@@ -21,11 +22,23 @@ def expand_home(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for unknown users
 
 
-def absolute_path(path: PathLike) -> str:
+def absolute_path(path: PathLike, name: str = "path") -> str:
     """Return `path` as an absolute text path, so that a later change of folder does not matter.
 
     A leading ``~`` is the home folder. Names that are not valid text keep their bytes. Of a URL the
     credentials are left out; that of a local file becomes its path.
+
+    Parameters
+    ----------
+    path : path-like
+        The path.
+    name : str
+        Name of the parameter, for messages.
+
+    Returns
+    -------
+    str
+        The absolute path.
 
     Raises
     ------
@@ -37,14 +50,14 @@ def absolute_path(path: PathLike) -> str:
     try:
         text = os.fsdecode(path)
     except TypeError:
-        msg = f"`path` must be a str, bytes or os.PathLike. Got {type(path).__name__}."
+        msg = f"`{name}` must be a str, bytes or os.PathLike. Got {type(path).__name__}."
         if hasattr(path, "read"):
             msg += (
                 " Files are read by name, as threads and other processes open them for "
                 "themselves: pass the name, or write the content to a file first."
             )
         if hasattr(path, "dataobj"):
-            msg += " It is an image already: every function of lazyvox takes it as it is."
+            msg += f" An image is none: {_instead_of(path)}"
         raise ParameterTypeError(msg) from None
     if "\0" in text:
         msg = f"{text!a}: a path must not hold a zero byte."
@@ -60,6 +73,14 @@ def absolute_path(path: PathLike) -> str:
         raise ParameterError(msg, parameter="path", hint="Pass the text of the URL.")
     # Not resolve(): links stay as they are, the name that the user gave is the one in messages.
     return str(Path(expand_home(text)).absolute())
+
+
+def _instead_of(img: Any) -> str:
+    """Return what to pass in the place of an image, where its path is needed."""
+    name = img.get_filename() if hasattr(img, "get_filename") else None
+    if name is None:
+        return "save it, and pass the name of the file."
+    return f"pass the name of its file, {printable(str(name))}."
 
 
 def printable(path: str) -> str:

@@ -30,6 +30,20 @@ from lazyvox.cli.main import run
 assert run(["connectivity", sys.argv[1], "-o", sys.argv[2], "--quiet"]) == 0
 print(*sorted(set(sys.modules) & {"nibabel", "lazyvox.image", "lazyvox.lazyimage"}))
 """
+#: What only other formats and other places than files need.
+UNUSED_BY_FILES = ("nibabel", "scipy", "ssl", "http", "pandas")
+COMMANDS = (
+    (
+        "extract run.nii.gz --labels atlas.nii.gz --mask left.nii.gz --mask-img mask.nii.gz "
+        "--seed 0,0,0,6 --fwhm 5 --detrend --high-pass 0.01 --standardize psc -o {out}/s.tsv"
+    ),
+)
+OF_FILES = f"""
+import sys
+from lazyvox.cli.main import run
+assert run([*sys.argv[1:], "--quiet"]) == 0
+print(*sorted(set(sys.modules) & {set(UNUSED_BY_FILES)}))
+"""
 AFFINE = np.array([[-2.0, 0.1, 0, 3], [0.1, 3, 0.2, -4], [0, -0.2, 2.5, 5], [0, 0, 0, 1]])
 
 
@@ -45,6 +59,13 @@ def test_matrices_of_tables_need_no_images(tmp_path):
     command = [sys.executable, "-c", OF_TABLES, f"{tmp_path}/s.tsv", f"{tmp_path}/c.tsv"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("line", COMMANDS, ids=lambda line: line.split()[0])
+def test_commands_on_nifti_files_need_no_nibabel(line, example_files, tmp_path):
+    command = [sys.executable, "-c", OF_FILES, *line.format(out=tmp_path).split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=example_files)
+    assert (done.returncode, done.stdout.splitlines()[-1:], done.stderr) == (0, [""], "")
 
 
 def header_of(image_class, order, change):

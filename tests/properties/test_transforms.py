@@ -10,7 +10,7 @@ from scipy.ndimage import affine_transform, gaussian_filter1d
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.array.transformed import staged
 from lazyvox.image.resampling import ResampleTransform
-from lazyvox.image.smoothing import SmoothTransform
+from lazyvox.image.smooth_transform import SmoothTransform
 
 SIGMA_OF_FWHM = 1 / np.sqrt(8 * np.log(2))
 LENGTHS = st.tuples(*[st.integers(1, 9)] * 3)

@@ -42,8 +42,6 @@ from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.table_writers import TEXT_FORMS
 from lazyvox.extraction.tables import cell_line, number_lines, write_gathered, write_lines
-from lazyvox.lazyimage.classes import image_like
-from lazyvox.lazyimage.save import save
 from lazyvox.lazyimage.series import Grid, as_series
 from lazyvox.planning.memory import MemoryTerm, format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
@@ -114,9 +112,11 @@ class _Extraction:
         """Return the memory of saving each image."""
         if not self.targets.images:
             return []
+        from lazyvox.lazyimage.save import save
+
         shape = (*self.grid.shape, self.cleaning.n_rows)
         empty: Any = in_memory_array(np.broadcast_to(np.float64(0), shape), "the result")
-        img = image_like(self.grid.template, empty, self.grid.affine, is_new_kind=True)
+        img = self.grid.image_of(empty)
         return [plan_of(save, img, path, n_jobs=1).memory for path in self.targets.images]
 
     def _printing(self, found: Plan) -> tuple[MemoryTerm, ...]:
@@ -247,6 +247,10 @@ class _Extraction:
 
     def _images(self, found: Sequence[Signals]) -> list[Written]:
         """Write the images that the signals stand for."""
+        if not self.targets.images:
+            return []
+        from lazyvox.lazyimage.save import save
+
         written = []
         names = self.inputs.regions.names()
         for path, name, signals in zip(self.targets.images, names, found, strict=False):

@@ -21,7 +21,7 @@ from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.reduction import EIGENVARIATE, SHORT_NAMES, STRATEGIES, Strategies
 from lazyvox.extraction.rois import RegionOptions, RoiConsumer, mask_consumer, voxel_consumer
 from lazyvox.extraction.spheres import Spheres
-from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.opened_image import opened_image
 from lazyvox.lazyimage.series import Grid
 
 __all__ = ["RegionSet", "Regions", "region_options", "seed_options"]
@@ -251,7 +251,7 @@ class Regions:
             If a voxel is not on the grid.
         """
         # Opened once, however many region sets it confines.
-        confining = None if self.mask_img is None else as_image(self.mask_img)
+        confining = None if self.mask_img is None else opened_image(self.mask_img)
         options = RegionOptions(
             None if self.strategy is None else self.strategy.given,
             dtype=dtype,

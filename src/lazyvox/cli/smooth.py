@@ -27,7 +27,8 @@ from lazyvox.cli.settings import (
     output_option,
     parse_widths,
 )
-from lazyvox.image.smoothing import FWHM_OF_SIGMA, smooth_img
+from lazyvox.image.smooth_transform import FWHM_OF_SIGMA
+from lazyvox.image.smoothing import smooth_img
 from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.dataobj import lazy_dataobj
 from lazyvox.lazyimage.load import as_image

@@ -13,7 +13,7 @@ from lazyvox.errors import ParameterError
 from lazyvox.extraction.cleaning import CleaningOptions
 from lazyvox.extraction.coverage import checked_coverage
 from lazyvox.extraction.reduction import Strategies
-from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.image.smooth_transform import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Grid
 from lazyvox.planning.arguments import check_choice
 from lazyvox.signal.cleaning import prepare_cleaning

@@ -28,7 +28,7 @@ from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
 from lazyvox.glm.results import GLMResult
-from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.image.smooth_transform import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.planning.memory import format_bytes, sum_terms

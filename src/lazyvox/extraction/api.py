@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lazyvox.extraction.cleaning import CleaningOptions
-from lazyvox.extraction.rois import RegionOptions, RoiLike, RoiSet, resolve_rois
+from lazyvox.extraction.rois import RegionOptions, RoiSet, resolve_rois
 from lazyvox.extraction.signals import Signals
 from lazyvox.extraction.tables import write_gathered
-from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.image.smooth_transform import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.cores import resolve_n_jobs
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lazyvox._typing import Array, PathLike
     from lazyvox.extraction.lut import Lut
+    from lazyvox.extraction.rois import RoiLike
     from lazyvox.lazyimage.load import ImageLike
     from lazyvox.runtime.progress import ProgressLike
 

@@ -1,9 +1,10 @@
 """One signal per label of a labels image."""
 
+from __future__ import annotations
+
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,6 @@ from lazyvox.errors import LazyvoxWarning, ParameterTypeError, RegionError
 from lazyvox.extraction.gathered_regions import GatheredRegions, RegionLayout
 from lazyvox.extraction.lut import Lut, names_of_labels
 from lazyvox.extraction.region_table import TableOptions
-from lazyvox.lazyimage.classes import LazyImage, image_like
-from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import Grid
 from lazyvox.stream.labels import as_labels, shown_values
 from lazyvox.stream.masks import (
     RegionImage,
@@ -23,6 +21,13 @@ from lazyvox.stream.masks import (
     read_region_image,
     regrid,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lazyvox.lazyimage.classes import LazyImage
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.stream.masks import MaskLike
 
 __all__ = ["Atlas", "Labels", "read_atlas"]
 
@@ -106,7 +111,7 @@ class Labels(GatheredRegions):
 
     def __init__(  # noqa: PLR0913
         self,
-        labels_img: ImageLike | RegionImage,
+        labels_img: MaskLike,
         *,
         strategy: str | Sequence[str] = "mean",
         lut: Lut | None = None,
@@ -115,7 +120,7 @@ class Labels(GatheredRegions):
         overwrite: bool = False,
         resample: bool = False,
         background_label: int = 0,
-        mask_img: ImageLike | RegionImage | None = None,
+        mask_img: MaskLike | None = None,
         keep_masked_labels: bool = False,
         ensure_finite: bool = False,
         min_coverage: float | None = None,
@@ -154,9 +159,7 @@ class Labels(GatheredRegions):
         labels = as_labels(np.array([self._background, *self._atlas.labels]), "labels")
         values = np.full(grid.n_voxels, self._background, labels.dtype)
         values[self._layout.index] = labels[1:][self._layout.column_of_voxel]
-        return image_like(
-            grid.template, values.reshape(grid.shape, order="F"), grid.affine, is_new_kind=True
-        )
+        return grid.image_of(values.reshape(grid.shape, order="F"))
 
     @property
     def names_by_label(self) -> dict[int, str]:

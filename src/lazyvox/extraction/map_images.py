@@ -1,21 +1,22 @@
 """Read the maps of a 4D image, one at a time, and keep their voxels that are not zero."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
-from lazyvox.array.lazy_array import LazyArray
 from lazyvox.errors import RegionError
 from lazyvox.extraction.region_budget import refuse_beyond
 from lazyvox.geometry.voxel_grid import VoxelGrid
-from lazyvox.image.resampling import resample_img
-from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.lazyimage.operators import check_time_axis
-from lazyvox.lazyimage.series import Grid, name_of
+from lazyvox.lazyimage.opened_image import OpenedImage, opened_image
+
+if TYPE_CHECKING:
+    from lazyvox._typing import Array, BoolArray, FloatArray, IntArray
+    from lazyvox.array.lazy_array import LazyArray
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.series import Grid
 
 #: One map of the grid as read, and flattened, and the last map at each voxel.
 _READ_BYTES = 36
@@ -29,7 +30,7 @@ class MapsImage:
 
     Attributes
     ----------
-    img : nibabel image
+    img : OpenedImage
         The image.
     array : LazyArray
         Its voxels, of shape (i, j, k, n_maps).
@@ -39,7 +40,7 @@ class MapsImage:
         What messages call it: its parameter and its file.
     """
 
-    img: SpatialImage
+    img: OpenedImage
     array: LazyArray
     affine: Array
     name: str
@@ -61,19 +62,22 @@ class MapsImage:
             "Pass resample=True to bring the maps to the grid of the images by linear interpolation, or resample them yourself.",
         )
 
-    def on_grid(self, grid: Grid) -> "MapsImage":
+    def on_grid(self, grid: Grid) -> MapsImage:
         """Return the maps on a grid, by linear interpolation where it is another one."""
         if self.is_on(grid):
             return self
+        from lazyvox.image.resampling import resample_img
+
         moved = resample_img(
-            self.img,
+            self.img.image,
             target_affine=grid.affine,
             target_shape=grid.shape,
             interpolation="linear",
             force_resample=True,
             copy_header=True,
         )
-        return replace(self, img=moved, array=lazy_dataobj(moved), affine=grid.affine)
+        found = opened_image(moved)
+        return replace(self, img=found, array=found.array, affine=grid.affine)
 
     def is_on(self, grid: Grid) -> bool:
         """Return whether the maps are on a grid."""
@@ -105,12 +109,12 @@ class MapVoxels:
     read_bytes: int
 
 
-def open_maps(maps_img: ImageLike, name: str) -> MapsImage:
+def open_maps(maps_img: ImageLike | OpenedImage, name: str) -> MapsImage:
     """Return an image of maps; reads no voxel.
 
     Parameters
     ----------
-    maps_img : image or path
+    maps_img : image, path or OpenedImage
         A 4D image.
     name : str
         The parameter, for messages.
@@ -127,19 +131,16 @@ def open_maps(maps_img: ImageLike, name: str) -> MapsImage:
     ParameterError
         If its maps are not along the last axis, as in MINC.
     """
-    img = as_image(maps_img)
-    check_time_axis(img)
-    full_name = f"`{name}` ({name_of(img)})"
-    array = lazy_dataobj(img)
+    img = opened_image(maps_img)
+    img.check_time_axis()
+    full_name, array = f"`{name}` ({img.name})", img.array
     if array.ndim != 4 or not array.shape[3]:
-        msg = (
-            f"{full_name}: maps must be a 4D image, a volume for each map. Got shape {img.shape}."
-        )
+        msg = f"{full_name}: maps must be a 4D image, a volume for each map. Got shape {array.shape}."
         raise RegionError(msg)
     if array.dtype.kind not in "biuf":
         msg = f"{full_name}: the weights of maps must be real numbers. Got {array.dtype}."
         raise RegionError(msg)
-    return MapsImage(img, array, np.asarray(img.affine, np.float64), full_name)
+    return MapsImage(img, array, img.affine, full_name)
 
 
 def read_maps(

@@ -1,8 +1,9 @@
 """One signal per map of a 4D image of weights, by least squares."""
 
+from __future__ import annotations
+
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,18 @@ from lazyvox.extraction.linear_maps import LinearMaps, solve_maps
 from lazyvox.extraction.lut import Lut, names_of_labels, read_lut
 from lazyvox.extraction.map_images import MapsImage, MapVoxels, open_maps, read_maps
 from lazyvox.extraction.region_table import RegionTable, TableOptions
-from lazyvox.extraction.signals import Signals
-from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.stream.gather import VoxelGather, zero_non_finite
-from lazyvox.stream.masks import RegionImage, read_mask
+from lazyvox.stream.masks import read_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lazyvox.extraction.signals import Signals
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.opened_image import OpenedImage
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.stream.masks import MaskLike
 
 __all__ = ["Maps"]
 
@@ -91,10 +98,10 @@ class Maps(RegionTable):
 
     def __init__(  # noqa: PLR0913
         self,
-        maps_img: ImageLike,
+        maps_img: ImageLike | OpenedImage,
         *,
         names: Lut | None = None,
-        mask_img: ImageLike | RegionImage | None = None,
+        mask_img: MaskLike | None = None,
         keep_masked_maps: bool = False,
         dtype: npt.DTypeLike | None = None,
         out: PathLike | None = None,
@@ -148,7 +155,7 @@ class Maps(RegionTable):
             self._arrived(volume)
 
     @override
-    def merge(self, other: "Maps") -> None:
+    def merge(self, other: Maps) -> None:
         self._flush()
         other._flush()
         super().merge(other)

@@ -1,24 +1,22 @@
 """Consumers for `rois`: masks, labels images, maps, seeds, or consumers that say it themselves."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from lazyvox._typing import PathLike
 from lazyvox.errors import ParameterError, ParameterTypeError, RegionError
-from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.labels import Labels
-from lazyvox.extraction.lut import Lut
 from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.seeds import SeedsLike, looks_like_seeds
 from lazyvox.extraction.spheres import Spheres
 from lazyvox.extraction.tables import is_gathered, refuse_existing
 from lazyvox.extraction.voxels import Voxels, region_names
-from lazyvox.lazyimage.load import ImageLike, as_image
-from lazyvox.lazyimage.series import Grid
+from lazyvox.lazyimage.opened_image import OpenedImage, opened_image
 from lazyvox.store.files.paths import absolute_path, split_target
 from lazyvox.stream.labels import is_integral, shown_values
 from lazyvox.stream.masks import (
@@ -27,6 +25,15 @@ from lazyvox.stream.masks import (
     is_two_valued,
     read_region_image,
 )
+
+if TYPE_CHECKING:
+    from lazyvox._typing import PathLike
+    from lazyvox.extraction.cleaning import Cleaning
+    from lazyvox.extraction.lut import Lut
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.series import Grid
+
+    RoiLike: TypeAlias = "ImageLike | RoiConsumer | SeedsLike"
 
 __all__ = [
     "RegionOptions",
@@ -39,7 +46,6 @@ __all__ = [
 ]
 
 RoiConsumer: TypeAlias = Voxels | Labels | Maps | Spheres
-RoiLike: TypeAlias = ImageLike | RoiConsumer | SeedsLike
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +77,7 @@ class RegionOptions:
     dtype: npt.DTypeLike | None = None
     resample: bool = False
     radius: float | None = None
-    mask_img: ImageLike | None = None
+    mask_img: ImageLike | OpenedImage | None = None
     allow_overlap: bool = False
     min_coverage: float | None = None
 
@@ -117,7 +123,7 @@ class RoiSet:
     keys: tuple[Any, ...] | None
     is_single: bool
 
-    def writing_to(self, out: PathLike, *, overwrite: bool) -> "RoiSet":
+    def writing_to(self, out: PathLike, *, overwrite: bool) -> RoiSet:
         """Return the set with every consumer writing its own file.
 
         One file for several sets is left to the caller.
@@ -134,7 +140,7 @@ class RoiSet:
         is_one = self.is_single or self.is_gathered(out)
         return [absolute_path(out)] if is_one else split_target(out, self.names)
 
-    def cleaned_by(self, cleaning: Cleaning) -> "RoiSet":
+    def cleaned_by(self, cleaning: Cleaning) -> RoiSet:
         """Return the set with signals that are cleaned."""
         cleaned = tuple(one.cleaned_by(cleaning) for one in self.consumers)
         return replace(self, consumers=cleaned)
@@ -196,7 +202,7 @@ def resolve_rois(
         items = list(given)
     if options.mask_img is not None:
         # Opened once, however many region sets it confines.
-        options = replace(options, mask_img=as_image(options.mask_img))
+        options = replace(options, mask_img=opened_image(options.mask_img))
     if not items:
         msg = (
             f"`{parameter}` must hold at least one mask, labels image, image of maps or seed. Got "
@@ -304,8 +310,8 @@ def _consumer(roi: Any, parameter: str, name: str, options: RegionOptions) -> Ro
         raise ParameterTypeError(msg)
     if isinstance(roi, RegionImage):
         return _of_volume(roi, parameter, name, options)
-    img = as_image(roi)
-    if len(img.shape) == 4 and img.shape[3] != 1:
+    img = opened_image(roi)
+    if img.array.ndim == 4 and img.array.shape[3] != 1:
         return Maps(img, names=options.lut, mask_img=options.mask_img, **options.common)
     return _of_volume(read_region_image(img, parameter), parameter, name, options)
 

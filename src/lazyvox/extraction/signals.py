@@ -1,9 +1,10 @@
 """`Signals`: time series, one row per volume and one column per voxel or region."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +13,19 @@ from lazyvox._typing import Array, DType, FloatArray, IntArray, PathLike, overri
 from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import MemoryReader
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.columns import Placement, RegionSummary
 from lazyvox.extraction.first_rows import html_of_rows, text_of_rows
 from lazyvox.extraction.signals_figure import MOST_LINES, Drawing, draw_signals
 from lazyvox.extraction.tables import StoredTable, TableSpec, save_table
-from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.lazyimage.describe import set_repetition_time
-from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.optional import require
 from lazyvox.store.files.paths import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lazyvox.extraction.columns import Placement, RegionSummary
+    from lazyvox.lazyimage.classes import LazyImage
+    from lazyvox.lazyimage.series import Grid
 
 __all__ = ["Signals"]
 
@@ -210,7 +215,7 @@ class Signals:
         volumes = _Volumes(self)
         name = f"the image of {self._description}"
         placed: Any = LazyArray.over(MemoryReader(volumes, name, volumes.shape, volumes.dtype))
-        img = image_like(self._grid.template, placed, self._grid.affine, is_new_kind=True)
+        img = self._grid.image_of(placed)
         set_repetition_time(img.header, self.t_r)
         return img
 

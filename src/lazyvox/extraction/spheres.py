@@ -1,10 +1,11 @@
 """One signal per sphere around a seed."""
 
+from __future__ import annotations
+
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,14 @@ from lazyvox.extraction.region_table import TableOptions
 from lazyvox.extraction.seeds import SeedsLike, read_seeds
 from lazyvox.geometry.grids import inverted
 from lazyvox.geometry.spheres import sphere_voxels
-from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import Grid
 from lazyvox.runtime.budget import resolve_budget
-from lazyvox.stream.masks import RegionImage, read_mask
+from lazyvox.stream.masks import read_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.stream.masks import MaskLike
 
 __all__ = ["Spheres"]
 
@@ -94,7 +99,7 @@ class Spheres(GatheredRegions):
         seeds: SeedsLike,
         radius: float | None = None,
         *,
-        mask_img: ImageLike | RegionImage | None = None,
+        mask_img: MaskLike | None = None,
         allow_overlap: bool = False,
         names: Sequence[str] | None = None,
         dtype: npt.DTypeLike | None = None,

@@ -1,18 +1,19 @@
 """Voxels of masks, one column each."""
 
+from __future__ import annotations
+
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from lazyvox._typing import Array, DType, PathLike, override
 from lazyvox.errors import ParameterError
-from lazyvox.extraction.cleaning import Cleaning
 from lazyvox.extraction.columns import Placement
 from lazyvox.extraction.rows import Rows, RowsPlan
 from lazyvox.extraction.signals import Signals
@@ -23,16 +24,19 @@ from lazyvox.extraction.tables import (
     refuse_existing,
     write_gathered,
 )
-from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import Grid
+from lazyvox.lazyimage.opened_image import OpenedImage
 from lazyvox.store.files.paths import absolute_path, split_target
 from lazyvox.stream.consumer import Consumer
 from lazyvox.stream.gather import VoxelGather, zero_non_finite
 from lazyvox.stream.masks import RegionImage, read_mask
 
+if TYPE_CHECKING:
+    from lazyvox.extraction.cleaning import Cleaning
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.stream.masks import MaskLike
+
 __all__ = ["Voxels", "region_names", "signals_dtype"]
 
-MaskLike: TypeAlias = ImageLike | RegionImage
 VoxelSignals: TypeAlias = Signals | list[Signals] | dict[str, Signals]
 
 
@@ -321,7 +325,7 @@ def region_names(imgs: Sequence[Any]) -> list[str]:
 
     Parameters
     ----------
-    imgs : sequence of images, paths or RegionImages
+    imgs : sequence of images, paths, OpenedImages or RegionImages
         The images.
 
     Returns
@@ -337,7 +341,7 @@ def region_names(imgs: Sequence[Any]) -> list[str]:
     names = []
     for number, img in enumerate(imgs):
         path: Any = img
-        if isinstance(img, RegionImage):
+        if isinstance(img, RegionImage | OpenedImage):
             path = img.path
         elif hasattr(img, "get_filename"):
             path = img.get_filename()

@@ -30,11 +30,9 @@ def save_map(values: Array, grid: Grid, path: str, *, dtype: DType, overwrite: b
     """
     output = plan_map(path, header=grid.header, shape=tuple(values.shape), dtype=dtype)
     if output is None:
-        from lazyvox.lazyimage.classes import image_like
         from lazyvox.lazyimage.save import save
 
-        img = image_like(grid.template, values, grid.affine, is_new_kind=True)
-        save(img, path, dtype=dtype, overwrite=overwrite, n_jobs=1)
+        save(grid.image_of(values), path, dtype=dtype, overwrite=overwrite, n_jobs=1)
         return
     with ImageWriter(output, overwrite=overwrite, rounds=False) as writer:
         writer.write(values)

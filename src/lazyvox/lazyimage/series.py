@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,11 @@ import numpy as np
 from lazyvox.array.concat import concatenated
 from lazyvox.array.transformed import VolumeTransform, staged
 from lazyvox.errors import ParameterError
-from lazyvox.formats import ForeignFormatError, ImageFile
 from lazyvox.formats.nifti_header import NiftiHeader
 from lazyvox.geometry.voxel_grid import VoxelGrid
 from lazyvox.lazyimage.axes import check_axes
-from lazyvox.lazyimage.dataobj import lazy_dataobj, name_of, storable
-from lazyvox.lazyimage.describe import repetition_time
-from lazyvox.lazyimage.grids import affine_of
-from lazyvox.lazyimage.opening import array_of_file, open_image_file
+from lazyvox.lazyimage.dataobj import name_of, storable
+from lazyvox.lazyimage.opened_image import OpenedImage, opened_image
 from lazyvox.planning.sample_mask import checked_sample_mask
 
 if TYPE_CHECKING:
@@ -29,6 +25,7 @@ if TYPE_CHECKING:
 
     from lazyvox._typing import Array, DType, Shape
     from lazyvox.array.lazy_array import LazyArray
+    from lazyvox.lazyimage.classes import LazyImage
     from lazyvox.lazyimage.load import ImageLike
 
 __all__ = ["Grid", "Run", "Series", "as_series", "name_of"]
@@ -50,8 +47,8 @@ class Grid:
         Type of the values that consumers get, in native byte order.
     t_r : float or None
         Seconds between two volumes, None where the header does not say.
-    first : nibabel image or ImageFile
-        The first image; its file, where it was given as a path of what lazyvox reads itself.
+    first : OpenedImage
+        The first image.
     is_uniform : bool
         Whether all images are stored with the type and scaling of the first.
     volumes : tuple of int, or None
@@ -63,29 +60,31 @@ class Grid:
     n_volumes: int
     dtype: DType
     t_r: float | None
-    first: SpatialImage | ImageFile = field(repr=False)
+    first: OpenedImage = field(repr=False)
     is_uniform: bool = True
     volumes: tuple[int, ...] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
         """File of the first image for messages, or its class."""
-        return _file_name(self.first) if isinstance(self.first, ImageFile) else name_of(self.first)
+        return self.first.name
 
     @property
     def template(self) -> SpatialImage:
         """The first image: class and header of images that are made on this grid."""
-        if not isinstance(self.first, ImageFile):
-            return self.first
-        from lazyvox.lazyimage.load import image_of_file
-
-        return image_of_file(self.first)
+        return self.first.image
 
     @property
     def header(self) -> NiftiHeader | None:
         """Fields of the header of the first image, where that is a NIfTI file."""
-        fields = self.first.fields if isinstance(self.first, ImageFile) else None
+        fields = self.first.header
         return fields if isinstance(fields, NiftiHeader) else None
+
+    def image_of(self, values: LazyArray | Array) -> LazyImage:
+        """Return values of another kind on this grid as an image: neither copied nor read."""
+        from lazyvox.lazyimage.classes import image_like
+
+        return image_like(self.template, values, self.affine, is_new_kind=True)
 
     @property
     def voxel_grid(self) -> VoxelGrid:
@@ -201,26 +200,6 @@ def as_series(
     return series if volumes is None else series.taking(volumes)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """One image of a series, open for reading."""
-
-    array: LazyArray
-    affine: Array
-    name: str
-    t_r: float | None
-    given: SpatialImage | ImageFile
-
-    @property
-    def n_volumes(self) -> int:
-        """Number of volumes, 0 of an image without a fourth axis."""
-        return self.array.shape[3] if self.array.ndim > 3 else 0
-
-    def voxel_grid(self, name: str) -> VoxelGrid:
-        """Return the grid, a word for the image before its name."""
-        return VoxelGrid(self.array.shape[:3], self.affine, f"{name} ({self.name})")
-
-
 def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
     parts = [_part(img) for img in _as_list(imgs)]
     for number, part in enumerate(parts[1:], 1):
@@ -242,39 +221,21 @@ def _opened(imgs: ImageLike | Sequence[ImageLike]) -> Series:
         dtype=array.dtype.newbyteorder("="),
         # Of runs that differ there is no single one.
         t_r=periods.pop() if len(periods) == 1 else None,
-        first=parts[0].given,
+        first=parts[0],
         is_uniform=len({(one.ondisk_dtype, one.conversion) for one in arrays}) == 1,
     )
     return Series(array, grid, _runs(parts))
 
 
-def _part(img: Any) -> _Part:
-    """Open an image; that of a file whose header lazyvox reads needs nothing of nibabel."""
-    if isinstance(img, str | bytes | os.PathLike):
-        try:
-            file = open_image_file(img)
-        except ForeignFormatError:
-            # nibabel may read it.
-            pass
-        else:
-            array = array_of_file(file)
-            check_axes(array.shape, array.dtype, _file_name(file))
-            t_r = repetition_time(file.fields)
-            return _Part(array, file.affine, _file_name(file), t_r, file)
-    from lazyvox.lazyimage.load import as_image
-    from lazyvox.lazyimage.operators import check_dimensions
-
-    opened = as_image(img)
-    check_dimensions(opened)
-    t_r = repetition_time(opened.header)
-    return _Part(lazy_dataobj(opened), affine_of(opened), name_of(opened), t_r, opened)
+def _part(img: Any) -> OpenedImage:
+    """Open an image, a volume or a series of volumes."""
+    opened = opened_image(img)
+    opened.check_time_axis()
+    check_axes(opened.array.shape, opened.array.dtype, opened.name)
+    return opened
 
 
-def _file_name(file: ImageFile) -> str:
-    return file.source.path
-
-
-def _runs(parts: Sequence[_Part]) -> tuple[Run, ...]:
+def _runs(parts: Sequence[OpenedImage]) -> tuple[Run, ...]:
     """Return the runs that images are; 3D images in a row are the volumes of one run."""
     runs: list[Run] = []
     for is_series, group in groupby(parts, key=lambda part: part.n_volumes > 1):

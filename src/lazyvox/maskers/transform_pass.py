@@ -16,7 +16,7 @@ from lazyvox.extraction.signals import Signals
 from lazyvox.geometry.grids import resampling_grid
 from lazyvox.image.input_volumes import Volumes
 from lazyvox.image.resampling import resampling_transform, warn_without_sform
-from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.image.smooth_transform import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.series import Grid, Series, name_of
 from lazyvox.maskers.finite import NonFiniteWatch
 from lazyvox.maskers.parameters import MaskerWarning

@@ -14,7 +14,7 @@ from lazyvox.extraction.gathered_regions import GatheredRegions
 from lazyvox.extraction.rois import RegionOptions, RoiConsumer, RoiSet, resolve_rois
 from lazyvox.extraction.seeds import looks_like_seeds
 from lazyvox.glm.sums import N_WAITING
-from lazyvox.image.smoothing import SmoothTransform, checked_fwhm
+from lazyvox.image.smooth_transform import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.load import as_image
 from lazyvox.lazyimage.series import Grid, Series, as_series
 from lazyvox.runtime.budget import memory_budget, resolve_budget

@@ -15,8 +15,8 @@ from lazyvox._typing import Array, BoolArray, FloatArray, IntArray, override
 from lazyvox.errors import RegionError
 from lazyvox.extraction.gathered_regions import GatheredRegions
 from lazyvox.glm.sums import N_WAITING, VoxelSums
-from lazyvox.image.smoothing import SmoothTransform
-from lazyvox.lazyimage.classes import LazyImage, image_like
+from lazyvox.image.smooth_transform import SmoothTransform
+from lazyvox.lazyimage.classes import LazyImage
 from lazyvox.lazyimage.describe import set_repetition_time
 from lazyvox.lazyimage.series import Grid
 from lazyvox.seedmaps.measures import Measure, RelationSums
@@ -64,7 +64,7 @@ class SeedMaps:
         values = self.values[..., seeds]
         if values.shape[3] == 1:
             values = values[..., 0]
-        img = image_like(self.grid.template, values, self.grid.affine, is_new_kind=True)
+        img = self.grid.image_of(values)
         set_repetition_time(img.header, None)
         return img
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
 from lazyvox.errors import LazyvoxWarning, RegionError
 from lazyvox.geometry.resampling import fraction_inside, resample_nearest
 from lazyvox.geometry.voxel_grid import VoxelGrid
-from lazyvox.lazyimage.dataobj import lazy_dataobj
-from lazyvox.lazyimage.series import Grid, name_of
+from lazyvox.lazyimage.opened_image import OpenedImage, opened_image
 from lazyvox.stream.labels import is_integral, nearest_integers, shown_values
 
 if TYPE_CHECKING:
-    from nibabel.spatialimages import SpatialImage
-
     from lazyvox._typing import Array, BoolArray
     from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.series import Grid
+
+    MaskLike: TypeAlias = "ImageLike | OpenedImage | RegionImage"
 
 __all__ = [
     "RegionImage",
@@ -63,13 +63,13 @@ class RegionImage:
 
 
 def read_mask(
-    mask_img: ImageLike | RegionImage, grid: Grid, *, name: str, resample: bool | None = None
+    mask_img: MaskLike, grid: Grid, *, name: str, resample: bool | None = None
 ) -> BoolArray:
     """Return the voxels of a mask on a grid.
 
     Parameters
     ----------
-    mask_img : image or path
+    mask_img : image, path, OpenedImage or RegionImage
         A 3D image, or a 4D one of one volume, with the values zero and one other integer.
     grid : Grid
         The grid that it must be on.
@@ -95,12 +95,12 @@ def read_mask(
     return regrid(region, as_mask(region), grid, resample=resample)
 
 
-def read_region_image(img: ImageLike | RegionImage, name: str) -> RegionImage:
+def read_region_image(img: MaskLike, name: str) -> RegionImage:
     """Return the voxels of a 3D image, read losslessly.
 
     Parameters
     ----------
-    img : image, path or RegionImage
+    img : image, path, OpenedImage or RegionImage
         A 3D image, or a 4D one of one volume.
     name : str
         The parameter, for messages.
@@ -117,11 +117,9 @@ def read_region_image(img: ImageLike | RegionImage, name: str) -> RegionImage:
     """
     if isinstance(img, RegionImage):
         return img
-    from lazyvox.lazyimage.load import as_image
-
-    loaded = as_image(img)
-    full_name = f"`{name}` ({name_of(loaded)})"
-    values = _volume(loaded, full_name)
+    opened = opened_image(img)
+    full_name = f"`{name}` ({opened.name})"
+    values = _volume(opened, full_name)
     if values.dtype.kind not in "biuf":
         msg = f"{full_name}: its voxels must be real numbers. Got {values.dtype}."
         raise RegionError(msg)
@@ -133,9 +131,8 @@ def read_region_image(img: ImageLike | RegionImage, name: str) -> RegionImage:
         )
         hint = "Set them to 0 first, for instance with np.nan_to_num."
         raise RegionError(msg, hint=hint, cli_hint="Set them to 0 first.")
-    affine = np.asarray(loaded.affine, dtype=np.float64)
-    slope = lazy_dataobj(loaded).conversion.slope
-    return RegionImage(values, affine, full_name, loaded.get_filename(), slope)
+    slope = opened.array.conversion.slope
+    return RegionImage(values, opened.affine, full_name, opened.path, slope)
 
 
 def as_mask(
@@ -287,11 +284,10 @@ def regrid(
     return moved
 
 
-def _volume(img: SpatialImage, name: str) -> Array:
-    shape = tuple(img.shape)
+def _volume(img: OpenedImage, name: str) -> Array:
+    shape = img.array.shape
     if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
-        dataobj: Any = img.dataobj
-        return np.asarray(dataobj).reshape(shape[:3])
+        return np.asarray(img.dataobj).reshape(shape[:3])
     msg = f"{name}: it must be 3D, or 4D with one volume. Got shape {shape}."
     if len(shape) != 4:
         raise RegionError(msg)

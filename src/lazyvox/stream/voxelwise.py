@@ -160,11 +160,7 @@ class Voxelwise(OneVolume["LazyImage"]):
             leader._state = self._new_state(self._grid)
         if self._is_plain:
             return cast("LazyImage", values)
-        from lazyvox.lazyimage.classes import image_like
-
-        grid = self._grid
-        img: LazyImage = image_like(grid.template, values, grid.affine, is_new_kind=True)
-        return img
+        return self._grid.image_of(values)
 
     @override
     def state_bytes(self, grid: Grid) -> int:

@@ -10,7 +10,8 @@ from lazyvox.extraction.labels import Labels
 from lazyvox.extraction.maps import Maps
 from lazyvox.extraction.spheres import Spheres
 from lazyvox.extraction.voxels import Voxels
-from lazyvox.image.smoothing import SmoothTransform, smooth_img
+from lazyvox.image.smooth_transform import SmoothTransform
+from lazyvox.image.smoothing import smooth_img
 from lazyvox.lazyimage.load import load
 from lazyvox.lazyimage.series import as_series
 from lazyvox.stream.scan import Scan

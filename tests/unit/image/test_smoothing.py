@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 import lazyvox as lv
 from lazyvox.array.transformed import staging_of
 from lazyvox.image import smooth_img
-from lazyvox.image.smoothing import SmoothTransform
+from lazyvox.image.smooth_transform import SmoothTransform
 from lazyvox.stream.transformed_consumers import Through
 
 AFFINE = np.diag([2.0, 3, 2.5, 1])

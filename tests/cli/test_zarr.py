@@ -69,3 +69,49 @@ def test_check_counts_the_chunks_that_are_not_there(example_folder, lazyvox):
     assert json.loads(done.out)["images"][0]["check"]["absent_chunks"] == 2
     done = lazyvox("mean", "run.zarr", "-o", "mean.nii")
     assert (done.code, done.err.count("2 chunks are not in the store")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("argv", "chunks"),
+    [
+        (["convert", "run.nii.gz", "o.zarr", "--chunks", "space"], (12, 14, 1, 40)),
+        (["convert", "run.nii.gz", "o.zarr", "--chunks", "5,6,7,-1"], (5, 6, 7, 40)),
+        (["smooth", "run.nii.gz", "--fwhm", 6, "-o", "o.zarr", "--chunks", "time"], (12, 14, 10, 1)),
+        (["slice", "run.nii.gz", "..., :8", "-o", "o.zarr", "--chunks", "4,4,4,4"], (4, 4, 4, 4)),
+        (["concat", "run.nii.gz", "run.nii.gz", "-o", "o.zarr", "--chunks", "space"], (12, 14, 1, 80)),
+        (["calc", "a + 1", "-v", "a=run.nii.gz", "-o", "o.zarr", "--chunks", "6,7,5,9"], (6, 7, 5, 9)),
+        (["clean", "run.nii.gz", "--detrend", 1, "-o", "o.zarr", "--chunks", "space"], (12, 14, 1, 40)),
+        (["resample", "run.nii.gz", "--zooms", 6, "-o", "o.zarr", "--chunks", "3,3,3,1"], (3, 3, 3, 1)),
+        (["split", "run.nii.gz", "-o", "o{}.zarr", "--chunks", "4,5,6"], (4, 5, 6)),
+    ],
+)  # fmt: skip
+def test_chunks_of_stores(argv, chunks, example_folder, lazyvox):
+    done = lazyvox(*argv)
+    assert (done.code, done.err) == (0, "")
+    name = "o0.zarr" if argv[0] == "split" else "o.zarr"
+    assert lv.load(example_folder / name).dataobj.reader.chunks == chunks
+    other = [str(one).replace(".zarr", ".nii") for one in argv]
+    refused = lazyvox(*other)
+    assert refused.code == 2
+    assert (
+        "--chunks concerns Zarr stores, whose names end in .zarr. Got the output o" in refused.err
+    )
+    assert not list(example_folder.glob("o*.nii"))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "code", "message"),
+    [
+        (
+            "slices",
+            2,
+            "--chunks must be time, space or a length for each axis, such as 16,16,8,-1",
+        ),
+        ("4,4", 1, "--chunks must have a length from 1 on, or -1 for all, for each of 4 axes"),
+        ("0,4,4,4", 1, "--chunks must have a length from 1 on"),
+    ],
+)
+def test_chunks_that_cannot_be(chunks, code, message, example_folder, lazyvox):
+    done = lazyvox("convert", "run.nii.gz", "o.zarr", "--chunks", chunks)
+    assert (done.code, message in done.err) == (code, True), done.err
+    assert not (example_folder / "o.zarr").exists()

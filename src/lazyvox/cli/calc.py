@@ -15,7 +15,9 @@ from lazyvox.array.lazy_array import LazyArray
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.image_output import (
     REALS,
+    Chunks,
     ImageOutput,
+    chunks_option,
     dtype_option,
     save_job,
     scale_option,
@@ -163,6 +165,7 @@ class _FormulaCommand(Command):
 @output_option(IMAGE_OUTPUT_TEXT)
 @dtype_option(REALS, "Type on disk; by default that of the values.")
 @scale_option
+@chunks_option
 @common_options_without_v
 @click.pass_context
 def calc(
@@ -172,6 +175,7 @@ def calc(
     output: str | None,
     dtype: str | None,
     scale: str | None,
+    chunks: Chunks,
 ) -> None:
     """Write the image that FORMULA gives, or print it where it gives numbers.
 
@@ -191,7 +195,7 @@ def calc(
     paths = _parse_variables(variables)
     # Whether there is an image to write is known when the formula is.
     lenient = settings if output is not None else replace(settings, explain=True)
-    target = ImageOutput.checked(output, list(paths.values()), lenient, dtype, scale)
+    target = ImageOutput.checked(output, list(paths.values()), lenient, dtype, scale, chunks)
     perform(_Calculation(formula, paths, target, settings).job(), settings)
 
 

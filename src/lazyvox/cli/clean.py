@@ -18,7 +18,9 @@ from lazyvox.cli.cleaning_options import (
 from lazyvox.cli.confound_tables import ConfoundChoice
 from lazyvox.cli.image_output import (
     REALS,
+    Chunks,
     ImageOutput,
+    chunks_option,
     dtype_option,
     save_job,
     scale_option,
@@ -185,6 +187,7 @@ def is_bids_image(path: str) -> bool:
 )
 @dtype_option(REALS, "Type on disk; by default that of floats, and float32 for integers.")
 @scale_option
+@chunks_option
 @common_options
 @click.pass_context
 def clean(
@@ -195,6 +198,7 @@ def clean(
     output: str | None,
     dtype: str | None,
     scale: str | None,
+    chunks: Chunks,
 ) -> None:
     """Write the 4D image RUN with every voxel cleaned.
 
@@ -210,7 +214,7 @@ def clean(
     confounds = chosen(ctx, ConfoundChoice)
     work = _Cleaning(run, mask, sample_mask, choice, confounds, ImageOutput(""), settings)
     _check_has_steps(work)
-    target = ImageOutput.checked(output, work.inputs, settings, dtype, scale)
+    target = ImageOutput.checked(output, work.inputs, settings, dtype, scale, chunks)
     if is_bids_image(target.path) and not settings.explain:
         check_files([sidecar_path(target.path)], work.inputs, settings)
     perform(replace(work, output=target).job(), settings)

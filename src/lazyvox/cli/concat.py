@@ -5,7 +5,9 @@ import numpy as np
 
 from lazyvox.cli.image_output import (
     REALS,
+    Chunks,
     ImageOutput,
+    chunks_option,
     dtype_option,
     save_job,
     scale_option,
@@ -45,6 +47,7 @@ __all__ = ["concat"]
     "integers are scaled.",
 )
 @scale_option
+@chunks_option
 @click.option(
     "--t-r",
     metavar="SECONDS",
@@ -59,6 +62,7 @@ def concat(
     output: str | None,
     dtype: str | None,
     scale: str | None,
+    chunks: Chunks,
     t_r: float | None,
 ) -> None:
     """Write images on one grid as one image, joined along time.
@@ -66,7 +70,7 @@ def concat(
     All images are 3D, or all are 4D. One pass; each block is written as it is read.
     """
     settings = Settings.of(ctx)
-    target = ImageOutput.checked(output, runs, settings, dtype, scale)
+    target = ImageOutput.checked(output, runs, settings, dtype, scale, chunks)
     img = _joined(runs)
     if t_r is not None:
         set_repetition_time(img.header, t_r)

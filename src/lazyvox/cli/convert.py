@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import click
 
-from lazyvox.cli.image_output import ImageOutput, dtype_option, save_job, scale_option
+from lazyvox.cli.image_output import (
+    Chunks,
+    ImageOutput,
+    chunks_option,
+    dtype_option,
+    save_job,
+    scale_option,
+)
 from lazyvox.cli.job import perform
 from lazyvox.cli.settings import (
     PATH,
@@ -37,6 +44,7 @@ _TYPES = (
 @overwrite_option
 @dtype_option(_TYPES, "Type on disk; by default that of IN.")
 @scale_option
+@chunks_option
 @click.option(
     "--compresslevel",
     type=int,
@@ -56,6 +64,7 @@ def convert(
     output: str,
     dtype: str | None,
     scale: str | None,
+    chunks: Chunks,
     compresslevel: int | None,
     *,
     seekable: bool,
@@ -67,7 +76,7 @@ def convert(
     """
     settings = Settings.of(ctx)
     form = replace(
-        ImageOutput.checked(output, [image], settings, dtype, scale),
+        ImageOutput.checked(output, [image], settings, dtype, scale, chunks),
         compresslevel=compresslevel,
         seekable=seekable,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 from nibabel.spatialimages import SpatialImage
@@ -12,13 +12,17 @@ from lazyvox.cli.job import Job, Written
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output
 from lazyvox.cli.settings import Settings
+from lazyvox.formats.zarr_names import ZARR_ENDING
 from lazyvox.lazyimage.encoding import Scale
 from lazyvox.lazyimage.save import PreparedSave, prepare_save
+from lazyvox.store.files.paths import printable
 
 __all__ = [
     "FLOATS",
     "REALS",
+    "Chunks",
     "ImageOutput",
+    "chunks_option",
     "dtype_option",
     "save_job",
     "scale_option",
@@ -29,6 +33,10 @@ FLOATS = ("float32", "float64")
 
 #: Types on disk that every program reads.
 REALS = ("uint8", "int16", "int32", *FLOATS)
+
+
+#: Value of --chunks.
+Chunks: TypeAlias = str | tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class ImageOutput:
         Type on disk; None for that of the image.
     scale, compresslevel, seekable
         See `lazyvox.save`.
+    chunks : "time", "space", tuple of int or None
+        Chunks of a Zarr store, see `lazyvox.interop.to_zarr`; None for "time".
     """
 
     path: str
@@ -50,6 +60,16 @@ class ImageOutput:
     scale: Scale = field(default=None, kw_only=True)
     compresslevel: int | None = field(default=None, kw_only=True)
     seekable: bool = field(default=False, kw_only=True)
+    chunks: Chunks = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse chunks of a file that has none."""
+        if self.chunks is not None and self.path and not self.path.lower().endswith(ZARR_ENDING):
+            msg = (
+                f"--chunks concerns Zarr stores, whose names end in {ZARR_ENDING}. Got the output "
+                f"{printable(self.path)}"
+            )
+            raise WrongUsageError(msg)
 
     @classmethod
     def checked(
@@ -59,6 +79,7 @@ class ImageOutput:
         settings: Settings,
         dtype: str | None = None,
         scale: str | None = None,
+        chunks: Chunks = None,
     ) -> "ImageOutput":
         """Return the output of one image that was asked for, or raise the usage error.
 
@@ -72,6 +93,8 @@ class ImageOutput:
             Whether the output may exist, and whether it is needed at all.
         dtype, scale : str or None
             Values of --dtype and --scale.
+        chunks : "time", "space", tuple of int or None
+            Value of --chunks.
 
         Returns
         -------
@@ -79,19 +102,21 @@ class ImageOutput:
             The output.
         """
         scaling = _parse_scale(scale)
-        return cls(check_output(output, IMAGE_ENDINGS, inputs, settings), dtype, scale=scaling)
+        path = check_output(output, IMAGE_ENDINGS, inputs, settings)
+        return cls(path, dtype, scale=scaling, chunks=chunks)
 
     def prepare(self, img: SpatialImage, settings: Settings) -> PreparedSave:
         """Return the save of an image, prepared; reads no voxel."""
         return prepare_save(
             img,
-            self.path or "image.nii.gz",
+            self.path or ("image.nii.gz" if self.chunks is None else f"image{ZARR_ENDING}"),
             dtype=self.dtype,
             scale=self.scale,
             compresslevel=self.compresslevel,
             seekable=self.seekable,
             overwrite=settings.overwrite,
             n_jobs=settings.jobs,
+            chunks=self.chunks or "time",
         )
 
     def written(self, save: PreparedSave) -> Written:
@@ -163,6 +188,29 @@ def scale_option(command: Any) -> Any:
         "they are not or do not fit; with none all are rounded.",
     )
     return add(command)
+
+
+def chunks_option(command: Any) -> Any:
+    """Add --chunks."""
+    add = click.option(
+        "--chunks",
+        metavar="time|space|N,N,...",
+        callback=_parse_chunks,
+        help="Chunks of a .zarr: time, a volume each, by default; space, all volumes of a rectangle of "
+        "a slice; or a length for each axis, as in 16,16,8,-1, with -1 for the whole axis.",
+    )
+    return add(command)
+
+
+def _parse_chunks(ctx: click.Context, param: click.Parameter, text: str | None) -> Chunks:
+    del ctx, param
+    if text is None or text in {"time", "space"}:
+        return text
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        msg = f"--chunks must be time, space or a length for each axis, such as 16,16,8,-1. Got {text!r}"
+        raise WrongUsageError(msg) from None
 
 
 def _parse_scale(text: str | None) -> str | tuple[float, float] | bool | None:

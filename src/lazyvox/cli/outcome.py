@@ -41,6 +41,7 @@ _OPTIONS = {
         for name in (
             "allow_overlap",
             "atlas",
+            "chunks",
             "compresslevel",
             "confounds",
             "contrast",

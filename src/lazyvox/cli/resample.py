@@ -8,7 +8,9 @@ import numpy as np
 from lazyvox._typing import Array
 from lazyvox.cli.image_output import (
     REALS,
+    Chunks,
     ImageOutput,
+    chunks_option,
     dtype_option,
     save_job,
     scale_option,
@@ -76,9 +78,10 @@ def _zooms(ctx: click.Context, param: click.Parameter, value: str | None) -> Any
 @output_option(IMAGE_OUTPUT_TEXT)
 @dtype_option(REALS, "Type on disk; by default that of the values.")
 @scale_option
+@chunks_option
 @common_options
 @click.pass_context
-def resample(
+def resample(  # noqa: PLR0913, PLR0917 - a parameter for each option
     ctx: click.Context,
     image: str,
     like: str | None,
@@ -87,6 +90,7 @@ def resample(
     output: str | None,
     dtype: str | None,
     scale: str | None,
+    chunks: Chunks,
 ) -> None:
     """Resample IMG, 3D or 4D, to another grid; nothing is registered.
 
@@ -102,7 +106,7 @@ def resample(
         msg = "say which grid to resample to: either --like GRID, or --zooms MM"
         raise WrongUsageError(msg)
     inputs = [image, *([like] if like else [])]
-    target = ImageOutput.checked(output, inputs, settings, dtype, scale)
+    target = ImageOutput.checked(output, inputs, settings, dtype, scale, chunks)
     img = as_image(image)
     if zooms is None:
         grid = as_image(like)

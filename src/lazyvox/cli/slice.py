@@ -7,7 +7,7 @@ import click
 from nibabel.spatialimages import SpatialImage
 
 from lazyvox._typing import override
-from lazyvox.cli.image_output import ImageOutput, save_job
+from lazyvox.cli.image_output import Chunks, ImageOutput, chunks_option, save_job
 from lazyvox.cli.index_text import Entry, parse_index, parse_ranges
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.npy import plan_npy, write_npy
@@ -58,10 +58,16 @@ class _IndexCommand(Command):
     "not part of it. The result is 4D, or 3D for a single number.",
 )
 @output_option(_OUTPUT_TEXT)
+@chunks_option
 @common_options
 @click.pass_context
 def slice_command(
-    ctx: click.Context, run: str, index: str | None, volumes: str | None, output: str | None
+    ctx: click.Context,
+    run: str,
+    index: str | None,
+    volumes: str | None,
+    output: str | None,
+    chunks: Chunks,
 ) -> None:
     """Write the part INDEX of the image RUN; decodes no more than it needs.
 
@@ -75,7 +81,8 @@ def slice_command(
     if (index is None) == (volumes is None):
         msg = "give either INDEX, such as '..., 7', or --volumes, such as 4:"
         raise WrongUsageError(msg)
-    target = check_output(output, _ENDINGS, [run], settings)
+    form = ImageOutput(check_output(output, _ENDINGS, [run], settings), chunks=chunks)
+    target = form.path
     key: tuple[Entry, ...] | None = None if index is None else parse_index(index)
     ranges = None if volumes is None else parse_ranges(volumes, "--volumes")
     img = as_image(run)
@@ -86,7 +93,7 @@ def slice_command(
         job = _array_job(img, run, key, target, settings)
     else:
         part = img.slicer[spatial_key(key, img.shape)]
-        job = save_job("slice", [run], part, ImageOutput(target), settings)
+        job = save_job("slice", [run], part, form, settings)
     perform(job, settings)
 
 

@@ -9,7 +9,9 @@ from lazyvox.array.expression import elementwise
 from lazyvox.array.memory_reader import in_memory_array
 from lazyvox.cli.image_output import (
     REALS,
+    Chunks,
     ImageOutput,
+    chunks_option,
     dtype_option,
     save_job,
     scale_option,
@@ -71,9 +73,10 @@ def _width(ctx: click.Context, param: click.Parameter, value: str | None) -> Any
 @output_option(IMAGE_OUTPUT_TEXT)
 @dtype_option(REALS, "Type on disk; by default that of floats, and float32 for integers.")
 @scale_option
+@chunks_option
 @common_options
 @click.pass_context
-def smooth(
+def smooth(  # noqa: PLR0913, PLR0917 - a parameter for each option
     ctx: click.Context,
     run: str,
     fwhm: Any,
@@ -82,6 +85,7 @@ def smooth(
     output: str | None,
     dtype: str | None,
     scale: str | None,
+    chunks: Chunks,
 ) -> None:
     """Smooth every volume of RUN with a Gaussian.
 
@@ -93,7 +97,7 @@ def smooth(
         msg = "give the width of the Gaussian: either --fwhm MM, or --sigma MM"
         raise WrongUsageError(msg)
     inputs = [run, *([mask] if mask else [])]
-    target = ImageOutput.checked(output, inputs, settings, dtype, scale)
+    target = ImageOutput.checked(output, inputs, settings, dtype, scale, chunks)
     width = fwhm if sigma is None else np.multiply(sigma, FWHM_OF_SIGMA)
     img = smooth_img(as_image(run), width)
     if mask is not None:

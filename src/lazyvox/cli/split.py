@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from nibabel.spatialimages import SpatialImage
 
-from lazyvox.cli.image_output import ImageOutput
+from lazyvox.cli.image_output import Chunks, ImageOutput, chunks_option
 from lazyvox.cli.job import Job, Written, perform
 from lazyvox.cli.outcome import WrongUsageError
 from lazyvox.cli.outputs import IMAGE_ENDINGS, check_output, list_endings
@@ -38,6 +38,7 @@ class _Split:
     img: SpatialImage
     files: Sequence[str]
     settings: Settings
+    chunks: Chunks = None
 
     @cached_property
     def first(self) -> PreparedSave:
@@ -73,7 +74,8 @@ class _Split:
         return written
 
     def _prepared(self, number: int) -> PreparedSave:
-        return ImageOutput(self.files[number]).prepare(self.img.slicer[..., number], self.settings)
+        form = ImageOutput(self.files[number], chunks=self.chunks)
+        return form.prepare(self.img.slicer[..., number], self.settings)
 
 
 @click.command(
@@ -85,9 +87,10 @@ class _Split:
     "Names of the images, with {} where the number of the volume stands, counted from 0, or "
     f"{{:04d}} for four digits; they end in {list_endings(IMAGE_ENDINGS)}."
 )
+@chunks_option
 @common_options
 @click.pass_context
-def split(ctx: click.Context, run: str, output: str | None) -> None:
+def split(ctx: click.Context, run: str, output: str | None, chunks: Chunks) -> None:
     """Write every volume of RUN as an image of its own.
 
     Stored values, slope and intercept stay as they are, to the bit. One pass. All names are
@@ -105,7 +108,9 @@ def split(ctx: click.Context, run: str, output: str | None) -> None:
         raise DimensionError(msg)
     files = [pattern.format(number) for number in range(img.shape[3])]
     check_output(files[0], IMAGE_ENDINGS, [run], settings, files=files)
-    job = _Split(img, files, settings)
+    job = _Split(img, files, settings, chunks)
+    # Refuses chunks of other files before the first is written.
+    ImageOutput(files[0], chunks=chunks)
     perform(Job("split", [run], job.plan, job.work), settings)
 
 

@@ -15,7 +15,7 @@ from lazyvox.cohort.finished import FinishedOutputs
 from lazyvox.cohort.likeness import likeness
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.api import extract
-from lazyvox.extraction.rois import RegionOptions, RoiLike, resolve_rois
+from lazyvox.extraction.rois import RegionOptions, resolve_rois
 from lazyvox.extraction.voxels import region_names
 from lazyvox.lazyimage.fingerprint import fingerprint
 from lazyvox.lazyimage.parallel import (
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from lazyvox._typing import PathLike
     from lazyvox.extraction.lut import Lut
+    from lazyvox.extraction.rois import RoiLike
     from lazyvox.lazyimage.load import ImageLike
     from lazyvox.planning.plan import Plan
     from lazyvox.runtime.progress import ProgressLike

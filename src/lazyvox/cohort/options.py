@@ -259,6 +259,14 @@ class CohortOptions:
         """Memory of a process of Python with the imports that runs need, those of nilearn included."""
         return _PROCESS_BYTES if self.glm is None else _MODEL_PROCESS_BYTES
 
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Modules that are imported while runs are worked on."""
+        if self.glm is None:
+            return ()
+        masker = ("lazyvox.maskers",) if self.mask is None else ()
+        return ("lazyvox.glm.first_level", *masker)
+
     def output_bytes(self, grid: Grid) -> int:
         """Return about how many bytes the outputs of a run on a grid take."""
         n_volumes = grid.n_volumes

@@ -242,6 +242,7 @@ class Cohort:
                 calls,
                 budget=plan.budget,
                 n_workers=plan.n_workers,
+                imports=self.options.imports,
                 needs_more=_took_too_much,
             )
         with closing(made):

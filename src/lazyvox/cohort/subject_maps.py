@@ -26,10 +26,13 @@ from lazyvox.lazyimage.grids import check_same_grid
 from lazyvox.lazyimage.load import as_image
 from lazyvox.runtime.budget import memory_budget
 
-__all__ = ["SubjectTask", "files_of_run", "make_maps"]
+__all__ = ["IMPORTS", "SubjectTask", "files_of_run", "make_maps"]
 
 #: Float64 volumes that exist at most: a run, sums over runs, statistics, and a map that is written.
 _VOLUMES = 20
+
+#: Modules that are imported while maps are made.
+IMPORTS = ("nilearn.glm.contrasts",)
 
 #: Tables, and buffers for writing.
 _FIXED_BYTES = 4 << 20

@@ -13,7 +13,7 @@ from lazyvox.cohort.outcomes import Failed, Wording, in_python
 from lazyvox.cohort.output_sets import EFFECT, OutputSet, find_sets, shown_names
 from lazyvox.cohort.runs import RunFilter
 from lazyvox.cohort.staging import sweep_unfinished
-from lazyvox.cohort.subject_maps import SubjectTask, files_of_run, make_maps
+from lazyvox.cohort.subject_maps import IMPORTS, SubjectTask, files_of_run, make_maps
 from lazyvox.errors import LazyvoxError, MemoryBudgetError
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
@@ -179,7 +179,12 @@ class Subjects:
             [one.size for one in calls], budget, resolve_processes(n_jobs)
         )
         made = answers(
-            "run_subjects", carried(make_maps), calls, budget=budget, n_workers=n_workers
+            "run_subjects",
+            carried(make_maps),
+            calls,
+            budget=budget,
+            n_workers=n_workers,
+            imports=IMPORTS,
         )
         with closing(reporter), closing(made):
             for call, answer in made:

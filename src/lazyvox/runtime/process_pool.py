@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 from threading import Lock
@@ -41,6 +41,9 @@ _THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 
+#: Options of the allocator of pyarrow, which pandas imports: with its thread no process could be forked.
+_ARROW_ALLOCATOR, _WITHOUT_THREAD = "JE_ARROW_MALLOC_CONF", "background_thread:false"
+
 #: How long to wait for a word of a process before looking whether it is alive.
 _POLL_S = 0.5
 
@@ -63,16 +66,25 @@ class Crew:
     context : {"spawn", "forkserver"}
         Whether each process begins afresh, or is forked from one that has made the imports of the
         function; that is so on Linux, where the imports begin no threads.
+    imports : sequence of str
+        Modules that the function imports when it is called.
     """
 
     def __init__(
-        self, name: str, func: Callable[..., Any], *, n_workers: int, n_threads: int, context: str
+        self,
+        name: str,
+        func: Callable[..., Any],
+        *,
+        n_workers: int,
+        n_threads: int,
+        context: str,
+        imports: Sequence[str] = (),
     ) -> None:
         self.check_context(context)
         self._name = name
         self._workers: list[_Worker] = []
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
-        self._payload = packed_call(name, func)
+        self._payload = packed_call(name, func, *imports)
         self._n_threads = n_threads
         # Held while processes are started: none may begin after `stop`.
         self._lock = Lock()
@@ -151,7 +163,10 @@ class Crew:
 
     def _threads_of_libraries(self) -> AbstractContextManager[None]:
         """Set the number of threads of libraries in processes that are started meanwhile."""
-        return _environment(dict.fromkeys(_THREAD_VARIABLES, str(self._n_threads)))
+        given = os.environ.get(_ARROW_ALLOCATOR)
+        allocator = f"{given},{_WITHOUT_THREAD}" if given else _WITHOUT_THREAD
+        threads = dict.fromkeys(_THREAD_VARIABLES, str(self._n_threads))
+        return _environment({**threads, _ARROW_ALLOCATOR: allocator})
 
     def _living(self, worker: "_Worker") -> "_Worker":
         """Return a process, or another in the place of one that is dead."""

@@ -4,6 +4,7 @@ import pickle
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lazyvox.errors import ParameterTypeError
@@ -32,10 +33,12 @@ class Callee:
 
     @classmethod
     def unpickled(cls, payload: bytes) -> "Callee":
-        """Return the function of a packed call; its modules are imported."""
+        """Return the function of a packed call; its modules, and those named with it, are imported."""
         func = None
         with Caught() as caught:
-            func, _ = pickle.loads(payload)
+            func, imports = pickle.loads(payload)
+            for module in imports:
+                import_module(module)
         return cls(func, caught.error)
 
     def answer(self, args: bytes) -> bytes:

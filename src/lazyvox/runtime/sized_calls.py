@@ -138,6 +138,7 @@ def answers(
     budget: int,
     n_workers: int,
     context: str = "forkserver",
+    imports: Sequence[str] = (),
     needs_more: Callable[[Any], bool] = ran_short,
 ) -> Generator[tuple[SizedCall, Any]]:
     """Make calls, and yield each with its answer as soon as it is there.
@@ -156,6 +157,8 @@ def answers(
         Processes; with one the calls are made here, each with the whole budget.
     context : {"spawn", "forkserver"}, default="forkserver"
         How processes are started; see `Crew`.
+    imports : sequence of str, optional
+        Modules that the function imports when it is called: processes share their memory.
     needs_more : callable, optional
         Returns whether an answer means that the memory was too little: the call is made again
         with twice as much, at the end, as long as the budget has more.
@@ -177,7 +180,14 @@ def answers(
     n_threads = max(usable_cores() // n_workers, 1)
     with (
         Workers(n_workers, "lazyvox-calls") as workers,
-        Crew(name, func, n_workers=n_workers, n_threads=n_threads, context=context) as crew,
+        Crew(
+            name,
+            func,
+            n_workers=n_workers,
+            n_threads=n_threads,
+            context=context,
+            imports=imports,
+        ) as crew,
     ):
         ready: SimpleQueue[tuple[SizedCall, Any]] = SimpleQueue()
         waiting, under_way, held = deque(calls), 0, 0

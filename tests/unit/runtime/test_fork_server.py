@@ -22,6 +22,10 @@ def origin(*_):
     return os.getpid(), os.getppid(), float(np.random.random()), os.environ["OMP_NUM_THREADS"]  # noqa: NPY002
 
 
+def imported(name):
+    return name in sys.modules, os.getppid()
+
+
 def die(number):
     os.kill(os.getpid(), signal.SIGKILL if number else signal.SIGTERM)
 
@@ -66,6 +70,16 @@ def test_the_end_of_a_worker_is_told_and_another_takes_its_place(number):
                 LazyvoxError, match=rf"worker died \(signal {int(kind)}\) while it"
             ):
                 crew.call("this", number)
+
+
+@pytest.mark.parametrize("name", ["mailbox", "pandas"])
+def test_modules_that_are_named_are_imported_once(name, monkeypatch):
+    pytest.importorskip(name)
+    monkeypatch.setenv("JE_ARROW_MALLOC_CONF", "narenas:1")
+    with crew_of(imported, imports=[name]) as crew:
+        (server,) = multiprocessing.active_children()
+        assert {crew.call("", name) for _ in range(2)} == {(True, server.pid)}
+    assert os.environ["JE_ARROW_MALLOC_CONF"] == "narenas:1"
 
 
 def test_workers_begin_afresh_where_imports_begin_a_thread(module):

@@ -231,6 +231,8 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
             2,
             "must be OUT participant (or subject, group), with --table. Got a out",
         ),
+        (("out", "particpant", *BASE[3:5]), 2, "Got out particpant. Did you mean participant?"),
+        (("fmripep", "out", "participant", "--qc"), 1, "There is none. Did you mean fmriprep?"),
         (("out", "group", *ATLAS), 2, "must be BIDS_DIR OUT participant (or subject, group)"),
         (
             ("out", "subject", *BASE[3:5], "--qc"),
@@ -296,6 +298,7 @@ def test_script_for_slurm_has_the_command_and_its_memory(lazyvox, folder):
     ],
 )
 def test_what_cannot_be_done_is_refused(lazyvox, folder, argv, code, message):
+    (folder / "fmriprep").mkdir()
     done = lazyvox("cohort", *argv)
     assert done.code == code
     assert message in done.err

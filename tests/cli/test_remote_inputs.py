@@ -80,7 +80,7 @@ def test_a_command_writes_the_same_of_urls_and_of_files(folder, server, command)
     [
         ("anno=true", "must be `headers`, `anon`, `timeout`"),
         ("password", "must be KEY=VALUE, each key once. Got 'password'"),
-        ("timeout=soon", "`timeout` must be a number. Got str"),
+        ("timeout=soon", "`timeout` must be a number. Got 'soon'"),
         ("retries=-1", "`retries` must be at least 0. Got -1"),
     ],
 )

@@ -5,6 +5,7 @@ import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -484,6 +485,8 @@ def _places(places: tuple[str, ...], *, has_table: bool) -> tuple[str | None, st
         msg = f"the arguments must be {' '.join(names)} (or {', '.join(_OF_LEVEL)}){instead}. Got {shown}"
         if not places:
             msg += ". Put them in front of options that take several labels, or behind --"
+        elif near := get_close_matches(places[-1], (_PARTICIPANT, *_OF_LEVEL), n=1):
+            msg += "" if near[0] == places[-1] else f". Did you mean {near[0]}?"
         raise WrongUsageError(msg)
     return (None if has_table else places[0]), places[-2], places[-1]
 

@@ -117,7 +117,7 @@ def report(
     path = check_output(output, _ENDINGS, inputs, settings)
     names = {
         "imgs": "RUN",
-        "motion": "--motion",
+        "motion": "--motion (--confounds)",
         "motion_format": "--motion-format",
         "mask_img": "--mask",
         "labels_img": "--labels",

@@ -14,6 +14,7 @@ from lazyvox.cohort.events import EventTables, event_roots
 from lazyvox.cohort.runs import RunFiles, RunFilter
 from lazyvox.confounds.beside import table_among
 from lazyvox.errors import ImageNotFoundError, LazyvoxWarning, ParameterError, ReadError
+from lazyvox.store.files.identity import advice_on_missing
 from lazyvox.store.files.paths import absolute_path, printable
 from lazyvox.store.files.urls import is_url
 
@@ -125,7 +126,8 @@ def _derivatives(root: str, subjects: Sequence[str]) -> tuple[str, _Found]:
     shown = printable(root)
     if not Path(root).is_dir():
         msg = f"{shown}: there must be a folder with BIDS derivatives. There is none."
-        hint = "Copy it here, or name the URLs of runs in a table." if is_url(root) else ""
+        copied = "Copy it here, or name the URLs of runs in a table."
+        hint = copied if is_url(root) else advice_on_missing(root).strip()
         raise ImageNotFoundError(msg, hint=hint)
     found = {root: _look_in(root, subjects)}
     if not found[root].runs:

@@ -146,8 +146,8 @@ class RunFilter:
         is_chosen = self.space or any(test.entity == "space" for test in self.tests)
         if len(spaces) > 1 and not is_chosen and not self.may_mix_spaces:
             msg = (
-                f"`space` must be chosen, as atlases are in one. Got runs in {', '.join(spaces)} "
-                f"in {place}."
+                f"`space` must be chosen: in several, a run would be there several times. Got runs in "
+                f"{', '.join(spaces)} in {place}."
             )
             raise ParameterError(msg)
         return left

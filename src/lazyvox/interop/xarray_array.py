@@ -1,5 +1,6 @@
 """`to_xarray`: an image as a labelled array that reads what is selected of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,9 @@ def to_xarray(img: ImageLike) -> Any:
           ``"mm"`` or ``"voxel"``.
         - coords of time: seconds from the first volume, by the repetition time of the header, with
           the units ``"s"``; indices with the units ``"volume"`` where it says none.
-        - attrs: ``affine``, an array of shape (4, 4), and ``header``, a dict of the fields of the
-          header in plain Python.
+        - attrs: ``affine``, its 16 numbers row by row, and ``header``, the fields of the header as
+          JSON: netCDF and Zarr hold text and lists of numbers, no matrices and no dicts. Get them
+          by ``np.reshape(run.attrs["affine"], (4, 4))`` and ``json.loads(run.attrs["header"])``.
         - name: that of the file up to its first dot.
 
     Raises
@@ -71,6 +73,15 @@ def to_xarray(img: ImageLike) -> Any:
     (('x', 'y', 'z', 'time'), (40,))
     >>> float(run.time[3]), run.time.attrs["units"]
     (6.0, 's')
+
+    All of it, or what was selected, goes into a file with affine and header:
+
+    >>> run.isel(time=slice(0, 5)).to_netcdf("run.nc", engine="scipy")
+    >>> import xarray as xr
+    >>> found = xr.open_dataarray("run.nc", engine="scipy")
+    >>> np.reshape(found.attrs["affine"], (4, 4)).diagonal().tolist()
+    [3.0, 3.0, 3.0, 1.0]
+    >>> found.close()
     """
     require("xarray", "interop", "Labelled arrays")
     import xarray as xr
@@ -118,7 +129,7 @@ def _attributes(img: SpatialImage) -> dict[str, Any]:
     fields = {}
     if isinstance(header, WrapStruct):
         fields = {name: _plain(header[name]) for name in header}
-    return {"affine": affine_of(img), "header": fields}
+    return {"affine": affine_of(img).ravel().tolist(), "header": json.dumps(fields)}
 
 
 def _plain(value: Array) -> Any:

@@ -189,7 +189,7 @@ def view(  # noqa: PLR0913
     """
     given: Any = img
     if isinstance(given, list | tuple):
-        msg = f"`img` must be one run. Got a list of {len(given)}: join them with concat_imgs."
+        msg = f"`img` must be one run. Got a list of {len(given)}."
         raise ParameterTypeError(msg, hint="Join them first, with lazyvox.image.concat_imgs.")
     shown: Any = overlays
     options = ViewOptions(

@@ -1,5 +1,6 @@
 """Images as labelled arrays."""
 
+import json
 import pickle
 
 import nibabel as nib
@@ -24,11 +25,12 @@ def test_parts_of_a_run(example_folder):
     np.testing.assert_allclose(run.time, 2.0 * np.arange(40))
     units = {name: run[name].attrs["units"] for name in run.dims}
     assert units == {"x": "mm", "y": "mm", "z": "mm", "time": "s"}
-    np.testing.assert_array_equal(run.attrs["affine"], img.affine)
+    np.testing.assert_array_equal(np.reshape(run.attrs["affine"], (4, 4)), img.affine)
+    fields = json.loads(run.attrs["header"])
     for field in img.header:
         expected = img.header[field].tolist()
         text = expected.decode() if isinstance(expected, bytes) else expected
-        np.testing.assert_equal(run.attrs["header"][field], text)
+        np.testing.assert_equal(fields[field], text)
     np.testing.assert_array_equal(run.values, np.asarray(img.dataobj))
 
 
@@ -125,6 +127,31 @@ def test_attributes_can_be_stored_as_zarr(example_folder, tmp_path):
     stored = xr.open_zarr(tmp_path / "run.zarr", consolidated=False)["run"]
     np.testing.assert_array_equal(stored.values, run.values)
     np.testing.assert_array_equal(stored.attrs["affine"], run.attrs["affine"])
+
+
+@pytest.mark.parametrize("engine", ["scipy", "h5netcdf", "netcdf4"])
+def test_netcdf_there_and_back(engine, example_folder, tmp_path):
+    pytest.importorskip({"scipy": "scipy", "netcdf4": "netCDF4"}.get(engine, engine))
+    img = nib.load(example_folder / "run.nii.gz")
+    run = to_xarray(img).isel(time=slice(1, 4))
+    run.to_netcdf(tmp_path / "run.nc", engine=engine)
+    with xr.open_dataarray(tmp_path / "run.nc", engine=engine) as stored:
+        np.testing.assert_array_equal(stored.values, img.dataobj[..., 1:4])
+        np.testing.assert_array_equal(stored.time, [2, 4, 6])
+        np.testing.assert_array_equal(np.reshape(stored.attrs["affine"], (4, 4)), img.affine)
+        fields = json.loads(stored.attrs["header"])
+    header = nib.Nifti1Header()
+    for name, value in fields.items():
+        header[name] = value
+    assert header == img.header
+
+
+@pytest.mark.parametrize("kind", [nib.MGHImage, nib.Nifti2Image, nib.AnalyzeImage])
+def test_headers_of_other_formats_can_be_stored(kind, tmp_path):
+    img = kind(np.ones((3, 4, 5), "f4"), np.eye(4))
+    to_xarray(img).to_netcdf(tmp_path / "run.nc", engine="scipy")
+    with xr.open_dataarray(tmp_path / "run.nc", engine="scipy") as stored:
+        assert set(json.loads(stored.attrs["header"])) == set(img.header)
 
 
 def test_missing_package_is_named(monkeypatch):

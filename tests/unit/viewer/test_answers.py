@@ -320,7 +320,11 @@ def test_a_view_in_a_notebook(view):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"img": ["run.nii.gz", "run.nii.gz"]}, ParameterTypeError, "`img` must be one run"),
+        (
+            {"img": ["run.nii.gz", "run.nii.gz"]},
+            ParameterTypeError,
+            r"must be one run\. Got a list of 2\. Join them first, with",
+        ),
         ({"img": "run.nii.gz", "lut": "atlas.tsv"}, ParameterError, "`lut` has the names of"),
         (
             {"img": "run.nii.gz", "motion": np.zeros((4, 6)), "motion_format": "spm"},

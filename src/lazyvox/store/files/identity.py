@@ -26,6 +26,7 @@ __all__ = [
     "FileKey",
     "Identity",
     "SourceFile",
+    "advice_on_missing",
     "identify",
     "open_regular",
     "raise_read_error",
@@ -216,7 +217,7 @@ def raise_read_error(error: OSError, path: str, offset: int | None = None) -> No
     kind, reason = kinds.get(
         error.errno or 0, (ReadError, f"reading failed{where}: {error.strerror or error}")
     )
-    advice = _advice_on_missing(path) if error.errno == errno.ENOENT else ""
+    advice = advice_on_missing(path) if error.errno == errno.ENOENT else ""
     msg = f"{shown}: {reason}.{advice}"
     raise kind(msg) from error
 
@@ -257,7 +258,7 @@ def identify(path: str) -> FileIdentity:
         os.close(fd)
 
 
-def _advice_on_missing(path: str) -> str:
+def advice_on_missing(path: str) -> str:
     """Return a sentence that helps with a missing file; empty where there is none to give."""
     if scheme := scheme_with_one_slash(path):
         return f" A URL has two slashes: {scheme}://"

@@ -211,7 +211,7 @@ def chosen_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
 def _check_number(options: Mapping[str, Any], name: str, lowest: float) -> None:
     value = options.get(name, 1)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        msg = f"the storage option `{name}` must be a number. Got {type(value).__name__}."
+        msg = f"the storage option `{name}` must be a number. Got {value!r}."
         raise ParameterTypeError(msg, parameter=name)
     if not lowest <= value < math.inf:
         msg = f"the storage option `{name}` must be at least {lowest:g}. Got {value}."

@@ -104,6 +104,11 @@ def test_a_file_that_is_replaced_and_a_server_that_stops(open_page, written, tmp
         (tmp_path / "other.nii.gz").replace(run.path)
         page.wait("!document.getElementById('banner').hidden")
         assert "changed" in page.text("banner")
+        # Slider and keys go on from what is shown.
+        page.run("lazyvoxView.show(30)")
+        page.wait(
+            "lazyvoxView.state().isSettled && document.getElementById('timeline').value === '0'"
+        )
         assert page.state["value"] == run.values[(*voxel, 0)]
     page.wait("document.getElementById('banner').innerText.includes('server has stopped')")
     # What is there can still be looked at.

@@ -227,6 +227,19 @@ def test_zoom_and_pan_by_mouse(page):
     drag(page, (x, y), (0, 0))
     assert page.state["voxel"] == voxel
     assert page.text("zoom") == "283 %"
+    # The pointer is still, and another voxel is under it.
+    page.run("lazyvoxView.moveTo([2, 3, 9])")
+    page.press("+", "+", "+")
+    under = page.text("hover")
+    drag(page, (x, y), (0, 0))
+    assert under.startswith(", ".join(map(str, page.state["voxel"])))
+    assert page.state["voxel"] != voxel
+    page.press("0")
+    drag(page, (x, y), (0, 0))
+    for _ in range(3):
+        turn_wheel(page, x, y, -100)
+    page.wait("Math.abs(lazyvoxView.state().frame.zoom - 2 ** 1.5) < 1e-6")
+    assert page.state["voxel"] == voxel
     before = tile_of(page, "axial")
     drag(page, (x, y), (-40, 25), button="middle")
     after = tile_of(page, "axial")
@@ -270,7 +283,9 @@ def test_two_fingers_zoom_and_move(page):
                 "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
             )
 
+        voxel = page.state["voxel"]
         touch("touchStart", (-20, 0))
+        assert page.state["voxel"] != voxel
         touch("touchStart", (-20, 0), (20, 0))
         touch("touchMove", (-40, 0), (40, 0))
         touch("touchMove", (-60, 10), (60, 10))
@@ -279,6 +294,11 @@ def test_two_fingers_zoom_and_move(page):
         touch("touchEnd")
         assert page.run("return visualViewport.scale") == 1
         assert page.state["series"] is None
+        assert page.state["voxel"] == voxel
+        touch("touchStart", (-60, -30))
+        touch("touchEnd")
+        page.wait("lazyvoxView.state().series")
+        assert page.state["series"]["voxel"] == page.state["voxel"] != voxel
     finally:
         page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
 

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 __all__ = ["HubProxy", "hub_proxy"]
 
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+
 
 @dataclass(frozen=True, slots=True)
 class HubProxy:
@@ -53,5 +55,7 @@ def hub_proxy(port: int) -> HubProxy | None:
     if not prefix or find_spec("jupyter_server_proxy") is None:
         return None
     parts = [part for part in prefix.split("/") if part]
-    host = urlsplit(os.environ.get("JUPYTERHUB_PUBLIC_URL", "")).netloc.lower()
+    url = urlsplit(os.environ.get("JUPYTERHUB_PUBLIC_URL", ""))
+    # Browsers leave the usual port out.
+    host = url.netloc.lower().removesuffix(_USUAL_PORTS.get(url.scheme, ""))
     return HubProxy("/".join(("", *parts, "proxy", str(port))), host)

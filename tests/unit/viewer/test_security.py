@@ -244,8 +244,9 @@ def test_other_ways_through_a_hub_are_refused(hub, view, fields, message):
     assert error(client.get("info", headers=proxied(client), prefix=prefix)) == (403, TOKEN)
 
 
-def test_a_hub_that_says_its_address_has_no_other(hub, view):
-    hub.setenv("JUPYTERHUB_PUBLIC_URL", "https://Hub.example.org/user/me@x/")
+@pytest.mark.parametrize("place", ["https://Hub.example.org", "https://hub.example.org:443"])
+def test_a_hub_that_says_its_address_has_no_other(hub, view, place):
+    hub.setenv("JUPYTERHUB_PUBLIC_URL", f"{place}/user/me@x/")
     client = view()
     assert client.get("info", headers=proxied(client)).status == 200
     answer = client.get("info", headers=proxied(client, Host="evil.com"))

@@ -45,9 +45,16 @@ export function bindPointer(view, actions) {
   const pick = (event) => view.scene.pick(event.clientX, event.clientY, view.voxel);
   /** @type {?Drag} */
   let drag = null;
-  bindFingers(view, planes, () => {
+  const giveUp = () => {
+    drag?.giveUp?.();
     drag = null;
-  });
+  };
+  bindFingers(view, planes, giveUp);
+  /** @type {?{clientX: number, clientY: number}} */
+  let pointer = null;
+  const hover = () => actions.hover(pointer && (pick(pointer)?.voxel ?? null));
+  // What is under a pointer that is still changes with keys, and while it plays.
+  for (const type of ['frame', 'voxel', 'values']) view.addEventListener(type, hover);
 
   planes.addEventListener('contextmenu', (event) => event.preventDefault());
   // The middle button would scroll the page.
@@ -60,25 +67,28 @@ export function bindPointer(view, actions) {
     } else if (found && (event.button === 1 || (event.button === 0 && event.shiftKey))) {
       drag = panDrag(view, event, found.tile, () => event.button === 0 && correlateAt(pick(event)));
     } else if (found && event.button === 0) {
+      const back = backFromHere(view);
       choose(pick(event));
-      drag = { move: crosshairTo, end: () => actions.series(view.voxel) };
+      drag = { move: crosshairTo, end: () => actions.series(view.voxel), giveUp: back };
     } else {
       return;
     }
     planes.setPointerCapture(event.pointerId);
   });
   planes.addEventListener('pointermove', (event) => {
-    actions.hover(pick(event)?.voxel ?? null);
+    pointer = event;
+    hover();
     drag?.move(event);
   });
   planes.addEventListener('pointerup', () => {
     drag?.end();
     drag = null;
   });
-  planes.addEventListener('pointercancel', () => {
-    drag = null;
+  planes.addEventListener('pointercancel', giveUp);
+  planes.addEventListener('pointerleave', () => {
+    pointer = null;
+    hover();
   });
-  planes.addEventListener('pointerleave', () => actions.hover(null));
 
   const choose = (found) => {
     view.plane = found.plane;
@@ -95,7 +105,21 @@ export function bindPointer(view, actions) {
   bindWheel(view, planes);
 }
 
-/** @typedef {{move: (event: PointerEvent) => void, end: () => void}} Drag */
+/** @typedef {{move: (event: PointerEvent) => void, end: () => void, giveUp?: () => void}} Drag */
+
+/** Return what takes the crosshair back to where it is now: a finger that zooms or scrolls chooses no voxel.
+ * @param {import('./view.js').View} view
+ * @returns {() => void} */
+function backFromHere(view) {
+  const { plane, voxel, scene: { frame } } = view;
+  const { centre } = frame;
+  return () => {
+    view.plane = plane;
+    view.moveTo(voxel);
+    frame.centre = centre;
+    view.scene.draw();
+  };
+}
 
 /** A drag that sets the window.
  * @param {import('./view.js').View} view

@@ -148,17 +148,24 @@ export class View extends EventTarget {
   /**
    * Show a volume. Moving in time leaves a map for the volumes again.
    * @param {number} t
-   * @returns {Promise<void>} Done when it is on the screen, or something newer is.
+   * @returns {Promise<void>} Done when it is on the screen, or something newer is. One that failed leaves the wish for
+   * what is on the screen.
    */
   async showTime(t) {
     const wished = Math.min(this.length - 1, Math.max(0, Math.round(t)));
     this.#imageNumber += 1;
-    this.wishedTime = wished;
-    this.#tell('wish', wished);
+    this.#tellWish(wished);
     const began = performance.now();
     await this.loader.show(wished);
+    if (this.wishedTime === wished && this.t !== wished) this.#tellWish(this.t);
     if (this.t === wished) this.latencies.push(performance.now() - began);
     if (this.latencies.length > 1000) this.latencies.shift();
+  }
+
+  /** @param {number} t */
+  #tellWish(t) {
+    this.wishedTime = t;
+    this.#tell('wish', t);
   }
 
   /**

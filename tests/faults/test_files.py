@@ -114,7 +114,7 @@ def shorten(path):
 @BOTH
 @pytest.mark.parametrize("change", [overwrite, shorten])
 def test_changed_during_a_session(lazy, change):
-    with pytest.raises(ImageFileError, match=r"it changed on disk|The file is incomplete"):
+    with pytest.raises(FileChangedError, match="it changed on disk"):
         read_while(lazy, change)
     with pytest.raises(FileChangedError, match="it changed on disk"):
         lazy[..., 1]

@@ -93,6 +93,8 @@ class PlainReader:
             raise_read_error(error, self._source.path, offset)
 
     def _raise_short(self, wanted: int) -> NoReturn:
+        # One that is written anew is not incomplete.
+        self._file.check()
         present = self._file.present_size()
         msg = (
             f"{printable(self._source.path)}: the file must hold at least {wanted} bytes, as its "

@@ -102,6 +102,8 @@ class FrameDecoder:
         return piece
 
     def _raise_truncated(self) -> NoReturn:
+        # One that is written anew is not damaged.
+        self._feed.check()
         msg = (
             f"{printable(self._feed.path)}: the {self._name} stream must run to its end, and the "
             f"file ends early, at compressed byte {self._feed.position}, after {self._decoded} "
@@ -110,6 +112,7 @@ class FrameDecoder:
         raise TruncatedFileError(msg)
 
     def _raise_corrupt(self, error: Exception) -> NoReturn:
+        self._feed.check()
         msg = (
             f"{printable(self._feed.path)}: the {self._name} data are invalid ({error}). Found "
             f"before compressed byte {self._feed.position}, after {self._decoded} decoded bytes. "

@@ -236,6 +236,8 @@ class GzipDecoder:
         return self._take(end + 1)
 
     def _raise_truncated(self) -> NoReturn:
+        # One that is written anew is not damaged.
+        self._feed.check()
         msg = (
             f"{printable(self._feed.path)}: the gzip stream must run to its end, and the file "
             f"ends early, at compressed byte {self._feed.position}, after {self._decoded} decoded "
@@ -244,6 +246,7 @@ class GzipDecoder:
         raise TruncatedFileError(msg)
 
     def _raise_corrupt(self, reason: str, cause: Exception | None = None) -> NoReturn:
+        self._feed.check()
         near = self._feed.position - len(self._pending)
         msg = (
             f"{printable(self._feed.path)}: {reason}. Found before compressed byte {near}, after "

@@ -81,7 +81,8 @@ def test_a_command_writes_the_same_of_urls_and_of_files(folder, server, command)
         ("anno=true", "must be `headers`, `anon`, `timeout`"),
         ("password", "must be KEY=VALUE, each key once. Got 'password'"),
         ("timeout=soon", "`timeout` must be a number. Got 'soon'"),
-        ("retries=-1", "`retries` must be at least 0. Got -1"),
+        ("retries=-1", "`retries` must be a number from 0 on, and not infinite. Got -1"),
+        ("min_speed=inf", "`min_speed` must be a number from 0 on, and not infinite. Got inf"),
     ],
 )
 def test_a_wrong_storage_option_is_refused(folder, server, capsys, option, message):

@@ -165,7 +165,7 @@ def test_a_small_object_needs_no_ranges(values):
 def test_an_empty_object_is_named():
     with (
         ObjectServer({"x.nii": b""}) as server,
-        pytest.raises(TruncatedFileError, match="must hold a header, and the object is empty"),
+        pytest.raises(TruncatedFileError, match="must hold data, and it is empty"),
     ):
         lv.load(server.url("x.nii"))
 

@@ -64,7 +64,8 @@ def _open(store: Any, path: str) -> Any:
         node = zarr.open(store, mode="r")
     except ImageFileError:
         raise
-    except (FileNotFoundError, KeyError, ValueError, TypeError) as error:
+    except (FileNotFoundError, KeyError, ValueError, TypeError, AttributeError) as error:
+        # The last of metadata that are JSON of another kind.
         msg = f"{printable(path)}: the store must hold a Zarr group. zarr says: {error}"
         raise UnsupportedFormatError(msg) from error
     except OSError as error:

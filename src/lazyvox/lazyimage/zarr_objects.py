@@ -12,7 +12,7 @@ from lazyvox.errors import ImageNotFoundError, ImagePermissionError
 from lazyvox.formats.zarr_names import ZARR_MARKS
 from lazyvox.store.files.identity import SourceFile
 from lazyvox.store.files.paths import printable
-from lazyvox.store.files.urls import public_url, url_beside, whole_url
+from lazyvox.store.files.urls import public_url, url_below, whole_url
 from lazyvox.store.remote.identity import find_object, whole_object
 from lazyvox.store.remote.options import Access
 
@@ -80,7 +80,7 @@ class ObjectStore(ReadOnlyStore):
 
     def __init__(self, shown: str, access: Access) -> None:
         super().__init__()
-        self._shown, self._access = shown.rstrip("/"), access
+        self._shown, self._access = shown, access
         # Of objects that are read in parts: each further request names the version.
         self._found: dict[str, SourceFile] = {}
 
@@ -111,7 +111,7 @@ class ObjectStore(ReadOnlyStore):
 
     def url_of(self, key: str) -> str:
         """Return the URL of an object in the folder, without credentials; requests know them."""
-        return public_url(url_beside(whole_url(self._shown), f"/{key}"))
+        return public_url(url_below(whole_url(self._shown), key))
 
     def find(self, key: str) -> SourceFile:
         """Return an object in the folder as it is now."""

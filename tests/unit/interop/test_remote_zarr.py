@@ -14,6 +14,7 @@ from lazyvox.errors import (
     ImagePermissionError,
     OutputError,
     ParameterError,
+    TruncatedFileError,
     UnsupportedFormatError,
 )
 from lazyvox.testing import ObjectServer, Reply, nifti_bytes
@@ -92,14 +93,28 @@ def test_a_bucket_that_may_not_be_listed_says_403_of_what_is_missing(objects, va
             lv.load(server.url("none.zarr"))
 
 
-def test_credentials_of_the_url_are_sent_and_not_shown(objects):
+@pytest.mark.parametrize("ending", ["", "/", "?X-Amz-Signature=word", "/?X-Amz-Signature=word"])
+def test_credentials_of_the_url_are_sent_and_not_shown(objects, ending):
     with ObjectServer(objects) as server:
         url = server.url("a/x.zarr").replace("127.0.0.1", "me:word@127.0.0.1")
-        img = lv.load(url)
+        img = lv.load(url + ending)
         img.dataobj[..., 4].sum()
         assert all("Authorization" in one.headers for one in server.requests)
         assert b"word" not in pickle.dumps(img)
         assert "word" not in repr(img.dataobj) + str(lv.plan(lv.mean_img, img))
+
+
+def test_an_empty_chunk_and_metadata_of_another_kind(objects):
+    chunks = [name for name in objects if "/0/c/" in name]
+    with ObjectServer({**objects, **dict.fromkeys(chunks, b"")}) as server:
+        img = lv.load(server.url("a/x.zarr"))
+        with pytest.raises(TruncatedFileError, match="the object must hold data, and it is empty"):
+            img.dataobj[..., 4].sum()
+    with (
+        ObjectServer({**objects, "a/x.zarr/zarr.json": b"[]"}) as server,
+        pytest.raises(UnsupportedFormatError, match="the store must hold a Zarr group"),
+    ):
+        lv.load(server.url("a/x.zarr"))
 
 
 def test_errors_name_the_url(objects):

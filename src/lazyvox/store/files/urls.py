@@ -18,6 +18,7 @@ __all__ = [
     "local_path",
     "public_url",
     "scheme_with_one_slash",
+    "url_below",
     "url_beside",
     "whole_url",
     "without_query",
@@ -109,6 +110,18 @@ def url_beside(url: str, ending: str) -> str:
     """Return the URL of the object beside another that has its name and an ending more."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path + ending))
+
+
+def url_below(url: str, name: str) -> str:
+    """Return the URL of an object in the folder that another URL names, with a slash at its end or not.
+
+    Examples
+    --------
+    >>> url_below("https://host/run.zarr/?id=3", "zarr.json")
+    'https://host/run.zarr/zarr.json?id=3'
+    """
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
 
 
 def without_query(url: str) -> str:

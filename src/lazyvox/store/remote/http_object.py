@@ -264,9 +264,7 @@ class HttpObject:
             raise_changed(self._shown, seen, None)
         if body.status == 416 and _EMPTY_RANGE.match(body.headers.get("Content-Range", "")):
             # An empty object has no first byte.
-            raise self._refusal(
-                TruncatedFileError, "an image file must hold a header, and the object is empty"
-            )
+            raise self._refusal(TruncatedFileError, "the object must hold data, and it is empty")
         code = _CODE.search(body.read_text(_ERROR_BYTES))
         said = f"the server answers {status}" + (f" ({code[1].decode()})" if code else "")
         if body.status in {404, 410}:

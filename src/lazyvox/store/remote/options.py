@@ -214,7 +214,7 @@ def _check_number(options: Mapping[str, Any], name: str, lowest: float) -> None:
         msg = f"the storage option `{name}` must be a number. Got {value!r}."
         raise ParameterTypeError(msg, parameter=name)
     if not lowest <= value < math.inf:
-        msg = f"the storage option `{name}` must be at least {lowest:g}. Got {value}."
+        msg = f"the storage option `{name}` must be a number from {lowest:g} on, and not infinite. Got {value}."
         raise ParameterError(msg, parameter=name, value=value)
 
 

@@ -11,6 +11,8 @@ from lazyvox._letters import printable_text
         ("région 左", "région 左"),
         ("a b\N{NO-BREAK SPACE}c\N{IDEOGRAPHIC SPACE}d", "a b\xa0c\u3000d"),
         ("a\u202egnp", "a\\u202egnp"),
+        ("a\u034fb\u115fc", "a\\u034fb\\u115fc"),
+        ("منطقة \u2764\ufe0f", "منطقة \u2764\ufe0f"),
         ("zero\u200bwidth\ufeff", "zero\\u200bwidth\\ufeff"),
         ("two\r\nlines\u2028three", "two\\r\\nlines\\u2028three"),
         ("\x1b[31mred", "\\x1b[31mred"),

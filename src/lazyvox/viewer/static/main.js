@@ -24,7 +24,7 @@ function describe(info) {
   at('facts').textContent = [
     `${nx} × ${ny} × ${nz}`, `${nt} ${nt === 1 ? 'volume' : 'volumes'}`, `${zooms} mm`, ...(info.t_r ? [`TR ${Number(info.t_r.toFixed(4))} s`] : []),
     info.dtype, ...(info.is_computed ? ['computed'] : []),
-  ].join('\u00a0\u00a0·  ');
+  ].map((fact) => fact.replaceAll(' ', '\u00a0')).join('\u00a0\u00a0·  ');
 }
 
 /** Say how voxels are cleaned before they are correlated.

@@ -37,6 +37,12 @@ COMMANDS = (
         "extract run.nii.gz --labels atlas.nii.gz --mask left.nii.gz --mask-img mask.nii.gz "
         "--seed 0,0,0,6 --fwhm 5 --detrend --high-pass 0.01 --standardize psc -o {out}/s.tsv"
     ),
+    "stats run.nii.gz --mask mask.nii.gz -o {out}/stats.tsv",
+    "qc run.nii.gz --mask mask.nii.gz -o {out}/qc.tsv",
+    (
+        "cohort {out}/study participant --table {out}/runs.tsv --atlas Q=atlas.nii.gz:atlas.tsv "
+        "--mask auto --detrend --fwhm 5 --matrix correlation --qc --jobs 1"
+    ),
 )
 OF_FILES = f"""
 import sys
@@ -63,6 +69,8 @@ def test_matrices_of_tables_need_no_images(tmp_path):
 
 @pytest.mark.parametrize("line", COMMANDS, ids=lambda line: line.split()[0])
 def test_commands_on_nifti_files_need_no_nibabel(line, example_files, tmp_path):
+    files = "\t".join(str(example_files / name) for name in ("run.nii.gz", "mask.nii.gz"))
+    (tmp_path / "runs.tsv").write_text(f"sub\ttask\tbold\tmask\n01\trest\t{files}\n")
     command = [sys.executable, "-c", OF_FILES, *line.format(out=tmp_path).split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=example_files)
     assert (done.returncode, done.stdout.splitlines()[-1:], done.stderr) == (0, [""], "")

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from lazyvox._typing import PathLike
+from lazyvox.array.lazy_array import LazyArray
 from lazyvox.bids.names import (
     bids_label,
 )
 from lazyvox.bids.sidecars import hash_file
 from lazyvox.errors import ParameterTypeError
-from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.opened_image import opened_image
 from lazyvox.store.files.paths import absolute_path
 
 __all__ = ["Atlas", "opened_atlases"]
@@ -72,18 +73,17 @@ class Atlas:
         """
         path = absolute_path(image, "atlases")
         table = None if lut is None else absolute_path(lut, "atlases")
-        shape = as_image(path).shape
-        n_regions = shape[3] if len(shape) > 3 else _count_labels(path)
+        array = opened_image(path).array
+        n_regions = array.shape[3] if array.ndim > 3 else _count_labels(array)
         hashes = tuple(hash_file(one) for one in (path, table) if one is not None)
-        return cls(bids_label(name), path, table, len(shape) > 3, n_regions, hashes)
+        return cls(bids_label(name), path, table, array.ndim > 3, n_regions, hashes)
 
 
-def _count_labels(path: str) -> int:
+def _count_labels(array: LazyArray) -> int:
     """Return the number of labels that are not 0; memory: one slice."""
-    dataobj: Any = as_image(path).dataobj
     found: set[float] = set()
-    for k in range(dataobj.shape[2]):
-        found.update(np.unique(dataobj[..., k]).tolist())
+    for k in range(array.shape[2]):
+        found.update(np.unique(array[..., k]).tolist())
     return len(found - {0})
 
 

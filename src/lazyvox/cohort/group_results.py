@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -13,11 +12,8 @@ from lazyvox.bids.names import bids_label
 from lazyvox.connectome.fisher import fisher_z
 from lazyvox.connectome.matrix_file import read_matrix, write_matrix
 from lazyvox.errors import ParameterError
-from lazyvox.glm.map_files import MAP_DTYPE, mask_of_map
-from lazyvox.lazyimage.classes import image_like
-from lazyvox.lazyimage.grids import check_same_grid
-from lazyvox.lazyimage.load import as_image
-from lazyvox.lazyimage.save import save
+from lazyvox.glm.map_files import MAP_DTYPE, mask_of_map, write_image
+from lazyvox.lazyimage.opened_image import opened_image
 from lazyvox.store.files.paths import printable
 
 __all__ = ["GroupTable", "MapMoments", "MatrixMoments"]
@@ -93,16 +89,16 @@ class MapMoments(_SubjectMoments):
     """
 
     def __init__(self, path: str, name: str) -> None:
-        self._template: Any = as_image(path)
+        self._template = opened_image(path)
         self._name = name
-        super().__init__(tuple(self._template.shape))
+        super().__init__(self._template.array.shape)
 
     @override
     def _read(self, path: str) -> FloatArray:
-        img, mask = as_image(path), as_image(mask_of_map(path))
+        img, mask = opened_image(path), opened_image(mask_of_map(path))
         hint = "Results over subjects need a standard space: choose it with `space`."
         for one in (img, mask):
-            check_same_grid(self._template, one, hint=hint)
+            one.voxel_grid().require(self._template.voxel_grid(), hint)
         values = np.asarray(img.dataobj, dtype=np.float64)
         return np.where(np.asarray(mask.dataobj) != 0, values, np.nan)
 
@@ -127,8 +123,7 @@ class MapMoments(_SubjectMoments):
     def _writer(self, values: Array, dtype: str) -> Callable[[str], None]:
         def write(path: str) -> None:
             shown = np.asfortranarray(np.nan_to_num(values))
-            img = image_like(self._template, shown, self._template.affine, is_new_kind=True)
-            save(img, path, dtype=dtype, n_jobs=1)
+            write_image(self._template.image_of(shown), path, dtype)
 
         return write
 

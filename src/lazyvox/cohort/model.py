@@ -28,7 +28,6 @@ from lazyvox.glm.map_files import (
 )
 from lazyvox.glm.model_choice import ModelChoice, confound_frame
 from lazyvox.glm.results import GLMResult
-from lazyvox.lazyimage.classes import image_like
 from lazyvox.lazyimage.series import Grid, Series
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import memory_budget
@@ -302,5 +301,9 @@ def prepare_model(
         random_state=0,
     )
     grid = series.grid
-    unmasked = image_like(grid.template, series.array, grid.affine) if mask is None else None
+    unmasked = None
+    if mask is None:
+        from lazyvox.lazyimage.classes import image_like
+
+        unmasked = image_like(grid.template, series.array, grid.affine)
     return PreparedModel(consumer, design, weights, numbers, unmasked)

@@ -29,7 +29,7 @@ from lazyvox.extraction.rois import RegionOptions
 from lazyvox.extraction.signals import Signals
 from lazyvox.glm.results import GLMResult
 from lazyvox.image.smooth_transform import SmoothTransform, checked_fwhm
-from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.opened_image import opened_image
 from lazyvox.lazyimage.series import Series, as_series
 from lazyvox.planning.memory import format_bytes, sum_terms
 from lazyvox.planning.plan import Plan
@@ -318,7 +318,7 @@ def _region_scan(
     mask = options.mask_of(run)
     regions = RegionOptions(
         ",".join(options.strategy),
-        mask_img=None if mask is None else as_image(mask),
+        mask_img=None if mask is None else opened_image(mask),
         resample=options.resample,
         min_coverage=options.min_coverage,
     )

@@ -21,9 +21,7 @@ from lazyvox.glm.design import Design
 from lazyvox.glm.design_files import read_design
 from lazyvox.glm.fixed_effects import fixed_effects
 from lazyvox.glm.map_files import MAPS, design_of_map, mask_of_map, save_mask, write_map
-from lazyvox.lazyimage.classes import image_like
-from lazyvox.lazyimage.grids import check_same_grid
-from lazyvox.lazyimage.load import as_image
+from lazyvox.lazyimage.opened_image import OpenedImage, opened_image
 from lazyvox.runtime.budget import memory_budget
 
 __all__ = ["IMPORTS", "SubjectTask", "files_of_run", "make_maps"]
@@ -93,7 +91,7 @@ class SubjectTask:
 
     def peak_bytes(self) -> int:
         """Return the predicted peak of memory; reads a header."""
-        shape = as_image(str(Path(self.out) / self.sources[0])).shape
+        shape = opened_image(str(Path(self.out) / self.sources[0])).array.shape
         return _FIXED_BYTES + 8 * _VOLUMES * int(np.prod(shape, dtype=np.int64))
 
     def check(self) -> None:
@@ -128,7 +126,7 @@ def make_maps(task: SubjectTask, share: int) -> None:
         Bytes of memory.
     """
     root = Path(task.out)
-    template: Any = as_image(str(root / task.sources[0]))
+    template = opened_image(str(root / task.sources[0]))
     with memory_budget(share):
         mask = _common_mask(root, task.sources, template)
         free: list[int] = []
@@ -139,22 +137,19 @@ def make_maps(task: SubjectTask, share: int) -> None:
             for label, path in task.maps.items():
                 volume = np.zeros(mask.shape, order="F")
                 volume[mask] = found.pop(label)
-                img = image_like(template, volume, template.affine, is_new_kind=True)
-                write_map(img, stage / path)
-            voxels = mask.astype(np.uint8)
-            img = image_like(template, voxels, template.affine, is_new_kind=True)
-            _write_mask(task, img, stage)
+                write_map(template.image_of(volume), stage / path)
+            _write_mask(task, template.image_of(mask.astype(np.uint8)), stage)
             write_sidecar(str(stage / task.described), _record(task, sum(free)), overwrite=False)
     FinishedOutputs(root).keep(task.label, task.mark, task.files)
 
 
-def _common_mask(root: Path, sources: Sequence[str], template: Any) -> BoolArray:
+def _common_mask(root: Path, sources: Sequence[str], template: OpenedImage) -> BoolArray:
     """Return the voxels that the masks of all runs have."""
-    common = np.ones(template.shape, bool)
+    common = np.ones(template.array.shape, bool)
     for path in sources:
-        mask = as_image(str(root / mask_of_map(path)))
+        mask = opened_image(str(root / mask_of_map(path)))
         hint = "Fixed effects need one grid, as that of a standard space: choose it with `space`."
-        check_same_grid(template, mask, hint=hint)
+        mask.voxel_grid().require(template.voxel_grid(), hint)
         common &= np.asarray(mask.dataobj) != 0
     if not common.any():
         msg = (
@@ -201,7 +196,7 @@ def _variance_of(path: str) -> str:
 
 
 def _values(path: Path, mask: BoolArray) -> FloatArray:
-    dataobj: Any = as_image(str(path)).dataobj
+    dataobj = opened_image(str(path)).dataobj
     values: FloatArray = np.asarray(dataobj)[mask].astype(np.float64)
     return values
 

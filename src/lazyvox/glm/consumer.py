@@ -15,15 +15,16 @@ from lazyvox.glm.noise import CLUSTER_BYTES
 from lazyvox.glm.results import GLMResult
 from lazyvox.glm.scaling import scaling_of
 from lazyvox.glm.sums import N_WAITING, VoxelSums, stack_lagged
-from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.stream.consumer import Consumer, check_real
 from lazyvox.stream.gather import VoxelGather, zero_non_finite
-from lazyvox.stream.masks import RegionImage, read_mask
+from lazyvox.stream.masks import read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.stream.masks import MaskLike
 
 __all__ = ["GLM"]
 
@@ -96,7 +97,7 @@ class GLM(Consumer[GLMResult]):
         *,
         noise_model: str = "ar1",
         bins: int = 100,
-        mask_img: ImageLike | RegionImage | None = None,
+        mask_img: MaskLike | None = None,
         signal_scaling: Any = 0,
         resample: bool = False,
         names: Sequence[str] | None = None,
@@ -116,13 +117,13 @@ class GLM(Consumer[GLMResult]):
         self._resample = resample
 
     @classmethod
-    def of(cls, model: Model, mask_img: ImageLike | RegionImage | None) -> Self:
+    def of(cls, model: Model, mask_img: MaskLike | None) -> Self:
         """Return the consumer of a model."""
         self = cls.__new__(cls)
         self._prepare(model, mask_img)
         return self
 
-    def _prepare(self, model: Model, mask_img: ImageLike | RegionImage | None) -> None:
+    def _prepare(self, model: Model, mask_img: MaskLike | None) -> None:
         order = model.order
         if order >= model.design.n_volumes:
             msg = (
@@ -158,7 +159,7 @@ class GLM(Consumer[GLMResult]):
         if n_rows != grid.n_volumes:
             msg = (
                 f"`design` must have a row per volume. Got {n_rows} rows for {grid.n_volumes} volumes "
-                f"of {name_of(grid.template)}."
+                f"of {grid.name}."
             )
             raise ParameterError(msg)
         self._mask = np.ones(grid.shape, bool)
@@ -275,7 +276,7 @@ class GLM(Consumer[GLMResult]):
 
     def _warn(self, n_still: int) -> None:
         assert self._grid is not None
-        name = name_of(self._grid.template)
+        name = self._grid.name
         if self._n_bad:
             msg = (
                 f"{name}: voxels should be finite. {self._n_bad} values are NaN or infinite; they "

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lazyvox._typing import FloatArray
+from lazyvox._typing import FloatArray, PathLike
 from lazyvox.bids.names import BidsName
 from lazyvox.glm.contrasts import contrast_label
-from lazyvox.lazyimage.save import save
 
 __all__ = [
     "MAPS",
@@ -24,6 +23,7 @@ __all__ = [
     "mask_of_map",
     "save_mask",
     "write_design",
+    "write_image",
     "write_map",
 ]
 
@@ -100,12 +100,20 @@ def _prefix_of_map(path: str) -> str:
 
 def write_map(img: Any, path: Path) -> None:
     """Write a map."""
-    save(img, path, dtype=MAP_DTYPE, n_jobs=1)
+    write_image(img, path, MAP_DTYPE)
 
 
 def save_mask(img: Any, path: Path) -> None:
     """Write the mask of the voxels."""
-    save(img, path, dtype=MASK_DTYPE, n_jobs=1)
+    write_image(img, path, MASK_DTYPE)
+
+
+def write_image(img: Any, path: PathLike, dtype: str) -> None:
+    """Write an image of a result in a type, by one thread."""
+    # A process that writes no image has no need of nibabel.
+    from lazyvox.lazyimage.save import save
+
+    save(img, path, dtype=dtype, n_jobs=1)
 
 
 def write_design(design: Any, path: Path) -> None:

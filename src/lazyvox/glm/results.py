@@ -1,18 +1,23 @@
 """Result of a GLM of one run: labels and results as nilearn has them, and contrasts of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from nibabel.spatialimages import SpatialImage
 
-from lazyvox._typing import Array, BoolArray, FloatArray
 from lazyvox.glm.contrasts import contrast_weights
-from lazyvox.glm.fit import Fit
-from lazyvox.lazyimage.classes import LazyImage, image_like
 from lazyvox.planning.arguments import check_choice
 from lazyvox.runtime.optional import require
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+    from lazyvox._typing import Array, BoolArray, FloatArray
+    from lazyvox.glm.fit import Fit
+    from lazyvox.lazyimage.classes import LazyImage
 
 __all__ = ["OUTPUT_TYPES", "GLMResult", "OutputType", "nilearn_results"]
 
@@ -99,7 +104,7 @@ class GLMResult:
     @property
     def mask_img(self) -> LazyImage:
         """The voxels as an image of 0 and 1, uint8, in memory."""
-        return image_like(self.template, self.mask.astype(np.uint8), self.affine, is_new_kind=True)
+        return self._image_of(self.mask.astype(np.uint8))
 
     def compute_contrast(
         self,
@@ -150,4 +155,9 @@ class GLMResult:
         shape = (*self.mask.shape, *values.shape[:-1])
         volume = np.zeros(shape, order="F")
         volume[self.mask] = values.T
+        return self._image_of(volume)
+
+    def _image_of(self, volume: Array) -> LazyImage:
+        from lazyvox.lazyimage.classes import image_like
+
         return image_like(self.template, volume, self.affine, is_new_kind=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lazyvox._typing import Array
     from lazyvox.array.lazy_array import LazyArray
+    from lazyvox.lazyimage.classes import LazyImage
 
 __all__ = ["OpenedImage", "opened_image"]
 
@@ -75,9 +76,17 @@ class OpenedImage:
         """Array or proxy of the voxels: values in memory are not copied when they are read."""
         return self.array if isinstance(self.given, ImageFile) else self.given.dataobj
 
-    def voxel_grid(self, name: str) -> VoxelGrid:
+    def voxel_grid(self, name: str | None = None) -> VoxelGrid:
         """Return the grid, a word for the image before its name."""
-        return VoxelGrid(self.array.shape[:3], self.affine, f"{name} ({self.name})")
+        shown = f"{name} ({self.name})" if name else self.name
+        return VoxelGrid(self.array.shape[:3], self.affine, shown)
+
+    def image_of(self, values: LazyArray | Array, affine: Array | None = None) -> LazyImage:
+        """Return values of another kind as an image of this class, with this header; reads none."""
+        from lazyvox.lazyimage.classes import image_like
+
+        matrix = self.affine if affine is None else affine
+        return image_like(self.image, values, matrix, is_new_kind=True)
 
     def check_time_axis(self) -> None:
         """Refuse a 4D image of a format that has time in front."""

@@ -82,9 +82,7 @@ class Grid:
 
     def image_of(self, values: LazyArray | Array) -> LazyImage:
         """Return values of another kind on this grid as an image: neither copied nor read."""
-        from lazyvox.lazyimage.classes import image_like
-
-        return image_like(self.template, values, self.affine, is_new_kind=True)
+        return self.first.image_of(values, self.affine)
 
     @property
     def voxel_grid(self) -> VoxelGrid:

@@ -115,7 +115,7 @@ class Work:
     @property
     def name(self) -> str:
         """The file of the images, for messages."""
-        return name_of(self.series.grid.template)
+        return self.series.grid.name
 
     def consumer(self, dtype: DType, memory: int, n_cleaning: int) -> Extractor:
         """Return the consumer that extracts and cleans."""

@@ -1,9 +1,11 @@
 """`qc`: measures of the quality of every volume of a run."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -11,16 +13,18 @@ from lazyvox._typing import Array, FloatArray, PathLike, override
 from lazyvox.array.ranks import Ranks
 from lazyvox.confounds.displacement import displacement_of_run
 from lazyvox.errors import ParameterTypeError
-from lazyvox.lazyimage.load import ImageLike
 from lazyvox.lazyimage.series import Grid, as_series
-from lazyvox.planning.plan import Plan
 from lazyvox.runtime.logs import log_info
-from lazyvox.runtime.progress import ProgressLike
-from lazyvox.stream.consumer import Handle
 from lazyvox.stream.masks import read_mask
 from lazyvox.stream.scan import Scan
 from lazyvox.summary.spooled_voxels import Voxels, VoxelsConsumer
 from lazyvox.summary.table import SummaryTable
+
+if TYPE_CHECKING:
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.planning.plan import Plan
+    from lazyvox.runtime.progress import ProgressLike
+    from lazyvox.stream.consumer import Handle
 
 __all__ = ["PreparedQuality", "prepare_qc", "qc"]
 

@@ -1,29 +1,34 @@
 """`stats`: a table of statistics of the voxels of images, of masks and of labelled regions."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from lazyvox._typing import FloatArray
 from lazyvox.errors import ParameterError, ParameterTypeError
 from lazyvox.extraction.labels import read_atlas
 from lazyvox.extraction.lut import Lut, names_of_labels
 from lazyvox.geometry.affines import voxel_volume
-from lazyvox.lazyimage.load import ImageLike
-from lazyvox.lazyimage.series import Grid, name_of
 from lazyvox.planning.arguments import checked_integer
-from lazyvox.planning.plan import Plan
 from lazyvox.runtime.logs import log_info
-from lazyvox.runtime.progress import ProgressLike
-from lazyvox.stream.consumer import Handle
 from lazyvox.stream.masks import RegionImage, as_mask, read_region_image, regrid
 from lazyvox.stream.scan import Scan
 from lazyvox.summary.regions import RegionNumbers, RegionStatistics, Selection
 from lazyvox.summary.spooled_voxels import Voxels
 from lazyvox.summary.table import SummaryTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lazyvox._typing import FloatArray
+    from lazyvox.lazyimage.load import ImageLike
+    from lazyvox.lazyimage.series import Grid
+    from lazyvox.planning.plan import Plan
+    from lazyvox.runtime.progress import ProgressLike
+    from lazyvox.stream.consumer import Handle
 
 __all__ = ["PreparedStatistics", "StatsOptions", "prepare_stats", "stats"]
 
@@ -243,7 +248,7 @@ def prepare_stats(
         scan = Scan(img)
         voxels, names = regions.on(scan.grid)
         consumer = RegionStatistics(voxels, selection, percentiles, per_volume=options.per_volume)
-        made.append(_Image(name_of(scan.grid.template), scan, scan.add(consumer), names))
+        made.append(_Image(scan.grid.name, scan, scan.add(consumer), names))
     if not made:
         msg = "`imgs` must hold at least one image. Got an empty list."
         raise ParameterError(msg)

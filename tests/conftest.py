@@ -1,6 +1,7 @@
 """Fixtures that tests in several folders use."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,29 @@ def no_thread_left() -> Iterator[None]:
     """Fail a test that leaves a thread of lazyvox behind."""
     yield
     assert own_threads() == []
+
+
+@pytest.fixture
+def watch_reads(monkeypatch) -> Callable[[Callable[[int], object]], None]:
+    """Function that has another one called with the length of each read of a file from then on."""
+
+    def watch(told: Callable[[int], object]) -> None:
+        pread, preadv = os.pread, os.preadv
+
+        def watched_pread(fd, nbytes, offset):
+            piece = pread(fd, nbytes, offset)
+            told(len(piece))
+            return piece
+
+        def watched_preadv(fd, buffers, offset):
+            n_read = preadv(fd, buffers, offset)
+            told(n_read)
+            return n_read
+
+        monkeypatch.setattr(os, "pread", watched_pread)
+        monkeypatch.setattr(os, "preadv", watched_preadv)
+
+    return watch
 
 
 @pytest.fixture

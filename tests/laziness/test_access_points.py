@@ -45,13 +45,22 @@ class Reads:
 @pytest.fixture
 def reads(monkeypatch):
     """Bytes that are read from now on."""
-    noted, pread, window = Reads(), OpenFile.pread, GzidxFile.window
+    noted, window = Reads(), GzidxFile.window
+    pread, preadv = OpenFile.pread, OpenFile.preadv
+
+    def note(file, offset, nbytes):
+        with noted.lock:
+            noted.parts.append((file.path, offset, offset + nbytes))
 
     def noting_pread(self, nbytes, offset):
         data = pread(self, nbytes, offset)
-        with noted.lock:
-            noted.parts.append((self.path, offset, offset + len(data)))
+        note(self, offset, len(data))
         return data
+
+    def noting_preadv(self, buffer, offset):
+        n_read = preadv(self, buffer, offset)
+        note(self, offset, n_read)
+        return n_read
 
     def noting_window(self, number):
         with noted.lock:
@@ -59,6 +68,7 @@ def reads(monkeypatch):
         return window(self, number)
 
     monkeypatch.setattr(OpenFile, "pread", noting_pread)
+    monkeypatch.setattr(OpenFile, "preadv", noting_preadv)
     monkeypatch.setattr(GzidxFile, "window", noting_window)
     return noted
 

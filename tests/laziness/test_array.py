@@ -1,6 +1,5 @@
 """Reads of arrays: none for a description, and no more than each slice needs."""
 
-import os
 import pickle
 
 import numpy as np
@@ -130,20 +129,6 @@ def test_a_scaled_stream_is_read_forwards_only(key, values):
     source.assert_each_byte_once()
 
 
-def count_compressed_bytes(monkeypatch):
-    """Count what is read of files through `os.pread`."""
-    counts = []
-    pread = os.pread
-
-    def counting(fd, nbytes, offset):
-        piece = pread(fd, nbytes, offset)
-        counts.append(len(piece))
-        return piece
-
-    monkeypatch.setattr(os, "pread", counting)
-    return counts
-
-
 STREAMED = random_values((32, 32, 16, 30), "<i2", seed=1)
 
 
@@ -176,18 +161,20 @@ def some_voxels(lazy):
     "walk", [volume_by_volume, slice_by_slice, every_third_volume, views, some_voxels, np.asarray]
 )
 @pytest.mark.parametrize("compression", ["gzip", "bzip2", "zstd"])
-def test_walking_forward_decodes_a_stream_once(tmp_path, monkeypatch, compression, walk):
+def test_walking_forward_decodes_a_stream_once(tmp_path, watch_reads, compression, walk):
     path = tmp_path / "file"
     lazy = write_lazy_array(path, STREAMED, compression=compression)
-    counts = count_compressed_bytes(monkeypatch)
+    counts = []
+    watch_reads(counts.append)
     walk(lazy)
     assert 0.9 * path.stat().st_size <= sum(counts) <= path.stat().st_size
 
 
-def test_two_arrays_over_one_file_walk_side_by_side(tmp_path, monkeypatch):
+def test_two_arrays_over_one_file_walk_side_by_side(tmp_path, watch_reads):
     path = tmp_path / "file"
     lazy = write_lazy_array(path, STREAMED, compression="gzip")
-    counts = count_compressed_bytes(monkeypatch)
+    counts = []
+    watch_reads(counts.append)
     for t in range(20):
         lazy[..., t]
         lazy[..., t + 10]

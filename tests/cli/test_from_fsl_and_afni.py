@@ -36,8 +36,10 @@ def write_tables(folder):
     np.savetxt(folder / "run_mcf.par", rng.normal(scale=0.01, size=(40, 6)))
     rows = [f"{onset}\t8\t{kind}" for onset, kind in ((4, "a"), (20, "b"), (36, "a"), (52, "b"))]
     (folder / "events.tsv").write_text("\n".join(["onset\tduration\ttrial_type", *rows]) + "\n")
-    rows = [f"{sub}\tgo\trun.nii.gz\tmask.nii.gz\tevents.tsv" for sub in ("01", "02")]
-    (folder / "runs.tsv").write_text("\n".join(["sub\ttask\tbold\tmask\tevents", *rows]) + "\n")
+    files = "run.nii.gz\tmask.nii.gz\tevents.tsv"
+    rows = [f"{sub}\tgo\t{run}\t{files}" for sub in ("01", "02") for run in (1, 2)]
+    head = "sub\ttask\trun\tbold\tmask\tevents"
+    (folder / "runs.tsv").write_text("\n".join([head, *rows]) + "\n")
 
 
 def whole(path):
@@ -71,7 +73,8 @@ def test_line_runs(lazyvox, folder, line):
     for name, command in MADE_BEFORE.items():
         if name in line and f"-o {name}" not in line:
             assert lazyvox(*command, name).code == 0
-    if "group" in argv:
+    follows = not {"subject", "group"}.isdisjoint(argv)
+    if follows:
         (first,) = [one for one in LINES if "participant" in one]
         assert lazyvox(*shlex.split(first)[1:]).code == 0
     before = set(folder.iterdir())
@@ -79,7 +82,7 @@ def test_line_runs(lazyvox, folder, line):
     assert (done.code, done.err) == (0, "")
     prints = (
         argv[0] in {"info", "stats", "qc"}
-        or "group" in argv
+        or follows
         or "-o -" in line
         or "-v" in argv
         or "--field" in argv

@@ -102,7 +102,16 @@ class Way:
 _NILEARN = Family("nilearn", ("nilearn",), ("nilearn.maskers", "nilearn.image"), 190 * _MIB)
 _NUMPY = Family("NumPy", ("nibabel",), ("nibabel",), 60 * _MIB)
 _NIBABEL = Family("nibabel", ("nibabel",), ("nibabel",), 60 * _MIB)
-_OURS = Family("lazyvox", (), ("lazyvox.extraction", "lazyvox.image"), 70 * _MIB)
+# Of functions, not of packages, which import them when they are called.
+_MODULES = (
+    "lazyvox.extraction.api",
+    "lazyvox.image.averaging",
+    "lazyvox.image.concatenation",
+    "lazyvox.lazyimage.load",
+    "lazyvox.lazyimage.save",
+    "lazyvox.lazyimage.sharing",
+)
+_OURS = Family("lazyvox", (), _MODULES, 70 * _MIB)
 
 
 def _region_way(

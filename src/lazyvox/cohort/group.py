@@ -10,14 +10,15 @@ from lazyvox._typing import PathLike, override
 from lazyvox.bids.sidecars import generated_by, write_sidecar
 from lazyvox.cohort.chosen_runs import run_filter
 from lazyvox.cohort.group_results import GroupTable, MapMoments, MatrixMoments
-from lazyvox.cohort.outcomes import Failed, Wording, in_python
+from lazyvox.cohort.outcomes import Failed, Wording, failed_results, in_python
 from lazyvox.cohort.output_sets import EFFECT, MATRIX, OutputSet, find_sets, set_lines
 from lazyvox.cohort.runs import RunFilter
-from lazyvox.errors import LazyvoxError, MemoryBudgetError, ParameterError
+from lazyvox.errors import LazyvoxError, ParameterError
 from lazyvox.glm.map_files import mask_of_map
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.memory_errors import check_fits
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.store.files.paths import absolute_path, printable
 
@@ -65,7 +66,7 @@ class GroupResult:
             "out": self.out,
             "results": [one.to_dict() for one in self.sets],
             "missing": list(self.missing),
-            "failed": [{"result": one.run, "message": one.message} for one in self.failed],
+            "failed": failed_results(self.failed),
         }
 
     @override
@@ -159,13 +160,7 @@ class Group:
         one.check_alike()
         root = Path(self.out)
         moments = _moments(one, self.out)
-        if moments.nbytes > budget:
-            msg = (
-                f"the memory budget must hold the moments of one result. Got "
-                f"{format_bytes(budget)}; {one.name} needs {format_bytes(moments.nbytes)}. Pass "
-                f"memory={moments.nbytes} or more."
-            )
-            raise MemoryBudgetError(msg)
+        check_fits(moments.nbytes, budget, "the moments of one result", f"{one.name} needs")
         for _, paths in one.members:
             moments.add([str(root / path) for path in paths])
             advance(len(paths))

@@ -1,12 +1,12 @@
 """Outcome of the work on a run: done, with remarks, or failed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lazyvox.errors import LazyvoxError
 
-__all__ = ["Done", "Failed", "Wording", "in_python"]
+__all__ = ["Done", "Failed", "Wording", "failed_results", "in_python"]
 
 #: Function that gives the text of an error or warning.
 Wording: TypeAlias = Callable[[Exception], str]
@@ -83,6 +83,11 @@ class Failed:
     def message(self) -> str:
         """The error in one line."""
         return _one_line(self.wording(self.error))
+
+
+def failed_results(failed: Iterable[Failed]) -> list[dict[str, str]]:
+    """Return the results over several runs that failed, for JSON."""
+    return [{"result": one.run, "message": one.message} for one in failed]
 
 
 def _one_line(text: str) -> str:

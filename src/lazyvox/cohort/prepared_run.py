@@ -19,7 +19,6 @@ from lazyvox.connectome.signals_file import SignalsTable
 from lazyvox.errors import (
     LazyvoxError,
     LazyvoxWarning,
-    MemoryBudgetError,
     ParameterError,
 )
 from lazyvox.extraction.api import Preparation, build_scan
@@ -31,9 +30,10 @@ from lazyvox.glm.results import GLMResult
 from lazyvox.image.smooth_transform import SmoothTransform, checked_fwhm
 from lazyvox.lazyimage.opened_image import opened_image
 from lazyvox.lazyimage.series import Series, as_series
-from lazyvox.planning.memory import format_bytes, sum_terms
+from lazyvox.planning.memory import sum_terms
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import resolve_budget
+from lazyvox.runtime.memory_errors import check_fits
 from lazyvox.store.files.paths import printable
 from lazyvox.stream.consumer import Consumer, Handle
 from lazyvox.stream.prepared_pass import PassPart
@@ -208,12 +208,7 @@ def prepare_run(run: RunFiles, options: CohortOptions, step: Step | None = None)
 
 def check_peak(peak: int, budget: int) -> None:
     """Refuse a run whose passes fit the budget, and what is made of their results does not."""
-    if peak > budget:
-        msg = (
-            f"the memory budget must hold the results of the passes, and matrices or contrasts. Got "
-            f"{format_bytes(budget)}; they need {format_bytes(peak)}. Pass memory={peak} or more."
-        )
-        raise MemoryBudgetError(msg)
+    check_fits(peak, budget, "the results of the passes, and matrices or contrasts", "they need")
 
 
 class _Scans:

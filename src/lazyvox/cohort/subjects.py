@@ -9,7 +9,7 @@ from typing import Any
 from lazyvox._typing import PathLike, override
 from lazyvox.cohort.chosen_runs import run_filter
 from lazyvox.cohort.finished import FinishedOutputs
-from lazyvox.cohort.outcomes import Failed, Wording, in_python
+from lazyvox.cohort.outcomes import Failed, Wording, failed_results, in_python
 from lazyvox.cohort.output_sets import EFFECT, OutputSet, find_sets, shown_names
 from lazyvox.cohort.runs import RunFilter
 from lazyvox.cohort.staging import sweep_unfinished
@@ -18,6 +18,7 @@ from lazyvox.errors import LazyvoxError, MemoryBudgetError
 from lazyvox.planning.memory import counted, format_bytes
 from lazyvox.runtime.budget import resolve_budget
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.memory_errors import check_fits
 from lazyvox.runtime.optional import require
 from lazyvox.runtime.progress import ProgressLike, resolve_progress
 from lazyvox.runtime.sized_calls import (
@@ -70,7 +71,7 @@ class SubjectsResult:
             "finished_before": [one.name for one in self.finished],
             "single_runs": list(self.alone),
             "missing": list(self.missing),
-            "failed": _facts(self.failed),
+            "failed": failed_results(self.failed),
         }
 
     @override
@@ -114,16 +115,16 @@ class Subjects:
     @property
     def peak_bytes(self) -> int:
         """Predicted peak of one result; reads headers."""
-        return max((one.peak_bytes() for one in self._checked()[0]), default=0)
+        return _peak(self._checked()[0])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan for JSON; reads headers."""
         able, failed = self._checked()
         return {
             "out": self.out,
-            "peak_bytes": self.peak_bytes,
+            "peak_bytes": _peak(able),
             "results": [one.found.to_dict() for one in able],
-            "failed": _facts(failed),
+            "failed": failed_results(failed),
             "finished": [one.name for one in self.finished],
             "single_runs": list(self.alone),
             "missing": list(self.missing),
@@ -141,7 +142,7 @@ class Subjects:
         lines.append(
             f"{counted(len(able), 'result')} to make, of {counted(n_runs, 'run')}; "
             f"{len(self.finished)} finished; {len(failed)} that cannot be done; "
-            f"peak of one {format_bytes(self.peak_bytes)}"
+            f"peak of one {format_bytes(_peak(able))}"
         )
         return "\n".join(lines)
 
@@ -218,17 +219,12 @@ class Subjects:
 
 def _call(number: int, task: SubjectTask, budget: int) -> SizedCall:
     peak = task.peak_bytes()
-    if peak > budget:
-        msg = (
-            f"the memory budget must hold the maps of one result. Got {format_bytes(budget)}; "
-            f"{task.found.name} needs {format_bytes(peak)}. Pass memory={peak} or more."
-        )
-        raise MemoryBudgetError(msg)
+    check_fits(peak, budget, "the maps of one result", f"{task.found.name} needs")
     return SizedCall(number, task.label, (task,), peak)
 
 
-def _facts(failed: Sequence[Failed]) -> list[dict[str, str]]:
-    return [{"result": one.run, "message": one.message} for one in failed]
+def _peak(able: Sequence[SubjectTask]) -> int:
+    return max((one.peak_bytes() for one in able), default=0)
 
 
 def _line(one: OutputSet) -> str:

@@ -15,11 +15,12 @@ from lazyvox.array.present_moments import PresentMoments
 from lazyvox.connectome.matrix import Estimator, Kind, connectivity_values
 from lazyvox.connectome.matrix_file import MATRIX_ENDINGS, write_matrix
 from lazyvox.connectome.signals_file import SignalsTable, signals_table
-from lazyvox.errors import MemoryBudgetError, ParameterError
-from lazyvox.planning.memory import MemoryTerm, format_bytes
+from lazyvox.errors import ParameterError
+from lazyvox.planning.memory import MemoryTerm
 from lazyvox.planning.plan import Plan
 from lazyvox.runtime.budget import memory_budget, resolve_budget
 from lazyvox.runtime.dry_run import stop_if_planning
+from lazyvox.runtime.memory_errors import check_fits
 from lazyvox.runtime.optional import require
 from lazyvox.store.files.paths import absolute_path
 from lazyvox.tables.numeric import is_frame
@@ -325,15 +326,10 @@ class ConnectivityWork:
             If a table has other regions than the first.
         """
         plan = self.plan()
-        if plan.peak_bytes > plan.budget:
-            n_volumes, n_columns = plan.shape
-            several = f" and {len(self.tables)} tables" * (len(self.tables) > 1)
-            msg = (
-                f"the memory budget must hold the signals and the matrices. Got "
-                f"{format_bytes(plan.budget)}; {n_volumes} volumes of {n_columns} regions{several} "
-                f"need {format_bytes(plan.peak_bytes)}. Pass memory={plan.peak_bytes} or more."
-            )
-            raise MemoryBudgetError(msg)
+        n_volumes, n_columns = plan.shape
+        several = f" and {len(self.tables)} tables" * (len(self.tables) > 1)
+        needing = f"{n_volumes} volumes of {n_columns} regions{several} need"
+        check_fits(plan.peak_bytes, plan.budget, "the signals and the matrices", needing)
         stop_if_planning(plan)
         self._check_regions()
         return [self._matrices(table) for table in self.tables]

@@ -1,4 +1,4 @@
-"""Errors for allocations that fail although the plan fits the budget."""
+"""Errors for work that needs more than the budget, or gets less from the system than was planned."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,38 @@ from lazyvox._typing import DType, Shape
 from lazyvox.errors import LazyvoxError, MemoryBudgetError
 from lazyvox.planning.memory import format_bytes
 
-__all__ = ["explained_array", "explained_shortage"]
+__all__ = ["check_fits", "explained_array", "explained_shortage"]
+
+
+def check_fits(nbytes: int, budget: int, what: str, needing: str) -> None:
+    """Refuse work that needs more memory than the budget.
+
+    Parameters
+    ----------
+    nbytes : int
+        Bytes that it needs.
+    budget : int
+        Bytes that it may take.
+    what : str
+        What the budget must hold.
+    needing : str
+        Subject and verb, such as "they need".
+
+    Raises
+    ------
+    MemoryBudgetError
+        If the budget is exceeded.
+
+    Examples
+    --------
+    >>> check_fits(100, 100, "the maps", "they need")
+    """
+    if nbytes > budget:
+        msg = (
+            f"the memory budget must hold {what}. Got {format_bytes(budget)}; {needing} "
+            f"{format_bytes(nbytes)}. Pass memory={nbytes} or more."
+        )
+        raise MemoryBudgetError(msg)
 
 
 @contextmanager
